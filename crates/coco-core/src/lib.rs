@@ -1,0 +1,22 @@
+//! What Coco and Noodle have in common: collectd's binary protocol and the routing of hosts to storage targets.
+//!
+//! This crate owns no socket, no thread and no clock; it turns bytes into meaning and back. In the order
+//! in which data meets the modules:
+//!
+//! - [`wire`] walks a datagram part by part, yields value lists and notifications as spans of it, and
+//!   packs value lists into datagrams as collectd does;
+//! - [`value_list`] and [`notification`] are what the parts mean: identifiers, values, times;
+//! - [`types_db`] reads collectd's table of types (never needed to forward);
+//! - [`ring`] says which target of a tier owns a host;
+//! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
+//! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with it.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod notification;
+pub mod ring;
+pub mod tier;
+pub mod types_db;
+pub mod value_list;
+pub mod wire;
