@@ -5,7 +5,7 @@
 //!
 //! - [`wire`] walks a datagram part by part, yields value lists and notifications as spans of it, and
 //!   packs value lists into datagrams as collectd does;
-//! - [`value_list`] and [`notification`] are what the parts mean: identifiers, values, times;
+//! - [`value_list`], [`value_kind`] and [`notification`] are what the parts mean: identifiers, values, times;
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
@@ -18,5 +18,6 @@ pub mod notification;
 pub mod ring;
 pub mod tier;
 pub mod types_db;
+pub mod value_kind;
 pub mod value_list;
 pub mod wire;

@@ -1,1 +1,150 @@
-//! To be written.
+//! collectd's binary protocol, as collectd 5.12 really behaves.
+//!
+//! A datagram is a sequence of parts and nothing else: no header, no version, no number. Every part states
+//! its type and its length, both big-endian, the length including these four bytes:
+//!
+//! ```text
+//!  0      2      4
+//! +------+------+---------------------+
+//! | type |length| length - 4 bytes    |   string: bytes and a final NUL
+//! +------+------+---------------------+   number: 8 bytes, big-endian
+//!
+//!  values:
+//! +------+------+------+---------+----------------+
+//! | 0x6  | 6+9n |  n   | n kinds | n times 8 bytes|   kind 1 (gauge): a little-endian double
+//! +------+------+------+---------+----------------+   kinds 0, 2, 3: big-endian integers
+//! ```
+//!
+//! A part stays in force until it is overwritten, across any number of values parts and of changes of the
+//! other parts. VALUES ends a value list, MESSAGE a notification; either takes what is in force. Nothing
+//! carries over from one datagram to the next. Source: collectd's network(5) and `src/network.c`.
+//!
+//! # What is done with odd bytes
+//!
+//! | seen | done |
+//! |---|---|
+//! | a part shorter than its header, longer than what is left, or 1 to 3 stray bytes at the end; a number that is not 12 bytes long; a string without final NUL or too long; a values part that is not 6 + 9n bytes long, or of an unknown kind | [`Malformed`]: the rest of the datagram is refused, what came before stays |
+//! | an encrypted part | [`Malformed::Encrypted`]: without a key the rest is refused |
+//! | a signature | [`Event::Signature`]: skipped, what follows is [unverified](Decoder::unverified) |
+//! | a part of unknown type, of 4 bytes at the very end too | [`Event::Unknown`]: skipped by its length, not carried into a packet that is built anew |
+//! | a value list without host, plugin, type or time (0 after conversion counts as none), or of no values | [`Event::RefusedValueList`]; what follows is read on |
+//! | a notification without host, time or message, or of a severity (low 32 bits) other than 1, 2 and 4 | [`Event::RefusedNotification`]; what follows is read on |
+//! | a type that types.db does not know, other kinds or numbers of values than it says | nothing: values are forwarded as they came |
+//! | no interval, or one of zero | kept missing; behind a value list that had one, an INTERVAL_HR of 0 says so |
+//! | a NUL within a string | the string ends there |
+//! | a time or interval in both resolutions | the last one wins, and leaves as it came |
+//! | a datagram of no bytes | nothing is in it |
+//!
+//! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets.
+
+mod decode;
+mod encode;
+pub mod part;
+mod reader;
+
+pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
+pub use encode::{Packet, PacketBuilder, PartOrder};
+
+use std::fmt;
+
+/// Bytes of a datagram: where they start and how many they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    start: u16,
+    length: u16,
+}
+
+impl Span {
+    /// Whether there are no bytes.
+    pub fn is_empty(self) -> bool {
+        self.length == 0
+    }
+
+    /// Offset of the first byte.
+    pub fn start(self) -> usize {
+        usize::from(self.start)
+    }
+}
+
+/// Which of the parts that a value list may lack are in force with a value.
+///
+/// A value list that lacks one must not inherit it from whatever stands before it in a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// PLUGIN_INSTANCE is not empty.
+    pub plugin_instance: bool,
+    /// TYPE_INSTANCE is not empty.
+    pub type_instance: bool,
+    /// INTERVAL or INTERVAL_HR is not zero.
+    pub interval: bool,
+}
+
+macro_rules! reasons {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $key:literal, $text:literal;)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// Every reason, in the order of declaration: `ALL[reason as usize] == reason`.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The reason in lower case with underscores, as counters are named.
+            pub const fn key(self) -> &'static str {
+                match self { $(Self::$variant => $key),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text),+ })
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Why the rest of a datagram is refused.
+    Malformed {
+        /// One to three bytes are left: too few for a part.
+        StrayBytes => "stray_bytes", "stray bytes at the end";
+        /// A part says that it is shorter than its own header.
+        PartTooShort => "part_too_short", "a part shorter than its header";
+        /// A part says that it is longer than what is left.
+        PartTooLong => "part_too_long", "a part longer than what is left of the datagram";
+        /// A string does not end in NUL.
+        StringWithoutNul => "string_without_nul", "a string without final NUL";
+        /// A string is longer than collectd's buffers.
+        StringTooLong => "string_too_long", "a string longer than collectd accepts";
+        /// A number is not of 8 bytes.
+        NumberLength => "number_length", "a number that is not of 8 bytes";
+        /// The length of a values part does not fit its count.
+        ValuesLength => "values_length", "a values part whose length does not fit its count";
+        /// A value is of a kind that collectd does not know.
+        ValueKind => "value_kind", "a value of unknown kind";
+        /// An encrypted part, and no key.
+        Encrypted => "encrypted", "an encrypted part, and no key to read it";
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+reasons! {
+    /// Why one value list or notification is refused; the rest of the datagram is read on.
+    Refusal {
+        /// HOST is missing or empty.
+        NoHost => "no_host", "no host";
+        /// PLUGIN is missing or empty.
+        NoPlugin => "no_plugin", "no plugin";
+        /// TYPE is missing or empty.
+        NoType => "no_type", "no type";
+        /// The time is missing or zero.
+        NoTime => "no_time", "no time";
+        /// The value list has no values.
+        NoValues => "no_values", "no values";
+        /// The notification's message is empty.
+        NoMessage => "no_message", "no message";
+        /// The notification's severity is none that collectd knows.
+        Severity => "severity", "unknown severity";
+    }
+}

@@ -1,0 +1,282 @@
+//! A datagram taken apart, as spans of it: nothing is copied, nothing is allocated.
+
+use super::part::{self, MESSAGE_MAX, NAME_MAX, PartType, VALUES_HEADER};
+use super::reader::{Part, Reader};
+use super::{Carried, Malformed, Refusal, Span};
+use crate::notification::{NotificationRef, Severity};
+use crate::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
+
+/// Where the five names of an identifier stand in a datagram. An absent name and an empty one are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of IdentifierRef")]
+pub struct IdentifierSpans {
+    pub host: Span,
+    pub plugin: Span,
+    pub plugin_instance: Span,
+    pub type_name: Span,
+    pub type_instance: Span,
+}
+
+impl IdentifierSpans {
+    /// The names, borrowed from the datagram that they were decoded from.
+    #[inline]
+    pub fn of<'a>(&self, datagram: &'a [u8]) -> IdentifierRef<'a> {
+        IdentifierRef {
+            host: self.host.of(datagram),
+            plugin: self.plugin.of(datagram),
+            plugin_instance: self.plugin_instance.of(datagram),
+            type_name: self.type_name.of(datagram),
+            type_instance: self.type_instance.of(datagram),
+        }
+    }
+}
+
+/// Where a value list stands in a datagram: 32 bytes, whatever its size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ValueListSpans {
+    /// The names.
+    pub identifier: IdentifierSpans,
+    /// The part that states the time.
+    time: Span,
+    /// The part that states the interval, empty if there is none.
+    interval: Span,
+    /// The values part, header included.
+    pub values: Span,
+}
+
+impl ValueListSpans {
+    /// The value list, borrowed from the datagram that it was decoded from.
+    #[inline]
+    pub fn of<'a>(&self, datagram: &'a [u8]) -> ValueListRef<'a> {
+        ValueListRef {
+            identifier: self.identifier.of(datagram),
+            time: time_of(self.time.of(datagram)),
+            interval: interval_of(self.interval.of(datagram)),
+            values: ValuesRef::checked(self.values.of(datagram).get(VALUES_HEADER..).unwrap_or_default()),
+        }
+    }
+
+    /// Which of the parts that may be missing this value list states with a value.
+    #[inline]
+    pub fn carried(&self, datagram: &[u8]) -> Carried {
+        Carried {
+            plugin_instance: self.identifier.plugin_instance.length > 0,
+            type_instance: self.identifier.type_instance.length > 0,
+            interval: !interval_of(self.interval.of(datagram)).is_none(),
+        }
+    }
+}
+
+/// A number part taken apart again; an empty one is zero.
+fn number_part(bytes: &[u8]) -> (PartType, u64) {
+    match bytes.first_chunk::<{ part::NUMBER }>() {
+        Some(&[a, b, _, _, ref number @ ..]) => {
+            (PartType(u16::from_be_bytes([a, b])), u64::from_be_bytes(*number))
+        }
+        None => (PartType::TIME_HR, 0),
+    }
+}
+
+fn time_of(bytes: &[u8]) -> Time {
+    match number_part(bytes) {
+        (PartType::TIME, seconds) => Time::Seconds(seconds),
+        (_, units) => Time::HighResolution(units),
+    }
+}
+
+fn interval_of(bytes: &[u8]) -> Interval {
+    match number_part(bytes) {
+        (PartType::INTERVAL, seconds) => Interval::Seconds(seconds),
+        (_, units) => Interval::HighResolution(units),
+    }
+}
+
+/// Where a notification stands in a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationSpans {
+    identifier: IdentifierSpans,
+    time: Span,
+    severity: Severity,
+    message: Span,
+}
+
+impl NotificationSpans {
+    /// The notification, borrowed from the datagram that it was decoded from.
+    pub fn of<'a>(&self, datagram: &'a [u8]) -> NotificationRef<'a> {
+        NotificationRef {
+            identifier: self.identifier.of(datagram),
+            time: time_of(self.time.of(datagram)),
+            severity: self.severity,
+            message: self.message.of(datagram),
+        }
+    }
+}
+
+/// What a datagram holds, one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A complete value list.
+    ValueList(ValueListSpans),
+    /// A value list that every receiver would drop; the span is its values part.
+    RefusedValueList(Refusal, Span),
+    /// A complete notification.
+    Notification(NotificationSpans),
+    /// A notification that every receiver would ignore.
+    RefusedNotification(Refusal),
+    /// A signature, not verified. What follows is [unverified](Decoder::unverified).
+    Signature,
+    /// A part of unknown type, skipped by its length.
+    Unknown(PartType),
+}
+
+/// Walks a datagram part by part and yields what it holds.
+///
+/// After an error the rest of the datagram is refused: the iterator ends. What it yielded before stays.
+#[derive(Clone, Debug)]
+pub struct Decoder<'a> {
+    reader: Reader<'a>,
+    state: ValueListSpans,
+    has_time: bool,
+    severity: u64,
+    unverified: bool,
+}
+
+impl<'a> Decoder<'a> {
+    /// Starts at the first part.
+    ///
+    /// # Panics
+    ///
+    /// Of more than 65,535 bytes, which no UDP datagram has.
+    pub fn new(datagram: &'a [u8]) -> Self {
+        Self {
+            reader: Reader::new(datagram),
+            state: ValueListSpans::default(),
+            has_time: false,
+            severity: 0,
+            unverified: false,
+        }
+    }
+
+    /// Whether a signature has been skipped: what follows it claims a user that nobody has checked.
+    pub fn unverified(&self) -> bool {
+        self.unverified
+    }
+
+    /// What stays in force behind the last part read: what a value list would inherit if one followed.
+    pub fn carried(&self, datagram: &[u8]) -> Carried {
+        self.state.carried(datagram)
+    }
+
+    /// Takes in one part. `None` if it only changes the state.
+    #[inline]
+    fn event(&mut self, part: &Part<'_>) -> Result<Option<Event>, Malformed> {
+        let names = &mut self.state.identifier;
+        match part.kind {
+            PartType::VALUES => return self.values(part).map(Some),
+            PartType::TYPE_INSTANCE => names.type_instance = part.string(NAME_MAX)?,
+            PartType::TYPE => names.type_name = part.string(NAME_MAX)?,
+            PartType::PLUGIN_INSTANCE => names.plugin_instance = part.string(NAME_MAX)?,
+            PartType::PLUGIN => names.plugin = part.string(NAME_MAX)?,
+            PartType::HOST => names.host = part.string(NAME_MAX)?,
+            PartType::TIME | PartType::TIME_HR => {
+                let number = part.number()?;
+                let time = if part.kind == PartType::TIME {
+                    Time::Seconds(number)
+                } else {
+                    Time::HighResolution(number)
+                };
+                self.has_time = !time.is_none();
+                self.state.time = part.span();
+            }
+            PartType::INTERVAL | PartType::INTERVAL_HR => {
+                part.number()?;
+                self.state.interval = part.span();
+            }
+            PartType::MESSAGE => return self.message(part).map(Some),
+            PartType::SEVERITY => self.severity = part.number()?,
+            PartType::SIGN_SHA256 => {
+                self.unverified = true;
+                return Ok(Some(Event::Signature));
+            }
+            PartType::ENCR_AES256 => return Err(Malformed::Encrypted),
+            unknown => return Ok(Some(Event::Unknown(unknown))),
+        }
+        Ok(None)
+    }
+
+    #[inline]
+    fn values(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
+        let Some((count, values)) = part.payload.split_first_chunk() else {
+            return Err(Malformed::ValuesLength);
+        };
+        if values.len() != usize::from(u16::from_be_bytes(*count)) * 9 {
+            return Err(Malformed::ValuesLength);
+        }
+        if ValuesRef::new(values).is_none() {
+            return Err(Malformed::ValueKind);
+        }
+        let names = &self.state.identifier;
+        let refusal = if names.host.is_empty() {
+            Refusal::NoHost
+        } else if names.plugin.is_empty() {
+            Refusal::NoPlugin
+        } else if names.type_name.is_empty() {
+            Refusal::NoType
+        } else if !self.has_time {
+            Refusal::NoTime
+        } else if values.is_empty() {
+            Refusal::NoValues
+        } else {
+            return Ok(Event::ValueList(ValueListSpans {
+                values: part.span(),
+                ..self.state
+            }));
+        };
+        Ok(Event::RefusedValueList(refusal, part.span()))
+    }
+
+    fn message(&self, part: &Part<'_>) -> Result<Event, Malformed> {
+        let message = part.string(MESSAGE_MAX)?;
+        let refusal = if self.state.identifier.host.is_empty() {
+            Refusal::NoHost
+        } else if !self.has_time {
+            Refusal::NoTime
+        } else if message.is_empty() {
+            Refusal::NoMessage
+        } else if let Some(severity) = Severity::from_wire(self.severity) {
+            let ValueListSpans { identifier, time, .. } = self.state;
+            return Ok(Event::Notification(NotificationSpans {
+                identifier,
+                time,
+                severity,
+                message,
+            }));
+        } else {
+            Refusal::Severity
+        };
+        Ok(Event::RefusedNotification(refusal))
+    }
+}
+
+impl Iterator for Decoder<'_> {
+    type Item = Result<Event, Malformed>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let event = match self.reader.part() {
+                Ok(None) => return None,
+                Ok(Some(part)) => self.event(&part),
+                Err(error) => Err(error),
+            };
+            match event {
+                Ok(None) => {}
+                Ok(Some(event)) => return Some(Ok(event)),
+                Err(error) => {
+                    self.reader.stop();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Value lists packed into datagrams, parts that have not changed left out, as collectd packs them.
+
+use super::part::{self, HEADER, NUMBER, PartType};
+use super::{Carried, Span};
+use crate::notification::NotificationRef;
+use crate::value_list::{Interval, Time, ValueListRef};
+use std::ops::Range;
+
+/// The order of the parts within a value list. Receivers accept any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PartOrder {
+    /// Time before plugin, as the daemon's network plugin does (`add_to_buffer`, `src/network.c`).
+    #[default]
+    Collectd,
+    /// Time after the type instance, as collectd-tg does (`src/libcollectdclient/network_buffer.c`).
+    Libcollectdclient,
+}
+
+/// One datagram of a [`PacketBuilder`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packet {
+    bytes: Range<usize>,
+    /// How many value lists it holds.
+    pub value_lists: u32,
+    /// How many notifications it holds: one, then alone, or none.
+    pub notifications: u32,
+}
+
+/// Packs value lists and whole datagrams into packets of at most a given size.
+///
+/// Packets lie behind one another in one buffer that is kept from batch to batch, so a builder allocates
+/// nothing once it has seen its largest batch. What is pushed stays in order.
+#[derive(Clone, Debug)]
+pub struct PacketBuilder {
+    limit: usize,
+    order: PartOrder,
+    bytes: Vec<u8>,
+    packets: Vec<Packet>,
+    /// The packet that is still open: where it starts and what it holds.
+    start: usize,
+    value_lists: u32,
+    state: State,
+}
+
+/// What a receiver has in force at the end of the open packet.
+///
+/// The names are spans of the packet itself, so nothing is copied to remember them.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    /// HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE.
+    names: [Range32; 5],
+    time: Time,
+    interval: Interval,
+    carried: Carried,
+    /// A whole datagram was appended: all but `carried` is unknown.
+    opaque: bool,
+}
+
+/// A range of the builder's buffer, which batches of large datagrams may grow beyond 65,535 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range32 {
+    start: u32,
+    length: u32,
+}
+
+const EMPTY: State = State {
+    names: [Range32 { start: 0, length: 0 }; 5],
+    time: Time::NONE,
+    interval: Interval::NONE,
+    carried: Carried {
+        plugin_instance: false,
+        type_instance: false,
+        interval: false,
+    },
+    opaque: false,
+};
+
+const NAME_PARTS: [PartType; 5] = [
+    PartType::HOST,
+    PartType::PLUGIN,
+    PartType::PLUGIN_INSTANCE,
+    PartType::TYPE,
+    PartType::TYPE_INSTANCE,
+];
+const PLUGIN_INSTANCE: usize = 2;
+const TYPE_INSTANCE: usize = 4;
+
+/// The parts of one value list that the packet does not state yet.
+#[derive(Clone, Copy)]
+struct Changes {
+    names: [bool; 5],
+    time: bool,
+    interval: bool,
+}
+
+impl PacketBuilder {
+    /// A builder of packets of at most `limit` bytes. A value list that alone is larger makes a packet of its own.
+    pub fn new(limit: usize) -> Self {
+        Self::with_order(limit, PartOrder::default())
+    }
+
+    /// A builder that orders the parts of a value list as someone else does.
+    pub fn with_order(limit: usize, order: PartOrder) -> Self {
+        Self {
+            limit,
+            order,
+            bytes: Vec::new(),
+            packets: Vec::new(),
+            start: 0,
+            value_lists: 0,
+            state: EMPTY,
+        }
+    }
+
+    /// Appends a value list, in a new packet if the open one has no room for it.
+    pub fn push(&mut self, list: &ValueListRef<'_>) {
+        let mut changes = self.state.changes(list, &self.bytes);
+        if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
+            self.close();
+            changes = self.state.changes(list, &self.bytes);
+        }
+        self.write(list, changes);
+        self.value_lists += 1;
+    }
+
+    /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if the
+    /// open one has no room for it.
+    ///
+    /// `first` says what its first remaining value list states, `last` what is in force at its end: what stood
+    /// in force before is revoked where the datagram relies on its absence.
+    pub fn append(
+        &mut self,
+        datagram: &[u8],
+        cuts: &[Span],
+        first: Carried,
+        last: Carried,
+        value_lists: u32,
+    ) {
+        let length = datagram.len() - cuts.iter().map(|cut| usize::from(cut.length)).sum::<usize>();
+        let carried = self.state.carried;
+        let mut revoked = Carried {
+            plugin_instance: carried.plugin_instance && !first.plugin_instance,
+            type_instance: carried.type_instance && !first.type_instance,
+            interval: carried.interval && !first.interval,
+        };
+        if self.open_length() + revoked.length() + length > self.limit && self.open_length() > 0 {
+            self.close();
+            revoked = Carried::default();
+        }
+        if revoked.plugin_instance {
+            write_string(&mut self.bytes, PartType::PLUGIN_INSTANCE, b"");
+        }
+        if revoked.type_instance {
+            write_string(&mut self.bytes, PartType::TYPE_INSTANCE, b"");
+        }
+        if revoked.interval {
+            write_interval(&mut self.bytes, Interval::NONE);
+        }
+        let mut kept_from = 0;
+        for cut in cuts {
+            self.bytes
+                .extend_from_slice(datagram.get(kept_from..cut.start()).unwrap_or_default());
+            kept_from = cut.end();
+        }
+        self.bytes
+            .extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
+        self.state = State {
+            carried: last,
+            opaque: true,
+            ..EMPTY
+        };
+        self.value_lists += value_lists;
+    }
+
+    /// Appends a notification in a packet of its own, as collectd sends it (`network_notification`, `src/network.c`).
+    pub fn push_notification(&mut self, notification: &NotificationRef<'_>) {
+        self.close();
+        let bytes = &mut self.bytes;
+        write_time(bytes, notification.time);
+        write_number(bytes, PartType::SEVERITY, notification.severity as u64);
+        let names = names_of(&notification.identifier);
+        for (kind, name) in NAME_PARTS
+            .into_iter()
+            .zip(names)
+            .filter(|(_, name)| !name.is_empty())
+        {
+            write_string(bytes, kind, name);
+        }
+        write_string(bytes, PartType::MESSAGE, notification.message);
+        self.end_packet(1);
+    }
+
+    /// Ends the open packet, if there is one: what is pushed next starts another.
+    pub fn close(&mut self) {
+        if self.open_length() > 0 {
+            self.end_packet(0);
+        }
+    }
+
+    /// The closed packets with their bytes, in order.
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = (&Packet, &[u8])> {
+        self.packets
+            .iter()
+            .map(|packet| (packet, self.bytes.get(packet.bytes.clone()).unwrap_or_default()))
+    }
+
+    /// Whether nothing has been pushed since the last [`clear`](Self::clear).
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets all packets and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.packets.clear();
+        self.start = 0;
+        self.value_lists = 0;
+        self.state = EMPTY;
+    }
+
+    fn open_length(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    fn end_packet(&mut self, notifications: u32) {
+        let end = self.bytes.len();
+        self.packets.push(Packet {
+            bytes: self.start..end,
+            value_lists: self.value_lists,
+            notifications,
+        });
+        self.start = end;
+        self.value_lists = 0;
+        self.state = EMPTY;
+    }
+
+    fn write(&mut self, list: &ValueListRef<'_>, changes: Changes) {
+        let names = names_of(&list.identifier);
+        match self.order {
+            PartOrder::Collectd => {
+                self.write_names(&names, &changes, 0..1);
+                self.write_times(list, &changes);
+                self.write_names(&names, &changes, 1..5);
+            }
+            PartOrder::Libcollectdclient => {
+                self.write_names(&names, &changes, 0..5);
+                self.write_times(list, &changes);
+            }
+        }
+        self.state.time = list.time;
+        self.state.interval = list.interval;
+        self.state.carried = Carried {
+            plugin_instance: !list.identifier.plugin_instance.is_empty(),
+            type_instance: !list.identifier.type_instance.is_empty(),
+            interval: !list.interval.is_none(),
+        };
+        self.state.opaque = false;
+        write_values(&mut self.bytes, list);
+    }
+
+    fn write_names(&mut self, names: &[&[u8]; 5], changes: &Changes, which: Range<usize>) {
+        for i in which {
+            if changes.names[i] {
+                let start = (self.bytes.len() + HEADER) as u32;
+                write_string(&mut self.bytes, NAME_PARTS[i], names[i]);
+                self.state.names[i] = Range32 {
+                    start,
+                    length: names[i].len() as u32,
+                };
+            }
+        }
+    }
+
+    fn write_times(&mut self, list: &ValueListRef<'_>, changes: &Changes) {
+        if changes.time {
+            write_time(&mut self.bytes, list.time);
+        }
+        if changes.interval {
+            write_interval(&mut self.bytes, list.interval);
+        }
+    }
+}
+
+impl State {
+    fn changes(&self, list: &ValueListRef<'_>, bytes: &[u8]) -> Changes {
+        let names = names_of(&list.identifier);
+        if self.opaque {
+            let mut changed = names.map(|name| !name.is_empty());
+            changed[PLUGIN_INSTANCE] |= self.carried.plugin_instance;
+            changed[TYPE_INSTANCE] |= self.carried.type_instance;
+            return Changes {
+                names: changed,
+                time: true,
+                interval: !list.interval.is_none() || self.carried.interval,
+            };
+        }
+        let mut changed = [false; 5];
+        for i in 0..5 {
+            changed[i] = self.names[i].of(bytes) != names[i];
+        }
+        Changes {
+            names: changed,
+            time: self.time != list.time,
+            interval: self.interval != list.interval && !(self.interval.is_none() && list.interval.is_none()),
+        }
+    }
+}
+
+impl Changes {
+    /// Bytes of the changed parts and of the values.
+    fn length(&self, list: &ValueListRef<'_>) -> usize {
+        let strings: usize = names_of(&list.identifier)
+            .iter()
+            .zip(self.names)
+            .map(|(name, changed)| if changed { HEADER + name.len() + 1 } else { 0 })
+            .sum();
+        let numbers = NUMBER * (usize::from(self.time) + usize::from(self.interval));
+        strings + numbers + part::VALUES_HEADER + list.values.bytes().len()
+    }
+}
+
+impl Carried {
+    /// Bytes of the parts that revoke these.
+    fn length(self) -> usize {
+        let empty_strings = usize::from(self.plugin_instance) + usize::from(self.type_instance);
+        empty_strings * (HEADER + 1) + usize::from(self.interval) * NUMBER
+    }
+}
+
+impl Range32 {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        bytes.get(start..start + self.length as usize).unwrap_or_default()
+    }
+}
+
+fn names_of<'a>(identifier: &crate::value_list::IdentifierRef<'a>) -> [&'a [u8]; 5] {
+    let [plugin, plugin_instance, type_name, type_instance] = identifier.metric_parts();
+    [identifier.host, plugin, plugin_instance, type_name, type_instance]
+}
+
+fn write_header(bytes: &mut Vec<u8>, kind: PartType, payload: usize) {
+    let length = u16::try_from(HEADER + payload).expect("a part is of at most 65,535 bytes");
+    let ([a, b], [c, d]) = (kind.0.to_be_bytes(), length.to_be_bytes());
+    bytes.extend_from_slice(&[a, b, c, d]);
+}
+
+fn write_string(bytes: &mut Vec<u8>, kind: PartType, string: &[u8]) {
+    write_header(bytes, kind, string.len() + 1);
+    bytes.extend_from_slice(string);
+    bytes.push(0);
+}
+
+fn write_number(bytes: &mut Vec<u8>, kind: PartType, number: u64) {
+    write_header(bytes, kind, 8);
+    bytes.extend_from_slice(&number.to_be_bytes());
+}
+
+fn write_time(bytes: &mut Vec<u8>, time: Time) {
+    match time {
+        Time::Seconds(seconds) => write_number(bytes, PartType::TIME, seconds),
+        Time::HighResolution(units) => write_number(bytes, PartType::TIME_HR, units),
+    }
+}
+
+fn write_interval(bytes: &mut Vec<u8>, interval: Interval) {
+    match interval {
+        _ if interval.is_none() => write_number(bytes, PartType::INTERVAL_HR, 0),
+        Interval::Seconds(seconds) => write_number(bytes, PartType::INTERVAL, seconds),
+        Interval::HighResolution(units) => write_number(bytes, PartType::INTERVAL_HR, units),
+    }
+}
+
+fn write_values(bytes: &mut Vec<u8>, list: &ValueListRef<'_>) {
+    let values = list.values.bytes();
+    write_header(bytes, PartType::VALUES, 2 + values.len());
+    bytes.extend_from_slice(&(list.values.len() as u16).to_be_bytes());
+    bytes.extend_from_slice(values);
+}

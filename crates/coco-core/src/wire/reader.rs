@@ -1,0 +1,121 @@
+//! The only place that slices bytes from the network.
+
+use super::part::{HEADER, PartType};
+use super::{Malformed, Span};
+
+/// A datagram and how far it has been read.
+#[derive(Clone, Debug)]
+pub(super) struct Reader<'a> {
+    bytes: &'a [u8],
+    position: usize,
+}
+
+/// One part, its length already checked against the datagram.
+pub(super) struct Part<'a> {
+    pub(super) kind: PartType,
+    /// What follows the header.
+    pub(super) payload: &'a [u8],
+    /// Where the header starts.
+    pub(super) start: u16,
+}
+
+impl<'a> Reader<'a> {
+    /// Offsets are of 16 bits, as is the length of any UDP datagram.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        assert!(
+            bytes.len() <= usize::from(u16::MAX),
+            "no UDP datagram is this long"
+        );
+        Self { bytes, position: 0 }
+    }
+
+    /// The next part, `None` at the end of the datagram.
+    #[inline]
+    pub(super) fn part(&mut self) -> Result<Option<Part<'a>>, Malformed> {
+        let Some(left) = self.bytes.get(self.position..) else {
+            return Ok(None);
+        };
+        let Some((&[a, b, c, d], rest)) = left.split_first_chunk::<HEADER>() else {
+            return if left.is_empty() {
+                Ok(None)
+            } else {
+                Err(Malformed::StrayBytes)
+            };
+        };
+        let length = usize::from(u16::from_be_bytes([c, d]));
+        let Some(payload_length) = length.checked_sub(HEADER) else {
+            return Err(Malformed::PartTooShort);
+        };
+        let Some(payload) = rest.get(..payload_length) else {
+            return Err(Malformed::PartTooLong);
+        };
+        let start = self.position as u16;
+        self.position += length;
+        Ok(Some(Part {
+            kind: PartType(u16::from_be_bytes([a, b])),
+            payload,
+            start,
+        }))
+    }
+
+    /// Reads nothing more.
+    pub(super) fn stop(&mut self) {
+        self.position = self.bytes.len();
+    }
+}
+
+impl Part<'_> {
+    /// A string's bytes up to its first NUL; `max` bounds the payload, final NUL included.
+    #[inline]
+    pub(super) fn string(&self, max: usize) -> Result<Span, Malformed> {
+        if self.payload.len() > max {
+            return Err(Malformed::StringTooLong);
+        }
+        if self.payload.last() != Some(&0) {
+            return Err(Malformed::StringWithoutNul);
+        }
+        let length = self
+            .payload
+            .iter()
+            .position(|&byte| byte == 0)
+            .unwrap_or_default();
+        Ok(Span {
+            start: self.start + HEADER as u16,
+            length: length as u16,
+        })
+    }
+
+    /// A number's 64 bits.
+    #[inline]
+    pub(super) fn number(&self) -> Result<u64, Malformed> {
+        self.payload
+            .try_into()
+            .map(u64::from_be_bytes)
+            .map_err(|_| Malformed::NumberLength)
+    }
+
+    /// The whole part, header included.
+    #[inline]
+    pub(super) fn span(&self) -> Span {
+        Span {
+            start: self.start,
+            length: (HEADER + self.payload.len()) as u16,
+        }
+    }
+}
+
+impl Span {
+    /// The bytes that this span names in the datagram that it was made from; in any other, perhaps none.
+    #[inline]
+    pub fn of(self, datagram: &[u8]) -> &[u8] {
+        datagram
+            .get(usize::from(self.start)..self.end())
+            .unwrap_or_default()
+    }
+
+    /// Where the span ends: the offset of the first byte behind it.
+    #[inline]
+    pub fn end(self) -> usize {
+        usize::from(self.start) + usize::from(self.length)
+    }
+}
