@@ -6,6 +6,7 @@
 //! - [`wire`] walks a datagram part by part, yields value lists and notifications as spans of it, and
 //!   packs value lists into datagrams as collectd does;
 //! - [`value_list`] and [`notification`] are what the parts mean: identifiers, values, times;
+//! - [`value_kind`] names the four kinds of a value, on the wire and in the table of types;
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
 //! - [`address`] is a host and a port as operators write them;
 //! - [`ring`] says which target of a tier owns a host;
@@ -20,5 +21,6 @@ pub mod notification;
 pub mod ring;
 pub mod tier;
 pub mod types_db;
+pub mod value_kind;
 pub mod value_list;
 pub mod wire;
