@@ -31,9 +31,14 @@ impl<'t> Document<'t> {
                 return Err(findings.into_problems());
             }
         };
-        for (name, _) in &root {
+        for (name, value) in &root {
             if top_sections().all(|section| section != name.get_ref().as_ref()) {
-                let message = suggest::unknown_section(name.get_ref());
+                let what = if value.get_ref().is_table() {
+                    "section"
+                } else {
+                    "key"
+                };
+                let message = format!("unknown {what}, {}", suggest::section(name.get_ref()));
                 findings.report(Some(name.span()), &path("", name.get_ref()), &message);
             }
         }
@@ -80,7 +85,7 @@ impl<'d, 't> Section<'d, 't> {
         for (key, _) in table.into_iter().flatten() {
             let key_name = key.get_ref();
             if of_section(name).all(|known| known.name != key_name.as_ref()) {
-                let message = suggest::unknown_key(name, key_name);
+                let message = format!("unknown key, {}", suggest::key(name, key_name));
                 findings.report(Some(key.span()), &path(&path_here, key_name), &message);
             }
         }
@@ -165,9 +170,7 @@ fn default<T: FromToml>(key: &Key) -> T {
         .default
         .expect("a key that is read without `optional` has a default");
     let value = DeValue::parse(text).expect("defaults are TOML");
-    T::from_toml(&key.kind, value.get_ref())
-        .ok()
-        .expect("defaults are of their key's kind")
+    T::from_toml(&key.kind, value.get_ref()).expect("defaults are of their key's kind")
 }
 
 /// The problems found so far.

@@ -7,6 +7,7 @@
 //! - `document` parses TOML and walks it by that table, noting problems with their line and key path;
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
+//! - `loops` tells when a target is Coco itself;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
 use std::fmt;

@@ -44,7 +44,7 @@ pub fn parse(text: &str) -> Result<u64, SizeError> {
 pub fn format(bytes: u64) -> String {
     match UNITS
         .iter()
-        .find(|(_, scale)| *scale > 1 && bytes >= *scale && bytes % scale == 0)
+        .find(|(_, scale)| *scale > 1 && bytes >= *scale && bytes.is_multiple_of(*scale))
     {
         Some((unit, scale)) => format!("{}{unit}", bytes / scale),
         None => bytes.to_string(),

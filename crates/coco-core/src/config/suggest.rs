@@ -2,29 +2,27 @@
 
 use super::keys::{KEYS, of_section, top_sections};
 
-/// About `name`, which is no key of `section`.
-pub(super) fn unknown_key(section: &str, name: &str) -> String {
+/// For `name`, which is no key of `section`.
+pub(super) fn key(section: &str, name: &str) -> String {
     let here = || of_section(section).map(|key| key.name);
     if let Some(meant) = closest(name, here()) {
-        return format!("unknown key, did you mean `{meant}`?");
+        return format!("did you mean `{meant}`?");
     }
-    if let Some(elsewhere) = belongs_elsewhere(name) {
-        return format!("unknown key, {elsewhere}");
-    }
-    let known: Vec<String> = here().map(|key| format!("`{key}`")).collect();
-    format!("unknown key, expected {}", alternatives(&known))
+    belongs_elsewhere(name).unwrap_or_else(|| {
+        let known: Vec<String> = here().map(|key| format!("`{key}`")).collect();
+        format!("expected {}", alternatives(&known))
+    })
 }
 
-/// About `name`, which stands at the top of the file and is no section.
-pub(super) fn unknown_section(name: &str) -> String {
-    if let Some(elsewhere) = belongs_elsewhere(name) {
-        return format!("unknown section, {elsewhere}");
-    }
+/// For `name`, which stands at the top of the file and is no section.
+pub(super) fn section(name: &str) -> String {
     if let Some(meant) = closest(name, top_sections()) {
-        return format!("unknown section, did you mean `{meant}`?");
+        return format!("did you mean [{meant}]?");
     }
-    let known: Vec<String> = top_sections().map(|section| format!("[{section}]")).collect();
-    format!("unknown section, expected {}", alternatives(&known))
+    belongs_elsewhere(name).unwrap_or_else(|| {
+        let known: Vec<String> = top_sections().map(|section| format!("[{section}]")).collect();
+        format!("expected {}", alternatives(&known))
+    })
 }
 
 /// Which sections have a key of this name, or else one of nearly this name.

@@ -9,7 +9,7 @@ use super::loops::is_plain_loop;
 use super::suggest::belongs_elsewhere;
 use super::value::{Destination, FromToml, Mismatch, Url, found};
 use crate::address::Address;
-use crate::tier::{Target, Tier, TierError, Tiers};
+use crate::tier::{Target, Tier, Tiers};
 
 /// All tiers of the file; none when something about them had to be reported.
 ///
@@ -72,7 +72,7 @@ fn tier(
     }
     if !value.get_ref().is_table() {
         let message = match belongs_elsewhere(&name) {
-            Some(elsewhere) => format!("expected a table [{TIER}]; {elsewhere}"),
+            Some(elsewhere) => format!("expected a table [{TIER}], {elsewhere}"),
             None => format!("expected a table [{TIER}], found {}", found(value.get_ref())),
         };
         findings.report(name_span, &path, &message);
@@ -84,10 +84,6 @@ fn tier(
     let targets = targets(&elements, own, section.findings)?;
     match Tier::new(name, targets, virtual_replicas) {
         Ok(tier) => Some(tier),
-        Err(error @ TierError::VirtualReplicas { .. }) => {
-            section.report("virtual_replicas", &error.to_string());
-            None
-        }
         Err(error) => {
             section.report("targets", &error.to_string());
             None

@@ -13,6 +13,7 @@ use super::{Level, duration, size};
 use crate::address::Address;
 
 /// Why a value can't be taken.
+#[derive(Debug)]
 pub(super) enum Mismatch {
     /// Not of a type that the kind allows.
     Type,
