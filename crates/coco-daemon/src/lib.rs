@@ -2,4 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod command_line;
 pub mod counters;
+pub mod logging;
+pub mod resolve;
+pub mod signals;
