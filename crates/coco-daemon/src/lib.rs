@@ -4,6 +4,7 @@
 
 pub mod command_line;
 pub mod counters;
+pub mod http;
 pub mod logging;
 pub mod resolve;
 pub mod signals;
