@@ -1,1 +1,24 @@
-//! To be written.
+//! What the daemons Coco and Noodle have in common: how they start, what they tell, how they are stopped.
+//!
+//! In the order in which a daemon's `main` meets the modules:
+//!
+//! - [`command_line`] reads the arguments and the configuration, and says what is wrong with them;
+//! - [`logging`] writes to standard output, and holds back what would be said too often;
+//! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
+//! - [`resolve`] finds the addresses of targets that have names;
+//! - [`counters`] is the vocabulary of what is counted, and a snapshot of it;
+//! - [`http`] serves a table of routes within limits;
+//! - [`vars`] and [`lookup`] are the routes that both daemons have.
+//!
+//! A daemon brings its own table of counters, its own routes and a tokio runtime (one thread is enough).
+
+#![forbid(unsafe_code)]
+
+pub mod command_line;
+pub mod counters;
+pub mod http;
+pub mod logging;
+pub mod lookup;
+pub mod resolve;
+pub mod signals;
+pub mod vars;

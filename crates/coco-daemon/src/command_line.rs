@@ -1,0 +1,186 @@
+//! `coco [--check] [CONFIG]`, and the configuration that it names.
+
+use std::ffi::OsString;
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
+use coco_core::config::{Config, Problems, Program};
+use thiserror::Error;
+
+/// What an operator can say when starting a daemon.
+#[derive(Debug, PartialEq, Eq, Parser)]
+pub struct CommandLine {
+    /// Check the configuration and exit: 0 when it is fine, 1 when it is not.
+    ///
+    /// Nothing is bound, so this can run beside a live daemon.
+    #[arg(long)]
+    pub check: bool,
+
+    /// The configuration file.
+    #[arg(default_value = "coco.conf")]
+    pub config: PathBuf,
+}
+
+impl CommandLine {
+    /// Reads the arguments of this process. `--help` and `--version` print and exit with status 0, wrong usage
+    /// with 2.
+    ///
+    /// `about` is one line on what the program is for.
+    pub fn parse(program: Program, version: &'static str, about: &'static str) -> Self {
+        Self::try_parse(program, version, about, std::env::args_os()).unwrap_or_else(|stop| stop.exit())
+    }
+
+    fn try_parse(
+        program: Program,
+        version: &'static str,
+        about: &'static str,
+        arguments: impl IntoIterator<Item = OsString>,
+    ) -> Result<Self, clap::Error> {
+        let command = Self::command().name(name(program)).version(version).about(about);
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}
+
+fn name(program: Program) -> &'static str {
+    match program {
+        Program::Coco => "coco",
+        Program::Noodle => "noodle",
+    }
+}
+
+/// Reads and checks a configuration file.
+pub fn load(path: &Path, program: Program) -> Result<Config, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    Config::parse(&text, program).map_err(|problems| LoadError::Wrong {
+        path: path.to_owned(),
+        problems,
+    })
+}
+
+/// A configuration that a daemon cannot start or go on with. Displayed as one line a problem, each with the
+/// name of the file in front: `coco.conf: line 12: ...`.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The file cannot be read, or is not UTF-8.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file says what it must not, or does not say what it must.
+    #[error("{}", Lines { path, problems })]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// All that is wrong with it.
+        problems: Problems,
+    },
+}
+
+struct Lines<'a> {
+    path: &'a Path,
+    problems: &'a Problems,
+}
+
+impl Display for Lines<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}: {problem}", self.path.display())?;
+        }
+        Ok(())
+    }
+}
+
+/// Says on standard error why the process cannot start, and returns the exit status for that: 1.
+pub fn give_up(reason: impl Display) -> ExitCode {
+    // Without standard error there is nobody to tell; the status still does.
+    let _ = writeln!(io::stderr(), "{reason}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<CommandLine, clap::Error> {
+        let arguments = ["coco"].iter().chain(arguments).map(OsString::from);
+        CommandLine::try_parse(Program::Coco, "1.2.3", "Shards.", arguments)
+    }
+
+    #[test]
+    fn the_configuration_has_a_default() {
+        let expected = CommandLine {
+            check: false,
+            config: "coco.conf".into(),
+        };
+        assert_eq!(parse(&[]).unwrap(), expected);
+        let expected = CommandLine {
+            check: true,
+            config: "/etc/coco.conf".into(),
+        };
+        assert_eq!(parse(&["--check", "/etc/coco.conf"]).unwrap(), expected);
+        assert_eq!(parse(&["/etc/coco.conf", "--check"]).unwrap(), expected);
+    }
+
+    #[test]
+    fn wrong_usage_exits_with_2_and_questions_with_0() {
+        for wrong in [&["--chekc"][..], &["a.conf", "b.conf"], &["--check=yes"]] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
+        let version = parse(&["--version"]).unwrap_err();
+        assert_eq!(
+            (version.kind(), version.exit_code()),
+            (ErrorKind::DisplayVersion, 0)
+        );
+        assert_eq!(version.to_string(), "coco 1.2.3\n");
+        let help = parse(&["--help"]).unwrap_err();
+        assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
+        for part in [
+            "Shards.",
+            "Usage: coco [OPTIONS] [CONFIG]",
+            "--check",
+            "[default: coco.conf]",
+        ] {
+            assert!(help.to_string().contains(part), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_problem_stands_on_a_line_with_the_name_of_the_file() {
+        let Err(problems) = Config::parse("[listen]\nbind = 1\nbnid = 2\n", Program::Coco) else {
+            panic!("accepted")
+        };
+        let count = problems.iter().count();
+        assert!(count >= 2, "{problems}");
+        let text = LoadError::Wrong {
+            path: "coco.conf".into(),
+            problems,
+        }
+        .to_string();
+        assert_eq!(text.lines().count(), count);
+        assert!(text.lines().all(|line| line.starts_with("coco.conf: ")), "{text}");
+        assert!(text.contains("coco.conf: line 2: listen.bind: "), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let problem = load(Path::new("no/such/coco.conf"), Program::Coco)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            problem.starts_with("no/such/coco.conf: No such file"),
+            "{problem}"
+        );
+    }
+}

@@ -1,0 +1,61 @@
+//! The view of `/debug/vars`.
+
+use serde_json::map::Entry;
+use serde_json::{Map, Number, Value as Json};
+
+use super::snapshot::{Sample, Value};
+
+pub(super) fn object<'a>(samples: impl Iterator<Item = &'a Sample>) -> Map<String, Json> {
+    let mut root = Map::new();
+    for sample in samples {
+        add_at_path(&mut root, sample);
+    }
+    root
+}
+
+/// Puts a sample at its path below `root`, on top of what is there.
+fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
+    let Some((leaf, parents)) = sample.definition.path.split_last() else {
+        return;
+    };
+    let mut object = root;
+    for element in parents {
+        let child = object
+            .entry(sample.label(element))
+            .or_insert_with(|| Json::Object(Map::new()));
+        let Json::Object(child) = child else {
+            debug_assert!(false, "{:?} goes through a value", sample.definition);
+            return;
+        };
+        object = child;
+    }
+    match object.entry(sample.label(leaf)) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(sample.value.into());
+        }
+        Entry::Occupied(mut occupied) => {
+            debug_assert!(
+                !occupied.get().is_object(),
+                "{:?} hides others",
+                sample.definition
+            );
+            let sum = shown(occupied.get()).plus(sample.value);
+            occupied.insert(sum.into());
+        }
+    }
+}
+
+/// The value that is shown already.
+fn shown(json: &Json) -> Value {
+    json.as_u64()
+        .map_or_else(|| Value::Real(json.as_f64().unwrap_or(f64::NAN)), Value::Integer)
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Integer(value) => value.into(),
+            Value::Real(value) => Number::from_f64(value).map_or(Self::Null, Self::Number),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Who is connected. The table is bounded; the longest idle makes room for the newest.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// Nothing panics while it holds one of the locks, so what they guard is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// All connections of one listener.
+pub(super) struct Connections {
+    limit: usize,
+    table: Mutex<Table>,
+    /// Told whenever [`Connections::enter`] may find room.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Table {
+    /// Connections that count against the limit.
+    open: usize,
+    /// Those without a request in progress, in the order in which they became idle.
+    idle: BTreeMap<u64, Arc<Notify>>,
+    /// Becoming idle is what orders connections; a clock would not order two of one moment.
+    next_turn: u64,
+}
+
+impl Connections {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            table: Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    /// A place for a new connection, which is idle until its first request. When the table is full the
+    /// longest-idle connection loses its place; when all are busy, this waits for the first that is not.
+    pub(super) async fn enter(self: &Arc<Self>) -> Place {
+        loop {
+            if let Some(place) = self.try_enter() {
+                return place;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn try_enter(self: &Arc<Self>) -> Option<Place> {
+        let mut table = self.lock();
+        if table.open >= self.limit && !table.evict_longest_idle() {
+            return None;
+        }
+        table.open += 1;
+        let evicted = Arc::new(Notify::new());
+        let state = Mutex::new(State::Idle(table.become_idle(&evicted)));
+        Some(Place(Arc::new(Connection {
+            connections: Arc::clone(self),
+            evicted,
+            state,
+        })))
+    }
+
+    /// Takes the place of the longest-idle connection, if there is one: for when descriptors run out.
+    pub(super) fn evict_longest_idle(&self) -> bool {
+        self.lock().evict_longest_idle()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        lock(&self.table)
+    }
+}
+
+impl Table {
+    fn become_idle(&mut self, evicted: &Arc<Notify>) -> u64 {
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        self.idle.insert(turn, Arc::clone(evicted));
+        turn
+    }
+
+    fn evict_longest_idle(&mut self) -> bool {
+        let Some((_, evicted)) = self.idle.pop_first() else {
+            return false;
+        };
+        self.open -= 1;
+        evicted.notify_one();
+        true
+    }
+}
+
+/// The place of one connection in the table, until the last of this and its [`InProgress`] is dropped.
+pub(super) struct Place(Arc<Connection>);
+
+/// A request in progress keeps its connection from being evicted until this is dropped.
+pub(super) struct InProgress(Arc<Connection>);
+
+struct Connection {
+    connections: Arc<Connections>,
+    evicted: Arc<Notify>,
+    /// Locked after the table, never before it.
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Idle(u64),
+    Busy,
+    Evicted,
+}
+
+impl Place {
+    /// Waits until another connection took this place: close the connection at once then.
+    pub(super) async fn evicted(&self) {
+        self.0.evicted.notified().await;
+    }
+
+    /// A request arrived.
+    pub(super) fn begin_request(&self) -> InProgress {
+        let mut table = self.0.connections.lock();
+        let mut state = lock(&self.0.state);
+        if let State::Idle(turn) = *state {
+            *state = if table.idle.remove(&turn).is_some() {
+                State::Busy
+            } else {
+                State::Evicted
+            };
+        }
+        InProgress(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        let mut table = self.0.connections.lock();
+        let mut state = lock(&self.0.state);
+        if let State::Busy = *state {
+            *state = State::Idle(table.become_idle(&self.0.evicted));
+            self.0.connections.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut table = self.connections.lock();
+        let counted = match *lock(&self.state) {
+            State::Idle(turn) => table.idle.remove(&turn).is_some(),
+            State::Busy => true,
+            State::Evicted => false,
+        };
+        if counted {
+            table.open -= 1;
+            self.connections.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    use super::*;
+
+    fn block_on<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(future)
+    }
+
+    async fn is_ready(future: impl Future) -> bool {
+        let mut future = pin!(future);
+        poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_ready())).await
+    }
+
+    #[test]
+    fn the_longest_idle_makes_room() {
+        block_on(async {
+            let connections = Connections::new(3);
+            let (a, b, c) = (
+                connections.enter().await,
+                connections.enter().await,
+                connections.enter().await,
+            );
+            let busy = a.begin_request();
+            drop(b.begin_request());
+            let d = connections.enter().await;
+            assert!(is_ready(c.evicted()).await, "b became idle after c");
+            let e = connections.enter().await;
+            assert!(is_ready(b.evicted()).await);
+            for place in [&a, &d, &e] {
+                assert!(!is_ready(place.evicted()).await);
+            }
+            drop(busy);
+        });
+    }
+
+    #[test]
+    fn a_newcomer_waits_while_all_are_busy() {
+        block_on(async {
+            let connections = Connections::new(1);
+            let a = connections.enter().await;
+            let busy = a.begin_request();
+            let mut newcomer = pin!(connections.enter());
+            assert!(!is_ready(newcomer.as_mut()).await);
+            drop(busy);
+            let b = newcomer.await;
+            assert!(is_ready(a.evicted()).await);
+            drop(a.begin_request());
+            assert!(!is_ready(b.evicted()).await);
+        });
+    }
+
+    #[test]
+    fn every_way_to_leave_frees_one_place() {
+        block_on(async {
+            let connections = Connections::new(2);
+            let idle = connections.enter().await;
+            let busy = connections.enter().await;
+            let request = busy.begin_request();
+            drop(busy);
+            assert_eq!(connections.lock().open, 2, "a request outlives its place");
+            drop(request);
+            assert_eq!(connections.lock().open, 1);
+            assert!(connections.evict_longest_idle());
+            assert_eq!(connections.lock().open, 0);
+            drop(idle);
+            assert_eq!(connections.lock().open, 0);
+            assert!(connections.lock().idle.is_empty());
+        });
+    }
+}

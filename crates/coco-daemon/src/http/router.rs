@@ -1,0 +1,242 @@
+//! The table of routes.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use hyper::header::{ALLOW, HeaderMap, HeaderValue};
+use hyper::{Method, StatusCode};
+use percent_encoding::percent_decode;
+use serde_json::json;
+
+use super::body::{self, Response};
+
+/// A request without its body: no route takes one.
+#[derive(Debug)]
+pub struct Request(hyper::http::request::Parts);
+
+impl Request {
+    /// The head of a request.
+    pub fn new(head: hyper::http::request::Parts) -> Self {
+        Self(head)
+    }
+
+    /// GET or HEAD by the time a handler sees it.
+    pub fn method(&self) -> &Method {
+        &self.0.method
+    }
+
+    /// The path as it came, percent-encoded.
+    pub fn path(&self) -> &str {
+        self.0.uri.path()
+    }
+
+    /// What follows the question mark, as it came.
+    pub fn query(&self) -> Option<&str> {
+        self.0.uri.query()
+    }
+
+    /// The first query parameter called `name`, decoded as forms are: `%41` is a byte, `+` a space, and a
+    /// `%` without two hexadecimal digits stands for itself. Host names are bytes, so this is too.
+    pub fn parameter(&self, name: &str) -> Option<Vec<u8>> {
+        self.query()?.split('&').find_map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (form_decode(key) == name.as_bytes()).then(|| form_decode(value))
+        })
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+}
+
+fn form_decode(text: &str) -> Vec<u8> {
+    percent_decode(text.replace('+', " ").as_bytes()).collect()
+}
+
+/// An answer in the making.
+pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+struct Route {
+    path: &'static str,
+    summary: &'static str,
+    handler: Box<dyn Fn(Request) -> Answer + Send + Sync>,
+}
+
+/// Which handler answers which path. Every route answers GET and HEAD; `/` lists the routes.
+pub struct Router {
+    program: &'static str,
+    version: &'static str,
+    routes: Vec<Route>,
+}
+
+impl Router {
+    /// A table with `/` in it.
+    pub fn new(program: &'static str, version: &'static str) -> Self {
+        Self {
+            program,
+            version,
+            routes: Vec::new(),
+        }
+    }
+
+    /// Adds a route. A `path` that ends in `/` stands for everything below it, any other for itself alone.
+    /// `summary` is a line for people who look at `/`.
+    ///
+    /// The handler runs on the thread that serves all clients: it must not block (see [`body::stream`]).
+    #[must_use]
+    pub fn route<F, A>(mut self, path: &'static str, summary: &'static str, handler: F) -> Self
+    where
+        F: Fn(Request) -> A + Send + Sync + 'static,
+        A: Future<Output = Response> + Send + 'static,
+    {
+        let handler = Box::new(move |request| Box::pin(handler(request)) as Answer);
+        self.routes.push(Route {
+            path,
+            summary,
+            handler,
+        });
+        self
+    }
+
+    /// The answer to a request whose body, if any, is not looked at.
+    pub async fn answer(&self, request: Request) -> Response {
+        let path = request.path();
+        let Some(handler) = self.find(path) else {
+            return body::error(
+                StatusCode::NOT_FOUND,
+                format!("no such path: {path} (/ lists all)"),
+            );
+        };
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let message = format!("{path} answers GET and HEAD, not {}", request.method());
+            let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        match handler {
+            Some(route) => (route.handler)(request).await,
+            None => self.list(),
+        }
+    }
+
+    /// The route of a path; `Some(None)` is the list of all.
+    fn find(&self, path: &str) -> Option<Option<&Route>> {
+        if path == "/" {
+            return Some(None);
+        }
+        let matches =
+            |route: &&Route| route.path == path || route.path.ends_with('/') && path.starts_with(route.path);
+        self.routes.iter().find(matches).map(Some)
+    }
+
+    fn list(&self) -> Response {
+        let routes: BTreeMap<_, _> = self
+            .routes
+            .iter()
+            .map(|route| (route.path, route.summary))
+            .collect();
+        body::json(&json!({ "program": self.program, "version": self.version, "routes": routes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn request(method: &str, target: &str) -> Request {
+        Request::new(
+            hyper::Request::builder()
+                .method(method)
+                .uri(target)
+                .body(())
+                .unwrap()
+                .into_parts()
+                .0,
+        )
+    }
+
+    fn ask(method: &str, target: &str) -> (StatusCode, HeaderMap, String) {
+        let router = Router::new("coco", "1.2.3")
+            .route("/tiers", "All tiers.", |_| async {
+                body::json(&json!(["tiers"]))
+            })
+            .route("/data/", "Metrics.", |request| {
+                std::future::ready(body::text("text/plain", request.path().to_owned()))
+            });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (head, body) = router.answer(request(method, target)).await.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            (
+                head.status,
+                head.headers,
+                String::from_utf8(body.to_vec()).unwrap(),
+            )
+        })
+    }
+
+    #[test]
+    fn paths_are_exact_and_prefixes_end_in_a_slash() {
+        assert_eq!(ask("GET", "/tiers").2, "[\"tiers\"]\n");
+        assert_eq!(ask("GET", "/tiers?x=/y").2, "[\"tiers\"]\n");
+        assert_eq!(ask("GET", "/data/a%20b/load").2, "/data/a%20b/load");
+        for missing in [
+            "/tiers/",
+            "/tiersx",
+            "/tiers/x",
+            "/data",
+            "//",
+            "/Tiers",
+            "/tiers%2F",
+        ] {
+            let (status, _, text) = ask("GET", missing);
+            assert_eq!(status, StatusCode::NOT_FOUND, "{missing}");
+            assert!(text.starts_with("{\"error\":\"no such path: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_root_lists_the_routes() {
+        let expected = json!({
+            "program": "coco", "version": "1.2.3",
+            "routes": {"/tiers": "All tiers.", "/data/": "Metrics."},
+        });
+        let (status, _, text) = ask("GET", "/");
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn other_methods_are_told_which_are_allowed() {
+        for path in ["/", "/tiers", "/data/x"] {
+            let (status, headers, text) = ask("POST", path);
+            assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(headers[ALLOW], "GET, HEAD");
+            assert!(text.contains("not POST"), "{text}");
+        }
+        assert_eq!(ask("POST", "/nowhere").0, StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn parameters_are_decoded_to_bytes() {
+        let parameter = |query: &str| request("GET", &format!("/lookup?{query}")).parameter("name");
+        assert_eq!(
+            parameter("name=web%2D1.example.org"),
+            Some(b"web-1.example.org".to_vec())
+        );
+        assert_eq!(parameter("x=1&n%61me=a+b&name=second"), Some(b"a b".to_vec()));
+        assert_eq!(parameter("name=%ff%zz%4"), Some(b"\xff%zz%4".to_vec()));
+        assert_eq!(parameter("name=a=b"), Some(b"a=b".to_vec()));
+        assert_eq!(parameter("name"), Some(Vec::new()));
+        assert_eq!(parameter("names=a"), None);
+        assert_eq!(request("GET", "/lookup").parameter("name"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! `/lookup?name=HOST`: which target of each tier owns a host.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coco_core::tier::Tiers;
+use hyper::StatusCode;
+use serde_json::{Map, Value};
+use tracing::warn;
+
+use crate::counters::{Definition, Snapshot};
+use crate::http::{Request, Response, body};
+
+/// Look-ups, per tier. Noodle counts its own under the same name, so the path says coco in both.
+pub static LOOKUP: Definition = Definition::counter(
+    &["coco", "lookup", "{tier}"],
+    "Number of times the tier has been returned in a lookup query at `/lookup`.",
+);
+
+/// Look-ups without an answer.
+pub static HASH_GET: Definition = Definition::counter(
+    &["coco", "errors", "lookup.hash.get"],
+    "Unsuccessful hash lookups for a name. There is a corresponding log entry for every counter increment.",
+);
+
+/// Answers look-ups and counts them.
+#[derive(Debug, Default)]
+pub struct Lookup {
+    /// By name of the tier: counts outlive a reload that moves the tier.
+    answered: Mutex<HashMap<String, u64>>,
+    failed: AtomicU64,
+}
+
+impl Lookup {
+    /// Nothing asked yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `{tier: target}` in the order of the tiers, or 400 without a name. A name is bytes and need not be one
+    /// that was ever seen: every name has an owner.
+    pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
+        let Some(name) = request.parameter("name").filter(|name| !name.is_empty()) else {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            warn!(
+                query = request.query().unwrap_or_default(),
+                "a lookup without a name"
+            );
+            return body::error(StatusCode::BAD_REQUEST, "which host? ask /lookup?name=HOST");
+        };
+        let mut owners = Map::new();
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        for tier in tiers {
+            let owner = &tier.targets()[tier.owner(&name)];
+            owners.insert(tier.name().to_owned(), Value::from(owner.name.as_str()));
+            *answered.entry(tier.name().to_owned()).or_default() += 1;
+        }
+        body::json(&owners)
+    }
+
+    /// Adds what was counted: every tier of `tiers`, asked for or not.
+    pub fn add_to(&self, snapshot: &mut Snapshot, tiers: &Tiers) {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        for tier in tiers {
+            let count = answered.get(tier.name()).copied().unwrap_or(0);
+            snapshot.add(&LOOKUP, &[("tier", &Arc::from(tier.name()))], count);
+        }
+        snapshot.add(&HASH_GET, &[], self.failed.load(Ordering::Relaxed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::tier::{Target, Tier};
+    use http_body_util::BodyExt;
+    use serde_json::json;
+
+    use super::*;
+
+    fn tiers() -> Tiers {
+        let target = |name: &str| Target {
+            name: name.to_owned(),
+            address: name.parse().unwrap(),
+            fetch: None,
+        };
+        let tier = |name: &str, targets: &[&str]| {
+            Tier::new(
+                name.to_owned(),
+                targets.iter().map(|name| target(name)).collect(),
+                None,
+            )
+            .unwrap()
+        };
+        Tiers::new(vec![
+            tier("shortterm", &["10.1.1.111:25826", "10.1.1.112:25826"]),
+            tier("midterm", &["10.2.2.40:25826"]),
+            tier("another", &["10.3.3.1:25826", "10.3.3.2:25826"]),
+        ])
+        .unwrap()
+    }
+
+    fn ask(lookup: &Lookup, target: &str) -> (StatusCode, String) {
+        let (head, ()) = hyper::Request::get(target).body(()).unwrap().into_parts();
+        let (head, body) = lookup.answer(&tiers(), &Request::new(head)).into_parts();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body = runtime.block_on(body.collect()).unwrap().to_bytes();
+        (head.status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    fn counted(lookup: &Lookup) -> Value {
+        let mut snapshot = Snapshot::new();
+        lookup.add_to(&mut snapshot, &tiers());
+        Value::Object(snapshot.json())
+    }
+
+    #[test]
+    fn owners_come_in_the_order_of_the_tiers() {
+        let lookup = Lookup::new();
+        let tiers = tiers();
+        for (query, host) in [
+            ("web1", &b"web1"[..]),
+            ("%ff%00", b"\xff\0"),
+            ("a+b%2Bc", b"a b+c"),
+        ] {
+            let owner = |index: usize| {
+                let tier = tiers.get(index).unwrap();
+                tier.targets()[tier.owner(host)].name.as_str()
+            };
+            let expected = format!(
+                "{{\"shortterm\":\"{}\",\"midterm\":\"{}\",\"another\":\"{}\"}}\n",
+                owner(0),
+                owner(1),
+                owner(2)
+            );
+            assert_eq!(
+                ask(&lookup, &format!("/lookup?name={query}")),
+                (StatusCode::OK, expected)
+            );
+        }
+        assert_eq!(
+            counted(&lookup),
+            json!({"coco": {
+                "lookup": {"shortterm": 3, "midterm": 3, "another": 3}, "errors": {"lookup.hash.get": 0},
+            }})
+        );
+    }
+
+    #[test]
+    fn a_lookup_without_a_name_is_an_error_and_counts_as_one() {
+        let lookup = Lookup::new();
+        for target in ["/lookup", "/lookup?name=", "/lookup?name", "/lookup?host=web1"] {
+            let (status, text) = ask(&lookup, target);
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{target}");
+            assert_eq!(text, "{\"error\":\"which host? ask /lookup?name=HOST\"}\n");
+        }
+        assert_eq!(
+            counted(&lookup),
+            json!({"coco": {
+                "lookup": {"shortterm": 0, "midterm": 0, "another": 0}, "errors": {"lookup.hash.get": 4},
+            }})
+        );
+    }
+}

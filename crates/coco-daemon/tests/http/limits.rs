@@ -1,0 +1,137 @@
+//! Slow, greedy and many clients.
+
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use coco_daemon::http::{Limits, Router, bind, body};
+use serde_json::json;
+
+use crate::client::{Client, Server};
+
+fn router() -> Router {
+    Router::new("coco", "1.2.3").route("/small", "A little.", |_| async { body::json(&json!({"a": 1})) })
+}
+
+#[test]
+fn a_head_that_does_not_come_ends_the_connection() {
+    let limits = Limits {
+        head_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = Server::start(router(), limits);
+    for begin in ["", "GET /small HTTP/1.1\r\nHost: lo"] {
+        let mut client = server.connect();
+        client.send(begin);
+        let answer = String::from_utf8(client.read_to_end()).unwrap();
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    server.join();
+}
+
+#[test]
+fn a_head_that_is_too_large_is_refused() {
+    let limits = Limits {
+        head_size: 16 * 1024,
+        head_fields: 20,
+        ..Limits::default()
+    };
+    let server = Server::start(router(), limits);
+    let mut client = server.connect();
+    client.send(&format!(
+        "GET /small HTTP/1.1\r\nHost: {}\r\n\r\n",
+        "x".repeat(15 * 1024)
+    ));
+    assert_eq!(client.read_head().status, 200);
+    let mut client = server.connect();
+    client.send(&format!("GET /small HTTP/1.1\r\nHost: {}", "x".repeat(17 * 1024)));
+    assert_eq!(
+        client.read_head().status,
+        431,
+        "without waiting for the end of the head"
+    );
+    let mut client = server.connect();
+    client.send(&format!("GET /small HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(21)));
+    assert_eq!(client.read_head().status, 431);
+    server.join();
+}
+
+#[test]
+fn a_full_table_makes_room_for_the_newest() {
+    let server = Server::start(
+        router(),
+        Limits {
+            connections: 3,
+            ..Limits::default()
+        },
+    );
+    let (mut a, mut b, mut c) = (server.connect(), server.connect(), server.connect());
+    for client in [&mut a, &mut b, &mut c] {
+        assert_eq!(client.ask("GET", "/small").status, 200);
+    }
+    assert_eq!(a.ask("GET", "/small").status, 200);
+    let mut d = server.connect();
+    assert_eq!(d.ask("GET", "/small").status, 200);
+    assert!(b.read_to_end().is_empty(), "b was idle for longest");
+    let mut e = server.connect();
+    assert_eq!(e.ask("GET", "/small").status, 200);
+    assert!(c.read_to_end().is_empty());
+    for client in [&mut a, &mut d, &mut e] {
+        assert_eq!(client.ask("GET", "/small").status, 200);
+    }
+    server.join();
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_has_to_go() {
+    let (report, ended) = mpsc::channel();
+    let router = router().route("/endless", "Never ends.", move |_| {
+        let report = report.clone();
+        std::future::ready(body::stream("text/plain", move |out| {
+            loop {
+                if let Err(problem) = out.write_all(&[b'x'; 65536]) {
+                    report.send(()).unwrap();
+                    return Err(problem);
+                }
+            }
+        }))
+    });
+    let limits = Limits {
+        connections: 1,
+        stall_timeout: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let server = Server::start(router, limits);
+    let mut stalled = server.connect();
+    stalled.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(stalled.read_head().status, 200);
+    let mut waiting = server.connect();
+    assert_eq!(waiting.ask("GET", "/small").status, 200);
+    ended.recv().unwrap();
+    server.join();
+}
+
+#[test]
+fn a_taken_port_is_an_error() {
+    let listener = bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let problem = bind(&address.to_string().parse().unwrap())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        problem.starts_with(&format!("cannot listen on {address} for HTTP: ")),
+        "{problem}"
+    );
+    assert!(bind(&format!(":{}", address.port()).parse().unwrap()).is_err());
+}
+
+#[test]
+fn all_addresses_are_those_of_both_families() {
+    let listener = bind(&":0".parse().unwrap()).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    Client::connect((Ipv4Addr::LOCALHOST, port).into());
+    // Where IPv6 is off there is no loopback address to bind to either.
+    if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+    }
+}
