@@ -50,11 +50,7 @@ impl Address {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;
-        if host.contains(':') {
-            write!(f, "[{host}]:{port}")
-        } else {
-            write!(f, "{host}:{port}")
-        }
+        if host.contains(':') { write!(f, "[{host}]:{port}") } else { write!(f, "{host}:{port}") }
     }
 }
 
@@ -119,22 +115,15 @@ impl FromStr for Address {
             return Err(AddressError::Empty);
         }
         if is_bare_ipv6(text) {
-            return Err(AddressError::UnbracketedIpv6 {
-                text: text.to_owned(),
-            });
+            return Err(AddressError::UnbracketedIpv6 { text: text.to_owned() });
         }
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && !port.ends_with(']') => (host, port),
             _ => {
-                return Err(AddressError::MissingPort {
-                    text: text.to_owned(),
-                });
+                return Err(AddressError::MissingPort { text: text.to_owned() });
             }
         };
-        Ok(Self {
-            host: parse_host(host)?,
-            port: parse_port(port)?,
-        })
+        Ok(Self { host: parse_host(host)?, port: parse_port(port)? })
     }
 }
 
@@ -142,9 +131,7 @@ impl FromStr for Address {
 fn is_bare_ipv6(text: &str) -> bool {
     let address = text.split_once('%').map_or(text, |(address, _zone)| address);
     address.matches(':').count() > 1
-        && address
-            .bytes()
-            .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
+        && address.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
 }
 
 fn parse_port(port: &str) -> Result<u16, AddressError> {
@@ -152,49 +139,28 @@ fn parse_port(port: &str) -> Result<u16, AddressError> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse() {
         Ok(number) if digits => Ok(number),
-        _ => Err(AddressError::BadPort {
-            port: port.to_owned(),
-        }),
+        _ => Err(AddressError::BadPort { port: port.to_owned() }),
     }
 }
 
 fn parse_host(host: &str) -> Result<String, AddressError> {
     if host.starts_with('[') {
-        return parse_ipv6(host).ok_or_else(|| AddressError::BadIpv6 {
-            host: host.to_owned(),
-        });
+        return parse_ipv6(host).ok_or_else(|| AddressError::BadIpv6 { host: host.to_owned() });
     }
     if host.is_empty() {
         return Ok(String::new());
     }
-    if let Some(found) = host
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'))
-    {
-        return Err(AddressError::BadHost {
-            host: host.to_owned(),
-            found,
-        });
+    if let Some(found) = host.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
+        return Err(AddressError::BadHost { host: host.to_owned(), found });
     }
     // A dot at the end says that the name is complete; the label behind it is the root's, which is empty.
     let labels = host.strip_suffix('.').unwrap_or(host);
-    if labels.len() > 253
-        || labels
-            .split('.')
-            .any(|label| label.is_empty() || label.len() > 63)
-    {
-        return Err(AddressError::BadHostLength {
-            host: host.to_owned(),
-        });
+    if labels.len() > 253 || labels.split('.').any(|label| label.is_empty() || label.len() > 63) {
+        return Err(AddressError::BadHostLength { host: host.to_owned() });
     }
-    let numeric = labels
-        .rsplit('.')
-        .next()
-        .is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
+    let numeric = labels.rsplit('.').next().is_some_and(|label| label.bytes().all(|b| b.is_ascii_digit()));
     if numeric && host.parse::<Ipv4Addr>().is_err() {
-        return Err(AddressError::BadIpv4 {
-            host: host.to_owned(),
-        });
+        return Err(AddressError::BadIpv4 { host: host.to_owned() });
     }
     Ok(host.to_ascii_lowercase())
 }
@@ -235,12 +201,7 @@ mod tests {
             ("1st.example:1", "1st.example", 1, None),
             ("10.1.1.111.nip.io:1", "10.1.1.111.nip.io", 1, None),
             ("[::1]:25826", "::1", 25826, Some("::1")),
-            (
-                "[::ffff:10.1.1.1]:1",
-                "::ffff:10.1.1.1",
-                1,
-                Some("::ffff:10.1.1.1"),
-            ),
+            ("[::ffff:10.1.1.1]:1", "::ffff:10.1.1.1", 1, Some("::ffff:10.1.1.1")),
             ("[fe80::1%eth0]:25826", "fe80::1%eth0", 25826, None),
             (":25826", "", 25826, None),
         ] {
@@ -270,10 +231,7 @@ mod tests {
         let unbracketed = |text| E::UnbracketedIpv6 { text: owned(text) };
         let bad_ipv6 = |host| E::BadIpv6 { host: owned(host) };
         let bad_ipv4 = |host| E::BadIpv4 { host: owned(host) };
-        let bad_host = |host, found| E::BadHost {
-            host: owned(host),
-            found,
-        };
+        let bad_host = |host, found| E::BadHost { host: owned(host), found };
         let bad_length = |host| E::BadHostLength { host: owned(host) };
         let label64 = "a".repeat(64);
         let name254 = ["a".repeat(49).as_str(); 5].join(".") + ".aaaa";

@@ -82,26 +82,15 @@ impl Tier {
         let mut indices = HashMap::with_capacity(targets.len());
         for (again, target) in targets.iter().enumerate() {
             if let Some(first) = indices.insert(&target.address, again) {
-                return Err(TierError::DuplicateTarget {
-                    name: target.name.clone(),
-                    first,
-                    again,
-                });
+                return Err(TierError::DuplicateTarget { name: target.name.clone(), first, again });
             }
         }
         let virtual_replicas = virtual_replicas.unwrap_or_else(|| default_virtual_replicas(targets.len()));
         if !VIRTUAL_REPLICAS.contains(&virtual_replicas) {
-            return Err(TierError::VirtualReplicas {
-                given: virtual_replicas,
-            });
+            return Err(TierError::VirtualReplicas { given: virtual_replicas });
         }
         let ring = Ring::new(targets.len(), virtual_replicas);
-        Ok(Self {
-            name,
-            targets: targets.into(),
-            virtual_replicas,
-            ring,
-        })
+        Ok(Self { name, targets: targets.into(), virtual_replicas, ring })
     }
 
     /// The name, as in `[tiers.NAME]`.
@@ -131,10 +120,7 @@ impl Tier {
 
     /// The label of every target on the ring, with the target's name.
     pub fn shadows(&self) -> impl ExactSizeIterator<Item = (char, &str)> {
-        self.targets
-            .iter()
-            .enumerate()
-            .map(|(index, target)| (shadow(index), target.name.as_str()))
+        self.targets.iter().enumerate().map(|(index, target)| (shadow(index), target.name.as_str()))
     }
 
     /// What this tier routes by.
@@ -156,9 +142,7 @@ impl Tiers {
         }
         let mut names = HashSet::with_capacity(tiers.len());
         if let Some(again) = tiers.iter().find(|tier| !names.insert(tier.name())) {
-            return Err(TierError::DuplicateTier {
-                name: again.name.clone(),
-            });
+            return Err(TierError::DuplicateTier { name: again.name.clone() });
         }
         Ok(Self(tiers.into()))
     }
@@ -198,11 +182,7 @@ mod tests {
     use super::*;
 
     pub(super) fn target(name: &str) -> Target {
-        Target {
-            name: name.to_owned(),
-            address: name.parse().unwrap(),
-            fetch: None,
-        }
+        Target { name: name.to_owned(), address: name.parse().unwrap(), fetch: None }
     }
 
     pub(super) fn tier(
@@ -210,11 +190,7 @@ mod tests {
         targets: &[&str],
         virtual_replicas: Option<u32>,
     ) -> Result<Tier, TierError> {
-        Tier::new(
-            name.to_owned(),
-            targets.iter().copied().map(target).collect(),
-            virtual_replicas,
-        )
+        Tier::new(name.to_owned(), targets.iter().copied().map(target).collect(), virtual_replicas)
     }
 
     /// The sample of the original.
@@ -227,30 +203,18 @@ mod tests {
 
     #[test]
     fn a_tier_shows_what_it_is_made_of() {
-        let tier = tier(
-            "shortterm",
-            &["Storage1:25826", "[0::1]:25826", "10.1.1.111:25826"],
-            None,
-        )
-        .unwrap();
+        let tier = tier("shortterm", &["Storage1:25826", "[0::1]:25826", "10.1.1.111:25826"], None).unwrap();
         assert_eq!(tier.name(), "shortterm");
         assert_eq!(tier.hash(), "crc32");
         assert_eq!(tier.virtual_replicas(), default_virtual_replicas(3));
         let shadows: Vec<_> = tier.shadows().collect();
         assert_eq!(
             shadows,
-            [
-                ('\0', "Storage1:25826"),
-                ('\u{1}', "[0::1]:25826"),
-                ('\u{2}', "10.1.1.111:25826")
-            ]
+            [('\0', "Storage1:25826"), ('\u{1}', "[0::1]:25826"), ('\u{2}', "10.1.1.111:25826")]
         );
         assert_eq!(tier.targets()[1].address.host(), "::1");
         for host in ["", "foo", "host1.example.org"] {
-            assert_eq!(
-                tier.owner(host.as_bytes()),
-                Ring::new(3, 96).owner(host.as_bytes())
-            );
+            assert_eq!(tier.owner(host.as_bytes()), Ring::new(3, 96).owner(host.as_bytes()));
         }
     }
 
@@ -260,11 +224,7 @@ mod tests {
         assert_eq!(tier.virtual_replicas(), 7);
         let ring = Ring::new(3, 7);
         let hosts = (0..1000).map(|host| format!("host{host}"));
-        assert!(
-            hosts
-                .into_iter()
-                .all(|host| tier.owner(host.as_bytes()) == ring.owner(host.as_bytes()))
-        );
+        assert!(hosts.into_iter().all(|host| tier.owner(host.as_bytes()) == ring.owner(host.as_bytes())));
     }
 
     #[test]
@@ -276,21 +236,11 @@ mod tests {
             (["Storage1:1", "storage1:1", "d:1"], 0, 1),
         ] {
             let error = tier("t", &names, None).unwrap_err();
-            assert_eq!(
-                error,
-                TierError::DuplicateTarget {
-                    name: names[again].to_owned(),
-                    first,
-                    again
-                }
-            );
+            assert_eq!(error, TierError::DuplicateTarget { name: names[again].to_owned(), first, again });
         }
         assert!(tier("t", &["a:1", "a:2"], None).is_ok());
         for given in [0, MAX_VIRTUAL_REPLICAS + 1, u32::MAX] {
-            assert_eq!(
-                tier("t", &["a:1"], Some(given)).unwrap_err(),
-                TierError::VirtualReplicas { given }
-            );
+            assert_eq!(tier("t", &["a:1"], Some(given)).unwrap_err(), TierError::VirtualReplicas { given });
         }
         assert!(tier("t", &["a:1"], Some(MAX_VIRTUAL_REPLICAS)).is_ok());
     }
@@ -301,10 +251,7 @@ mod tests {
         let text = "target \"a:1\" is given twice, as number 1 and number 3: expected every address once";
         assert_eq!(error.to_string(), text);
         let error = tier("t", &["a:1"], Some(0)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "0 is no number of virtual replicas: expected 1 to 10000"
-        );
+        assert_eq!(error.to_string(), "0 is no number of virtual replicas: expected 1 to 10000");
     }
 
     #[test]
@@ -319,11 +266,6 @@ mod tests {
         assert_eq!(Tiers::new(Vec::new()).unwrap_err(), TierError::NoTiers);
         let mut twice = sample();
         twice.push(tier("midterm", &["a:1"], None).unwrap());
-        assert_eq!(
-            Tiers::new(twice).unwrap_err(),
-            TierError::DuplicateTier {
-                name: "midterm".to_owned()
-            }
-        );
+        assert_eq!(Tiers::new(twice).unwrap_err(), TierError::DuplicateTier { name: "midterm".to_owned() });
     }
 }

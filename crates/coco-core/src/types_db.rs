@@ -47,26 +47,16 @@ impl TypesDb {
         for (number, line) in (1..).zip(text.split_inclusive(|&byte| byte == b'\n')) {
             let mut oddities = Vec::new();
             match Line::parse(line, &mut oddities) {
-                Ok(Some(Line {
-                    type_name,
-                    data_sources,
-                })) => {
+                Ok(Some(Line { type_name, data_sources })) => {
                     if let Some(before) = defined.insert(type_name, number) {
-                        oddities.push(Reason::Redefined {
-                            type_name: type_name.into(),
-                            before,
-                        });
+                        oddities.push(Reason::Redefined { type_name: type_name.into(), before });
                     }
                     types.types.insert(type_name.to_vec(), data_sources);
                 }
                 Ok(None) => {}
                 Err(reason) => oddities = vec![reason],
             }
-            problems.extend(
-                oddities
-                    .into_iter()
-                    .map(|reason| Problem { line: number, reason }),
-            );
+            problems.extend(oddities.into_iter().map(|reason| Problem { line: number, reason }));
         }
         (types, problems)
     }
@@ -99,12 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn source(name: &str, kind: ValueKind, min: Option<f64>, max: Option<f64>) -> DataSource {
-        DataSource {
-            name: name.as_bytes().to_vec(),
-            kind,
-            min,
-            max,
-        }
+        DataSource { name: name.as_bytes().to_vec(), kind, min, max }
     }
 
     fn gauge(name: &str) -> DataSource {
@@ -163,28 +148,14 @@ mod tests {
     #[test]
     fn comments_and_blank_lines_say_nothing() {
         let long = format!("# {}\n", "x".repeat(MAX_LINE));
-        for text in [
-            "",
-            "\n\r\n \t\n",
-            "# t v:GAUGE:U:U",
-            "  #t v:GAUGE:U:U\n",
-            "#",
-            &long,
-        ] {
-            assert_eq!(
-                TypesDb::parse(text.as_bytes()),
-                (TypesDb::default(), vec![]),
-                "{text:?}"
-            );
+        for text in ["", "\n\r\n \t\n", "# t v:GAUGE:U:U", "  #t v:GAUGE:U:U\n", "#", &long] {
+            assert_eq!(TypesDb::parse(text.as_bytes()), (TypesDb::default(), vec![]), "{text:?}");
         }
     }
 
     #[test]
     fn one_bad_data_source_costs_the_line() {
-        let fields = |text, fields| Reason::FieldCount {
-            data_source: name(text),
-            fields,
-        };
+        let fields = |text, fields| Reason::FieldCount { data_source: name(text), fields };
         for (line, reason) in [
             ("t", Reason::NoDataSource { type_name: name("t") }),
             ("t a:GAUGE:U", fields("a:GAUGE:U", 3)),
@@ -193,10 +164,7 @@ mod tests {
             ("t a:GAUGE:U:U,b:GAUGE:U:U", fields("a:GAUGE:U:U,b:GAUGE:U:U", 7)),
             ("t a:GAUGE:U:U , b:GAUGE:U:U", fields("", 0)),
             ("t a:GAUGE:U:U # comment", fields("#", 1)),
-            (
-                "t a:GAUGE:x:U b:GAUGES:U:U",
-                Reason::UnknownKind { kind: name("GAUGES") },
-            ),
+            ("t a:GAUGE:x:U b:GAUGES:U:U", Reason::UnknownKind { kind: name("GAUGES") }),
         ] {
             assert_eq!(read_odd(line), (None, vec![reason]), "{line:?}");
         }
@@ -204,32 +172,15 @@ mod tests {
 
     #[test]
     fn odd_bounds_are_read_as_atof_does() {
-        let odd = |text, read_as| Reason::OddBound {
-            bound: name(text),
-            read_as,
-        };
+        let odd = |text, read_as| Reason::OddBound { bound: name(text), read_as };
         for (bounds, min, max, reasons) in [
             ("abc:U", Some(0.0), None, vec![odd("abc", 0.0)]),
-            (
-                "10%:2e",
-                Some(10.0),
-                Some(2.0),
-                vec![odd("10%", 10.0), odd("2e", 2.0)],
-            ),
-            (
-                "-:Unlimited",
-                Some(0.0),
-                Some(0.0),
-                vec![odd("-", 0.0), odd("Unlimited", 0.0)],
-            ),
+            ("10%:2e", Some(10.0), Some(2.0), vec![odd("10%", 10.0), odd("2e", 2.0)]),
+            ("-:Unlimited", Some(0.0), Some(0.0), vec![odd("-", 0.0), odd("Unlimited", 0.0)]),
             ("0:U,,", Some(0.0), Some(0.0), vec![odd("U,", 0.0)]),
         ] {
             let read = read_odd(&format!("t v:GAUGE:{bounds}"));
-            assert_eq!(
-                read,
-                (Some(vec![source("v", ValueKind::Gauge, min, max)]), reasons),
-                "{bounds}"
-            );
+            assert_eq!(read, (Some(vec![source("v", ValueKind::Gauge, min, max)]), reasons), "{bounds}");
         }
     }
 
@@ -237,15 +188,8 @@ mod tests {
     fn a_line_has_4094_bytes_with_its_line_feed() {
         let line = |length: usize| format!("{:length$}", "t v:GAUGE:U:U");
         assert_eq!(read_odd(&line(4093)), (Some(vec![gauge("v")]), vec![]));
-        assert_eq!(
-            read_odd(&line(4094)),
-            (None, vec![Reason::LongLine { length: 4095 }])
-        );
-        assert_eq!(
-            read(&line(4094)),
-            [gauge("v")],
-            "without a line feed, at the end of the file"
-        );
+        assert_eq!(read_odd(&line(4094)), (None, vec![Reason::LongLine { length: 4095 }]));
+        assert_eq!(read(&line(4094)), [gauge("v")], "without a line feed, at the end of the file");
     }
 
     #[test]
@@ -254,10 +198,7 @@ mod tests {
         let kept: Vec<_> = (0..63).map(|i| gauge(&format!("v{i}"))).collect();
         assert_eq!(read(&line(63)), kept);
         let ignored = line(64) + " not read";
-        assert_eq!(
-            read_odd(&ignored),
-            (Some(kept), vec![Reason::TooManyDataSources { given: 66 }])
-        );
+        assert_eq!(read_odd(&ignored), (Some(kept), vec![Reason::TooManyDataSources { given: 66 }]));
     }
 
     #[test]
@@ -266,10 +207,7 @@ mod tests {
         assert_eq!(read(&format!("t {cut}:GAUGE:U:U")), [gauge(&cut)]);
         let (types, problems) = TypesDb::parse(format!("{long} {long}:GAUGE:U:U").as_bytes());
         assert_eq!(types.get(cut.as_bytes()), Some(&[gauge(&cut)][..]));
-        let problem = Problem {
-            line: 1,
-            reason: Reason::LongName { name: name(&long) },
-        };
+        let problem = Problem { line: 1, reason: Reason::LongName { name: name(&long) } };
         assert_eq!(problems, [problem.clone(), problem]);
     }
 
@@ -281,10 +219,7 @@ mod tests {
             "line 3: type \"t\" was defined in line 1 already: replaced",
             "line 4: \"COUNT\" is no kind, expected COUNTER, GAUGE, DERIVE or ABSOLUTE: skipped",
         ];
-        assert_eq!(
-            problems.iter().map(Problem::to_string).collect::<Vec<_>>(),
-            expected
-        );
+        assert_eq!(problems.iter().map(Problem::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(types.get(b"t"), Some(&[gauge("b")][..]));
 
         let (custom, problems) = TypesDb::parse(b"t d:GAUGE:U:U\nw v:GAUGE:U:U");
@@ -301,13 +236,7 @@ mod tests {
         let (types, problems) = TypesDb::parse(b"\xff v\xfe:GAUGE:U:U\n\xff v:GAUGE:\xfe:U");
         assert_eq!(problems.len(), 2);
         assert_eq!(types.get(b"\xff").map(|sources| sources[0].min), Some(Some(0.0)));
-        assert_eq!(
-            problems[0].reason,
-            Reason::OddBound {
-                bound: Name(b"\xfe".to_vec()),
-                read_as: 0.0
-            }
-        );
+        assert_eq!(problems[0].reason, Reason::OddBound { bound: Name(b"\xfe".to_vec()), read_as: 0.0 });
     }
 
     proptest! {

@@ -167,13 +167,10 @@ impl<'a> ValuesRef<'a> {
     /// The values, typed.
     pub fn iter(self) -> impl Iterator<Item = Value> + 'a {
         let (kinds, values) = self.bytes.split_at(self.len());
-        kinds
-            .iter()
-            .zip(values.as_chunks().0)
-            .filter_map(|(&code, &bytes)| {
-                let kind = ValueKind::from_code(code)?;
-                Some(Value::from_wire(kind, bytes))
-            })
+        kinds.iter().zip(values.as_chunks().0).filter_map(|(&code, &bytes)| {
+            let kind = ValueKind::from_code(code)?;
+            Some(Value::from_wire(kind, bytes))
+        })
     }
 }
 
@@ -198,12 +195,7 @@ pub struct IdentifierRef<'a> {
 impl<'a> IdentifierRef<'a> {
     /// The names below the host, in the order in which they form the metric's name.
     pub fn metric_parts(&self) -> [&'a [u8]; 4] {
-        [
-            self.plugin,
-            self.plugin_instance,
-            self.type_name,
-            self.type_instance,
-        ]
+        [self.plugin, self.plugin_instance, self.type_name, self.type_instance]
     }
 
     /// Appends the metric's name: plugin, plugin instance, type and type instance, the non-empty ones joined by `/`.
@@ -311,19 +303,10 @@ impl ValueList {
     ///
     /// Of more than [`MAX_VALUES`](Self::MAX_VALUES) values.
     pub fn new(identifier: Identifier, time: Time, interval: Interval, values: &[Value]) -> Self {
-        assert!(
-            values.len() <= Self::MAX_VALUES,
-            "no part holds {} values",
-            values.len()
-        );
+        assert!(values.len() <= Self::MAX_VALUES, "no part holds {} values", values.len());
         let kinds = values.iter().map(|value| value.kind() as u8);
         let words = values.iter().flat_map(|value| value.to_wire());
-        Self {
-            identifier,
-            time,
-            interval,
-            values: kinds.chain(words).collect(),
-        }
+        Self { identifier, time, interval, values: kinds.chain(words).collect() }
     }
 
     /// The whole, borrowed.
@@ -373,12 +356,7 @@ mod tests {
             Value::Absolute((1 << 53) + 1),
         ];
         let list = ValueList::new(Identifier::default(), Time::NONE, Interval::NONE, &values);
-        let back: Vec<_> = list
-            .as_ref()
-            .values
-            .iter()
-            .map(|value| (value.kind(), value.to_wire()))
-            .collect();
+        let back: Vec<_> = list.as_ref().values.iter().map(|value| (value.kind(), value.to_wire())).collect();
         assert_eq!(back, values.map(|value| (value.kind(), value.to_wire())));
     }
 

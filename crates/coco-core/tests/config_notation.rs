@@ -39,11 +39,7 @@ fn durations_as_go_reads_them() {
         ("9223372036854775807ns", i64::MAX as u64),
         ("9223372036.854775807s", i64::MAX as u64),
     ] {
-        assert_eq!(
-            duration::parse(text),
-            Ok(Duration::from_nanos(nanoseconds)),
-            "{text}"
-        );
+        assert_eq!(duration::parse(text), Ok(Duration::from_nanos(nanoseconds)), "{text}");
     }
 }
 
@@ -73,33 +69,17 @@ fn texts_that_are_no_durations() {
 
 #[test]
 fn durations_are_written_short() {
-    for text in [
-        "0s",
-        "1ns",
-        "2µs",
-        "1.5ms",
-        "500ms",
-        "1.5s",
-        "4s",
-        "1m30s",
-        "1h",
-        "24h",
-        "1h0.000000001s",
-    ] {
+    for text in ["0s", "1ns", "2µs", "1.5ms", "500ms", "1.5s", "4s", "1m30s", "1h", "24h", "1h0.000000001s"]
+    {
         assert_eq!(duration::format(duration::parse(text).unwrap()), text);
     }
 }
 
 #[test]
 fn sizes() {
-    for (text, bytes) in [
-        ("0", 0),
-        ("1452", 1452),
-        ("512B", 512),
-        ("64KiB", 65_536),
-        ("16 MiB", 16 << 20),
-        ("1GiB", 1 << 30),
-    ] {
+    for (text, bytes) in
+        [("0", 0), ("1452", 1452), ("512B", 512), ("64KiB", 65_536), ("16 MiB", 16 << 20), ("1GiB", 1 << 30)]
+    {
         assert_eq!(size::parse(text), Ok(bytes), "{text}");
     }
     for (text, error) in [

@@ -16,10 +16,7 @@ fn uncommented(line: &str) -> &str {
 }
 
 fn everything_set() -> String {
-    SAMPLE
-        .lines()
-        .map(|line| format!("{}\n", uncommented(line)))
-        .collect()
+    SAMPLE.lines().map(|line| format!("{}\n", uncommented(line))).collect()
 }
 
 /// A key of the sample, set or commented out.
@@ -94,10 +91,7 @@ fn the_sample_works_for_both() {
 fn everything_uncommented_works_too() {
     let config = Config::parse(&everything_set(), Program::Coco).unwrap();
     let longterm = config.tiers.iter().last().unwrap();
-    assert_eq!(
-        longterm.targets()[1].fetch.as_deref(),
-        Some("http://127.0.0.1:8082")
-    );
+    assert_eq!(longterm.targets()[1].fetch.as_deref(), Some("http://127.0.0.1:8082"));
     assert_eq!(longterm.virtual_replicas(), 90);
 }
 
@@ -117,16 +111,10 @@ fn every_key_stands_in_the_sample_with_its_default() {
     let sample = stated();
     for key in KEYS {
         let path = format!("{}.{}", key.section, key.name);
-        let stated = sample
-            .iter()
-            .find(is(key))
-            .unwrap_or_else(|| panic!("{path} is missing"));
+        let stated = sample.iter().find(is(key)).unwrap_or_else(|| panic!("{path} is missing"));
         if stated.section == "tiers.NAME.targets" {
             // Explained together, above their array.
-            assert!(
-                SAMPLE.contains(&format!("\n#   {} ", key.name)),
-                "{path} is not explained"
-            );
+            assert!(SAMPLE.contains(&format!("\n#   {} ", key.name)), "{path} is not explained");
             continue;
         }
         let default = match key.default {
@@ -144,12 +132,7 @@ fn every_key_stands_in_the_sample_with_its_default() {
 #[test]
 fn the_sample_has_no_key_that_the_table_lacks() {
     for stated in stated() {
-        assert!(
-            KEYS.iter().any(|key| is(key)(&&stated)),
-            "{}.{} is no key",
-            stated.section,
-            stated.name
-        );
+        assert!(KEYS.iter().any(|key| is(key)(&&stated)), "{}.{} is no key", stated.section, stated.name);
     }
 }
 
@@ -167,11 +150,7 @@ fn the_keys_of_a_section_stand_together() {
 fn every_key_says_what_it_is() {
     for key in KEYS {
         assert!(!key.meaning.is_empty() && !key.kind.to_string().is_empty() && !key.read_by.is_empty());
-        assert!(
-            key.required_by
-                .iter()
-                .all(|program| key.read_by.contains(program))
-        );
+        assert!(key.required_by.iter().all(|program| key.read_by.contains(program)));
         assert!(key.required_by.is_empty() || key.default.is_none());
     }
 }
@@ -204,16 +183,11 @@ fn a_stray_key_is_refused_in_every_table() {
                 index + 1
             };
             let problems = Config::parse(&lines.join("\n"), Program::Coco).unwrap_err();
-            let [problem] = problems.iter().collect::<Vec<_>>()[..] else {
-                panic!("{problems}")
-            };
+            let [problem] = problems.iter().collect::<Vec<_>>()[..] else { panic!("{problems}") };
             assert_eq!(problem.line, Some(line), "{problem}");
             assert!(problem.key.starts_with(&format!("{section}{path}")), "{problem}");
             assert!(problem.key.ends_with(&stray), "{problem}");
-            assert!(
-                problem.message.contains(&format!("did you mean `{}`?", key.name)),
-                "{problem}"
-            );
+            assert!(problem.message.contains(&format!("did you mean `{}`?", key.name)), "{problem}");
             planted += 1;
         }
     }

@@ -24,17 +24,8 @@ fn agrees_with_the_deployed_implementation() {
     let sizes: Vec<usize> = rings.iter().map(|ring| ring.targets).collect();
     assert!(sizes.into_iter().eq(1..=100));
 
-    for RingVector {
-        targets,
-        virtual_replicas,
-        owner,
-    } in rings
-    {
-        assert_eq!(
-            default_virtual_replicas(targets),
-            virtual_replicas,
-            "{targets} targets"
-        );
+    for RingVector { targets, virtual_replicas, owner } in rings {
+        assert_eq!(default_virtual_replicas(targets), virtual_replicas, "{targets} targets");
         let ring = Ring::new(targets, virtual_replicas);
         let ours: Vec<usize> = names.iter().map(|name| ring.owner(name.as_bytes())).collect();
         assert_eq!(ours, owner, "{targets} targets");

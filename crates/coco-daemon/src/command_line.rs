@@ -53,14 +53,9 @@ fn name(program: Program) -> &'static str {
 
 /// Reads and checks a configuration file.
 pub fn load(path: &Path, program: Program) -> Result<Config, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    Config::parse(&text, program).map_err(|problems| LoadError::Wrong {
-        path: path.to_owned(),
-        problems,
-    })
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
+    Config::parse(&text, program).map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
 }
 
 /// A configuration that a daemon cannot start or go on with. Displayed as one line a problem, each with the
@@ -120,15 +115,9 @@ mod tests {
 
     #[test]
     fn the_configuration_has_a_default() {
-        let expected = CommandLine {
-            check: false,
-            config: "coco.conf".into(),
-        };
+        let expected = CommandLine { check: false, config: "coco.conf".into() };
         assert_eq!(parse(&[]).unwrap(), expected);
-        let expected = CommandLine {
-            check: true,
-            config: "/etc/coco.conf".into(),
-        };
+        let expected = CommandLine { check: true, config: "/etc/coco.conf".into() };
         assert_eq!(parse(&["--check", "/etc/coco.conf"]).unwrap(), expected);
         assert_eq!(parse(&["/etc/coco.conf", "--check"]).unwrap(), expected);
     }
@@ -139,19 +128,11 @@ mod tests {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
         }
         let version = parse(&["--version"]).unwrap_err();
-        assert_eq!(
-            (version.kind(), version.exit_code()),
-            (ErrorKind::DisplayVersion, 0)
-        );
+        assert_eq!((version.kind(), version.exit_code()), (ErrorKind::DisplayVersion, 0));
         assert_eq!(version.to_string(), "coco 1.2.3\n");
         let help = parse(&["--help"]).unwrap_err();
         assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
-        for part in [
-            "Shards.",
-            "Usage: coco [OPTIONS] [CONFIG]",
-            "--check",
-            "[default: coco.conf]",
-        ] {
+        for part in ["Shards.", "Usage: coco [OPTIONS] [CONFIG]", "--check", "[default: coco.conf]"] {
             assert!(help.to_string().contains(part), "{help}");
         }
     }
@@ -163,11 +144,7 @@ mod tests {
         };
         let count = problems.iter().count();
         assert!(count >= 2, "{problems}");
-        let text = LoadError::Wrong {
-            path: "coco.conf".into(),
-            problems,
-        }
-        .to_string();
+        let text = LoadError::Wrong { path: "coco.conf".into(), problems }.to_string();
         assert_eq!(text.lines().count(), count);
         assert!(text.lines().all(|line| line.starts_with("coco.conf: ")), "{text}");
         assert!(text.contains("coco.conf: line 2: listen.bind: "), "{text}");
@@ -175,12 +152,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let problem = load(Path::new("no/such/coco.conf"), Program::Coco)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            problem.starts_with("no/such/coco.conf: No such file"),
-            "{problem}"
-        );
+        let problem = load(Path::new("no/such/coco.conf"), Program::Coco).unwrap_err().to_string();
+        assert!(problem.starts_with("no/such/coco.conf: No such file"), "{problem}");
     }
 }

@@ -42,19 +42,12 @@ impl Throttle {
 
     /// One message a `period`.
     pub const fn every(period: Duration) -> Self {
-        Self {
-            period,
-            last: None,
-            suppressed: 0,
-        }
+        Self { period, last: None, suppressed: 0 }
     }
 
     /// Whether a message may be logged at `now`: the number of those held back since the last, if so.
     pub fn pass(&mut self, now: Instant) -> Option<u64> {
-        if self
-            .last
-            .is_some_and(|last| now.saturating_duration_since(last) < self.period)
-        {
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < self.period) {
             self.suppressed += 1;
             return None;
         }

@@ -43,10 +43,7 @@ impl Lookup {
     pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
         let Some(name) = request.parameter("name").filter(|name| !name.is_empty()) else {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            warn!(
-                query = request.query().unwrap_or_default(),
-                "a lookup without a name"
-            );
+            warn!(query = request.query().unwrap_or_default(), "a lookup without a name");
             return body::error(StatusCode::BAD_REQUEST, "which host? ask /lookup?name=HOST");
         };
         let mut owners = Map::new();
@@ -79,18 +76,10 @@ mod tests {
     use super::*;
 
     fn tiers() -> Tiers {
-        let target = |name: &str| Target {
-            name: name.to_owned(),
-            address: name.parse().unwrap(),
-            fetch: None,
-        };
+        let target =
+            |name: &str| Target { name: name.to_owned(), address: name.parse().unwrap(), fetch: None };
         let tier = |name: &str, targets: &[&str]| {
-            Tier::new(
-                name.to_owned(),
-                targets.iter().map(|name| target(name)).collect(),
-                None,
-            )
-            .unwrap()
+            Tier::new(name.to_owned(), targets.iter().map(|name| target(name)).collect(), None).unwrap()
         };
         Tiers::new(vec![
             tier("shortterm", &["10.1.1.111:25826", "10.1.1.112:25826"]),
@@ -118,11 +107,7 @@ mod tests {
     fn owners_come_in_the_order_of_the_tiers() {
         let lookup = Lookup::new();
         let tiers = tiers();
-        for (query, host) in [
-            ("web1", &b"web1"[..]),
-            ("%ff%00", b"\xff\0"),
-            ("a+b%2Bc", b"a b+c"),
-        ] {
+        for (query, host) in [("web1", &b"web1"[..]), ("%ff%00", b"\xff\0"), ("a+b%2Bc", b"a b+c")] {
             let owner = |index: usize| {
                 let tier = tiers.get(index).unwrap();
                 tier.targets()[tier.owner(host)].name.as_str()
@@ -133,10 +118,7 @@ mod tests {
                 owner(1),
                 owner(2)
             );
-            assert_eq!(
-                ask(&lookup, &format!("/lookup?name={query}")),
-                (StatusCode::OK, expected)
-            );
+            assert_eq!(ask(&lookup, &format!("/lookup?name={query}")), (StatusCode::OK, expected));
         }
         assert_eq!(
             counted(&lookup),

@@ -23,12 +23,9 @@ pub async fn resolve(address: &Address, timeout: Duration) -> io::Result<Vec<Soc
 }
 
 async fn within<T>(timeout: Duration, lookup: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(timeout, lookup).await.unwrap_or_else(|_| {
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the resolver does not answer",
-        ))
-    })
+    tokio::time::timeout(timeout, lookup)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the resolver does not answer")))
 }
 
 #[cfg(test)]
@@ -36,10 +33,7 @@ mod tests {
     use super::*;
 
     fn resolve(address: &str, timeout: Duration) -> io::Result<Vec<SocketAddr>> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let result = runtime.block_on(super::resolve(&address.parse().unwrap(), timeout));
         runtime.shutdown_background();
         result
@@ -53,10 +47,7 @@ mod tests {
             resolve("10.1.1.111:25826", Duration::ZERO).unwrap(),
             ["10.1.1.111:25826".parse().unwrap()]
         );
-        assert_eq!(
-            resolve("[::1]:1", Duration::ZERO).unwrap(),
-            ["[::1]:1".parse().unwrap()]
-        );
+        assert_eq!(resolve("[::1]:1", Duration::ZERO).unwrap(), ["[::1]:1".parse().unwrap()]);
     }
 
     #[test]
@@ -64,9 +55,7 @@ mod tests {
         let found = resolve("localhost:25826", LONG).unwrap();
         assert!(!found.is_empty());
         assert!(
-            found
-                .iter()
-                .all(|address| address.ip().is_loopback() && address.port() == 25826),
+            found.iter().all(|address| address.ip().is_loopback() && address.port() == 25826),
             "{found:?}"
         );
         assert!(resolve("no-such-host.invalid:25826", LONG).is_err());
@@ -74,10 +63,7 @@ mod tests {
 
     #[test]
     fn a_slow_resolver_is_an_error() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let silent = std::future::pending::<io::Result<()>>();
         let problem = runtime.block_on(within(Duration::ZERO, silent)).unwrap_err();
         assert_eq!(problem.kind(), io::ErrorKind::TimedOut);

@@ -52,28 +52,15 @@ mod tests {
 
     fn raise(name: &str) {
         let command = format!("kill -{name} {}", std::process::id());
-        assert!(
-            Command::new("sh")
-                .args(["-c", &command])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("sh").args(["-c", &command]).status().unwrap().success());
     }
 
     #[test]
     fn signals_become_wishes() {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut signals = Signals::new().unwrap();
-            for (name, wish) in [
-                ("HUP", Signal::Reload),
-                ("TERM", Signal::Stop),
-                ("INT", Signal::Stop),
-            ] {
+            for (name, wish) in [("HUP", Signal::Reload), ("TERM", Signal::Stop), ("INT", Signal::Stop)] {
                 raise(name);
                 assert_eq!(signals.next().await, wish, "{name}");
             }

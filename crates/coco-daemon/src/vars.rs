@@ -18,9 +18,7 @@ pub fn document(command_line: &[String], snapshot: &Snapshot) -> Value {
 
 /// The command line of this process, for [`document`].
 pub fn command_line() -> Vec<String> {
-    std::env::args_os()
-        .map(|argument| argument.to_string_lossy().into_owned())
-        .collect()
+    std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
 /// The answer of `/debug/vars`.
@@ -61,13 +59,7 @@ mod tests {
     fn each_view_has_its_media_type() {
         let snapshot = Snapshot::new();
         let media_type = |response: Response| response.headers()[CONTENT_TYPE].clone();
-        assert_eq!(
-            media_type(debug_vars(&snapshot)),
-            "application/json; charset=utf-8"
-        );
-        assert_eq!(
-            media_type(metrics(&snapshot)),
-            "text/plain; version=0.0.4; charset=utf-8"
-        );
+        assert_eq!(media_type(debug_vars(&snapshot)), "application/json; charset=utf-8");
+        assert_eq!(media_type(metrics(&snapshot)), "text/plain; version=0.0.4; charset=utf-8");
     }
 }

@@ -1,1 +1,34 @@
-//! To be written.
+//! coco: receives collectd's packets, drops what a blacklist matches, and sends every value list to the target
+//! that owns its host, in every tier.
+//!
+//! In the order in which a value list meets the modules:
+//!
+//! - [`socket`] receives batches of datagrams; [`batch`] is what travels from stage to stage;
+//! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
+//! - [`routes`] is what a lane remembers, [`outlets`] are the targets as places to send to;
+//! - [`pipeline`] makes the threads and the channels between the stages.
+//!
+//! And in the order in which an operator meets the rest:
+//!
+//! - [`service`] starts and stops all of it;
+//! - [`counters`] is the table of everything that is counted, [`measure`] and [`summary`] what is measured from
+//!   time to time, [`snapshot`] both at one moment;
+//! - [`api`] shows it.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod batch;
+pub mod counters;
+pub mod filter;
+pub mod lane;
+pub mod listen;
+pub mod measure;
+pub mod outlets;
+pub mod pipeline;
+pub mod routes;
+pub mod send;
+pub mod service;
+pub mod snapshot;
+pub mod socket;
+pub mod summary;

@@ -33,11 +33,7 @@ impl<'t> Document<'t> {
         };
         for (name, value) in &root {
             if top_sections().all(|section| section != name.get_ref().as_ref()) {
-                let what = if value.get_ref().is_table() {
-                    "section"
-                } else {
-                    "key"
-                };
+                let what = if value.get_ref().is_table() { "section" } else { "key" };
                 let message = format!("unknown {what}, {}", suggest::section(name.get_ref()));
                 findings.report(Some(name.span()), &path("", name.get_ref()), &message);
             }
@@ -89,13 +85,7 @@ impl<'d, 't> Section<'d, 't> {
                 findings.report(Some(key.span()), &path(&path_here, key_name), &message);
             }
         }
-        Self {
-            name,
-            path: path_here,
-            span,
-            table,
-            findings,
-        }
+        Self { name, path: path_here, span, table, findings }
     }
 
     /// The value of a key, or its default.
@@ -112,8 +102,7 @@ impl<'d, 't> Section<'d, 't> {
             Ok(read) => Some(read),
             Err(mismatch) => {
                 let message = mismatch.message(&key.kind, value.get_ref());
-                self.findings
-                    .report(Some(value.span()), &path(&self.path, name), &message);
+                self.findings.report(Some(value.span()), &path(&self.path, name), &message);
                 None
             }
         }
@@ -129,13 +118,7 @@ impl<'d, 't> Section<'d, 't> {
             self.findings.report(Some(value.span()), &here, &message);
             return None;
         };
-        Some(
-            array
-                .iter()
-                .enumerate()
-                .map(|(index, element)| (format!("{here}[{index}]"), element))
-                .collect(),
-        )
+        Some(array.iter().enumerate().map(|(index, element)| (format!("{here}[{index}]"), element)).collect())
     }
 
     /// Reports something about a key of this section, or about the section when the key is absent.
@@ -159,16 +142,12 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     fn key(&self, name: &str) -> &'static Key {
-        of_section(self.name)
-            .find(|key| key.name == name)
-            .expect("every key that is read stands in KEYS")
+        of_section(self.name).find(|key| key.name == name).expect("every key that is read stands in KEYS")
     }
 }
 
 fn default<T: FromToml>(key: &Key) -> T {
-    let text = key
-        .default
-        .expect("a key that is read without `optional` has a default");
+    let text = key.default.expect("a key that is read without `optional` has a default");
     let value = DeValue::parse(text).expect("defaults are TOML");
     T::from_toml(&key.kind, value.get_ref()).expect("defaults are of their key's kind")
 }
@@ -185,25 +164,14 @@ pub(super) struct Findings {
 impl Findings {
     fn new(text: &str, program: Program) -> Self {
         let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
-        Self {
-            program,
-            line_starts,
-            found: Vec::new(),
-        }
+        Self { program, line_starts, found: Vec::new() }
     }
 
     /// Notes a problem at a place in the text.
     pub(super) fn report(&mut self, span: Option<Range<usize>>, key: &str, message: &str) {
         let offset = span.map(|span| span.start);
         let line = offset.map(|offset| self.line_starts.partition_point(|start| *start <= offset) + 1);
-        self.found.push((
-            offset,
-            Problem {
-                line,
-                key: key.to_owned(),
-                message: message.to_owned(),
-            },
-        ));
+        self.found.push((offset, Problem { line, key: key.to_owned(), message: message.to_owned() }));
     }
 
     /// Whether nothing was reported about this key.
@@ -225,14 +193,6 @@ impl Findings {
 /// The path of a key in a table, quoted as TOML would have it quoted.
 pub(super) fn path(table: &str, key: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let key = if !key.is_empty() && key.chars().all(is_bare) {
-        key.to_owned()
-    } else {
-        format!("{key:?}")
-    };
-    if table.is_empty() {
-        key
-    } else {
-        format!("{table}.{key}")
-    }
+    let key = if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { format!("{key:?}") };
+    if table.is_empty() { key } else { format!("{table}.{key}") }
 }

@@ -96,9 +96,7 @@ fn term(text: &str) -> Result<(u64, &str), DurationError> {
     if whole.is_empty() && fraction.is_empty() {
         return Err(DurationError::NotANumber(text.to_owned()));
     }
-    let end = rest
-        .find(|c: char| c == '.' || c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let end = rest.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(rest.len());
     let (unit, rest) = rest.split_at(end);
     let scale: u64 = match unit {
         "" => return Err(DurationError::MissingUnit),
@@ -115,9 +113,7 @@ fn term(text: &str) -> Result<(u64, &str), DurationError> {
         "" => Some(0),
         _ => whole.parse::<u64>().ok(),
     };
-    let nanoseconds = whole
-        .and_then(|whole| whole.checked_mul(scale))
-        .ok_or(DurationError::TooLong)?;
+    let nanoseconds = whole.and_then(|whole| whole.checked_mul(scale)).ok_or(DurationError::TooLong)?;
     // 19 digits of a fraction of the longest unit fit in 128 bits; what is behind them is below a nanosecond.
     let fraction = &fraction[..fraction.len().min(19)];
     let mut part: u128 = 0;

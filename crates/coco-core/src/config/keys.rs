@@ -98,9 +98,8 @@ pub const KEYS: &[Key] = &[
 
     key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts, metrics and queues").or(r#""10s""#),
 
-    key("state", "max_metrics", Kind::Integer(1..=1_000_000_000), COCO, "metrics that a lane remembers; more are still forwarded").or("4000000"),
-    key("state", "max_hosts", Kind::Integer(1..=1_000_000_000), COCO, "hosts that a lane remembers; more are still forwarded").or("200000"),
-    key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host that was silent for so long is forgotten").or(r#""24h""#),
+    key("state", "max_memory", Kind::Size(1 << 20..=1 << 40), COCO, "memory for the hosts and metrics that a lane remembers; what is beyond is still forwarded").or(r#""256MiB""#),
+    key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host or metric that was silent for so long is forgotten").or(r#""24h""#),
 
     key("stop", "grace", Kind::Duration(Duration::ZERO), BOTH, "longest time a stop may take").or(r#""4s""#),
 
@@ -114,9 +113,7 @@ pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
 
 /// The tables at the top of the file.
 pub(super) fn top_sections() -> impl Iterator<Item = &'static str> {
-    let tops = KEYS
-        .iter()
-        .map(|key| key.section.split('.').next().unwrap_or(key.section));
+    let tops = KEYS.iter().map(|key| key.section.split('.').next().unwrap_or(key.section));
     // Keys of one section stand together, so comparing with the one before is enough.
     let mut last = "";
     tops.filter(move |top| std::mem::replace(&mut last, top) != *top)
@@ -130,15 +127,7 @@ const fn key(
     read_by: &'static [Program],
     meaning: &'static str,
 ) -> Key {
-    Key {
-        section,
-        name,
-        kind,
-        default: None,
-        read_by,
-        required_by: &[],
-        meaning,
-    }
+    Key { section, name, kind, default: None, read_by, required_by: &[], meaning }
 }
 
 impl Key {
@@ -163,10 +152,7 @@ impl fmt::Display for Kind {
             Self::Integer(limits) => write!(f, "a whole number from {} to {}", limits.start(), limits.end()),
             Self::Size(limits) => {
                 let [least, most] = [limits.start(), limits.end()].map(|bytes| size::format(*bytes));
-                write!(
-                    f,
-                    r#"a size in bytes from {least} to {most}, such as 65536 or "64KiB""#
-                )
+                write!(f, r#"a size in bytes from {least} to {most}, such as 65536 or "64KiB""#)
             }
             Self::Duration(least) => {
                 f.write_str(r#"a duration such as "10s" or "1m30s""#)?;
@@ -179,10 +165,8 @@ impl fmt::Display for Kind {
             Self::Port => f.write_str("a port from 1 to 65535"),
             Self::Url => f.write_str(r#""http://host:port""#),
             Self::Level => {
-                let names: Vec<String> = Level::ALL
-                    .iter()
-                    .map(|level| format!("{:?}", level.as_str()))
-                    .collect();
+                let names: Vec<String> =
+                    Level::ALL.iter().map(|level| format!("{:?}", level.as_str())).collect();
                 f.write_str(&alternatives(&names))
             }
             Self::Targets => {

@@ -35,9 +35,7 @@ pub(super) fn is_plain_loop(listen: &Address, target: &Address) -> bool {
     }
     let sockets = |address: &Address| {
         let port = address.port();
-        candidates(address)
-            .into_iter()
-            .map(move |ip| SocketAddr::new(ip, port))
+        candidates(address).into_iter().map(move |ip| SocketAddr::new(ip, port))
     };
     sockets(listen).any(|listen| sockets(target).any(|target| is_loop(listen, target, &[])))
 }

@@ -139,11 +139,9 @@ pub struct Measure {
 /// `[state]`
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Metrics that a lane remembers, from 1.
-    pub max_metrics: usize,
-    /// Hosts that a lane remembers, from 1.
-    pub max_hosts: usize,
-    /// How long a silent host is remembered; never zero.
+    /// Bytes that the hosts and metrics that a lane remembers may take.
+    pub max_memory: usize,
+    /// How long a silent host or metric is remembered; never zero.
     pub expire: Duration,
 }
 
@@ -198,36 +196,20 @@ impl Config {
             batch: section.read("batch"),
             queue: section.read("queue"),
         };
-        let filter = Filter {
-            blacklist: document.section("filter").read("blacklist"),
-        };
-        let send = Send {
-            max_packet_size: document.section("send").read("max_packet_size"),
-        };
-        let api = Api {
-            bind: document.section("api").read("bind"),
-        };
+        let filter = Filter { blacklist: document.section("filter").read("blacklist") };
+        let send = Send { max_packet_size: document.section("send").read("max_packet_size") };
+        let api = Api { bind: document.section("api").read("bind") };
         let mut section = document.section("fetch");
         let fetch = Fetch {
             bind: section.optional("bind"),
             proxy_timeout: section.read("proxy_timeout"),
             remote_port: section.read("remote_port"),
         };
-        let measure = Measure {
-            interval: document.section("measure").read("interval"),
-        };
+        let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");
-        let state = State {
-            max_metrics: section.read("max_metrics"),
-            max_hosts: section.read("max_hosts"),
-            expire: section.read("expire"),
-        };
-        let stop = Stop {
-            grace: document.section("stop").read("grace"),
-        };
-        let log = Log {
-            level: document.section("log").read("level"),
-        };
+        let state = State { max_memory: section.read("max_memory"), expire: section.read("expire") };
+        let stop = Stop { grace: document.section("stop").read("grace") };
+        let log = Log { level: document.section("log").read("level") };
 
         // A default that stands in for an unreadable address says nothing about loops.
         let own =
@@ -236,19 +218,9 @@ impl Config {
         let tiers = tiers::read(section, own, findings);
 
         match tiers {
-            Some(tiers) if document.findings.is_empty() => Ok(Self {
-                listen,
-                pipeline,
-                filter,
-                send,
-                tiers,
-                api,
-                fetch,
-                measure,
-                state,
-                stop,
-                log,
-            }),
+            Some(tiers) if document.findings.is_empty() => {
+                Ok(Self { listen, pipeline, filter, send, tiers, api, fetch, measure, state, stop, log })
+            }
             _ => Err(document.findings.into_problems()),
         }
     }

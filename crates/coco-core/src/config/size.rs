@@ -32,20 +32,13 @@ pub fn parse(text: &str) -> Result<u64, SizeError> {
         None if unit.is_empty() => 1,
         None => return Err(SizeError::UnknownUnit(unit.to_owned())),
     };
-    number
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(scale))
-        .ok_or(SizeError::TooLarge)
+    number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale)).ok_or(SizeError::TooLarge)
 }
 
 /// Writes a size so that [`parse`] reads the same one, in the largest unit that needs no fraction; single bytes
 /// without a unit.
 pub fn format(bytes: u64) -> String {
-    match UNITS
-        .iter()
-        .find(|(_, scale)| *scale > 1 && bytes >= *scale && bytes.is_multiple_of(*scale))
-    {
+    match UNITS.iter().find(|(_, scale)| *scale > 1 && bytes >= *scale && bytes.is_multiple_of(*scale)) {
         Some((unit, scale)) => format!("{}{unit}", bytes / scale),
         None => bytes.to_string(),
     }

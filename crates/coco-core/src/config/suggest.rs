@@ -31,11 +31,8 @@ pub(super) fn belongs_elsewhere(name: &str) -> Option<String> {
         Some(key) => key.name,
         None => closest(name, KEYS.iter().map(|key| key.name))?,
     };
-    let sections: Vec<String> = KEYS
-        .iter()
-        .filter(|key| key.name == meant)
-        .map(|key| format!("[{}]", key.section))
-        .collect();
+    let sections: Vec<String> =
+        KEYS.iter().filter(|key| key.name == meant).map(|key| format!("[{}]", key.section)).collect();
     Some(format!("`{meant}` belongs to {}", alternatives(&sections)))
 }
 

@@ -24,21 +24,15 @@ pub(super) fn read(
         None => &DeTable::new(),
         Some(DeValue::Table(table)) => table,
         Some(other) => {
-            findings.report(
-                span,
-                "tiers",
-                &format!("expected tables [{TIER}], found {}", found(other)),
-            );
+            findings.report(span, "tiers", &format!("expected tables [{TIER}], found {}", found(other)));
             return None;
         }
     };
     let mut tiers: Vec<_> = table.iter().collect();
     tiers.sort_by_key(|(name, value)| first_place(name, value));
     // Every tier is read, also behind one that can't be used.
-    let tiers: Vec<Option<Tier>> = tiers
-        .into_iter()
-        .map(|(name, value)| tier(name, value, own, findings))
-        .collect();
+    let tiers: Vec<Option<Tier>> =
+        tiers.into_iter().map(|(name, value)| tier(name, value, own, findings)).collect();
     match Tiers::new(tiers.into_iter().collect::<Option<_>>()?) {
         Ok(tiers) => Some(tiers),
         Err(error) => {
@@ -52,9 +46,7 @@ pub(super) fn read(
 /// `[[tiers.a.targets]]`.
 fn first_place(name: &Spanned<DeString<'_>>, value: &Value<'_>) -> usize {
     let inside = value.get_ref().as_table().into_iter().flatten();
-    inside
-        .map(|(name, value)| first_place(name, value))
-        .fold(name.span().start, usize::min)
+    inside.map(|(name, value)| first_place(name, value)).fold(name.span().start, usize::min)
 }
 
 fn tier(
@@ -104,9 +96,7 @@ fn targets(
             let same = |other: &Option<Target>| other.as_ref().is_some_and(|other| other.address == *address);
             let problem = if let Some(first) = read.iter().position(same) {
                 let (first, _) = &elements[first];
-                Some(format!(
-                    "`{address}` is {first} already, expected every target once"
-                ))
+                Some(format!("`{address}` is {first} already, expected every target once"))
             } else if own.is_some_and(|own| is_plain_loop(own, address)) {
                 Some(format!("`{address}` is where Coco itself listens: a loop"))
             } else {
@@ -125,11 +115,7 @@ fn targets(
 fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option<Target> {
     match value.get_ref() {
         DeValue::String(_) => match Destination::from_toml(&Kind::Address, value.get_ref()) {
-            Ok(Destination { name, address }) => Some(Target {
-                name,
-                address,
-                fetch: None,
-            }),
+            Ok(Destination { name, address }) => Some(Target { name, address, fetch: None }),
             Err(mismatch) => {
                 let message = mismatch.message(&Kind::Address, value.get_ref());
                 findings.report(Some(value.span()), path, &message);

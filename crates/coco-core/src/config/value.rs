@@ -63,9 +63,7 @@ impl FromToml for PathBuf {
 
 impl FromToml for Address {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
-        text(value)?
-            .parse()
-            .map_err(|error| Mismatch::Stated(format!("{error}")))
+        text(value)?.parse().map_err(|error| Mismatch::Stated(format!("{error}")))
     }
 }
 
@@ -78,10 +76,7 @@ pub(super) struct Destination {
 impl FromToml for Destination {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;
-        Ok(Self {
-            address: destination(name)?,
-            name: name.to_owned(),
-        })
+        Ok(Self { address: destination(name)?, name: name.to_owned() })
     }
 }
 
@@ -127,11 +122,7 @@ impl FromToml for u16 {
             DeValue::String(text) => text.parse().map_err(|_| Mismatch::Limits)?,
             _ => return Err(Mismatch::Type),
         };
-        if port == 0 {
-            Err(Mismatch::Limits)
-        } else {
-            Ok(port)
-        }
+        if port == 0 { Err(Mismatch::Limits) } else { Ok(port) }
     }
 }
 
@@ -151,10 +142,7 @@ impl FromToml for Duration {
 impl FromToml for Level {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;
-        Self::ALL
-            .into_iter()
-            .find(|level| level.as_str() == name)
-            .ok_or(Mismatch::Limits)
+        Self::ALL.into_iter().find(|level| level.as_str() == name).ok_or(Mismatch::Limits)
     }
 }
 
@@ -165,9 +153,8 @@ impl FromToml for Url {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let written = text(value)?;
         let because = |reason: &str| Mismatch::Because(reason.to_owned());
-        let authority = written
-            .strip_prefix("http://")
-            .ok_or_else(|| because("it must start with http://"))?;
+        let authority =
+            written.strip_prefix("http://").ok_or_else(|| because("it must start with http://"))?;
         let authority = authority.trim_end_matches('/');
         if authority.contains(['/', '?', '#']) {
             return Err(because("the path is Noodle's to add"));
@@ -177,9 +164,7 @@ impl FromToml for Url {
 }
 
 fn destination(text: &str) -> Result<Address, Mismatch> {
-    let address: Address = text
-        .parse()
-        .map_err(|error| Mismatch::Stated(format!("{error}")))?;
+    let address: Address = text.parse().map_err(|error| Mismatch::Stated(format!("{error}")))?;
     match &address {
         all if all.is_all() => Err(Mismatch::Because("missing host".to_owned())),
         unusable if unusable.port() == 0 => Err(Mismatch::Because("port 0".to_owned())),
@@ -209,9 +194,7 @@ fn bytes<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, value: &DeValue<'_>) -> 
 }
 
 fn within<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, number: u64) -> Result<T, Mismatch> {
-    let number = Some(number)
-        .filter(|number| limits.contains(number))
-        .ok_or(Mismatch::Limits)?;
+    let number = Some(number).filter(|number| limits.contains(number)).ok_or(Mismatch::Limits)?;
     T::try_from(number).map_err(|_| Mismatch::Limits)
 }
 

@@ -25,10 +25,7 @@ impl Points {
             for replica in 0..virtual_replicas {
                 key.clear();
                 write!(key, "{replica}{label}").expect("a String takes all that is written");
-                points.push(Point {
-                    hash: crc32fast::hash(key.as_bytes()),
-                    target: index,
-                });
+                points.push(Point { hash: crc32fast::hash(key.as_bytes()), target: index });
             }
         }
         // Of points that collide, the one added last owns the hash. The sort is stable and `dedup` keeps the
@@ -65,11 +62,7 @@ mod tests {
         fn new(targets: usize, virtual_replicas: u32) -> Self {
             let points =
                 (0..targets).flat_map(|target| (0..virtual_replicas).map(move |replica| (target, replica)));
-            Self(
-                points
-                    .map(|(target, replica)| (hash_of(target, replica), target))
-                    .collect(),
-            )
+            Self(points.map(|(target, replica)| (hash_of(target, replica), target)).collect())
         }
 
         fn owner_of_hash(&self, hash: u32) -> usize {
@@ -84,9 +77,7 @@ mod tests {
 
     fn bitwise_crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc: u32, &byte| {
-            (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-                (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
-            })
+            (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
         })
     }
 

@@ -44,9 +44,7 @@ impl Ring {
     /// If either is 0: such a ring owns nothing. [`Tier::new`](crate::tier::Tier::new) never asks for one.
     pub fn new(targets: usize, virtual_replicas: u32) -> Self {
         assert!(targets > 0 && virtual_replicas > 0, "a ring needs a point");
-        Self {
-            points: crc32::Points::new(targets, virtual_replicas),
-        }
+        Self { points: crc32::Points::new(targets, virtual_replicas) }
     }
 
     /// The name of the hash, as it stands in `/tiers` and in the fingerprint.
@@ -69,10 +67,7 @@ impl Ring {
 /// of the tier to what it is now, beforehand; appending a target then moves only the hosts that it takes over.
 /// Removing a target moves the hosts of all behind it as well, since the points of a target depend on its index.
 pub fn default_virtual_replicas(targets: usize) -> u32 {
-    match targets
-        .checked_sub(1)
-        .and_then(|index| VIRTUAL_REPLICAS.get(index))
-    {
+    match targets.checked_sub(1).and_then(|index| VIRTUAL_REPLICAS.get(index)) {
         Some(&replicas) => u32::from(replicas),
         None => VIRTUAL_REPLICAS_ABOVE,
     }
@@ -83,10 +78,7 @@ pub fn default_virtual_replicas(targets: usize) -> u32 {
 /// What is no character, which are the surrogates (index 55,296 to 57,343) and all above 1,114,111, is U+FFFD, as
 /// Go converts an integer to a string. Targets with one label share all points, and the last of them owns them.
 pub fn shadow(index: usize) -> char {
-    u32::try_from(index)
-        .ok()
-        .and_then(char::from_u32)
-        .unwrap_or(char::REPLACEMENT_CHARACTER)
+    u32::try_from(index).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }
 
 #[cfg(test)]
@@ -128,10 +120,7 @@ mod tests {
         for (before, share) in [(12, 0.89), (20, 0.97)] {
             let replicas = default_virtual_replicas(before);
             let ring = Ring::new(before, replicas);
-            let fresh = moved(
-                &ring,
-                &Ring::new(before + 1, default_virtual_replicas(before + 1)),
-            );
+            let fresh = moved(&ring, &Ring::new(before + 1, default_virtual_replicas(before + 1)));
             assert!((fresh - share).abs() < 0.02, "{before}: {fresh}");
             let kept = moved(&ring, &Ring::new(before + 1, replicas));
             assert!(kept < 0.3, "{before}: {kept}");

@@ -101,10 +101,7 @@ mod tests {
         ];
         for (index, these) in seen.iter().enumerate() {
             for those in &seen[..index] {
-                assert!(
-                    these[0] != those[0] && these[1] != those[1],
-                    "{these:?} {those:?}"
-                );
+                assert!(these[0] != those[0] && these[1] != those[1], "{these:?} {those:?}");
             }
         }
         let mut tiers = sample();
@@ -118,20 +115,11 @@ mod tests {
     #[test]
     fn neither_the_way_to_read_nor_the_way_to_say_changes_the_fingerprint() {
         let targets = ["a:1", "b:1"];
-        let fetched = targets.map(|name| Target {
-            fetch: Some("http://r/".to_owned()),
-            ..target(name)
-        });
+        let fetched = targets.map(|name| Target { fetch: Some("http://r/".to_owned()), ..target(name) });
         let fetched = Tier::new("t".to_owned(), fetched.to_vec(), None).unwrap();
         let table = default_virtual_replicas(2);
-        assert_eq!(
-            fetched.fingerprint(),
-            tier("t", &targets, None).unwrap().fingerprint()
-        );
-        assert_eq!(
-            fetched.fingerprint(),
-            tier("t", &targets, Some(table)).unwrap().fingerprint()
-        );
+        assert_eq!(fetched.fingerprint(), tier("t", &targets, None).unwrap().fingerprint());
+        assert_eq!(fetched.fingerprint(), tier("t", &targets, Some(table)).unwrap().fingerprint());
     }
 
     /// Computed apart from this code, from the encoding that `Fingerprint` describes: it may never change.
@@ -139,9 +127,6 @@ mod tests {
     fn the_fingerprint_of_the_sample_is_the_same_in_every_release() {
         let tiers = sample();
         assert_eq!(tiers[0].fingerprint().to_string(), "463a3e0906ed9cfd");
-        assert_eq!(
-            Tiers::new(tiers).unwrap().fingerprint().to_string(),
-            "7abf48ec216fdbd9"
-        );
+        assert_eq!(Tiers::new(tiers).unwrap().fingerprint().to_string(), "7abf48ec216fdbd9");
     }
 }

@@ -20,9 +20,8 @@ impl<'a> Line<'a> {
     /// The type that a line defines; none if it is blank or a comment. `Err` says why the line is skipped,
     /// `oddities` what is odd about one that is kept.
     pub(super) fn parse(line: &'a [u8], oddities: &mut Vec<Reason>) -> Result<Option<Self>, Reason> {
-        let mut fields = line
-            .split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-            .filter(|field| !field.is_empty());
+        let mut fields =
+            line.split(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).filter(|field| !field.is_empty());
         let type_name = match fields.next() {
             Some(field) if !field.starts_with(b"#") => field,
             _ => return Ok(None),
@@ -32,41 +31,26 @@ impl<'a> Line<'a> {
         }
         let written: Vec<&[u8]> = fields.collect();
         if written.is_empty() {
-            return Err(Reason::NoDataSource {
-                type_name: type_name.into(),
-            });
+            return Err(Reason::NoDataSource { type_name: type_name.into() });
         }
         if written.len() > MAX_DATA_SOURCES {
             oddities.push(Reason::TooManyDataSources { given: written.len() });
         }
         let type_name = cut_name(type_name, oddities);
         let kept = written.into_iter().take(MAX_DATA_SOURCES);
-        let data_sources = kept
-            .map(|field| parse_data_source(field, oddities))
-            .collect::<Result<_, _>>()?;
-        Ok(Some(Self {
-            type_name,
-            data_sources,
-        }))
+        let data_sources = kept.map(|field| parse_data_source(field, oddities)).collect::<Result<_, _>>()?;
+        Ok(Some(Self { type_name, data_sources }))
     }
 }
 
 fn parse_data_source(field: &[u8], oddities: &mut Vec<Reason>) -> Result<DataSource, Reason> {
     let written = field.strip_suffix(b",").unwrap_or(field);
     // Colons in a row count as one, as for strtok(3).
-    let fields: Vec<&[u8]> = written
-        .split(|&byte| byte == b':')
-        .filter(|field| !field.is_empty())
-        .collect();
+    let fields: Vec<&[u8]> = written.split(|&byte| byte == b':').filter(|field| !field.is_empty()).collect();
     let &[name, kind, min, max] = fields.as_slice() else {
-        return Err(Reason::FieldCount {
-            data_source: written.into(),
-            fields: fields.len(),
-        });
+        return Err(Reason::FieldCount { data_source: written.into(), fields: fields.len() });
     };
-    let known = ValueKind::ALL
-        .into_iter()
-        .find(|known| kind.eq_ignore_ascii_case(known.name().as_bytes()));
+    let known = ValueKind::ALL.into_iter().find(|known| kind.eq_ignore_ascii_case(known.name().as_bytes()));
     Ok(DataSource {
         name: cut_name(name, oddities).to_vec(),
         kind: known.ok_or_else(|| Reason::UnknownKind { kind: kind.into() })?,
@@ -95,10 +79,7 @@ fn parse_bound(bound: &[u8], oddities: &mut Vec<Reason>) -> Option<f64> {
         // As atof(3): the longest beginning that is a number.
         let beginning = (1..bound.len()).rev().find_map(|end| number(&bound[..end]));
         let read_as = beginning.unwrap_or(0.0);
-        oddities.push(Reason::OddBound {
-            bound: bound.into(),
-            read_as,
-        });
+        oddities.push(Reason::OddBound { bound: bound.into(), read_as });
         read_as
     });
     (!value.is_nan()).then_some(value)

@@ -227,10 +227,7 @@ impl<'a> Decoder<'a> {
         } else if values.is_empty() {
             Refusal::NoValues
         } else {
-            return Ok(Event::ValueList(ValueListSpans {
-                values: part.span(),
-                ..self.state
-            }));
+            return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.state }));
         };
         Ok(Event::RefusedValueList(refusal, part.span()))
     }
@@ -245,12 +242,7 @@ impl<'a> Decoder<'a> {
             Refusal::NoMessage
         } else if let Some(severity) = Severity::from_wire(self.severity) {
             let ValueListSpans { identifier, time, .. } = self.state;
-            return Ok(Event::Notification(NotificationSpans {
-                identifier,
-                time,
-                severity,
-                message,
-            }));
+            return Ok(Event::Notification(NotificationSpans { identifier, time, severity, message }));
         } else {
             Refusal::Severity
         };

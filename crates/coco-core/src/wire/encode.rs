@@ -67,21 +67,12 @@ const EMPTY: State = State {
     names: [Range32 { start: 0, length: 0 }; 5],
     time: Time::NONE,
     interval: Interval::NONE,
-    carried: Carried {
-        plugin_instance: false,
-        type_instance: false,
-        interval: false,
-    },
+    carried: Carried { plugin_instance: false, type_instance: false, interval: false },
     opaque: false,
 };
 
-const NAME_PARTS: [PartType; 5] = [
-    PartType::HOST,
-    PartType::PLUGIN,
-    PartType::PLUGIN_INSTANCE,
-    PartType::TYPE,
-    PartType::TYPE_INSTANCE,
-];
+const NAME_PARTS: [PartType; 5] =
+    [PartType::HOST, PartType::PLUGIN, PartType::PLUGIN_INSTANCE, PartType::TYPE, PartType::TYPE_INSTANCE];
 const PLUGIN_INSTANCE: usize = 2;
 const TYPE_INSTANCE: usize = 4;
 
@@ -101,15 +92,7 @@ impl PacketBuilder {
 
     /// A builder that orders the parts of a value list as someone else does.
     pub fn with_order(limit: usize, order: PartOrder) -> Self {
-        Self {
-            limit,
-            order,
-            bytes: Vec::new(),
-            packets: Vec::new(),
-            start: 0,
-            value_lists: 0,
-            state: EMPTY,
-        }
+        Self { limit, order, bytes: Vec::new(), packets: Vec::new(), start: 0, value_lists: 0, state: EMPTY }
     }
 
     /// Appends a value list, in a new packet if the open one has no room for it.
@@ -158,17 +141,11 @@ impl PacketBuilder {
         }
         let mut kept_from = 0;
         for cut in cuts {
-            self.bytes
-                .extend_from_slice(datagram.get(kept_from..cut.start()).unwrap_or_default());
+            self.bytes.extend_from_slice(datagram.get(kept_from..cut.start()).unwrap_or_default());
             kept_from = cut.end();
         }
-        self.bytes
-            .extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
-        self.state = State {
-            carried: last,
-            opaque: true,
-            ..EMPTY
-        };
+        self.bytes.extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
+        self.state = State { carried: last, opaque: true, ..EMPTY };
         self.value_lists += value_lists;
     }
 
@@ -179,11 +156,7 @@ impl PacketBuilder {
         write_time(bytes, notification.time);
         write_number(bytes, PartType::SEVERITY, notification.severity as u64);
         let names = names_of(&notification.identifier);
-        for (kind, name) in NAME_PARTS
-            .into_iter()
-            .zip(names)
-            .filter(|(_, name)| !name.is_empty())
-        {
+        for (kind, name) in NAME_PARTS.into_iter().zip(names).filter(|(_, name)| !name.is_empty()) {
             write_string(bytes, kind, name);
         }
         write_string(bytes, PartType::MESSAGE, notification.message);
@@ -199,9 +172,7 @@ impl PacketBuilder {
 
     /// The closed packets with their bytes, in order.
     pub fn packets(&self) -> impl ExactSizeIterator<Item = (&Packet, &[u8])> {
-        self.packets
-            .iter()
-            .map(|packet| (packet, self.bytes.get(packet.bytes.clone()).unwrap_or_default()))
+        self.packets.iter().map(|packet| (packet, self.bytes.get(packet.bytes.clone()).unwrap_or_default()))
     }
 
     /// Whether nothing has been pushed since the last [`clear`](Self::clear).
@@ -224,11 +195,7 @@ impl PacketBuilder {
 
     fn end_packet(&mut self, notifications: u32) {
         let end = self.bytes.len();
-        self.packets.push(Packet {
-            bytes: self.start..end,
-            value_lists: self.value_lists,
-            notifications,
-        });
+        self.packets.push(Packet { bytes: self.start..end, value_lists: self.value_lists, notifications });
         self.start = end;
         self.value_lists = 0;
         self.state = EMPTY;
@@ -263,10 +230,7 @@ impl PacketBuilder {
             if changes.names[i] {
                 let start = (self.bytes.len() + HEADER) as u32;
                 write_string(&mut self.bytes, NAME_PARTS[i], names[i]);
-                self.state.names[i] = Range32 {
-                    start,
-                    length: names[i].len() as u32,
-                };
+                self.state.names[i] = Range32 { start, length: names[i].len() as u32 };
             }
         }
     }

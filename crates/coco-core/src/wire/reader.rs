@@ -22,10 +22,7 @@ pub(super) struct Part<'a> {
 impl<'a> Reader<'a> {
     /// Offsets are of 16 bits, as is the length of any UDP datagram.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        assert!(
-            bytes.len() <= usize::from(u16::MAX),
-            "no UDP datagram is this long"
-        );
+        assert!(bytes.len() <= usize::from(u16::MAX), "no UDP datagram is this long");
         Self { bytes, position: 0 }
     }
 
@@ -36,11 +33,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         };
         let Some((&[a, b, c, d], rest)) = left.split_first_chunk::<HEADER>() else {
-            return if left.is_empty() {
-                Ok(None)
-            } else {
-                Err(Malformed::StrayBytes)
-            };
+            return if left.is_empty() { Ok(None) } else { Err(Malformed::StrayBytes) };
         };
         let length = usize::from(u16::from_be_bytes([c, d]));
         let Some(payload_length) = length.checked_sub(HEADER) else {
@@ -51,11 +44,7 @@ impl<'a> Reader<'a> {
         };
         let start = self.position as u16;
         self.position += length;
-        Ok(Some(Part {
-            kind: PartType(u16::from_be_bytes([a, b])),
-            payload,
-            start,
-        }))
+        Ok(Some(Part { kind: PartType(u16::from_be_bytes([a, b])), payload, start }))
     }
 
     /// Reads nothing more.
@@ -74,33 +63,20 @@ impl Part<'_> {
         if self.payload.last() != Some(&0) {
             return Err(Malformed::StringWithoutNul);
         }
-        let length = self
-            .payload
-            .iter()
-            .position(|&byte| byte == 0)
-            .unwrap_or_default();
-        Ok(Span {
-            start: self.start + HEADER as u16,
-            length: length as u16,
-        })
+        let length = self.payload.iter().position(|&byte| byte == 0).unwrap_or_default();
+        Ok(Span { start: self.start + HEADER as u16, length: length as u16 })
     }
 
     /// A number's 64 bits.
     #[inline]
     pub(super) fn number(&self) -> Result<u64, Malformed> {
-        self.payload
-            .try_into()
-            .map(u64::from_be_bytes)
-            .map_err(|_| Malformed::NumberLength)
+        self.payload.try_into().map(u64::from_be_bytes).map_err(|_| Malformed::NumberLength)
     }
 
     /// The whole part, header included.
     #[inline]
     pub(super) fn span(&self) -> Span {
-        Span {
-            start: self.start,
-            length: (HEADER + self.payload.len()) as u16,
-        }
+        Span { start: self.start, length: (HEADER + self.payload.len()) as u16 }
     }
 }
 
@@ -108,9 +84,7 @@ impl Span {
     /// The bytes that this span names in the datagram that it was made from; in any other, perhaps none.
     #[inline]
     pub fn of(self, datagram: &[u8]) -> &[u8] {
-        datagram
-            .get(usize::from(self.start)..self.end())
-            .unwrap_or_default()
+        datagram.get(usize::from(self.start)..self.end()).unwrap_or_default()
     }
 
     /// Where the span ends: the offset of the first byte behind it.

@@ -80,40 +80,19 @@ fn unknown_names_lead_to_known_ones() {
         let told = problems(&format!("{line}\n{TIER}"), Program::Coco);
         told.strip_prefix("line 1: ").unwrap().to_owned()
     };
-    assert_eq!(
-        unknown("[tier.b]"),
-        "tier: unknown section, did you mean [tiers]?"
-    );
-    assert_eq!(
-        unknown("blacklist = 'x'"),
-        "blacklist: unknown key, `blacklist` belongs to [filter]"
-    );
-    assert_eq!(
-        unknown("bind = ':1'"),
-        "bind: unknown key, `bind` belongs to [listen], [api] or [fetch]"
-    );
+    assert_eq!(unknown("[tier.b]"), "tier: unknown section, did you mean [tiers]?");
+    assert_eq!(unknown("blacklist = 'x'"), "blacklist: unknown key, `blacklist` belongs to [filter]");
+    assert_eq!(unknown("bind = ':1'"), "bind: unknown key, `bind` belongs to [listen], [api] or [fetch]");
     assert!(
         unknown("[zookeeper]").starts_with("zookeeper: unknown section, expected [listen], [pipeline], ")
     );
     assert_about(
         "fetch",
         &[
-            (
-                "timeout = '3s'",
-                "timeout: unknown key, did you mean `proxy_timeout`?",
-            ),
-            (
-                "Remote-Port = 80",
-                "Remote-Port: unknown key, did you mean `remote_port`?",
-            ),
-            (
-                "types_db = ''",
-                "types_db: unknown key, `typesdb` belongs to [listen]",
-            ),
-            (
-                "\"a b\\n\" = 1",
-                "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout` or `remote_port`",
-            ),
+            ("timeout = '3s'", "timeout: unknown key, did you mean `proxy_timeout`?"),
+            ("Remote-Port = 80", "Remote-Port: unknown key, did you mean `remote_port`?"),
+            ("types_db = ''", "types_db: unknown key, `typesdb` belongs to [listen]"),
+            ("\"a b\\n\" = 1", "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout` or `remote_port`"),
         ],
     );
 }
@@ -123,14 +102,8 @@ fn wrong_values_are_told_with_what_was_expected() {
     assert_about(
         "listen",
         &[
-            (
-                "interface = ''",
-                "interface: expected a string that is not empty, found \"\"",
-            ),
-            (
-                "typesdb = ['a']",
-                "typesdb: expected the path of a file, found an array",
-            ),
+            ("interface = ''", "interface: expected a string that is not empty, found \"\""),
+            ("typesdb = ['a']", "typesdb: expected the path of a file, found an array"),
             (
                 "receive_buffer = '16MB'",
                 "receive_buffer: expected a size in bytes from 4KiB to 1GiB, such as 65536 or \"64KiB\", found \"16MB\" (unknown unit `MB`: B, KiB, MiB or GiB)",
@@ -140,22 +113,10 @@ fn wrong_values_are_told_with_what_was_expected() {
     assert_about(
         "pipeline",
         &[
-            (
-                "threads = 4",
-                "threads: expected a whole number from 1 to 3, found 4",
-            ),
-            (
-                "lanes = -1",
-                "lanes: expected a whole number from 1 to 64, found -1",
-            ),
-            (
-                "lanes = '1'",
-                "lanes: expected a whole number from 1 to 64, found the string \"1\"",
-            ),
-            (
-                "queue = 1.5",
-                "queue: expected a whole number from 1 to 1024, found the float 1.5",
-            ),
+            ("threads = 4", "threads: expected a whole number from 1 to 3, found 4"),
+            ("lanes = -1", "lanes: expected a whole number from 1 to 64, found -1"),
+            ("lanes = '1'", "lanes: expected a whole number from 1 to 64, found the string \"1\""),
+            ("queue = 1.5", "queue: expected a whole number from 1 to 1024, found the float 1.5"),
             (
                 "batch = 0xffffffffffffffffffff",
                 "batch: expected a whole number from 1 to 1024, found 0xffffffffffffffffffff",
@@ -165,14 +126,8 @@ fn wrong_values_are_told_with_what_was_expected() {
     assert_about(
         "fetch",
         &[
-            (
-                "remote_port = 0",
-                "remote_port: expected a port from 1 to 65535, found 0",
-            ),
-            (
-                "remote_port = 'http'",
-                "remote_port: expected a port from 1 to 65535, found \"http\"",
-            ),
+            ("remote_port = 0", "remote_port: expected a port from 1 to 65535, found 0"),
+            ("remote_port = 'http'", "remote_port: expected a port from 1 to 65535, found \"http\""),
             (
                 "proxy_timeout = '0s'",
                 "proxy_timeout: expected a duration such as \"10s\" or \"1m30s\", longer than 0, found \"0s\"",

@@ -6,28 +6,18 @@ use coco_core::tier::Tier;
 use super::{coco, problems};
 
 fn tier_names(text: &str) -> Vec<String> {
-    coco(text)
-        .tiers
-        .iter()
-        .map(|tier| tier.name().to_owned())
-        .collect()
+    coco(text).tiers.iter().map(|tier| tier.name().to_owned()).collect()
 }
 
 #[test]
 fn tiers_keep_the_order_of_the_file() {
     let names = ["zeta", "alpha", "mid", "10"];
-    let headers: String = names
-        .map(|name| format!("[tiers.{name}]\ntargets = ['a:1']\n"))
-        .concat();
+    let headers: String = names.map(|name| format!("[tiers.{name}]\ntargets = ['a:1']\n")).concat();
     assert_eq!(tier_names(&headers), names);
     assert_eq!(tier_names(&format!("[tiers]\n{headers}")), names);
-    let dotted: String = names
-        .map(|name| format!("tiers.{name}.targets = ['a:1']\n"))
-        .concat();
+    let dotted: String = names.map(|name| format!("tiers.{name}.targets = ['a:1']\n")).concat();
     assert_eq!(tier_names(&dotted), names);
-    let inline: Vec<_> = names
-        .map(|name| format!("{name} = {{ targets = ['a:1'] }}"))
-        .into();
+    let inline: Vec<_> = names.map(|name| format!("{name} = {{ targets = ['a:1'] }}")).into();
     assert_eq!(tier_names(&format!("tiers = {{ {} }}", inline.join(", "))), names);
     // A table may be opened after what it holds; the tier's place is where it is mentioned first.
     let late =
@@ -38,30 +28,19 @@ fn tiers_keep_the_order_of_the_file() {
 #[test]
 fn targets_are_named_as_they_are_written() {
     let config = coco("[tiers.'a b']\ntargets = ['Storage1.Example:25826', { address = '[0::1]:25827' }]");
-    let names: Vec<_> = config
-        .tiers
-        .iter()
-        .flat_map(Tier::targets)
-        .map(|target| &target.name)
-        .collect();
+    let names: Vec<_> = config.tiers.iter().flat_map(Tier::targets).map(|target| &target.name).collect();
     assert_eq!(names, ["Storage1.Example:25826", "[0::1]:25827"]);
 }
 
 #[test]
 fn tiers_that_own_nothing() {
     let all = |text| problems(text, Program::Coco);
-    assert_eq!(
-        all(""),
-        "tiers: there are no tiers: expected at least one, with its targets"
-    );
+    assert_eq!(all(""), "tiers: there are no tiers: expected at least one, with its targets");
     assert_eq!(
         all("\n[tiers]"),
         "line 2: tiers: there are no tiers: expected at least one, with its targets"
     );
-    assert_eq!(
-        all("tiers = 1"),
-        "line 1: tiers: expected tables [tiers.NAME], found 1"
-    );
+    assert_eq!(all("tiers = 1"), "line 1: tiers: expected tables [tiers.NAME], found 1");
     assert_eq!(
         all("[tiers]\ntargets = ['a:1']"),
         "line 2: tiers.targets: expected a table [tiers.NAME], `targets` belongs to [tiers.NAME]"
@@ -70,18 +49,12 @@ fn tiers_that_own_nothing() {
         all("[tiers]\nshortterm = ['a:1']"),
         "line 2: tiers.shortterm: expected a table [tiers.NAME], found an array"
     );
-    assert_eq!(
-        all("[tiers.'']\ntargets = ['a:1']"),
-        "line 1: tiers.\"\": a tier needs a name"
-    );
+    assert_eq!(all("[tiers.'']\ntargets = ['a:1']"), "line 1: tiers.\"\": a tier needs a name");
     assert_eq!(
         all("[tiers.a]\ntargets = []"),
         "line 2: tiers.a.targets: there are no targets: expected at least one \"HOST:PORT\""
     );
-    assert_eq!(
-        all("[tiers.a]\ntargets = 'a:1'").split(", found").last(),
-        Some(" the string \"a:1\"")
-    );
+    assert_eq!(all("[tiers.a]\ntargets = 'a:1'").split(", found").last(), Some(" the string \"a:1\""));
 }
 
 #[test]
@@ -89,20 +62,11 @@ fn targets_that_nothing_can_be_sent_to() {
     let first = |target: &str| {
         let told = problems(&format!("[tiers.a]\ntargets = [{target}]"), Program::Noodle);
         let first = told.lines().next().unwrap();
-        first
-            .strip_prefix("line 2: tiers.a.targets[0]")
-            .unwrap()
-            .to_owned()
+        first.strip_prefix("line 2: tiers.a.targets[0]").unwrap().to_owned()
     };
     assert_eq!(first("'a:0'"), ": expected \"host:port\", found \"a:0\" (port 0)");
-    assert_eq!(
-        first("':1'"),
-        ": expected \"host:port\", found \":1\" (missing host)"
-    );
-    assert_eq!(
-        first("{ address = ':1' }"),
-        ".address: expected \"host:port\", found \":1\" (missing host)"
-    );
+    assert_eq!(first("':1'"), ": expected \"host:port\", found \":1\" (missing host)");
+    assert_eq!(first("{ address = ':1' }"), ".address: expected \"host:port\", found \":1\" (missing host)");
     assert_eq!(
         first("{ address = 'a:1', fetch = 80 }"),
         ".fetch: expected \"http://host:port\", found the integer 80"
@@ -113,20 +77,14 @@ fn targets_that_nothing_can_be_sent_to() {
         ("http://:80", "missing host"),
     ] {
         let expected = format!(".fetch: expected \"http://host:port\", found {url:?} ({reason})");
-        assert_eq!(
-            first(&format!("{{ address = 'a:1', fetch = '{url}' }}")),
-            expected
-        );
+        assert_eq!(first(&format!("{{ address = 'a:1', fetch = '{url}' }}")), expected);
     }
     assert!(first("{ address = 'a:1', fetch = 'http://a' }").contains("has no port"));
 }
 
 #[test]
 fn two_ways_to_write_a_target_are_one_target() {
-    let told = problems(
-        "[tiers.a]\ntargets = ['[::1]:1', { address = '[0::1]:1' }]",
-        Program::Noodle,
-    );
+    let told = problems("[tiers.a]\ntargets = ['[::1]:1', { address = '[0::1]:1' }]", Program::Noodle);
     assert!(
         told.starts_with("line 2: tiers.a.targets[1]: `[::1]:1` is tiers.a.targets[0] already"),
         "{told}"
@@ -169,10 +127,7 @@ fn coco_does_not_send_to_itself() {
         // Noodle may run where a storage node is, and asks Coco nothing.
         Config::parse(&format!("fetch.bind = ':1'\n{text}"), Program::Noodle).unwrap();
     }
-    let told = problems(
-        "listen.bind = '25826'\ntiers.a.targets = ['127.0.0.1:25826']",
-        Program::Coco,
-    );
+    let told = problems("listen.bind = '25826'\ntiers.a.targets = ['127.0.0.1:25826']", Program::Coco);
     assert_eq!(told.lines().count(), 1, "{told}");
 }
 

@@ -11,10 +11,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!((config.listen.interface, config.listen.typesdb), (None, None));
     assert_eq!(config.listen.receive_buffer, 16 << 20);
     let pipeline = config.pipeline;
-    assert_eq!(
-        (pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue),
-        (1, 1, 64, 16)
-    );
+    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 16));
     assert!(config.filter.blacklist.is_none());
     assert_eq!(config.send.max_packet_size, 1452);
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
@@ -22,10 +19,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
     assert_eq!(config.fetch.remote_port, 80);
     assert_eq!(config.measure.interval, Duration::from_secs(10));
-    assert_eq!(
-        (config.state.max_metrics, config.state.max_hosts),
-        (4_000_000, 200_000)
-    );
+    assert_eq!(config.state.max_memory, 256 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.stop.grace, Duration::from_secs(4));
     assert_eq!(config.log.level, Level::Info);
@@ -57,8 +51,7 @@ fn every_value_is_taken() {
         [measure]
         interval = "100ms"
         [state]
-        max_metrics = 1
-        max_hosts = 2
+        max_memory = "2MiB"
         expire = "1h"
         [stop]
         grace = "0"
@@ -75,16 +68,10 @@ fn every_value_is_taken() {
     );
     assert_eq!(config.listen.bind.to_string(), "[ff18::efc0:4a42]:25826");
     assert_eq!(config.listen.interface.as_deref(), Some("eth1"));
-    assert_eq!(
-        config.listen.typesdb.unwrap().to_str(),
-        Some("/usr/share/collectd/types.db")
-    );
+    assert_eq!(config.listen.typesdb.unwrap().to_str(), Some("/usr/share/collectd/types.db"));
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
-    assert_eq!(
-        (pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue),
-        (64, 3, 1024, 16)
-    );
+    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!(config.send.max_packet_size, 65507);
     assert_eq!(config.api.bind.to_string(), "localhost:0");
@@ -92,32 +79,18 @@ fn every_value_is_taken() {
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));
     assert_eq!(config.fetch.remote_port, 8080);
     assert_eq!(config.measure.interval, Duration::from_millis(100));
-    assert_eq!((config.state.max_metrics, config.state.max_hosts), (1, 2));
+    assert_eq!(config.state.max_memory, (1, 2));
     assert_eq!(config.state.expire, Duration::from_secs(3600));
     assert_eq!(config.stop.grace, Duration::ZERO);
     assert_eq!(config.log.level, Level::Trace);
     let tier = config.tiers.get(0).unwrap();
     assert_eq!(tier.virtual_replicas(), 7);
-    let targets: Vec<_> = tier
-        .targets()
-        .iter()
-        .map(|target| (target.name.as_str(), target.fetch.as_deref()))
-        .collect();
-    assert_eq!(
-        targets,
-        [
-            ("storage1:25826", Some("http://storage1:8080")),
-            ("storage2:25826", None)
-        ]
-    );
+    let targets: Vec<_> =
+        tier.targets().iter().map(|target| (target.name.as_str(), target.fetch.as_deref())).collect();
+    assert_eq!(targets, [("storage1:25826", Some("http://storage1:8080")), ("storage2:25826", None)]);
 }
 
 #[test]
 fn a_blacklist_of_nothing_refuses_nothing() {
-    assert!(
-        coco(&format!("filter.blacklist = ''\n{TIER}"))
-            .filter
-            .blacklist
-            .is_none()
-    );
+    assert!(coco(&format!("filter.blacklist = ''\n{TIER}")).filter.blacklist.is_none());
 }

@@ -37,22 +37,12 @@ pub struct Definition {
 impl Definition {
     /// A counter that both views show.
     pub const fn counter(path: &'static [&'static str], help: &'static str) -> Self {
-        Self {
-            path,
-            kind: Kind::Counter,
-            help,
-            view: View::Both,
-        }
+        Self { path, kind: Kind::Counter, help, view: View::Both }
     }
 
     /// A gauge that both views show.
     pub const fn gauge(path: &'static [&'static str], help: &'static str) -> Self {
-        Self {
-            path,
-            kind: Kind::Gauge,
-            help,
-            view: View::Both,
-        }
+        Self { path, kind: Kind::Gauge, help, view: View::Both }
     }
 
     /// The same, shown in `view` alone.
@@ -82,23 +72,15 @@ impl Definition {
     /// The name in `/metrics`: the path without placeholders, `_` for what is not a letter or digit,
     /// `_total` on counters.
     pub fn prometheus_name(&self) -> String {
-        let fixed: Vec<_> = self
-            .path
-            .iter()
-            .filter(|element| placeholder(element).is_none())
-            .collect();
+        let fixed: Vec<_> = self.path.iter().filter(|element| placeholder(element).is_none()).collect();
         let mut name = String::new();
         for (index, element) in fixed.into_iter().enumerate() {
             if index > 0 {
                 name.push('_');
             }
-            name.extend(element.chars().map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_lowercase()
-                } else {
-                    '_'
-                }
-            }));
+            name.extend(
+                element.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }),
+            );
         }
         if self.kind == Kind::Counter {
             name.push_str("_total");
@@ -124,14 +106,8 @@ mod tests {
 
     #[test]
     fn definitions_document_themselves() {
-        assert_eq!(
-            RAW.documentation_row(),
-            "| `coco.listen.raw` | Datagrams received. |"
-        );
-        assert_eq!(
-            AVERAGE.documented_name(),
-            "coco.hash.metrics_per_host.{{ tier }}.{{ target }}.95e"
-        );
+        assert_eq!(RAW.documentation_row(), "| `coco.listen.raw` | Datagrams received. |");
+        assert_eq!(AVERAGE.documented_name(), "coco.hash.metrics_per_host.{{ tier }}.{{ target }}.95e");
     }
 
     #[test]

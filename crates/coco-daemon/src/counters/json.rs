@@ -20,9 +20,7 @@ fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
     };
     let mut object = root;
     for element in parents {
-        let child = object
-            .entry(sample.label(element))
-            .or_insert_with(|| Json::Object(Map::new()));
+        let child = object.entry(sample.label(element)).or_insert_with(|| Json::Object(Map::new()));
         let Json::Object(child) = child else {
             debug_assert!(false, "{:?} goes through a value", sample.definition);
             return;
@@ -34,11 +32,7 @@ fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
             vacant.insert(sample.value.into());
         }
         Entry::Occupied(mut occupied) => {
-            debug_assert!(
-                !occupied.get().is_object(),
-                "{:?} hides others",
-                sample.definition
-            );
+            debug_assert!(!occupied.get().is_object(), "{:?} hides others", sample.definition);
             let sum = shown(occupied.get()).plus(sample.value);
             occupied.insert(sum.into());
         }
@@ -47,8 +41,7 @@ fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
 
 /// The value that is shown already.
 fn shown(json: &Json) -> Value {
-    json.as_u64()
-        .map_or_else(|| Value::Real(json.as_f64().unwrap_or(f64::NAN)), Value::Integer)
+    json.as_u64().map_or_else(|| Value::Real(json.as_f64().unwrap_or(f64::NAN)), Value::Integer)
 }
 
 impl From<Value> for Json {

@@ -26,10 +26,8 @@ mod tests {
         Definition::counter(&["coco", "send", "{target}"], "Value lists sent to a target.");
     static SENT_TOTAL: Definition =
         Definition::counter(&["coco", "send", "total"], "Value lists sent.").only(View::Json);
-    static RECEIVE: Definition = Definition::counter(
-        &["coco", "errors", "fetch.receive"],
-        "Datagrams that hold an error.",
-    );
+    static RECEIVE: Definition =
+        Definition::counter(&["coco", "errors", "fetch.receive"], "Datagrams that hold an error.");
     static AVERAGE: Definition = Definition::gauge(
         &["coco", "hash.metrics_per_host", "{tier}", "{target}", "avg"],
         "Average number of metrics per host.",
@@ -126,10 +124,7 @@ noodle_temperature NaN
         assert_eq!(json["coco"]["send"]["a:1"], u64::MAX);
         assert_eq!(json["coco"]["hash.metrics_per_host"]["a:1"]["a:1"]["avg"], 1.5);
         let text = snapshot.prometheus();
-        assert!(
-            text.contains("coco_send_total{target=\"a:1\"} 18446744073709551615\n"),
-            "{text}"
-        );
+        assert!(text.contains("coco_send_total{target=\"a:1\"} 18446744073709551615\n"), "{text}");
         assert!(text.contains("avg{tier=\"a:1\",target=\"a:1\"} 1.5\n"), "{text}");
     }
 
@@ -138,10 +133,7 @@ noodle_temperature NaN
         let mut snapshot = Snapshot::new();
         static LOAD: Definition = Definition::gauge(&["coco", "load"], "Load.");
         snapshot.add(&LOAD, &[], f64::INFINITY);
-        assert_eq!(
-            Json::Object(snapshot.json()),
-            serde_json::json!({"coco": {"load": null}})
-        );
+        assert_eq!(Json::Object(snapshot.json()), serde_json::json!({"coco": {"load": null}}));
     }
 
     #[test]

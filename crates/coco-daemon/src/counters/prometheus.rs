@@ -16,9 +16,7 @@ pub(super) fn text<'a>(samples: impl Iterator<Item = &'a Sample>) -> String {
         let mut names = BTreeMap::new();
         for sample in samples {
             let definition = sample.definition;
-            let name = names
-                .entry(std::ptr::from_ref(definition))
-                .or_insert_with(|| describe(definition));
+            let name = names.entry(std::ptr::from_ref(definition)).or_insert_with(|| describe(definition));
             record(Arc::clone(name), sample);
         }
     });
@@ -37,11 +35,8 @@ fn describe(definition: &Definition) -> Arc<str> {
 
 /// Adds to what samples of the same series came to: in a fresh recorder every series begins at 0.
 fn record(name: Arc<str>, sample: &Sample) {
-    let labels: Vec<Label> = sample
-        .labels
-        .iter()
-        .map(|(name, value)| Label::new(*name, Arc::clone(value)))
-        .collect();
+    let labels: Vec<Label> =
+        sample.labels.iter().map(|(name, value)| Label::new(*name, Arc::clone(value))).collect();
     match (sample.definition.kind, sample.value) {
         (Kind::Counter, Value::Integer(value)) => counter!(name, labels).increment(value),
         (Kind::Counter, Value::Real(value)) => counter!(name, labels).increment(value as u64),

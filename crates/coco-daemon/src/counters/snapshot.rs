@@ -60,10 +60,7 @@ impl Sample {
         let Some(name) = placeholder(element) else {
             return element;
         };
-        self.labels
-            .iter()
-            .find(|label| label.0 == name)
-            .map_or(element, |label| &label.1)
+        self.labels.iter().find(|label| label.0 == name).map_or(element, |label| &label.1)
     }
 }
 
@@ -86,22 +83,11 @@ impl Snapshot {
     /// as itself otherwise.
     pub fn add(&mut self, definition: &'static Definition, labels: Labels<'_>, value: impl Into<Value>) {
         debug_assert!(
-            definition
-                .path
-                .iter()
-                .filter_map(|e| placeholder(e))
-                .all(|p| labels.iter().any(|l| l.0 == p)),
+            definition.path.iter().filter_map(|e| placeholder(e)).all(|p| labels.iter().any(|l| l.0 == p)),
             "{definition:?} lacks a label in {labels:?}"
         );
-        let labels = labels
-            .iter()
-            .map(|&(name, value)| (name, Arc::clone(value)))
-            .collect();
-        self.samples.push(Sample {
-            definition,
-            labels,
-            value: value.into(),
-        });
+        let labels = labels.iter().map(|&(name, value)| (name, Arc::clone(value))).collect();
+        self.samples.push(Sample { definition, labels, value: value.into() });
     }
 
     /// One object, nested by path, keys in the order in which they were added first.

@@ -33,9 +33,7 @@ const WAITING_PIECES: usize = 4;
 
 /// 200, or whatever `status` says, with bytes that are at hand.
 pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Response {
-    let body = Full::new(bytes.into())
-        .map_err(|never| match never {})
-        .boxed_unsync();
+    let body = Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync();
     answer(status, content_type, body)
 }
 
@@ -77,10 +75,7 @@ pub fn stream(
 ) -> Response {
     let (sender, pieces) = mpsc::channel(WAITING_PIECES);
     tokio::task::spawn_blocking(move || {
-        let mut producer = Producer {
-            buffer: Vec::with_capacity(PIECE),
-            sender,
-        };
+        let mut producer = Producer { buffer: Vec::with_capacity(PIECE), sender };
         match produce(&mut producer).and_then(|()| producer.finish()) {
             Err(problem) if problem.kind() != io::ErrorKind::BrokenPipe => {
                 warn!(%problem, "an answer breaks off");
@@ -88,19 +83,13 @@ pub fn stream(
             _ => {}
         }
     });
-    answer(
-        StatusCode::OK,
-        content_type,
-        Streamed { pieces, whole: false }.boxed_unsync(),
-    )
+    answer(StatusCode::OK, content_type, Streamed { pieces, whole: false }.boxed_unsync())
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -169,10 +158,7 @@ impl hyper::body::Body for Streamed {
                 self.whole = true;
                 None
             }
-            None => Some(Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the answer broke off",
-            ))),
+            None => Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the answer broke off"))),
         })
     }
 
@@ -197,10 +183,7 @@ mod tests {
     fn errors_are_json_whatever_they_hold() {
         let response = error(StatusCode::BAD_GATEWAY, "\"quoted\"\n");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-        assert_eq!(
-            response.headers()[CONTENT_TYPE],
-            "application/json; charset=utf-8"
-        );
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json; charset=utf-8");
         assert_eq!(collect(response).unwrap(), "{\"error\":\"\\\"quoted\\\"\\n\"}\n");
     }
 

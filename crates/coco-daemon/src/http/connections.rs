@@ -30,11 +30,7 @@ struct Table {
 
 impl Connections {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            table: Mutex::default(),
-            changed: Notify::new(),
-        })
+        Arc::new(Self { limit, table: Mutex::default(), changed: Notify::new() })
     }
 
     /// A place for a new connection, which is idle until its first request. When the table is full the
@@ -56,11 +52,7 @@ impl Connections {
         table.open += 1;
         let evicted = Arc::new(Notify::new());
         let state = Mutex::new(State::Idle(table.become_idle(&evicted)));
-        Some(Place(Arc::new(Connection {
-            connections: Arc::clone(self),
-            evicted,
-            state,
-        })))
+        Some(Place(Arc::new(Connection { connections: Arc::clone(self), evicted, state })))
     }
 
     /// Takes the place of the longest-idle connection, if there is one: for when descriptors run out.
@@ -122,11 +114,7 @@ impl Place {
         let mut table = self.0.connections.lock();
         let mut state = lock(&self.0.state);
         if let State::Idle(turn) = *state {
-            *state = if table.idle.remove(&turn).is_some() {
-                State::Busy
-            } else {
-                State::Evicted
-            };
+            *state = if table.idle.remove(&turn).is_some() { State::Busy } else { State::Evicted };
         }
         InProgress(Arc::clone(&self.0))
     }
@@ -167,10 +155,7 @@ mod tests {
     use super::*;
 
     fn block_on<F: Future>(future: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(future)
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
     async fn is_ready(future: impl Future) -> bool {
@@ -182,11 +167,7 @@ mod tests {
     fn the_longest_idle_makes_room() {
         block_on(async {
             let connections = Connections::new(3);
-            let (a, b, c) = (
-                connections.enter().await,
-                connections.enter().await,
-                connections.enter().await,
-            );
+            let (a, b, c) = (connections.enter().await, connections.enter().await, connections.enter().await);
             let busy = a.begin_request();
             drop(b.begin_request());
             let d = connections.enter().await;

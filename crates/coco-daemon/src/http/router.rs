@@ -73,11 +73,7 @@ pub struct Router {
 impl Router {
     /// A table with `/` in it.
     pub fn new(program: &'static str, version: &'static str) -> Self {
-        Self {
-            program,
-            version,
-            routes: Vec::new(),
-        }
+        Self { program, version, routes: Vec::new() }
     }
 
     /// Adds a route. A `path` that ends in `/` stands for everything below it, any other for itself alone.
@@ -91,11 +87,7 @@ impl Router {
         A: Future<Output = Response> + Send + 'static,
     {
         let handler = Box::new(move |request| Box::pin(handler(request)) as Answer);
-        self.routes.push(Route {
-            path,
-            summary,
-            handler,
-        });
+        self.routes.push(Route { path, summary, handler });
         self
     }
 
@@ -103,17 +95,12 @@ impl Router {
     pub async fn answer(&self, request: Request) -> Response {
         let path = request.path();
         let Some(handler) = self.find(path) else {
-            return body::error(
-                StatusCode::NOT_FOUND,
-                format!("no such path: {path} (/ lists all)"),
-            );
+            return body::error(StatusCode::NOT_FOUND, format!("no such path: {path} (/ lists all)"));
         };
         if request.method() != Method::GET && request.method() != Method::HEAD {
             let message = format!("{path} answers GET and HEAD, not {}", request.method());
             let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
         match handler {
@@ -133,11 +120,7 @@ impl Router {
     }
 
     fn list(&self) -> Response {
-        let routes: BTreeMap<_, _> = self
-            .routes
-            .iter()
-            .map(|route| (route.path, route.summary))
-            .collect();
+        let routes: BTreeMap<_, _> = self.routes.iter().map(|route| (route.path, route.summary)).collect();
         body::json(&json!({ "program": self.program, "version": self.version, "routes": routes }))
     }
 }
@@ -149,22 +132,12 @@ mod tests {
     use super::*;
 
     fn request(method: &str, target: &str) -> Request {
-        Request::new(
-            hyper::Request::builder()
-                .method(method)
-                .uri(target)
-                .body(())
-                .unwrap()
-                .into_parts()
-                .0,
-        )
+        Request::new(hyper::Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0)
     }
 
     fn ask(method: &str, target: &str) -> (StatusCode, HeaderMap, String) {
         let router = Router::new("coco", "1.2.3")
-            .route("/tiers", "All tiers.", |_| async {
-                body::json(&json!(["tiers"]))
-            })
+            .route("/tiers", "All tiers.", |_| async { body::json(&json!(["tiers"])) })
             .route("/data/", "Metrics.", |request| {
                 std::future::ready(body::text("text/plain", request.path().to_owned()))
             });
@@ -172,11 +145,7 @@ mod tests {
         runtime.block_on(async {
             let (head, body) = router.answer(request(method, target)).await.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
-            (
-                head.status,
-                head.headers,
-                String::from_utf8(body.to_vec()).unwrap(),
-            )
+            (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
         })
     }
 
@@ -185,15 +154,7 @@ mod tests {
         assert_eq!(ask("GET", "/tiers").2, "[\"tiers\"]\n");
         assert_eq!(ask("GET", "/tiers?x=/y").2, "[\"tiers\"]\n");
         assert_eq!(ask("GET", "/data/a%20b/load").2, "/data/a%20b/load");
-        for missing in [
-            "/tiers/",
-            "/tiersx",
-            "/tiers/x",
-            "/data",
-            "//",
-            "/Tiers",
-            "/tiers%2F",
-        ] {
+        for missing in ["/tiers/", "/tiersx", "/tiers/x", "/data", "//", "/Tiers", "/tiers%2F"] {
             let (status, _, text) = ask("GET", missing);
             assert_eq!(status, StatusCode::NOT_FOUND, "{missing}");
             assert!(text.starts_with("{\"error\":\"no such path: "), "{text}");
@@ -208,10 +169,7 @@ mod tests {
         });
         let (status, _, text) = ask("GET", "/");
         assert_eq!(status, StatusCode::OK);
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&text).unwrap(),
-            expected
-        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
     }
 
     #[test]
@@ -228,10 +186,7 @@ mod tests {
     #[test]
     fn parameters_are_decoded_to_bytes() {
         let parameter = |query: &str| request("GET", &format!("/lookup?{query}")).parameter("name");
-        assert_eq!(
-            parameter("name=web%2D1.example.org"),
-            Some(b"web-1.example.org".to_vec())
-        );
+        assert_eq!(parameter("name=web%2D1.example.org"), Some(b"web-1.example.org".to_vec()));
         assert_eq!(parameter("x=1&n%61me=a+b&name=second"), Some(b"a b".to_vec()));
         assert_eq!(parameter("name=%ff%zz%4"), Some(b"\xff%zz%4".to_vec()));
         assert_eq!(parameter("name=a=b"), Some(b"a=b".to_vec()));

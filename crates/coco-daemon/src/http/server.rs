@@ -85,10 +85,7 @@ pub fn bind(address: &Address) -> Result<TcpListener, BindError> {
     } else {
         listen_on_first(address)
     };
-    listener.map_err(|source| BindError {
-        address: address.clone(),
-        source,
-    })
+    listener.map_err(|source| BindError { address: address.clone(), source })
 }
 
 fn listen_on_first(address: &Address) -> io::Result<TcpListener> {
@@ -234,10 +231,7 @@ impl Server {
         } else {
             self.router.answer(Request::new(head)).await
         };
-        Ok(response.map(|body| Guarded {
-            body,
-            _in_progress: in_progress,
-        }))
+        Ok(response.map(|body| Guarded { body, _in_progress: in_progress }))
     }
 }
 

@@ -15,9 +15,7 @@ fn router() -> Router {
     Router::new("coco", "1.2.3")
         .route("/small", "A little.", |_| async { body::json(&json!({"a": 1})) })
         .route("/large", "64 MiB.", |_| async {
-            body::stream("text/plain", |out| {
-                (0..LINES).try_for_each(|_| out.write_all(LINE))
-            })
+            body::stream("text/plain", |out| (0..LINES).try_for_each(|_| out.write_all(LINE)))
         })
         .route("/broken", "Half of it.", |_| async {
             body::stream("text/plain", |out| {
@@ -52,11 +50,7 @@ fn head_is_get_without_the_body() {
     }
     assert_eq!(client.ask("HEAD", "/large").status, 200);
     assert_eq!(client.ask("HEAD", "/nowhere").status, 404);
-    assert_eq!(
-        client.ask("GET", "/small").json(),
-        json!({"a": 1}),
-        "nothing of a body was left between"
-    );
+    assert_eq!(client.ask("GET", "/small").json(), json!({"a": 1}), "nothing of a body was left between");
     server.join();
 }
 
@@ -77,20 +71,14 @@ fn requests_with_a_body_are_refused() {
     let server = Server::start(router(), Limits::default());
     for (method, status) in [("GET", 413), ("POST", 405)] {
         let mut client = server.connect();
-        client.send(&format!(
-            "{method} /small HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}"
-        ));
+        client.send(&format!("{method} /small HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}"));
         let answer = client.read_head();
         assert_eq!(answer.status, status);
         assert_eq!(answer.fields["content-type"], body::JSON);
     }
     let mut client = server.connect();
     client.send("GET /small HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
-    assert_eq!(
-        client.read_head().status,
-        413,
-        "an endless body is not waited for"
-    );
+    assert_eq!(client.read_head().status, 413, "an endless body is not waited for");
     server.join();
 }
 

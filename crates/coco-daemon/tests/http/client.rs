@@ -25,20 +25,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             let shutdown = async { drop(stopped.await) };
-            runtime
-                .block_on(serve(listener, router, limits, shutdown))
-                .unwrap();
+            runtime.block_on(serve(listener, router, limits, shutdown)).unwrap();
         });
-        Self {
-            address,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        Self { address, stop: Some(stop), thread: Some(thread) }
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -99,10 +90,7 @@ impl Client {
         let line = |reader: &mut BufReader<_>| {
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
-            assert!(
-                line.ends_with("\r\n"),
-                "the connection ended in the head of an answer: {line:?}"
-            );
+            assert!(line.ends_with("\r\n"), "the connection ended in the head of an answer: {line:?}");
             line.trim_end().to_owned()
         };
         let first = line(&mut self.0);
@@ -115,11 +103,7 @@ impl Client {
             };
             fields.insert(name.to_ascii_lowercase(), value.to_owned());
         }
-        Answer {
-            status,
-            fields,
-            body: Vec::new(),
-        }
+        Answer { status, fields, body: Vec::new() }
     }
 
     /// Everything up to the end of the connection, in whatever way it ends.

@@ -23,19 +23,14 @@ fn idle_clients_lend_their_descriptors() {
         return;
     }
     let mut child = Command::new("sh")
-        .args([
-            "-c",
-            &format!("ulimit -n 40; exec \"$0\" --exact {NAME} --nocapture"),
-        ])
+        .args(["-c", &format!("ulimit -n 40; exec \"$0\" --exact {NAME} --nocapture")])
         .arg(std::env::current_exe().unwrap())
         .env(CHILD, "")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let line = lines.find(|line| line.starts_with("listens on ")).unwrap();
     let address = line["listens on ".len()..].parse().unwrap();
     let idle: Vec<_> = (0..200).map(|_| Client::connect(address)).collect();

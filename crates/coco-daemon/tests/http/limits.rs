@@ -15,10 +15,7 @@ fn router() -> Router {
 
 #[test]
 fn a_head_that_does_not_come_ends_the_connection() {
-    let limits = Limits {
-        head_timeout: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { head_timeout: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start(router(), limits);
     for begin in ["", "GET /small HTTP/1.1\r\nHost: lo"] {
         let mut client = server.connect();
@@ -31,25 +28,14 @@ fn a_head_that_does_not_come_ends_the_connection() {
 
 #[test]
 fn a_head_that_is_too_large_is_refused() {
-    let limits = Limits {
-        head_size: 16 * 1024,
-        head_fields: 20,
-        ..Limits::default()
-    };
+    let limits = Limits { head_size: 16 * 1024, head_fields: 20, ..Limits::default() };
     let server = Server::start(router(), limits);
     let mut client = server.connect();
-    client.send(&format!(
-        "GET /small HTTP/1.1\r\nHost: {}\r\n\r\n",
-        "x".repeat(15 * 1024)
-    ));
+    client.send(&format!("GET /small HTTP/1.1\r\nHost: {}\r\n\r\n", "x".repeat(15 * 1024)));
     assert_eq!(client.read_head().status, 200);
     let mut client = server.connect();
     client.send(&format!("GET /small HTTP/1.1\r\nHost: {}", "x".repeat(17 * 1024)));
-    assert_eq!(
-        client.read_head().status,
-        431,
-        "without waiting for the end of the head"
-    );
+    assert_eq!(client.read_head().status, 431, "without waiting for the end of the head");
     let mut client = server.connect();
     client.send(&format!("GET /small HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(21)));
     assert_eq!(client.read_head().status, 431);
@@ -58,13 +44,7 @@ fn a_head_that_is_too_large_is_refused() {
 
 #[test]
 fn a_full_table_makes_room_for_the_newest() {
-    let server = Server::start(
-        router(),
-        Limits {
-            connections: 3,
-            ..Limits::default()
-        },
-    );
+    let server = Server::start(router(), Limits { connections: 3, ..Limits::default() });
     let (mut a, mut b, mut c) = (server.connect(), server.connect(), server.connect());
     for client in [&mut a, &mut b, &mut c] {
         assert_eq!(client.ask("GET", "/small").status, 200);
@@ -96,11 +76,7 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
             }
         }))
     });
-    let limits = Limits {
-        connections: 1,
-        stall_timeout: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { connections: 1, stall_timeout: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start(router, limits);
     let mut stalled = server.connect();
     stalled.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -115,13 +91,8 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
 fn a_taken_port_is_an_error() {
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
-    let problem = bind(&address.to_string().parse().unwrap())
-        .unwrap_err()
-        .to_string();
-    assert!(
-        problem.starts_with(&format!("cannot listen on {address} for HTTP: ")),
-        "{problem}"
-    );
+    let problem = bind(&address.to_string().parse().unwrap()).unwrap_err().to_string();
+    assert!(problem.starts_with(&format!("cannot listen on {address} for HTTP: ")), "{problem}");
     assert!(bind(&format!(":{}", address.port()).parse().unwrap()).is_err());
 }
 

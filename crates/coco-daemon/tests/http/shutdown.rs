@@ -15,11 +15,7 @@ const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
 fn idle_clients_are_not_waited_for() {
-    let limits = Limits {
-        grace: LONG,
-        head_timeout: LONG,
-        ..Limits::default()
-    };
+    let limits = Limits { grace: LONG, head_timeout: LONG, ..Limits::default() };
     let mut server = Server::start(Router::new("coco", "1.2.3"), limits);
     let mut fresh = server.connect();
     let mut idle = server.connect();
@@ -45,13 +41,7 @@ fn requests_in_progress_are_answered() {
             }
         }
     });
-    let mut server = Server::start(
-        router,
-        Limits {
-            grace: LONG,
-            ..Limits::default()
-        },
-    );
+    let mut server = Server::start(router, Limits { grace: LONG, ..Limits::default() });
     let mut client = server.connect();
     client.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
     arrival.recv().unwrap();
@@ -61,11 +51,7 @@ fn requests_in_progress_are_answered() {
     assert!(idle.read_to_end().is_empty());
     gate.add_permits(1);
     assert_eq!(client.read_head().status, 200);
-    assert_eq!(
-        client.read_to_end(),
-        b"\"done\"\n",
-        "and the connection ends with it"
-    );
+    assert_eq!(client.read_to_end(), b"\"done\"\n", "and the connection ends with it");
     server.join();
 }
 
@@ -76,10 +62,7 @@ fn requests_that_take_too_long_are_cut_off() {
         arrived.send(()).unwrap();
         pending::<Response>()
     });
-    let limits = Limits {
-        grace: Duration::from_millis(50),
-        ..Limits::default()
-    };
+    let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start(router, limits);
     let mut client = server.connect();
     client.send("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -1,0 +1,151 @@
+//! The HTTP API: one file a route that is coco's own; the others are shared with Noodle.
+//!
+//! | path | file |
+//! |---|---|
+//! | `/tiers` | `tiers.rs` |
+//! | `/blacklisted` | `blacklisted.rs` |
+//! | `/healthz` | `healthz.rs` |
+//! | `/lookup`, `/debug/vars`, `/metrics`, `/` | coco-daemon |
+
+mod blacklisted;
+mod healthz;
+mod tiers;
+
+use crate::lane::Lane;
+use crate::measure::{Measure, merged};
+use crate::outlets::Outlets;
+use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
+use crate::snapshot;
+use coco_core::tier::Tiers;
+use coco_daemon::counters::Snapshot;
+use coco_daemon::http::{Response, Router, body};
+use coco_daemon::lookup::Lookup;
+use coco_daemon::vars;
+pub use healthz::Health;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How many large answers are produced at the same time; others wait for their turn.
+const LARGE_ANSWERS: usize = 2;
+
+/// What the routes look at.
+pub struct Api {
+    /// Who owns whom.
+    pub tiers: Arc<Tiers>,
+    /// Where it is sent.
+    pub outlets: Arc<Outlets>,
+    /// Who sends it.
+    pub lanes: Arc<[Arc<Lane>]>,
+    /// What was last measured.
+    pub measure: Arc<Measure>,
+    /// Whether all is well.
+    pub health: Arc<Health>,
+    /// Who asked whom.
+    pub lookup: Lookup,
+}
+
+impl Api {
+    /// The table of routes.
+    pub fn router(self) -> Router {
+        let api = Arc::new(self);
+        let large = Arc::new(Semaphore::new(LARGE_ANSWERS));
+        let streamed = |write: WriteAnswer| {
+            let (api, large) = (Arc::clone(&api), Arc::clone(&large));
+            move |_| stream(Arc::clone(&api), Arc::clone(&large), write)
+        };
+        let counted = |show: fn(&Snapshot) -> Response| {
+            let api = Arc::clone(&api);
+            move |_| std::future::ready(show(&api.snapshot()))
+        };
+        let (lookup, healthz) = (Arc::clone(&api), Arc::clone(&api));
+        Router::new("coco", env!("CARGO_PKG_VERSION"))
+            .route("/tiers", "Tiers, targets, and which metrics went where.", streamed(tiers::write))
+            .route("/lookup", "/lookup?name=HOST: the target of each tier that owns a host.", move |request| {
+                std::future::ready(lookup.lookup.answer(&lookup.tiers, &request))
+            })
+            .route("/blacklisted", "Metrics that the blacklist refuses.", streamed(blacklisted::write))
+            .route("/debug/vars", "Counters and gauges as JSON, for collectd's curl_json.", counted(vars::debug_vars))
+            .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
+            .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
+                std::future::ready(healthz.health.answer(&healthz.tiers))
+            })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::new();
+        snapshot::add_to(&mut snapshot, &self.lanes, &self.outlets, &self.measure.last());
+        self.lookup.add_to(&mut snapshot, &self.tiers);
+        snapshot
+    }
+
+    /// Every host that is remembered, by name.
+    fn hosts(&self) -> Vec<HostExcerpt> {
+        let mut hosts = merged(&self.lanes, Detail::Metrics);
+        hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        hosts
+    }
+}
+
+type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
+
+/// An answer as large as what is remembered, produced while it is sent.
+async fn stream(api: Arc<Api>, large: Arc<Semaphore>, write: WriteAnswer) -> Response {
+    let permit = large.acquire_owned().await;
+    body::stream(body::JSON, move |out| {
+        let _permit = permit;
+        write(&api, out)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks. Hosts without any are left out.
+fn write_hosts<'a>(
+    out: &mut dyn Write,
+    hosts: impl IntoIterator<Item = &'a HostExcerpt>,
+    wanted: impl Fn(&MetricExcerpt) -> bool,
+) -> io::Result<()> {
+    let mut object = ObjectWriter::new(out)?;
+    for host in hosts {
+        let mut metrics = BTreeMap::new();
+        for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
+            // Identifiers may look alike once joined: the one seen last counts.
+            let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
+            *seen = metric.seen.max(*seen);
+        }
+        if !metrics.is_empty() {
+            let out = object.key(&String::from_utf8_lossy(&host.name))?;
+            serde_json::to_writer(out, &metrics)?;
+        }
+    }
+    object.end()
+}
+
+/// Writes an object of JSON member by member.
+struct ObjectWriter<'a> {
+    out: &'a mut dyn Write,
+    empty: bool,
+}
+
+impl<'a> ObjectWriter<'a> {
+    fn new(out: &'a mut dyn Write) -> io::Result<Self> {
+        out.write_all(b"{")?;
+        Ok(Self { out, empty: true })
+    }
+
+    /// Starts a member; its value is to be written next.
+    fn key(&mut self, key: &str) -> io::Result<&mut dyn Write> {
+        if !self.empty {
+            self.out.write_all(b",")?;
+        }
+        self.empty = false;
+        serde_json::to_writer(&mut *self.out, key)?;
+        self.out.write_all(b":")?;
+        Ok(self.out)
+    }
+
+    fn end(self) -> io::Result<()> {
+        self.out.write_all(b"}")
+    }
+}

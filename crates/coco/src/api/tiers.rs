@@ -1,0 +1,66 @@
+//! `/tiers`: an array of tiers in the order of the configuration, each with its targets and with the time at which
+//! each metric was last sent.
+
+use super::{Api, ObjectWriter, write_hosts};
+use crate::routes::HostExcerpt;
+use coco_core::tier::Tier;
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
+    let hosts = api.hosts();
+    out.write_all(b"[")?;
+    for (index, tier) in api.tiers.iter().enumerate() {
+        if index > 0 {
+            out.write_all(b",")?;
+        }
+        write_tier(api, index, tier, &hosts, out)?;
+    }
+    out.write_all(b"]")
+}
+
+fn write_tier(api: &Api, index: usize, tier: &Tier, hosts: &[HostExcerpt], out: &mut dyn Write) -> io::Result<()> {
+    let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
+    let shadows: Map<_, _> =
+        tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
+    let members = [
+        ("name", json!(tier.name())),
+        ("targets", json!(names)),
+        ("shadows", Value::Object(shadows)),
+        ("virtual_replicas", json!(tier.virtual_replicas())),
+        ("hash", json!(tier.hash())),
+        ("fingerprint", json!(tier.fingerprint().to_string())),
+        ("connections", connections(api, index)),
+    ];
+    let mut object = ObjectWriter::new(out)?;
+    for (key, value) in members {
+        serde_json::to_writer(object.key(key)?, &value)?;
+    }
+    let mut by_owner = vec![Vec::new(); names.len()];
+    for host in hosts.iter().filter(|host| host.accepted > 0) {
+        by_owner[usize::from(host.owners[index])].push(host);
+    }
+    let mut routes = ObjectWriter::new(object.key("routes")?)?;
+    for (target, hosts) in names.iter().zip(by_owner) {
+        write_hosts(routes.key(target)?, hosts, |metric| !metric.rejected)?;
+    }
+    routes.end()?;
+    object.end()
+}
+
+/// `{target: {"state": ...}}`: `up`, `down` when the last attempt to send was refused, `unresolved`.
+fn connections(api: &Api, tier: usize) -> Value {
+    let first = api.outlets.index(tier, 0);
+    let states = api.outlets.of_tier(tier).iter().enumerate().map(|(target, outlet)| {
+        let down = api.lanes.iter().any(|lane| lane.outlets[first + target].down.load(Ordering::Relaxed));
+        let connection = match outlet.peer() {
+            None => json!({ "state": "unresolved" }),
+            Some(address) => {
+                json!({ "state": if down { "down" } else { "up" }, "address": address.to_string() })
+            }
+        };
+        (outlet.target.to_string(), connection)
+    });
+    Value::Object(states.collect())
+}

@@ -1,0 +1,264 @@
+//! Everything that coco counts: one table of names, and the cells that the lanes count in.
+
+use coco_core::wire::{Malformed, Refusal};
+use coco_daemon::counters::{Definition, View};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counts {
+    ($($name:ident = [$($path:literal),+], $help:literal;)+) => {
+        /// What a lane counts.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Count { $(#[doc = $help] $name),+ }
+
+        impl Count {
+            /// Every count, in the order of [`COUNTS`].
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+
+        /// The definition of each [`Count`], in their order.
+        pub static COUNTS: &[Definition] = &[$(Definition::counter(&["coco", $($path),+], $help)),+];
+
+        const COUNTS_LENGTH: usize = Count::ALL.len();
+    };
+}
+
+counts! {
+    Raw = ["listen", "raw"], "Datagrams received.";
+    Decoded = ["listen", "decoded"], "Complete value lists decoded from them.";
+    Unverified = ["listen", "unverified"], "Value lists behind a signature that was not checked; they are decoded all the same.";
+    UnknownParts = ["listen", "unknown_parts"], "Parts of unknown type, skipped.";
+    Notifications = ["listen", "notifications"], "Complete notifications decoded.";
+    FetchReceive = ["errors", "fetch.receive"], "Datagrams that hold an error; what stands behind it is refused.";
+    Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
+    Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
+    Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
+    Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: forwarded, but in no table.";
+    Unhandled = ["errors", "filter.unhandled"], "Unhandled panics in Filter; value lists that had no verdict yet are rejected.";
+}
+
+macro_rules! outlet_counts {
+    ($($name:ident = [$($path:literal),+], $help:literal;)+) => {
+        /// What a lane counts for each target of each tier.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum OutletCount { $(#[doc = $help] $name),+ }
+
+        impl OutletCount {
+            /// Every count, in the order of [`OUTLET_COUNTS`].
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+
+        /// The definition of each [`OutletCount`], in their order. Labels: tier and target.
+        pub static OUTLET_COUNTS: &[Definition] = &[$(Definition::counter(&["coco", $($path),+], $help)),+];
+
+        const OUTLET_COUNTS_LENGTH: usize = OutletCount::ALL.len();
+    };
+}
+
+outlet_counts! {
+    Sent = ["send", "{target}"], "Value lists sent to a target.";
+    Datagrams = ["send.datagrams", "{target}"], "Datagrams sent to a target.";
+    Notifications = ["send.notifications", "{target}"], "Notifications sent to a target.";
+    Write = ["errors", "send.write"], "Value lists that the kernel did not take.";
+    Disconnected = ["errors", "send.disconnected"], "Value lists for a target whose name does not resolve yet.";
+    NotificationsLost = ["errors", "send.notifications"], "Notifications that could not be sent.";
+    Refused = ["errors", "send.refused"], "Times that a target's host answered that nothing listens there.";
+}
+
+/// Datagrams with an error, by its reason.
+pub static MALFORMED: Definition =
+    Definition::counter(&["coco", "listen", "malformed", "{reason}"], "Datagrams that hold an error, by reason.");
+/// Value lists refused, by reason.
+pub static INCOMPLETE: Definition = Definition::counter(
+    &["coco", "listen", "incomplete", "{reason}"],
+    "Value lists that every collectd would drop, by what they lack; refused.",
+);
+/// Notifications refused, by reason.
+pub static REFUSED_NOTIFICATIONS: Definition = Definition::counter(
+    &["coco", "listen", "refused_notifications", "{reason}"],
+    "Notifications that every collectd would ignore, by reason; refused.",
+);
+/// Datagrams that the kernel dropped.
+pub static KERNEL_DROPS: Definition = Definition::counter(
+    &["coco", "listen", "kernel_drops"],
+    "Datagrams that the kernel dropped because the receive buffer was full.",
+);
+/// The sum of what is sent.
+pub static SEND_TOTAL: Definition =
+    Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.").only(View::Json);
+/// Failed attempts to resolve or to connect.
+pub static DIAL: Definition = Definition::counter(
+    &["coco", "errors", "send.dial"],
+    "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged.",
+);
+/// Between listen and filter.
+pub static QUEUES_RAW: Definition = Definition::gauge(&["coco", "queues", "raw"], "Value lists waiting for Filter.");
+/// Between filter and send.
+pub static QUEUES_FILTERED: Definition =
+    Definition::gauge(&["coco", "queues", "filtered"], "Value lists waiting for Send.");
+/// Hosts by target.
+pub static HASH_HOSTS: Definition =
+    Definition::gauge(&["coco", "hash.hosts", "{target}"], "Hosts hashed to a target.");
+/// Metrics by target.
+pub static HASH_METRICS: Definition =
+    Definition::gauge(&["coco", "hash.metrics", "{target}"], "Metrics of the hosts hashed to a target.");
+/// Memory of the tables behind `/tiers` and `/blacklisted`.
+pub static STATE_BYTES: Definition =
+    Definition::gauge(&["coco", "state", "bytes"], "Memory that remembered hosts and metrics take, in bytes.");
+/// Hosts remembered.
+pub static STATE_HOSTS: Definition = Definition::gauge(&["coco", "state", "hosts"], "Hosts remembered.");
+/// Metrics remembered.
+pub static STATE_METRICS: Definition =
+    Definition::gauge(&["coco", "state", "metrics"], "Metrics remembered, rejected ones included.");
+
+macro_rules! summary {
+    ($($key:literal, $help:literal;)+) => {
+        /// The summary statistics of the metrics per host: of each target, then of all targets of a tier.
+        pub static METRICS_PER_HOST: &[(Definition, Definition)] = &[$((
+            Definition::gauge(&["coco", "hash.metrics_per_host", "{tier}", "{target}", $key], $help),
+            Definition::gauge(&["coco", "hash.metrics_per_host", "{tier}", "total", $key], $help).only(View::Json),
+        )),+];
+    };
+}
+
+summary! {
+    "avg", "Average number of metrics per host hashed to a target in a tier.";
+    "min", "Minimum number of metrics per host hashed to a target in a tier.";
+    "max", "Maximum number of metrics per host hashed to a target in a tier.";
+    "95e", "95th percentile of the number of metrics per host hashed to a target in a tier.";
+    "length", "Number of hosts hashed to a target in a tier.";
+    "sum", "Number of metrics of all hosts hashed to a target in a tier.";
+}
+
+/// Cells that one stage writes and anyone reads.
+#[derive(Debug)]
+struct Cells<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Cells<N> {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; N])
+    }
+}
+
+impl<const N: usize> Cells<N> {
+    fn add(&self, cell: usize, count: u64) {
+        if count > 0 {
+            self.0[cell].fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, cell: usize) -> u64 {
+        self.0[cell].load(Ordering::Relaxed)
+    }
+}
+
+/// The counts of one lane.
+#[derive(Debug, Default)]
+pub struct LaneCounts {
+    counts: Cells<COUNTS_LENGTH>,
+    malformed: Cells<{ Malformed::ALL.len() }>,
+    incomplete: Cells<{ Refusal::ALL.len() }>,
+    refused_notifications: Cells<{ Refusal::ALL.len() }>,
+}
+
+/// A count of a lane that is kept by reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByReason {
+    /// See [`MALFORMED`].
+    Malformed(Malformed),
+    /// See [`INCOMPLETE`].
+    Incomplete(Refusal),
+    /// See [`REFUSED_NOTIFICATIONS`].
+    RefusedNotification(Refusal),
+}
+
+impl LaneCounts {
+    /// Counts.
+    pub fn add(&self, count: Count, by: u64) {
+        self.counts.add(count as usize, by);
+    }
+
+    /// What has been counted.
+    pub fn get(&self, count: Count) -> u64 {
+        self.counts.get(count as usize)
+    }
+
+    /// Counts one by its reason.
+    pub fn add_reason(&self, reason: ByReason) {
+        match reason {
+            ByReason::Malformed(reason) => self.malformed.add(reason as usize, 1),
+            ByReason::Incomplete(reason) => self.incomplete.add(reason as usize, 1),
+            ByReason::RefusedNotification(reason) => self.refused_notifications.add(reason as usize, 1),
+        }
+    }
+
+    /// What has been counted by a reason.
+    pub fn get_reason(&self, reason: ByReason) -> u64 {
+        match reason {
+            ByReason::Malformed(reason) => self.malformed.get(reason as usize),
+            ByReason::Incomplete(reason) => self.incomplete.get(reason as usize),
+            ByReason::RefusedNotification(reason) => self.refused_notifications.get(reason as usize),
+        }
+    }
+}
+
+impl ByReason {
+    /// Every reason of every kind.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let malformed = Malformed::ALL.iter().copied().map(Self::Malformed);
+        // A notification has no plugin, type or values to lack, a value list neither message nor severity.
+        let list = [Refusal::NoHost, Refusal::NoPlugin, Refusal::NoType, Refusal::NoTime, Refusal::NoValues];
+        let notification = [Refusal::NoHost, Refusal::NoTime, Refusal::NoMessage, Refusal::Severity];
+        malformed.chain(list.map(Self::Incomplete)).chain(notification.map(Self::RefusedNotification))
+    }
+
+    /// The definition, and the value of its label `reason`.
+    pub fn definition(self) -> (&'static Definition, &'static str) {
+        match self {
+            Self::Malformed(reason) => (&MALFORMED, reason.key()),
+            Self::Incomplete(reason) => (&INCOMPLETE, reason.key()),
+            Self::RefusedNotification(reason) => (&REFUSED_NOTIFICATIONS, reason.key()),
+        }
+    }
+}
+
+/// The counts of one lane for one target of one tier.
+#[derive(Debug, Default)]
+pub struct OutletCounts(Cells<OUTLET_COUNTS_LENGTH>);
+
+impl OutletCounts {
+    /// Counts.
+    pub fn add(&self, count: OutletCount, by: u64) {
+        self.0.add(count as usize, by);
+    }
+
+    /// What has been counted.
+    pub fn get(&self, count: OutletCount) -> u64 {
+        self.0.get(count as usize)
+    }
+}
+
+/// Value lists in a queue, as what went in less what came out.
+#[derive(Debug, Default)]
+pub struct Queue {
+    entered: AtomicU64,
+    left: AtomicU64,
+}
+
+impl Queue {
+    /// Counts value lists put in.
+    pub fn enter(&self, value_lists: u64) {
+        self.entered.fetch_add(value_lists, Ordering::Relaxed);
+    }
+
+    /// Counts value lists taken out.
+    pub fn leave(&self, value_lists: u64) {
+        self.left.fetch_add(value_lists, Ordering::Release);
+    }
+
+    /// How many are waiting.
+    pub fn waiting(&self) -> u64 {
+        // What has left is read first: it has entered before.
+        let left = self.left.load(Ordering::Acquire);
+        self.entered.load(Ordering::Relaxed).saturating_sub(left)
+    }
+}

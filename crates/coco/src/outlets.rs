@@ -1,0 +1,179 @@
+//! The targets of all tiers as places to send to: which are reachable, and by which socket.
+
+use crate::counters::DIAL;
+use crate::socket;
+use arc_swap::{ArcSwapOption, Guard};
+use coco_core::address::Address;
+use coco_core::tier::Tiers;
+use coco_daemon::counters::Snapshot;
+use coco_daemon::logging::Throttle;
+use coco_daemon::resolve::resolve;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+/// How long the resolver may take for one name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The wait after the first failed attempt; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// Every target of every tier, tier by tier, in the order of the configuration. Lanes share the sockets.
+pub struct Outlets {
+    outlets: Box<[Outlet]>,
+    /// Where each tier starts.
+    starts: Box<[usize]>,
+}
+
+/// One target of one tier.
+pub struct Outlet {
+    /// The tier's name.
+    pub tier: Arc<str>,
+    /// The target as configured.
+    pub target: Arc<str>,
+    address: Address,
+    /// Connected once the name has resolved.
+    socket: ArcSwapOption<UdpSocket>,
+    dial_errors: AtomicU64,
+    complaints: Mutex<Throttle>,
+}
+
+impl Outlets {
+    /// The targets of these tiers, none of them connected.
+    pub fn new(tiers: &Tiers) -> Self {
+        let mut outlets = Vec::new();
+        let mut starts = Vec::new();
+        for tier in tiers {
+            starts.push(outlets.len());
+            let name: Arc<str> = tier.name().into();
+            outlets.extend(tier.targets().iter().map(|target| Outlet {
+                tier: Arc::clone(&name),
+                target: target.name.as_str().into(),
+                address: target.address.clone(),
+                socket: ArcSwapOption::empty(),
+                dial_errors: AtomicU64::new(0),
+                complaints: Mutex::new(Throttle::new()),
+            }));
+        }
+        Self { outlets: outlets.into(), starts: starts.into() }
+    }
+
+    /// How many tiers there are.
+    pub fn tiers(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The index of a tier's target among all outlets.
+    #[inline]
+    pub fn index(&self, tier: usize, target: usize) -> usize {
+        self.starts[tier] + target
+    }
+
+    /// All outlets, tier by tier.
+    pub fn iter(&self) -> std::slice::Iter<'_, Outlet> {
+        self.outlets.iter()
+    }
+
+    /// The outlets of one tier, in the order of its targets.
+    pub fn of_tier(&self, tier: usize) -> &[Outlet] {
+        let end = self.starts.get(tier + 1).copied().unwrap_or(self.outlets.len());
+        &self.outlets[self.starts[tier]..end]
+    }
+
+    /// The socket that leads to an outlet, `None` until its name has resolved.
+    #[inline]
+    pub fn socket(&self, outlet: usize) -> Option<Arc<UdpSocket>> {
+        self.outlets[outlet].socket.load_full()
+    }
+
+    /// Logs that sending to an outlet fails, not more than once a minute.
+    pub fn complain(&self, outlet: usize, problem: &str) {
+        let Outlet { tier, target, complaints, .. } = &self.outlets[outlet];
+        let passed = complaints.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());
+        if let Some(suppressed) = passed {
+            warn!(%tier, %target, problem, suppressed, "cannot send");
+        }
+    }
+
+    /// Tries every outlet that is not connected once, all at the same time, for at most `patience`.
+    ///
+    /// Returns the addresses that they lead to, in the order of the outlets.
+    pub async fn dial(self: &Arc<Self>, patience: Duration) -> Vec<Option<SocketAddr>> {
+        let mut attempts = JoinSet::new();
+        for index in 0..self.outlets.len() {
+            let outlets = Arc::clone(self);
+            attempts.spawn(async move { outlets.outlets[index].dial().await });
+        }
+        // Those that take longer are tried again in the background.
+        let all = async { while attempts.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(patience, all).await;
+        self.outlets.iter().map(Outlet::peer).collect()
+    }
+
+    /// Goes on trying what is not connected, with longer and longer waits, until everything is.
+    pub async fn keep_dialing(self: Arc<Self>) {
+        let mut attempts = JoinSet::new();
+        for index in 0..self.outlets.len() {
+            let outlets = Arc::clone(&self);
+            attempts.spawn(async move {
+                let outlet = &outlets.outlets[index];
+                let mut wait = FIRST_WAIT;
+                while outlet.peer().is_none() {
+                    tokio::time::sleep(wait).await;
+                    outlet.dial().await;
+                    wait = LONGEST_WAIT.min(wait * 2);
+                }
+            });
+        }
+        while attempts.join_next().await.is_some() {}
+    }
+
+    /// Adds the failed attempts to a snapshot.
+    pub fn add_to(&self, snapshot: &mut Snapshot) {
+        for outlet in &self.outlets {
+            let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+            snapshot.add(&DIAL, &labels, outlet.dial_errors.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Outlet {
+    /// Where it leads to, `None` until its name has resolved.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        let socket: Guard<_> = self.socket.load();
+        socket.as_ref()?.peer_addr().ok()
+    }
+
+    async fn dial(&self) {
+        let Self { tier, target, .. } = self;
+        match self.connect().await {
+            Ok(address) => info!(%tier, %target, %address, "connected"),
+            Err(problem) => {
+                self.dial_errors.fetch_add(1, Ordering::Relaxed);
+                warn!(%tier, %target, %problem, "cannot connect, will try again");
+            }
+        }
+    }
+
+    /// Takes the first address that there is a way to.
+    async fn connect(&self) -> io::Result<SocketAddr> {
+        let mut problem = io::Error::from(io::ErrorKind::NotFound);
+        for address in resolve(&self.address, RESOLVE_TIMEOUT).await? {
+            match socket::connect(address) {
+                Ok(socket) => {
+                    self.socket.store(Some(Arc::new(socket)));
+                    return Ok(address);
+                }
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
+    }
+}

@@ -1,0 +1,234 @@
+//! What a lane remembers: its hosts, their owners, their metrics with the filter's verdict and when each was last seen.
+//!
+//! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
+//! remembered by no one. Forwarding never depends on it.
+
+mod excerpt;
+mod names;
+
+pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
+pub use names::Name;
+
+use coco_core::tier::Tiers;
+use hashbrown::HashTable;
+use names::{NameId, Names};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+/// The number of a remembered host.
+pub type HostId = u32;
+
+#[derive(Debug)]
+struct Host {
+    name: Arc<[u8]>,
+    hash: u64,
+    owners: Arc<[u16]>,
+    metrics: HashTable<Metric>,
+    /// How many of its metrics the filter rejects.
+    rejected: u32,
+    /// When it was last seen, in Unix seconds.
+    seen: u32,
+}
+
+/// Eight bytes, since there may be millions.
+#[derive(Clone, Copy, Debug)]
+struct Metric {
+    /// The name's number, shifted by the verdict's bit.
+    name_and_verdict: u32,
+    /// When it was last seen, in Unix seconds.
+    seen: u32,
+}
+
+impl Metric {
+    fn name(self) -> NameId {
+        self.name_and_verdict >> 1
+    }
+
+    fn rejected(self) -> bool {
+        self.name_and_verdict & 1 == 1
+    }
+}
+
+/// What a host costs beside its name: its entry, the index's share, an empty table, the allocations' heads.
+const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 128;
+
+/// What a metric costs at most: a table is up to half empty after it has grown.
+const METRIC_COST: usize = 2 * (size_of::<Metric>() + 1) * 8 / 7;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Routes {
+    names: Names,
+    hosts: Vec<Option<Host>>,
+    free: Vec<HostId>,
+    index: HashTable<HostId>,
+    hasher: foldhash::fast::RandomState,
+    metrics: usize,
+    used: usize,
+    limit: usize,
+}
+
+/// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
+#[inline]
+pub fn combine(parts: [u64; 4]) -> u64 {
+    let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
+    for part in parts {
+        let product = u128::from(hash ^ part) * 0xd6e8_feb8_6659_fd93_u128;
+        hash = (product as u64) ^ ((product >> 64) as u64);
+    }
+    hash
+}
+
+impl Routes {
+    /// Nothing remembered yet, and never more than about `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            names: Names::default(),
+            hosts: Vec::new(),
+            free: Vec::new(),
+            index: HashTable::new(),
+            hasher: foldhash::fast::RandomState::default(),
+            metrics: 0,
+            used: 0,
+            limit,
+        }
+    }
+
+    /// The hash of a host's name or of one part of a metric's, seeded anew in every process.
+    #[inline]
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        self.hasher.hash_one(bytes)
+    }
+
+    /// A host that is remembered, seen now.
+    #[inline]
+    pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
+        let hash = self.hash(name);
+        let Self { index, hosts, .. } = self;
+        let id = *index.find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| *host.name == *name))?;
+        if let Some(host) = &mut hosts[id as usize] {
+            host.seen = now;
+        }
+        Some(id)
+    }
+
+    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room.
+    pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
+        self.reserve(HOST_OVERHEAD + name.len())?;
+        let hash = self.hash(name);
+        let host = Host { name: name.into(), hash, owners: owners.into(), metrics: HashTable::new(), rejected: 0, seen: now };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.hosts[id as usize] = Some(host);
+                id
+            }
+            None => {
+                self.hosts.push(Some(host));
+                (self.hosts.len() - 1) as HostId
+            }
+        };
+        let Self { index, hosts, .. } = self;
+        index.insert_unique(hash, id, |&id| hosts[id as usize].as_ref().map_or(0, |host| host.hash));
+        Some(id)
+    }
+
+    /// The targets that own a host, an index a tier.
+    pub fn owners(&self, host: HostId) -> &[u16] {
+        self.hosts[host as usize].as_ref().map_or(&[], |host| &host.owners)
+    }
+
+    /// Whether the filter rejects a metric, if that is remembered. It is seen now.
+    #[inline]
+    pub fn find_metric(&mut self, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32) -> Option<bool> {
+        let name = self.names.find(hash, parts)?;
+        let metrics = &mut self.hosts[host as usize].as_mut()?.metrics;
+        let metric = metrics.find_mut(hash, |metric| metric.name() == name)?;
+        metric.seen = now;
+        Some(metric.rejected())
+    }
+
+    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room.
+    pub fn add_metric(&mut self, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32, rejected: bool) -> Option<()> {
+        self.reserve(METRIC_COST)?;
+        let name = match self.names.find(hash, parts) {
+            Some(name) => name,
+            None => self.add_name(hash, parts)?,
+        };
+        let Self { names, hosts, .. } = self;
+        let host = hosts[host as usize].as_mut()?;
+        let metric = Metric { name_and_verdict: name << 1 | u32::from(rejected), seen: now };
+        host.metrics.insert_unique(hash, metric, |metric| names.hash(metric.name()));
+        host.rejected += u32::from(rejected);
+        names.reference(name);
+        self.metrics += 1;
+        Some(())
+    }
+
+    fn add_name(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        let name = self.reserve(names::cost(parts)).and_then(|()| self.names.insert(hash, parts));
+        if name.is_none() {
+            self.used -= METRIC_COST;
+        }
+        name
+    }
+
+    fn reserve(&mut self, bytes: usize) -> Option<()> {
+        (self.used + bytes <= self.limit).then(|| self.used += bytes)
+    }
+
+    /// How many hosts are remembered.
+    pub fn hosts(&self) -> usize {
+        self.index.len()
+    }
+
+    /// How many metrics are remembered, of all hosts together.
+    pub fn metrics(&self) -> usize {
+        self.metrics
+    }
+
+    /// Bytes that it takes, by an estimate that is rather too high.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Forgets what was last seen before `time` among some of the hosts, from number `from` on.
+    ///
+    /// Returns where to go on, `None` at the end: a caller that shares the lock goes on in a later turn.
+    pub fn expire(&mut self, from: HostId, time: u32) -> Option<HostId> {
+        let mut visited = 0;
+        for id in from..self.hosts.len() as HostId {
+            if visited >= VISITED_AT_ONCE {
+                return Some(id);
+            }
+            let Some(host) = &mut self.hosts[id as usize] else { continue };
+            visited += 1 + host.metrics.len();
+            for metric in host.metrics.extract_if(|metric| metric.seen < time) {
+                self.used -= METRIC_COST + self.names.release(metric.name());
+                self.metrics -= 1;
+                host.rejected -= u32::from(metric.rejected());
+            }
+            if host.seen < time && host.metrics.is_empty() {
+                self.forget(id);
+            }
+        }
+        None
+    }
+
+    fn forget(&mut self, id: HostId) {
+        let Some(host) = self.hosts[id as usize].take() else { return };
+        if let Ok(found) = self.index.find_entry(host.hash, |&other| other == id) {
+            found.remove();
+        }
+        self.free.push(id);
+        self.used -= HOST_OVERHEAD + host.name.len();
+    }
+}
+
+/// Hosts and metrics that a reader visits before it lets the lane go on: well under a millisecond's work.
+const VISITED_AT_ONCE: usize = 8192;
+
+/// The owner of a host in every tier, looked up on the rings.
+pub fn owners<'a>(tiers: &'a Tiers, host: &'a [u8]) -> impl Iterator<Item = u16> + 'a {
+    tiers.iter().map(|tier| tier.owner(host) as u16)
+}
+

@@ -1,0 +1,122 @@
+//! Names of metrics, each kept once however many hosts have it.
+
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// A metric's name: plugin, plugin instance, type and type instance, a NUL between them.
+///
+/// No name on the wire holds a NUL, so different identifiers never look alike, as `a/b/c` may.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(Arc<[u8]>);
+
+impl Name {
+    fn new(parts: [&[u8]; 4]) -> Self {
+        Self(parts.join(&0).into())
+    }
+
+    #[inline]
+    fn is(&self, parts: [&[u8]; 4]) -> bool {
+        let mut rest: &[u8] = &self.0;
+        for (i, part) in parts.into_iter().enumerate() {
+            if i > 0 {
+                let Some((0, behind)) = rest.split_first() else { return false };
+                rest = behind;
+            }
+            let Some(behind) = rest.strip_prefix(part) else { return false };
+            rest = behind;
+        }
+        rest.is_empty()
+    }
+
+    /// The name as the API shows it: the non-empty parts joined by `/`, U+FFFD for what is not UTF-8.
+    pub fn display(&self) -> String {
+        let mut joined = Vec::with_capacity(self.0.len());
+        coco_core::value_list::write_joined(self.0.split(|&byte| byte == 0), &mut joined);
+        String::from_utf8_lossy(&joined).into_owned()
+    }
+}
+
+/// The number of a remembered name. Of 31 bits, so that a flag fits beside it.
+pub(super) type NameId = u32;
+
+/// Largest number of names.
+const MAX_NAMES: usize = 1 << 31;
+
+#[derive(Debug)]
+struct Entry {
+    name: Name,
+    hash: u64,
+    /// How many hosts have a metric of this name; 0 for a free entry.
+    references: u32,
+}
+
+/// All names that some host has, numbered.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    entries: Vec<Entry>,
+    free: Vec<NameId>,
+    index: HashTable<NameId>,
+}
+
+/// What a name costs beside its bytes: an entry, the index's share, the allocation's head.
+const OVERHEAD: usize = size_of::<Entry>() + 2 * size_of::<NameId>() + 32;
+
+/// Bytes that remembering a name takes, at most.
+pub(super) fn cost(parts: [&[u8]; 4]) -> usize {
+    OVERHEAD + 3 + parts.map(<[u8]>::len).iter().sum::<usize>()
+}
+
+impl Names {
+    #[inline]
+    pub(super) fn find(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        self.index.find(hash, |&id| self.entries[id as usize].name.is(parts)).copied()
+    }
+
+    /// Adds a name that is not there yet, without references. `None` if there are too many.
+    pub(super) fn insert(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        let entry = Entry { name: Name::new(parts), hash, references: 0 };
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.entries[id as usize] = entry;
+                id
+            }
+            None if self.entries.len() < MAX_NAMES => {
+                self.entries.push(entry);
+                (self.entries.len() - 1) as NameId
+            }
+            None => return None,
+        };
+        let Self { entries, index, .. } = self;
+        index.insert_unique(hash, id, |&id| entries[id as usize].hash);
+        Some(id)
+    }
+
+    pub(super) fn get(&self, id: NameId) -> &Name {
+        &self.entries[id as usize].name
+    }
+
+    #[inline]
+    pub(super) fn hash(&self, id: NameId) -> u64 {
+        self.entries[id as usize].hash
+    }
+
+    pub(super) fn reference(&mut self, id: NameId) {
+        self.entries[id as usize].references += 1;
+    }
+
+    /// Takes a reference back. Returns the bytes that this frees: a name without references is forgotten.
+    pub(super) fn release(&mut self, id: NameId) -> usize {
+        let entry = &mut self.entries[id as usize];
+        entry.references -= 1;
+        if entry.references > 0 {
+            return 0;
+        }
+        if let Ok(found) = self.index.find_entry(entry.hash, |&other| other == id) {
+            found.remove();
+        }
+        self.free.push(id);
+        let freed = OVERHEAD + entry.name.0.len();
+        entry.name = Name(Arc::default());
+        freed
+    }
+}

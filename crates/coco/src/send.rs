@@ -1,0 +1,219 @@
+//! The third stage: packs what each target gets and sends it.
+
+use crate::batch::{Batch, Datagram, Verdict};
+use crate::counters::OutletCount;
+use crate::lane::{Lane, Outlet};
+use crate::outlets::Outlets;
+use crate::socket::Transmitter;
+use coco_core::wire::{Packet, PacketBuilder, Span};
+use nix::errno::Errno;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How long a batch waits for targets whose socket buffers are full.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How long to wait between two looks at full socket buffers.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// Packets for every target of every tier.
+pub struct Packing {
+    limit: usize,
+    outlets: Arc<Outlets>,
+    packets: Vec<PacketBuilder>,
+    /// Outlets that have something to send.
+    touched: Vec<usize>,
+    cuts: Vec<Span>,
+}
+
+impl Packing {
+    /// Packets of at most `limit` bytes.
+    pub fn new(outlets: Arc<Outlets>, limit: usize) -> Self {
+        let packets = outlets.iter().map(|_| PacketBuilder::new(limit)).collect();
+        Self { limit, outlets, packets, touched: Vec::new(), cuts: Vec::new() }
+    }
+
+    /// Packs the accepted value lists and the notifications of a batch. Returns how many value lists that were.
+    pub fn pack(&mut self, batch: &Batch) -> u64 {
+        let mut packed = 0;
+        for datagram in &batch.datagrams {
+            packed += if datagram.whole && usize::from(datagram.length()) <= self.limit {
+                self.pack_whole(batch, datagram)
+            } else {
+                self.pack_anew(batch, datagram)
+            };
+        }
+        for notification in &batch.notifications {
+            let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
+            for tier in 0..self.outlets.tiers() {
+                self.builder(batch, notification.owners, tier).push_notification(&notification.spans.of(bytes));
+            }
+        }
+        for &outlet in &self.touched {
+            self.packets[outlet].close();
+        }
+        packed
+    }
+
+    /// The bytes that came, less the values that are not sent.
+    fn pack_whole(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+        let bytes = batch.bytes(datagram);
+        let mut cuts = std::mem::take(&mut self.cuts);
+        let mut first = None;
+        let mut count = 0;
+        for item in batch.items(datagram) {
+            match item.verdict {
+                Verdict::Accepted(owners) => {
+                    count += 1;
+                    first.get_or_insert((item.spans, owners));
+                }
+                _ => cuts.push(item.spans.values),
+            }
+        }
+        if let Some((first, owners)) = first {
+            let relied_on = first.carried(bytes);
+            for tier in 0..self.outlets.tiers() {
+                self.builder(batch, owners, tier).append(bytes, &cuts, relied_on, datagram.carried, count);
+            }
+        }
+        cuts.clear();
+        self.cuts = cuts;
+        u64::from(count)
+    }
+
+    fn pack_anew(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+        let bytes = batch.bytes(datagram);
+        let mut count = 0;
+        for item in batch.items(datagram) {
+            if let Verdict::Accepted(owners) = item.verdict {
+                let list = item.spans.of(bytes);
+                for tier in 0..self.outlets.tiers() {
+                    self.builder(batch, owners, tier).push(&list);
+                }
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The packets of a tier's target that owns a host.
+    #[inline]
+    fn builder(&mut self, batch: &Batch, owners: u32, tier: usize) -> &mut PacketBuilder {
+        let target = batch.owners[owners as usize + tier];
+        let outlet = self.outlets.index(tier, usize::from(target));
+        let builder = &mut self.packets[outlet];
+        if builder.is_empty() {
+            self.touched.push(outlet);
+        }
+        builder
+    }
+
+    /// What is packed, as outlet and packets in order.
+    pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
+        self.touched.iter().map(|&outlet| (outlet, &self.packets[outlet]))
+    }
+
+    /// Forgets what is packed and keeps the memory.
+    pub fn clear(&mut self) {
+        for outlet in self.touched.drain(..) {
+            self.packets[outlet].clear();
+        }
+    }
+}
+
+/// Sends packings, several packets a system call.
+pub struct Sending {
+    outlets: Arc<Outlets>,
+    transmitter: Transmitter,
+    /// Outlets that could not take everything at once, and from which packet on.
+    blocked: Vec<(usize, usize)>,
+}
+
+impl Sending {
+    /// To these outlets.
+    pub fn new(outlets: Arc<Outlets>) -> Self {
+        Self { outlets, transmitter: Transmitter::new(), blocked: Vec::new() }
+    }
+
+    /// Sends everything that is packed and counts what became of it. No outlet waits for another one's full buffer.
+    pub fn send(&mut self, packing: &Packing, lane: &Lane) {
+        let mut blocked = std::mem::take(&mut self.blocked);
+        blocked.extend(packing.touched.iter().map(|&outlet| (outlet, 0)));
+        let mut deadline = None;
+        loop {
+            blocked.retain_mut(|(outlet, next)| {
+                let packets = &packing.packets[*outlet];
+                *next = self.send_from(*next, packets, *outlet, &lane.outlets[*outlet]);
+                *next < packets.packets().len()
+            });
+            if blocked.is_empty() {
+                break;
+            }
+            let now = Instant::now();
+            if now >= *deadline.get_or_insert(now + PATIENCE) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        for (outlet, next) in blocked.drain(..) {
+            let left = packing.packets[outlet].packets().skip(next);
+            left.for_each(|(packet, _)| lane.outlets[outlet].lose(packet, OutletCount::Write));
+            self.outlets.complain(outlet, "its socket's buffer is full");
+        }
+        self.blocked = blocked;
+    }
+
+    /// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.
+    /// Returns the number of the first packet that is not done with.
+    fn send_from(&mut self, mut next: usize, packets: &PacketBuilder, index: usize, outlet: &Outlet) -> usize {
+        let Some(socket) = self.outlets.socket(index) else {
+            packets.packets().for_each(|(packet, _)| outlet.lose(packet, OutletCount::Disconnected));
+            return packets.packets().len();
+        };
+        let mut refused = None;
+        while next < packets.packets().len() {
+            match self.try_send(&socket, packets, next) {
+                Ok(sent) => {
+                    packets.packets().skip(next).take(sent).for_each(|(packet, _)| outlet.sent(packet));
+                    next += sent;
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
+                // Speaks of an earlier datagram: this one has not been tried yet.
+                Err(Errno::ECONNREFUSED) if refused != Some(next) => {
+                    refused = Some(next);
+                    outlet.counts.add(OutletCount::Refused, 1);
+                }
+                Err(error) => {
+                    packets.packets().skip(next).take(1).for_each(|(packet, _)| outlet.lose(packet, OutletCount::Write));
+                    next += 1;
+                    self.outlets.complain(index, error.desc());
+                }
+            }
+        }
+        let was_down = outlet.down.swap(refused.is_some(), Ordering::Relaxed);
+        if refused.is_some() && !was_down {
+            self.outlets.complain(index, "nothing listens there");
+        }
+        next
+    }
+
+    fn try_send(&mut self, socket: &UdpSocket, packets: &PacketBuilder, next: usize) -> Result<usize, Errno> {
+        self.transmitter.send(socket, packets.packets().skip(next).map(|(_, bytes)| bytes))
+    }
+}
+
+impl Outlet {
+    fn sent(&self, packet: &Packet) {
+        self.counts.add(OutletCount::Sent, u64::from(packet.value_lists));
+        self.counts.add(OutletCount::Notifications, u64::from(packet.notifications));
+        self.counts.add(OutletCount::Datagrams, 1);
+    }
+
+    fn lose(&self, packet: &Packet, why: OutletCount) {
+        self.counts.add(why, u64::from(packet.value_lists));
+        self.counts.add(OutletCount::NotificationsLost, u64::from(packet.notifications));
+    }
+}

@@ -1,0 +1,295 @@
+//! A coco from its configuration to its end.
+//!
+//! Start: everything that can fail is done before the first thread is made: types.db is read, sockets are bound,
+//! names are resolved as far as they do at once, loops are refused. Stop, in this order:
+//!
+//! 1. each lane reads its socket until it is empty, or 200 ms have passed, and closes it;
+//! 2. its queues run dry, stage by stage;
+//! 3. the threads are joined; past the grace period the process says what is left and exits with status 1;
+//! 4. the API, which until then has answered `/healthz` with 503, is closed.
+
+use crate::api::{Api, Health};
+use crate::lane::Lane;
+use crate::measure::Measure;
+use crate::outlets::Outlets;
+use crate::pipeline::{self, Plan};
+use crate::socket::{self, ListenOptions};
+use coco_core::address::Address;
+use coco_core::config::{Config, is_loop};
+use coco_core::tier::Tiers;
+use coco_core::types_db::TypesDb;
+use coco_daemon::http::{self, BindError, Limits};
+use coco_daemon::lookup::Lookup;
+use coco_daemon::resolve::resolve;
+use coco_daemon::signals::{Signal, Signals};
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+/// How long a start waits for names to resolve before it goes on without them.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a coco does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A configured types.db that is not there or is not allowed to be read.
+    #[error("listen.typesdb: cannot read {}: {source}", path.display())]
+    TypesDb {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The UDP address is taken, or not this machine's.
+    #[error("listen.bind: cannot receive at {address}: {source}")]
+    Listen {
+        /// As configured.
+        address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The HTTP address is taken, or not this machine's.
+    #[error("api.bind: {0}")]
+    Api(#[from] BindError),
+    /// A target leads back to where coco listens.
+    #[error("tiers.{tier}.targets: {target} ({address}) is where this coco itself listens: a loop")]
+    Loop {
+        /// The tier's name.
+        tier: Arc<str>,
+        /// The target as configured.
+        target: Arc<str>,
+        /// What it resolves to.
+        address: SocketAddr,
+    },
+    /// The system refuses threads, or the like.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why a coco ended other than it was told to.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A thread that carries stages has ended by itself.
+    #[error("a stage has died")]
+    StageDied,
+    /// The grace period was over before everything was sent.
+    #[error("stopped with {0} value lists still queued")]
+    GraceOver(u64),
+    /// The API's listener failed.
+    #[error("the API failed: {0}")]
+    Api(io::Error),
+}
+
+/// Everything that `--check` looks at beside the text of the configuration: warnings are returned, no port is bound.
+pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
+    read_types_db(config)?;
+    let listen = &config.listen.bind;
+    let listen: Vec<SocketAddr> = match listen.is_all() {
+        true => vec![socket::all_addresses(listen.port())],
+        false => resolve(listen, RESOLVE_PATIENCE).await.map_err(|source| listen_error(listen, source))?,
+    };
+    let mut warnings = Vec::new();
+    for tier in &config.tiers {
+        for target in tier.targets() {
+            match resolve(&target.address, RESOLVE_PATIENCE).await {
+                Ok(found) => {
+                    let back = |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
+                    if let Some(&address) = found.iter().find(back) {
+                        let (tier, target) = (tier.name().into(), target.name.as_str().into());
+                        return Err(StartError::Loop { tier, target, address });
+                    }
+                }
+                Err(problem) => warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name)),
+            }
+        }
+    }
+    Ok(warnings)
+}
+
+/// A coco whose sockets are bound, and which has not received anything yet.
+pub struct Service {
+    config: Config,
+    tiers: Arc<Tiers>,
+    outlets: Arc<Outlets>,
+    sockets: Vec<UdpSocket>,
+    api: TcpListener,
+}
+
+impl Service {
+    /// Binds and resolves. Nothing is received before [`run`](Self::run).
+    pub async fn prepare(config: Config) -> Result<Self, StartError> {
+        read_types_db(&config)?;
+        let sockets = bind(&config).await?;
+        let api = http::bind(&config.api.bind)?;
+        let listen = sockets[0].local_addr()?;
+        let granted = socket::receive_buffer(&sockets[0])?;
+        if granted < config.listen.receive_buffer {
+            let wanted = config.listen.receive_buffer;
+            warn!(granted, wanted, "the system gives a smaller receive buffer: sysctl -w net.core.rmem_max={wanted}");
+        }
+        info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
+        info!(address = %api.local_addr()?, "serving HTTP");
+        let tiers = Arc::new(config.tiers.clone());
+        let outlets = Arc::new(Outlets::new(&tiers));
+        for (outlet, address) in outlets.iter().zip(outlets.dial(RESOLVE_PATIENCE).await) {
+            if let Some(address) = address.filter(|&address| leads_back(listen, address)) {
+                let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+                return Err(StartError::Loop { tier, target, address });
+            }
+        }
+        Ok(Self { config, tiers, outlets, sockets, api })
+    }
+
+    /// Receives and sends until a signal says stop.
+    pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
+        let Self { config, tiers, outlets, sockets, api } = self;
+        let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
+        let lanes: Arc<[_]> =
+            sockets.iter().map(|_| Arc::new(Lane::new(outlets.iter().len(), config.state.max_memory))).collect();
+        let health = Arc::new(Health::default());
+        let plan = Plan {
+            threads: config.pipeline.threads,
+            batch: config.pipeline.batch,
+            queue: config.pipeline.queue,
+            max_packet_size: config.send.max_packet_size,
+            blacklist: config.filter.blacklist.clone(),
+            tiers: Arc::clone(&tiers),
+            outlets: Arc::clone(&outlets),
+            stop: Arc::clone(&health.stopping),
+        };
+        let mut threads = Vec::new();
+        for (number, (socket, lane)) in sockets.into_iter().zip(lanes.iter()).enumerate() {
+            threads.extend(pipeline::start(&plan, number, socket, lane).map_err(RunError::Api)?);
+        }
+        let mut ended = watch(threads).map_err(RunError::Api)?;
+
+        let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
+        let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
+        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing());
+        let router =
+            Api { tiers, outlets, lanes: Arc::clone(&lanes), measure, health: Arc::clone(&health), lookup: Lookup::new() };
+        let (close_api, api_closed) = oneshot::channel::<()>();
+        let serving = tokio::spawn(http::serve(api, router.router(), Limits::default(), async {
+            let _ = api_closed.await;
+        }));
+        info!(fingerprint = %config.tiers.fingerprint(), "ready");
+
+        let died = tokio::select! {
+            () = stop_asked_for(&mut signals) => false,
+            _ = ended.recv() => true,
+        };
+        if died {
+            health.dead.store(true, Ordering::Relaxed);
+            error!("a stage has died");
+        }
+        info!("stopping");
+        health.stopping.store(true, Ordering::Relaxed);
+        let all_ended = async { while ended.recv().await.is_some() {} };
+        let in_time = tokio::time::timeout(config.stop.grace, all_ended).await.is_ok();
+        dialing.abort();
+        drop(measuring);
+        let _ = close_api.send(());
+        let served = serving.await.map_err(io::Error::other).flatten();
+        let left: u64 = lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum();
+        match (died, in_time) {
+            (true, _) => Err(RunError::StageDied),
+            (_, false) => Err(RunError::GraceOver(left)),
+            _ => served.map_err(RunError::Api),
+        }
+    }
+}
+
+/// Reads a configured types.db, only to tell the operator what is wrong with it: forwarding does not need it.
+fn read_types_db(config: &Config) -> Result<(), StartError> {
+    let Some(path) = &config.listen.typesdb else { return Ok(()) };
+    let text = std::fs::read(path).map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
+    let (types, problems) = TypesDb::parse(&text);
+    let path: &Path = path;
+    for problem in &problems {
+        warn!(path = %path.display(), %problem, "types.db");
+    }
+    info!(path = %path.display(), types = types.len(), "read types.db");
+    Ok(())
+}
+
+/// One socket a lane. Several share one address, which no other process must hold already.
+async fn bind(config: &Config) -> Result<Vec<UdpSocket>, StartError> {
+    let configured = &config.listen.bind;
+    let error = |source| listen_error(configured, source);
+    let mut address = match configured.is_all() {
+        true => socket::all_addresses(configured.port()),
+        false => resolve(configured, RESOLVE_PATIENCE).await.map_err(error)?[0],
+    };
+    let lanes = config.pipeline.lanes;
+    let mut options = ListenOptions {
+        receive_buffer: config.listen.receive_buffer,
+        shared: false,
+        interface: config.listen.interface.as_deref(),
+    };
+    let alone = socket::listen(address, options).map_err(error)?;
+    if lanes == 1 {
+        return Ok(vec![alone]);
+    }
+    address.set_port(alone.local_addr()?.port());
+    drop(alone);
+    options.shared = true;
+    (0..lanes).map(|_| socket::listen(address, options).map_err(error)).collect()
+}
+
+fn listen_error(address: &Address, source: io::Error) -> StartError {
+    StartError::Listen { address: address.clone(), source }
+}
+
+/// Whether what is sent to `target` arrives where this machine listens.
+fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
+    let own = [target.ip()];
+    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
+    is_loop(listen, target, local)
+}
+
+/// Tells of each thread that has ended, and why in the log.
+fn watch(threads: Vec<JoinHandle<()>>) -> io::Result<mpsc::UnboundedReceiver<()>> {
+    let (tell, told) = mpsc::unbounded_channel();
+    for thread in threads {
+        let tell = tell.clone();
+        std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            let name = thread.thread().name().unwrap_or_default().to_owned();
+            if let Err(panic) = thread.join() {
+                let message = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+                let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+                complain_of_death(&name, message.as_deref().unwrap_or("no message"));
+            }
+            let _ = tell.send(());
+        })?;
+    }
+    Ok(told)
+}
+
+fn complain_of_death(thread: &str, panic: impl Display) {
+    error!(thread, %panic, "a thread panicked");
+}
+
+/// Measures in a thread of its own until what is returned is dropped.
+fn start_measuring(measure: &Arc<Measure>, interval: Duration) -> io::Result<crossbeam_channel::Sender<()>> {
+    let (running, until) = crossbeam_channel::bounded(0);
+    let measure = Arc::clone(measure);
+    std::thread::Builder::new().name("measure".to_owned()).spawn(move || measure.run(interval, &until))?;
+    Ok(running)
+}
+
+async fn stop_asked_for(signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop => return,
+            Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Everything that is counted and measured, at one moment: what `/debug/vars` and `/metrics` show.
+
+use crate::counters::{
+    self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount,
+};
+use crate::lane::Lane;
+use crate::measure::Measurement;
+use crate::outlets::Outlets;
+use crate::summary::Summary;
+use coco_daemon::counters::{Snapshot, Value};
+use std::sync::Arc;
+
+/// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
+pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, measurement: &Measurement) {
+    for (definition, count) in COUNTS.iter().zip(Count::ALL) {
+        snapshot.add(definition, &[], sum(lanes, |lane| lane.counts.get(*count)));
+    }
+    for reason in ByReason::all() {
+        let (definition, label) = reason.definition();
+        let value = sum(lanes, |lane| lane.counts.get_reason(reason));
+        snapshot.add(definition, &[("reason", &label.into())], value);
+    }
+    snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
+    snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
+    snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
+    let mut total = 0;
+    for (index, outlet) in outlets.iter().enumerate() {
+        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+        for (definition, count) in OUTLET_COUNTS.iter().zip(OutletCount::ALL) {
+            let value = sum(lanes, |lane| lane.outlets[index].counts.get(*count));
+            snapshot.add(definition, &labels, value);
+            total += if *count == OutletCount::Sent { value } else { 0 };
+        }
+        let summary = measurement.outlets[index];
+        snapshot.add(&counters::HASH_HOSTS, &labels, summary.length);
+        snapshot.add(&counters::HASH_METRICS, &labels, summary.sum);
+        for ((definition, _), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
+            snapshot.add(definition, &labels, value);
+        }
+    }
+    snapshot.add(&counters::SEND_TOTAL, &[], total);
+    for (tier, summary) in measurement.tiers.iter().enumerate() {
+        let Some(outlet) = outlets.of_tier(tier).first() else { continue };
+        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(summary)) {
+            snapshot.add(definition, &[("tier", &outlet.tier)], value);
+        }
+    }
+    outlets.add_to(snapshot);
+    let mut used = (0, 0, 0);
+    for lane in lanes {
+        let routes = lane.routes();
+        used = (used.0 + routes.used(), used.1 + routes.hosts(), used.2 + routes.metrics());
+    }
+    snapshot.add(&counters::STATE_BYTES, &[], used.0 as u64);
+    snapshot.add(&counters::STATE_HOSTS, &[], used.1 as u64);
+    snapshot.add(&counters::STATE_METRICS, &[], used.2 as u64);
+}
+
+/// In the order of [`METRICS_PER_HOST`].
+fn values(summary: &Summary) -> [Value; 6] {
+    let Summary { average, minimum, maximum, percentile_95, length, sum } = *summary;
+    [average.into(), minimum.into(), maximum.into(), percentile_95.into(), length.into(), sum.into()]
+}
+
+fn sum(lanes: &[Arc<Lane>], of: impl Fn(&Lane) -> u64) -> u64 {
+    lanes.iter().map(|lane| of(lane)).sum()
+}

@@ -1,0 +1,203 @@
+//! The only place that knows `recvmmsg`, `sendmmsg` and socket options.
+
+use crate::batch::Batch;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, sendmmsg, setsockopt, sockopt,
+};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+/// Datagrams a system call. More at once gain little and widen the arrays on the stack.
+pub const DATAGRAMS_PER_CALL: usize = 64;
+
+/// How long a receive waits for a first datagram: how soon a lane notices that it is to stop.
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How a listening socket is to be set up.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenOptions<'a> {
+    /// Bytes of datagrams that the kernel is asked to keep while the lane is busy.
+    pub receive_buffer: usize,
+    /// Whether several sockets share the address (SO_REUSEPORT).
+    pub shared: bool,
+    /// Where a multicast group is joined; the kernel's choice if none is named.
+    pub interface: Option<&'a str>,
+}
+
+/// Binds a socket to receive on, joins its group if the address is one of multicast.
+pub fn listen(address: SocketAddr, options: ListenOptions<'_>) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    let multicast = address.ip().is_multicast();
+    if let SocketAddr::V6(address) = address {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // A group may have several members on one machine; a unicast address that is taken is to be an error.
+    socket.set_reuse_address(multicast)?;
+    socket.set_reuse_port(options.shared)?;
+    ask_for_receive_buffer(&socket, options.receive_buffer)?;
+    socket.bind(&SockAddr::from(address))?;
+    if multicast {
+        let interface = options.interface.map(interface_index).transpose()?;
+        match address.ip() {
+            IpAddr::V4(group) => {
+                let interface = socket2::InterfaceIndexOrAddress::Index(interface.unwrap_or(0));
+                socket.join_multicast_v4_n(&group, &interface)?;
+            }
+            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.unwrap_or(0))?,
+        }
+    }
+    socket.set_read_timeout(Some(RECEIVE_TIMEOUT))?;
+    Ok(socket.into())
+}
+
+/// All addresses of this machine, IPv6 and IPv4 alike, IPv4 alone where IPv6 is off.
+pub fn all_addresses(port: u16) -> SocketAddr {
+    let ipv6 = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).and_then(|socket| {
+        socket.bind(&SocketAddr::from(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 0)).into())
+    });
+    match ipv6 {
+        Ok(()) => SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0).into(),
+        Err(_) => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into(),
+    }
+}
+
+/// A socket that sends to `target` alone, so that the kernel looks the way up once and reports refusals.
+pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
+    let any: IpAddr = match target {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0))?;
+    socket.connect(target)?;
+    Ok(socket)
+}
+
+/// Whether an address belongs to this machine.
+pub fn is_local(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Bytes that the kernel keeps for a socket, by its own accounting (half of what it reports, socket(7)).
+pub fn receive_buffer(socket: &UdpSocket) -> io::Result<usize> {
+    Ok(getsockopt(socket, sockopt::RcvBuf)? / 2)
+}
+
+/// The socket's inode, by which `/proc/net/udp` names it.
+pub fn inode(socket: &UdpSocket) -> io::Result<u64> {
+    Ok(std::fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd()))?.ino())
+}
+
+fn ask_for_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
+    // Beyond net.core.rmem_max only a privileged process may go (CAP_NET_ADMIN).
+    match setsockopt(socket, sockopt::RcvBufForce, &bytes) {
+        Ok(()) => Ok(()),
+        Err(_) => Ok(setsockopt(socket, sockopt::RcvBuf, &bytes)?),
+    }
+}
+
+fn interface_index(name: &str) -> io::Result<u32> {
+    Ok(nix::net::if_::if_nametoindex(name)?)
+}
+
+/// Receives batches of datagrams.
+pub struct Receiver {
+    socket: UdpSocket,
+    headers: MultiHeaders<SockaddrStorage>,
+}
+
+/// Whether a receive may wait for a first datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Up to a tenth of a second.
+    ForOne,
+    /// Take what is there.
+    No,
+}
+
+impl Receiver {
+    /// Of a socket made by [`listen`].
+    pub fn new(socket: UdpSocket) -> Self {
+        Self { socket, headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
+    }
+
+    /// Adds what one system call brings to the batch. Returns how many datagrams that were: 0 when none came in time.
+    pub fn receive(&mut self, batch: &mut Batch, wait: Wait) -> io::Result<usize> {
+        let flags = match wait {
+            Wait::ForOne => MsgFlags::MSG_WAITFORONE,
+            Wait::No => MsgFlags::MSG_DONTWAIT,
+        };
+        let mut lengths = [(0, None); DATAGRAMS_PER_CALL];
+        let mut count = 0;
+        {
+            let mut slots = batch.free_slots();
+            let mut slices: [_; DATAGRAMS_PER_CALL] =
+                std::array::from_fn(|_| slots.next().map(|slot| [IoSliceMut::new(slot)]));
+            let filled = slices.iter_mut().map_while(Option::as_mut);
+            let messages = match recvmmsg(self.socket.as_raw_fd(), &mut self.headers, filled, flags, None) {
+                Ok(messages) => messages,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            };
+            for (message, length) in messages.zip(&mut lengths) {
+                *length = (message.bytes, message.address.as_ref().and_then(socket_address));
+                count += 1;
+            }
+        }
+        for &(length, source) in &lengths[..count] {
+            batch.add(length, source);
+        }
+        Ok(count)
+    }
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::V4((*v4).into()));
+    }
+    let v6 = SocketAddrV6::from(*address.as_sockaddr_in6()?);
+    // What a socket for both families shows of an IPv4 sender.
+    Some(SocketAddr::new(v6.ip().to_canonical(), v6.port()))
+}
+
+/// Sends batches of packets.
+pub struct Transmitter {
+    headers: MultiHeaders<()>,
+}
+
+impl Transmitter {
+    /// Ready to send on any connected socket.
+    pub fn new() -> Self {
+        Self { headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
+    }
+
+    /// Sends packets in order without waiting. Returns how many the kernel took: at least one, or the first one's error.
+    pub fn send<'a>(&mut self, socket: &UdpSocket, packets: impl Iterator<Item = &'a [u8]>) -> Result<usize, Errno> {
+        let mut slices = [[IoSlice::new(&[])]; DATAGRAMS_PER_CALL];
+        let mut count = 0;
+        for (slice, packet) in slices.iter_mut().zip(packets) {
+            *slice = [IoSlice::new(packet)];
+            count += 1;
+        }
+        let addresses = [None; DATAGRAMS_PER_CALL];
+        let sent = sendmmsg(
+            socket.as_raw_fd(),
+            &mut self.headers,
+            &slices[..count],
+            addresses,
+            [],
+            MsgFlags::MSG_DONTWAIT,
+        )?;
+        Ok(sent.count())
+    }
+}
+
+impl Default for Transmitter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
