@@ -65,8 +65,10 @@ outlet_counts! {
 }
 
 /// Datagrams with an error, by its reason.
-pub static MALFORMED: Definition =
-    Definition::counter(&["coco", "listen", "malformed", "{reason}"], "Datagrams that hold an error, by reason.");
+pub static MALFORMED: Definition = Definition::counter(
+    &["coco", "listen", "malformed", "{reason}"],
+    "Datagrams that hold an error, by reason.",
+);
 /// Value lists refused, by reason.
 pub static INCOMPLETE: Definition = Definition::counter(
     &["coco", "listen", "incomplete", "{reason}"],
@@ -84,14 +86,16 @@ pub static KERNEL_DROPS: Definition = Definition::counter(
 );
 /// The sum of what is sent.
 pub static SEND_TOTAL: Definition =
-    Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.").only(View::Json);
+    Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.")
+        .only(View::Json);
 /// Failed attempts to resolve or to connect.
 pub static DIAL: Definition = Definition::counter(
     &["coco", "errors", "send.dial"],
     "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged.",
 );
 /// Between listen and filter.
-pub static QUEUES_RAW: Definition = Definition::gauge(&["coco", "queues", "raw"], "Value lists waiting for Filter.");
+pub static QUEUES_RAW: Definition =
+    Definition::gauge(&["coco", "queues", "raw"], "Value lists waiting for Filter.");
 /// Between filter and send.
 pub static QUEUES_FILTERED: Definition =
     Definition::gauge(&["coco", "queues", "filtered"], "Value lists waiting for Send.");
@@ -102,8 +106,10 @@ pub static HASH_HOSTS: Definition =
 pub static HASH_METRICS: Definition =
     Definition::gauge(&["coco", "hash.metrics", "{target}"], "Metrics of the hosts hashed to a target.");
 /// Memory of the tables behind `/tiers` and `/blacklisted`.
-pub static STATE_BYTES: Definition =
-    Definition::gauge(&["coco", "state", "bytes"], "Memory that remembered hosts and metrics take, in bytes.");
+pub static STATE_BYTES: Definition = Definition::gauge(
+    &["coco", "state", "bytes"],
+    "Memory that remembered hosts and metrics take, in bytes.",
+);
 /// Hosts remembered.
 pub static STATE_HOSTS: Definition = Definition::gauge(&["coco", "state", "hosts"], "Hosts remembered.");
 /// Metrics remembered.

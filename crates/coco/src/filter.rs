@@ -99,7 +99,13 @@ impl Filter {
         lane.filtered.enter(accepted);
     }
 
-    fn enter_host<'a>(&self, name: &'a [u8], routes: &mut Routes, batch_owners: &mut Vec<u16>, now: u32) -> Host<'a> {
+    fn enter_host<'a>(
+        &self,
+        name: &'a [u8],
+        routes: &mut Routes,
+        batch_owners: &mut Vec<u16>,
+        now: u32,
+    ) -> Host<'a> {
         let start = batch_owners.len();
         let id = routes.find_host(name, now);
         match id {

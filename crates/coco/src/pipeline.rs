@@ -76,7 +76,12 @@ trait Stage {
 type MakeStage = Box<dyn FnOnce() -> Box<dyn Stage> + Send>;
 
 /// Starts the threads of one lane that receives from `socket`.
-pub fn start(plan: &Plan, number: usize, socket: UdpSocket, lane: &Arc<Lane>) -> io::Result<Vec<JoinHandle<()>>> {
+pub fn start(
+    plan: &Plan,
+    number: usize,
+    socket: UdpSocket,
+    lane: &Arc<Lane>,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let (raw_in, raw_out) = bounded(plan.queue);
     let (filtered_in, filtered_out) = bounded(plan.queue);
     // As many as can be under way at once: both queues full, a batch in each stage's hands.
@@ -85,7 +90,15 @@ pub fn start(plan: &Plan, number: usize, socket: UdpSocket, lane: &Arc<Lane>) ->
 
     let listen: MakeStage = {
         let (plan, lane) = (plan.clone(), Arc::clone(lane));
-        Box::new(move || Box::new(Listen::new(&plan, socket, lane, Pool { from: empty_out, spare: None, left: batches, size: plan.batch }, raw_in)))
+        Box::new(move || {
+            Box::new(Listen::new(
+                &plan,
+                socket,
+                lane,
+                Pool { from: empty_out, spare: None, left: batches, size: plan.batch },
+                raw_in,
+            ))
+        })
     };
     let filter: MakeStage = {
         let filter = Filter::new(plan.blacklist.clone(), Arc::clone(&plan.tiers));
@@ -170,7 +183,15 @@ struct Listen {
 impl Listen {
     fn new(plan: &Plan, socket: UdpSocket, lane: Arc<Lane>, pool: Pool, to: Gives<Batch>) -> Self {
         let receiver = Receiver::new(socket);
-        Self { receiver, lane, pool, to, stop: Arc::clone(&plan.stop), end: None, complaints: Throttle::new() }
+        Self {
+            receiver,
+            lane,
+            pool,
+            to,
+            stop: Arc::clone(&plan.stop),
+            end: None,
+            complaints: Throttle::new(),
+        }
     }
 
     fn receive(&mut self, batch: &mut Batch, wait: Wait) -> usize {
@@ -186,11 +207,11 @@ impl Listen {
     }
 
     fn decode(&mut self, batch: &mut Batch) {
-        if let Some((problem, source)) = decode(batch, &self.lane) {
-            if let Some(suppressed) = self.complaints.pass(Instant::now()) {
-                let source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string());
-                warn!(source, %problem, suppressed, "refused the rest of a datagram");
-            }
+        if let Some((problem, source)) = decode(batch, &self.lane)
+            && let Some(suppressed) = self.complaints.pass(Instant::now())
+        {
+            let source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string());
+            warn!(source, %problem, suppressed, "refused the rest of a datagram");
         }
     }
 }
@@ -207,7 +228,8 @@ impl Stage for Listen {
             self.pool.put_back(batch);
             return if stopping { Step::Ended } else { Step::Idle };
         }
-        batch.received = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        batch.received =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
         self.decode(&mut batch);
         if self.to.send(batch).is_err() { Step::Ended } else { Step::Done }
     }

@@ -48,7 +48,8 @@ impl Packing {
         for notification in &batch.notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
             for tier in 0..self.outlets.tiers() {
-                self.builder(batch, notification.owners, tier).push_notification(&notification.spans.of(bytes));
+                self.builder(batch, notification.owners, tier)
+                    .push_notification(&notification.spans.of(bytes));
             }
         }
         for &outlet in &self.touched {
@@ -167,7 +168,13 @@ impl Sending {
 
     /// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.
     /// Returns the number of the first packet that is not done with.
-    fn send_from(&mut self, mut next: usize, packets: &PacketBuilder, index: usize, outlet: &Outlet) -> usize {
+    fn send_from(
+        &mut self,
+        mut next: usize,
+        packets: &PacketBuilder,
+        index: usize,
+        outlet: &Outlet,
+    ) -> usize {
         let Some(socket) = self.outlets.socket(index) else {
             packets.packets().for_each(|(packet, _)| outlet.lose(packet, OutletCount::Disconnected));
             return packets.packets().len();
@@ -187,7 +194,11 @@ impl Sending {
                     outlet.counts.add(OutletCount::Refused, 1);
                 }
                 Err(error) => {
-                    packets.packets().skip(next).take(1).for_each(|(packet, _)| outlet.lose(packet, OutletCount::Write));
+                    packets
+                        .packets()
+                        .skip(next)
+                        .take(1)
+                        .for_each(|(packet, _)| outlet.lose(packet, OutletCount::Write));
                     next += 1;
                     self.outlets.complain(index, error.desc());
                 }

@@ -101,13 +101,16 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
         for target in tier.targets() {
             match resolve(&target.address, RESOLVE_PATIENCE).await {
                 Ok(found) => {
-                    let back = |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
+                    let back =
+                        |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
                     if let Some(&address) = found.iter().find(back) {
                         let (tier, target) = (tier.name().into(), target.name.as_str().into());
                         return Err(StartError::Loop { tier, target, address });
                     }
                 }
-                Err(problem) => warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name)),
+                Err(problem) => {
+                    warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name))
+                }
             }
         }
     }
@@ -133,7 +136,10 @@ impl Service {
         let granted = socket::receive_buffer(&sockets[0])?;
         if granted < config.listen.receive_buffer {
             let wanted = config.listen.receive_buffer;
-            warn!(granted, wanted, "the system gives a smaller receive buffer: sysctl -w net.core.rmem_max={wanted}");
+            warn!(
+                granted,
+                wanted, "the system gives a smaller receive buffer: sysctl -w net.core.rmem_max={wanted}"
+            );
         }
         info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
         info!(address = %api.local_addr()?, "serving HTTP");
@@ -152,8 +158,10 @@ impl Service {
     pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
         let Self { config, tiers, outlets, sockets, api } = self;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
-        let lanes: Arc<[_]> =
-            sockets.iter().map(|_| Arc::new(Lane::new(outlets.iter().len(), config.state.max_memory))).collect();
+        let lanes: Arc<[_]> = sockets
+            .iter()
+            .map(|_| Arc::new(Lane::new(outlets.iter().len(), config.state.max_memory)))
+            .collect();
         let health = Arc::new(Health::default());
         let plan = Plan {
             threads: config.pipeline.threads,
@@ -171,11 +179,18 @@ impl Service {
         }
         let mut ended = watch(threads).map_err(RunError::Api)?;
 
-        let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
+        let measure =
+            Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
         let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
         let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing());
-        let router =
-            Api { tiers, outlets, lanes: Arc::clone(&lanes), measure, health: Arc::clone(&health), lookup: Lookup::new() };
+        let router = Api {
+            tiers,
+            outlets,
+            lanes: Arc::clone(&lanes),
+            measure,
+            health: Arc::clone(&health),
+            lookup: Lookup::new(),
+        };
         let (close_api, api_closed) = oneshot::channel::<()>();
         let serving = tokio::spawn(http::serve(api, router.router(), Limits::default(), async {
             let _ = api_closed.await;
@@ -197,7 +212,7 @@ impl Service {
         dialing.abort();
         drop(measuring);
         let _ = close_api.send(());
-        let served = serving.await.map_err(io::Error::other).flatten();
+        let served = serving.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let left: u64 = lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum();
         match (died, in_time) {
             (true, _) => Err(RunError::StageDied),

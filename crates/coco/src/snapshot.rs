@@ -1,8 +1,6 @@
 //! Everything that is counted and measured, at one moment: what `/debug/vars` and `/metrics` show.
 
-use crate::counters::{
-    self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount,
-};
+use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::Lane;
 use crate::measure::Measurement;
 use crate::outlets::Outlets;

@@ -176,7 +176,11 @@ impl Transmitter {
     }
 
     /// Sends packets in order without waiting. Returns how many the kernel took: at least one, or the first one's error.
-    pub fn send<'a>(&mut self, socket: &UdpSocket, packets: impl Iterator<Item = &'a [u8]>) -> Result<usize, Errno> {
+    pub fn send<'a>(
+        &mut self,
+        socket: &UdpSocket,
+        packets: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<usize, Errno> {
         let mut slices = [[IoSlice::new(&[])]; DATAGRAMS_PER_CALL];
         let mut count = 0;
         for (slice, packet) in slices.iter_mut().zip(packets) {

@@ -53,7 +53,10 @@ mod tests {
     fn the_percentile_is_an_element() {
         let mut sizes: Vec<u32> = (1..=100).rev().collect();
         let summary = Summary::of(&mut sizes);
-        assert_eq!((summary.percentile_95, summary.minimum, summary.maximum, summary.sum), (96, 1, 100, 5050));
+        assert_eq!(
+            (summary.percentile_95, summary.minimum, summary.maximum, summary.sum),
+            (96, 1, 100, 5050)
+        );
         assert_eq!(summary.average, 50.5);
         assert_eq!(Summary::of(&mut [1, 2, 3]).percentile_95, 3);
     }

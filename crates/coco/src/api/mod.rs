@@ -62,11 +62,17 @@ impl Api {
         let (lookup, healthz) = (Arc::clone(&api), Arc::clone(&api));
         Router::new("coco", env!("CARGO_PKG_VERSION"))
             .route("/tiers", "Tiers, targets, and which metrics went where.", streamed(tiers::write))
-            .route("/lookup", "/lookup?name=HOST: the target of each tier that owns a host.", move |request| {
-                std::future::ready(lookup.lookup.answer(&lookup.tiers, &request))
-            })
+            .route(
+                "/lookup",
+                "/lookup?name=HOST: the target of each tier that owns a host.",
+                move |request| std::future::ready(lookup.lookup.answer(&lookup.tiers, &request)),
+            )
             .route("/blacklisted", "Metrics that the blacklist refuses.", streamed(blacklisted::write))
-            .route("/debug/vars", "Counters and gauges as JSON, for collectd's curl_json.", counted(vars::debug_vars))
+            .route(
+                "/debug/vars",
+                "Counters and gauges as JSON, for collectd's curl_json.",
+                counted(vars::debug_vars),
+            )
             .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
             .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
                 std::future::ready(healthz.health.answer(&healthz.tiers))

@@ -20,7 +20,13 @@ pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"]")
 }
 
-fn write_tier(api: &Api, index: usize, tier: &Tier, hosts: &[HostExcerpt], out: &mut dyn Write) -> io::Result<()> {
+fn write_tier(
+    api: &Api,
+    index: usize,
+    tier: &Tier,
+    hosts: &[HostExcerpt],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
     let shadows: Map<_, _> =
         tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();

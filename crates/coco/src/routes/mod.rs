@@ -105,7 +105,8 @@ impl Routes {
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
         let hash = self.hash(name);
         let Self { index, hosts, .. } = self;
-        let id = *index.find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| *host.name == *name))?;
+        let id =
+            *index.find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| *host.name == *name))?;
         if let Some(host) = &mut hosts[id as usize] {
             host.seen = now;
         }
@@ -116,7 +117,14 @@ impl Routes {
     pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
         self.reserve(HOST_OVERHEAD + name.len())?;
         let hash = self.hash(name);
-        let host = Host { name: name.into(), hash, owners: owners.into(), metrics: HashTable::new(), rejected: 0, seen: now };
+        let host = Host {
+            name: name.into(),
+            hash,
+            owners: owners.into(),
+            metrics: HashTable::new(),
+            rejected: 0,
+            seen: now,
+        };
         let id = match self.free.pop() {
             Some(id) => {
                 self.hosts[id as usize] = Some(host);
@@ -148,7 +156,14 @@ impl Routes {
     }
 
     /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room.
-    pub fn add_metric(&mut self, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32, rejected: bool) -> Option<()> {
+    pub fn add_metric(
+        &mut self,
+        host: HostId,
+        hash: u64,
+        parts: [&[u8]; 4],
+        now: u32,
+        rejected: bool,
+    ) -> Option<()> {
         self.reserve(METRIC_COST)?;
         let name = match self.names.find(hash, parts) {
             Some(name) => name,
@@ -231,4 +246,3 @@ const VISITED_AT_ONCE: usize = 8192;
 pub fn owners<'a>(tiers: &'a Tiers, host: &'a [u8]) -> impl Iterator<Item = u16> + 'a {
     tiers.iter().map(|tier| tier.owner(host) as u16)
 }
-
