@@ -109,7 +109,7 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
                     }
                 }
                 Err(problem) => {
-                    warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name))
+                    warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
                 }
             }
         }

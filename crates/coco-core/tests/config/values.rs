@@ -79,7 +79,7 @@ fn every_value_is_taken() {
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));
     assert_eq!(config.fetch.remote_port, 8080);
     assert_eq!(config.measure.interval, Duration::from_millis(100));
-    assert_eq!(config.state.max_memory, (1, 2));
+    assert_eq!(config.state.max_memory, 2 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(3600));
     assert_eq!(config.stop.grace, Duration::ZERO);
     assert_eq!(config.log.level, Level::Trace);
