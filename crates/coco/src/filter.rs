@@ -1,9 +1,9 @@
 //! The second stage: says of every value list whether it is sent, and to whom.
 
-use crate::batch::{Batch, Verdict};
+use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::routes::{HostId, Routes, combine, owners};
+use crate::routes::{HostId, NameId, Routes, combine, owners};
 use coco_core::tier::Tiers;
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
@@ -16,9 +16,12 @@ pub struct Filter {
     tiers: Arc<Tiers>,
     /// What the blacklist is matched against; kept for its memory.
     path: Vec<u8>,
+    /// The value lists of the datagram at hand; kept for its memory.
+    probes: Vec<Probe>,
 }
 
 /// The host at hand.
+#[derive(Clone, Copy)]
 struct Host<'a> {
     name: &'a [u8],
     /// `None` if there was no room to remember it.
@@ -27,51 +30,107 @@ struct Host<'a> {
     owners: u32,
 }
 
+/// What is known of a value list before its metric is looked up.
+#[derive(Clone, Copy)]
+struct Probe {
+    host: Option<HostId>,
+    owners: u32,
+    name: Option<NameId>,
+    hash: u64,
+}
+
 impl Filter {
     /// A filter that refuses what `blacklist` matches.
     pub fn new(blacklist: Option<Regex>, tiers: Arc<Tiers>) -> Self {
-        Self { blacklist, tiers, path: Vec::new() }
+        Self { blacklist, tiers, path: Vec::new(), probes: Vec::new() }
     }
 
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
         let mut routes = lane.routes();
-        let (mut accepted, mut rejected, mut unremembered) = (0, 0, 0);
-        let mut host: Option<Host<'_>> = None;
-        let (datagrams, batch_owners) = batch.deciding();
+        let mut tally = Tally::default();
+        let mut host = None;
+        let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
-            let mut hashes = PartHashes::default();
-            let mut host_span = Span::default();
-            for item in items.iter_mut().filter(|item| item.verdict == Verdict::Pending) {
-                let spans = item.spans.identifier;
-                let identifier = spans.of(bytes);
-                let host = match &mut host {
-                    Some(host) if host_span == spans.host || host.name == identifier.host => host,
-                    other => other.insert(self.enter_host(identifier.host, &mut routes, batch_owners, now)),
-                };
-                host_span = spans.host;
-                let hash = hashes.of(&spans, &identifier, &routes);
-                let parts = identifier.metric_parts();
-                let known = host.id.and_then(|id| routes.find_metric(id, hash, parts, now));
-                let is_rejected = known.unwrap_or_else(|| {
-                    let is_rejected = self.matches(&identifier);
-                    let added = host.id.and_then(|id| routes.add_metric(id, hash, parts, now, is_rejected));
-                    unremembered += u64::from(added.is_none());
-                    is_rejected
-                });
-                item.verdict = if is_rejected {
-                    rejected += 1;
-                    Verdict::Rejected
-                } else {
-                    accepted += 1;
-                    Verdict::Accepted(host.owners)
-                };
+            self.identify(bytes, items, &mut host, &mut routes, owners, now);
+            self.look_up(items, &mut routes, now, &mut tally);
+            if tally.unknown > 0 {
+                self.learn(bytes, items, &mut routes, now, &mut tally);
             }
         }
+        drop(routes);
         self.route_notifications(batch);
-        lane.counts.add(Count::Unremembered, unremembered);
-        Self::count(lane, accepted, rejected);
+        lane.counts.add(Count::Unremembered, tally.unremembered);
+        Self::count(lane, tally.accepted, tally.rejected);
+    }
+
+    /// Finds the hosts and the names of the pending value lists of a datagram, in tables that are mostly in the cache.
+    fn identify<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        items: &[Item],
+        current: &mut Option<Host<'a>>,
+        routes: &mut Routes,
+        owners: &mut Vec<u16>,
+        now: u32,
+    ) {
+        self.probes.clear();
+        let mut hashes = PartHashes::default();
+        let mut host_span = Span::default();
+        for item in items.iter().filter(|item| item.verdict == Verdict::Pending) {
+            let spans = item.spans.identifier;
+            let identifier = spans.of(bytes);
+            let host = match *current {
+                Some(host) if host_span == spans.host || host.name == identifier.host => host,
+                _ => *current.insert(self.enter_host(identifier.host, routes, owners, now)),
+            };
+            host_span = spans.host;
+            let hash = hashes.of(&spans, &identifier, routes);
+            let name = routes.find_name(hash, identifier.metric_parts());
+            self.probes.push(Probe { host: host.id, owners: host.owners, name, hash });
+        }
+    }
+
+    /// Looks the metrics up. A loop of its own, and short: with millions of metrics nearly every look-up waits for
+    /// memory, and the processor overlaps the waits of those that it can see at the same time.
+    fn look_up(&self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+        let pending = items.iter_mut().filter(|item| item.verdict == Verdict::Pending);
+        for (item, probe) in pending.zip(&self.probes) {
+            let known = match (probe.host, probe.name) {
+                (Some(host), Some(name)) => routes.find_metric(host, name, probe.hash, now),
+                _ => None,
+            };
+            match known {
+                Some(rejected) => item.verdict = tally.verdict(rejected, probe.owners),
+                None => tally.unknown += 1,
+            }
+        }
+    }
+
+    /// Decides on the metrics that are not remembered, and remembers them if there is room.
+    fn learn(&mut self, bytes: &[u8], items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+        let probes = std::mem::take(&mut self.probes);
+        // Those decided on already have a probe too.
+        let complete = items.iter_mut().filter(|item| item.verdict != Verdict::Incomplete);
+        for (item, probe) in complete.zip(&probes).filter(|(item, _)| item.verdict == Verdict::Pending) {
+            let identifier = item.spans.identifier.of(bytes);
+            let parts = identifier.metric_parts();
+            // The same metric may stand in the datagram before.
+            let name = routes.find_name(probe.hash, parts);
+            let known =
+                probe.host.zip(name).and_then(|(host, name)| routes.find_metric(host, name, probe.hash, now));
+            let rejected = known.unwrap_or_else(|| {
+                let rejected = self.matches(&identifier);
+                let added =
+                    probe.host.and_then(|host| routes.add_metric(host, probe.hash, parts, now, rejected));
+                tally.unremembered += u64::from(added.is_none());
+                rejected
+            });
+            item.verdict = tally.verdict(rejected, probe.owners);
+        }
+        tally.unknown = 0;
+        self.probes = probes;
     }
 
     /// After a panic in [`decide`](Self::decide): what has no verdict is rejected, so that the books balance.
@@ -134,6 +193,24 @@ impl Filter {
             batch.owners.extend(found);
         }
         batch.notifications = notifications;
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    rejected: u64,
+    unremembered: u64,
+    /// Metrics of the datagram at hand that are not remembered.
+    unknown: u64,
+}
+
+impl Tally {
+    #[inline]
+    fn verdict(&mut self, rejected: bool, owners: u32) -> Verdict {
+        self.rejected += u64::from(rejected);
+        self.accepted += u64::from(!rejected);
+        if rejected { Verdict::Rejected } else { Verdict::Accepted(owners) }
     }
 }
 

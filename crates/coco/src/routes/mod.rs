@@ -7,11 +7,11 @@ mod excerpt;
 mod names;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
-pub use names::Name;
+pub use names::{Name, NameId};
 
 use coco_core::tier::Tiers;
 use hashbrown::HashTable;
-use names::{NameId, Names};
+use names::Names;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
@@ -145,10 +145,15 @@ impl Routes {
         self.hosts[host as usize].as_ref().map_or(&[], |host| &host.owners)
     }
 
+    /// The number of a metric's name, if any host has a metric of this name.
+    #[inline]
+    pub fn find_name(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        self.names.find(hash, parts)
+    }
+
     /// Whether the filter rejects a metric, if that is remembered. It is seen now.
     #[inline]
-    pub fn find_metric(&mut self, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32) -> Option<bool> {
-        let name = self.names.find(hash, parts)?;
+    pub fn find_metric(&mut self, host: HostId, name: NameId, hash: u64, now: u32) -> Option<bool> {
         let metrics = &mut self.hosts[host as usize].as_mut()?.metrics;
         let metric = metrics.find_mut(hash, |metric| metric.name() == name)?;
         metric.seen = now;

@@ -37,7 +37,7 @@ impl Name {
 }
 
 /// The number of a remembered name. Of 31 bits, so that a flag fits beside it.
-pub(super) type NameId = u32;
+pub type NameId = u32;
 
 /// Largest number of names.
 const MAX_NAMES: usize = 1 << 31;
