@@ -3,10 +3,12 @@
 mod support;
 
 use coco_core::value_list::{Value, ValueListRef};
-use coco_core::wire::{Decoder, Event, Malformed, PacketBuilder, PartOrder, Refusal};
+use coco_core::wire::{Decoder, Event, Malformed, PacketBuilder, PartOrder, Refusal, round_trip};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use support::{Reading, Stream, crafted, without_gauge_numbers};
+use std::fs;
+use std::path::Path;
+use support::{Reading, Stream, corpus, crafted, without_gauge_numbers};
 
 #[test]
 fn plain_streams_decode_to_what_was_sent() {
@@ -140,6 +142,24 @@ fn notifications_leave_as_the_datagrams_that_were_sent() {
         }
     }
     assert_eq!(compared, 55, "all 56 but the one without host");
+}
+
+#[test]
+fn every_datagram_survives_a_round_trip() {
+    for (_, datagram) in corpus() {
+        round_trip::survives(&datagram);
+    }
+}
+
+/// Run by hand: see the README.md of the fuzz folder.
+#[test]
+#[ignore = "writes files"]
+fn write_fuzz_seeds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/decode");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, datagram) in corpus() {
+        fs::write(folder.join(name), datagram).unwrap();
+    }
 }
 
 /// What a listener without AuthFile does with signatures and encryption; the case had one with keys.

@@ -8,7 +8,7 @@ use coco_core::wire::{Decoder, Event, Malformed, Refusal, Span};
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A file of `testdata/wire`, unpacked if its name ends in `.gz`.
 pub(crate) fn file(name: &str) -> Vec<u8> {
@@ -109,11 +109,6 @@ pub(crate) fn corpus() -> impl Iterator<Item = (String, Vec<u8>)> {
         .into_iter()
         .map(|(case, datagram)| (format!("crafted-{}", case["name"].as_str().unwrap()), datagram));
     captured.chain(crafted)
-}
-
-/// Where the seeds of the fuzz target go.
-pub(crate) fn fuzz_corpus() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/decode")
 }
 
 /// All that a datagram yields, copied out of it.
