@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub(crate) mod parts;
+
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};
 use coco_core::wire::{Decoder, Event, Malformed, Refusal, Span};
