@@ -7,12 +7,14 @@
 //!   packs value lists into datagrams as collectd does;
 //! - [`value_list`], [`value_kind`] and [`notification`] are what the parts mean: identifiers, values, times;
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
+//! - [`address`] is a host and a port as operators write them;
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with it.
 
 #![forbid(unsafe_code)]
 
+pub mod address;
 pub mod config;
 pub mod notification;
 pub mod ring;

@@ -1,1 +1,276 @@
-//! To be written.
+//! `coco.conf`: from its text to a configuration that is always valid, or to everything that is wrong with it.
+//!
+//! Coco and Noodle read one file, so that both agree on who owns what. A value of [`Config`] can only be had from
+//! a file without a problem: what takes one need not check anything again.
+//!
+//! - `keys` is the table of all keys: where they stand, what they may be, their defaults;
+//! - `document` parses TOML and walks it by that table, noting problems with their line and key path;
+//! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
+//! - `tiers` reads the targets, whose names and order are the operator's;
+//! - `suggest` finds the key that a misspelled one was meant to be.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::bytes::Regex;
+
+use crate::address::Address;
+use crate::tier::Tiers;
+use document::Document;
+
+pub use error::{Problem, Problems};
+pub use keys::{KEYS, Key, Kind};
+pub use loops::is_loop;
+
+pub mod duration;
+pub mod size;
+
+mod document;
+mod error;
+mod keys;
+mod loops;
+mod suggest;
+mod tiers;
+mod value;
+
+/// Who reads the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The sharder.
+    Coco,
+    /// The HTTP proxy. Needs `[tiers]` and `fetch.bind` only.
+    Noodle,
+}
+
+/// A configuration without a problem.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where packets arrive.
+    pub listen: Listen,
+    /// How work is spread over threads.
+    pub pipeline: Pipeline,
+    /// What is dropped.
+    pub filter: Filter,
+    /// How packets leave.
+    pub send: Send,
+    /// Where packets go.
+    pub tiers: Tiers,
+    /// Coco's HTTP API.
+    pub api: Api,
+    /// Noodle.
+    pub fetch: Fetch,
+    /// Summaries.
+    pub measure: Measure,
+    /// What is remembered of hosts and metrics.
+    pub state: State,
+    /// How to end.
+    pub stop: Stop,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// UDP address; may be all addresses or a multicast group.
+    pub bind: Address,
+    /// Name of the network interface for a multicast group or an IPv6 link-local address.
+    pub interface: Option<String>,
+    /// collectd's types.db.
+    pub typesdb: Option<PathBuf>,
+    /// Size of the socket's buffer in bytes.
+    pub receive_buffer: usize,
+}
+
+/// `[pipeline]`
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Independent pipelines, from 1.
+    pub lanes: usize,
+    /// Threads that carry the three stages of a lane: 1, 2 or 3.
+    pub threads: usize,
+    /// Datagrams per system call, from 1.
+    pub batch: usize,
+    /// Batches that a queue between two stages holds, from 1.
+    pub queue: usize,
+}
+
+/// `[filter]`
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// What to refuse by `host/metric name`; none refuses nothing.
+    pub blacklist: Option<Regex>,
+}
+
+/// `[send]`
+#[derive(Debug, Clone)]
+pub struct Send {
+    /// Largest payload of a datagram in bytes.
+    pub max_packet_size: usize,
+}
+
+/// `[api]`
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// HTTP address.
+    pub bind: Address,
+}
+
+/// `[fetch]`
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    /// HTTP address; always there when the configuration was read for [`Program::Noodle`].
+    pub bind: Option<Address>,
+    /// For one request to one target; never zero.
+    pub proxy_timeout: Duration,
+    /// Port of Visage on targets that have no `fetch` of their own; never 0.
+    pub remote_port: u16,
+}
+
+/// `[measure]`
+#[derive(Debug, Clone)]
+pub struct Measure {
+    /// Between two summaries; never zero.
+    pub interval: Duration,
+}
+
+/// `[state]`
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Metrics that a lane remembers, from 1.
+    pub max_metrics: usize,
+    /// Hosts that a lane remembers, from 1.
+    pub max_hosts: usize,
+    /// How long a silent host is remembered; never zero.
+    pub expire: Duration,
+}
+
+/// `[stop]`
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// Longest time a stop may take.
+    pub grace: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Least severity that is logged.
+    pub level: Level,
+}
+
+/// How severe something is that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something failed that an operator should look at.
+    Error,
+    /// Something is not as it should be, and is coped with.
+    Warn,
+    /// What an operator wants to find in the log of a healthy daemon.
+    Info,
+    /// For finding out why.
+    Debug,
+    /// For finding out how.
+    Trace,
+}
+
+impl Config {
+    /// Reads the text of a configuration file for one of the two programs.
+    ///
+    /// Both check all sections, as it is one file. Noodle also needs `fetch.bind`; Coco also refuses targets that
+    /// are its own `listen.bind`, as far as the text tells ([`is_loop`] is for what resolving tells).
+    pub fn parse(text: &str, program: Program) -> Result<Self, Problems> {
+        let mut document = Document::parse(text, program)?;
+
+        let mut section = document.section("listen");
+        let listen = Listen {
+            bind: section.read("bind"),
+            interface: section.optional("interface"),
+            typesdb: section.optional("typesdb"),
+            receive_buffer: section.read("receive_buffer"),
+        };
+        let mut section = document.section("pipeline");
+        let pipeline = Pipeline {
+            lanes: section.read("lanes"),
+            threads: section.read("threads"),
+            batch: section.read("batch"),
+            queue: section.read("queue"),
+        };
+        let filter = Filter {
+            blacklist: document.section("filter").read("blacklist"),
+        };
+        let send = Send {
+            max_packet_size: document.section("send").read("max_packet_size"),
+        };
+        let api = Api {
+            bind: document.section("api").read("bind"),
+        };
+        let mut section = document.section("fetch");
+        let fetch = Fetch {
+            bind: section.optional("bind"),
+            proxy_timeout: section.read("proxy_timeout"),
+            remote_port: section.read("remote_port"),
+        };
+        let measure = Measure {
+            interval: document.section("measure").read("interval"),
+        };
+        let mut section = document.section("state");
+        let state = State {
+            max_metrics: section.read("max_metrics"),
+            max_hosts: section.read("max_hosts"),
+            expire: section.read("expire"),
+        };
+        let stop = Stop {
+            grace: document.section("stop").read("grace"),
+        };
+        let log = Log {
+            level: document.section("log").read("level"),
+        };
+
+        // A default that stands in for an unreadable address says nothing about loops.
+        let own =
+            (program == Program::Coco && document.findings.is_fine("listen.bind")).then_some(&listen.bind);
+        let (section, findings) = document.raw_section("tiers");
+        let tiers = tiers::read(section, own, findings);
+
+        match tiers {
+            Some(tiers) if document.findings.is_empty() => Ok(Self {
+                listen,
+                pipeline,
+                filter,
+                send,
+                tiers,
+                api,
+                fetch,
+                measure,
+                state,
+                stop,
+                log,
+            }),
+            _ => Err(document.findings.into_problems()),
+        }
+    }
+}
+
+impl Level {
+    /// All levels, the most severe first.
+    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
+
+    /// The name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,235 @@
+//! The text as a tree of TOML whose places are known, and the problems found while it is read.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::Program;
+use super::error::{Problem, Problems};
+use super::keys::{Key, of_section, top_sections};
+use super::suggest;
+use super::value::{FromToml, Mismatch, found};
+
+/// A value and where it stands in the text.
+pub(super) type Value<'t> = Spanned<DeValue<'t>>;
+
+/// The whole file.
+pub(super) struct Document<'t> {
+    root: DeTable<'t>,
+    pub(super) findings: Findings,
+}
+
+impl<'t> Document<'t> {
+    /// Parses TOML; the sections that don't exist are the first findings.
+    pub(super) fn parse(text: &'t str, program: Program) -> Result<Self, Problems> {
+        let mut findings = Findings::new(text, program);
+        let root = match DeTable::parse(text) {
+            Ok(root) => root.into_inner(),
+            Err(error) => {
+                findings.report(error.span(), "", error.message());
+                return Err(findings.into_problems());
+            }
+        };
+        for (name, _) in &root {
+            if top_sections().all(|section| section != name.get_ref().as_ref()) {
+                let message = suggest::unknown_section(name.get_ref());
+                findings.report(Some(name.span()), &path("", name.get_ref()), &message);
+            }
+        }
+        Ok(Self { root, findings })
+    }
+
+    /// A section at the top of the file, which may be absent.
+    pub(super) fn section(&mut self, name: &'static str) -> Section<'_, 't> {
+        let value = self.root.get(name);
+        Section::open(name, name.to_owned(), value, &mut self.findings)
+    }
+
+    /// A section at the top of the file as it stands there, for sections whose keys are the operator's.
+    pub(super) fn raw_section(&mut self, name: &str) -> (Option<&Value<'t>>, &mut Findings) {
+        (self.root.get(name), &mut self.findings)
+    }
+}
+
+/// A table whose keys are those that [`KEYS`](super::KEYS) has for its section.
+///
+/// Reading a value that is wrong reports it and goes on with the default, so that one pass finds everything.
+pub(super) struct Section<'d, 't> {
+    name: &'static str,
+    path: String,
+    span: Option<Range<usize>>,
+    table: Option<&'d DeTable<'t>>,
+    pub(super) findings: &'d mut Findings,
+}
+
+impl<'d, 't> Section<'d, 't> {
+    /// `name` as in the table of keys, `path` as in the file. Reports keys that don't belong here.
+    pub(super) fn open(
+        name: &'static str,
+        path_here: String,
+        value: Option<&'d Value<'t>>,
+        findings: &'d mut Findings,
+    ) -> Self {
+        let span = value.map(Spanned::span);
+        let table = value.and_then(|value| value.get_ref().as_table());
+        if let (None, Some(value)) = (table, value) {
+            let message = format!("expected a table, found {}", found(value.get_ref()));
+            findings.report(span.clone(), &path_here, &message);
+        }
+        for (key, _) in table.into_iter().flatten() {
+            let key_name = key.get_ref();
+            if of_section(name).all(|known| known.name != key_name.as_ref()) {
+                let message = suggest::unknown_key(name, key_name);
+                findings.report(Some(key.span()), &path(&path_here, key_name), &message);
+            }
+        }
+        Self {
+            name,
+            path: path_here,
+            span,
+            table,
+            findings,
+        }
+    }
+
+    /// The value of a key, or its default.
+    pub(super) fn read<T: FromToml>(&mut self, name: &str) -> T {
+        self.optional(name).unwrap_or_else(|| default(self.key(name)))
+    }
+
+    /// The value of a key. `None` when it is absent, which is reported when the program can't do without, and when
+    /// it is wrong, which is reported always.
+    pub(super) fn optional<T: FromToml>(&mut self, name: &str) -> Option<T> {
+        let (key, value) = self.find(name);
+        let value = value?;
+        match T::from_toml(&key.kind, value.get_ref()) {
+            Ok(read) => Some(read),
+            Err(mismatch) => {
+                let message = mismatch.message(&key.kind, value.get_ref());
+                self.findings
+                    .report(Some(value.span()), &path(&self.path, name), &message);
+                None
+            }
+        }
+    }
+
+    /// The elements of an array, each with its path; like [`Self::optional`] when it is absent or none.
+    pub(super) fn elements(&mut self, name: &str) -> Option<Vec<(String, &'d Value<'t>)>> {
+        let (key, value) = self.find(name);
+        let value = value?;
+        let here = path(&self.path, name);
+        let Some(array) = value.get_ref().as_array() else {
+            let message = Mismatch::Type.message(&key.kind, value.get_ref());
+            self.findings.report(Some(value.span()), &here, &message);
+            return None;
+        };
+        Some(
+            array
+                .iter()
+                .enumerate()
+                .map(|(index, element)| (format!("{here}[{index}]"), element))
+                .collect(),
+        )
+    }
+
+    /// Reports something about a key of this section, or about the section when the key is absent.
+    pub(super) fn report(&mut self, name: &str, message: &str) {
+        let span = self.value(name).map(Spanned::span).or_else(|| self.span.clone());
+        self.findings.report(span, &path(&self.path, name), message);
+    }
+
+    fn find(&mut self, name: &str) -> (&'static Key, Option<&'d Value<'t>>) {
+        let (key, value) = (self.key(name), self.value(name));
+        // What should be a table and is none was reported as such; its keys are not missed as well.
+        let is_unreadable = self.table.is_none() && self.span.is_some();
+        if value.is_none() && !is_unreadable && key.required_by.contains(&self.findings.program) {
+            self.report(name, &format!("missing, expected {}", key.kind));
+        }
+        (key, value)
+    }
+
+    fn value(&self, name: &str) -> Option<&'d Value<'t>> {
+        self.table?.get(name)
+    }
+
+    fn key(&self, name: &str) -> &'static Key {
+        of_section(self.name)
+            .find(|key| key.name == name)
+            .expect("every key that is read stands in KEYS")
+    }
+}
+
+fn default<T: FromToml>(key: &Key) -> T {
+    let text = key
+        .default
+        .expect("a key that is read without `optional` has a default");
+    let value = DeValue::parse(text).expect("defaults are TOML");
+    T::from_toml(&key.kind, value.get_ref())
+        .ok()
+        .expect("defaults are of their key's kind")
+}
+
+/// The problems found so far.
+pub(super) struct Findings {
+    /// Who reads, which decides what may be missing.
+    program: Program,
+    /// Where each line but the first starts.
+    line_starts: Vec<usize>,
+    found: Vec<(Option<usize>, Problem)>,
+}
+
+impl Findings {
+    fn new(text: &str, program: Program) -> Self {
+        let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
+        Self {
+            program,
+            line_starts,
+            found: Vec::new(),
+        }
+    }
+
+    /// Notes a problem at a place in the text.
+    pub(super) fn report(&mut self, span: Option<Range<usize>>, key: &str, message: &str) {
+        let offset = span.map(|span| span.start);
+        let line = offset.map(|offset| self.line_starts.partition_point(|start| *start <= offset) + 1);
+        self.found.push((
+            offset,
+            Problem {
+                line,
+                key: key.to_owned(),
+                message: message.to_owned(),
+            },
+        ));
+    }
+
+    /// Whether nothing was reported about this key.
+    pub(super) fn is_fine(&self, key: &str) -> bool {
+        self.found.iter().all(|(_, problem)| problem.key != key)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All of them in the file's order.
+    pub(super) fn into_problems(mut self) -> Problems {
+        self.found.sort_by_key(|(offset, _)| offset.unwrap_or(usize::MAX));
+        Problems::new(self.found.into_iter().map(|(_, problem)| problem).collect())
+    }
+}
+
+/// The path of a key in a table, quoted as TOML would have it quoted.
+pub(super) fn path(table: &str, key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let key = if !key.is_empty() && key.chars().all(is_bare) {
+        key.to_owned()
+    } else {
+        format!("{key:?}")
+    };
+    if table.is_empty() {
+        key
+    } else {
+        format!("{table}.{key}")
+    }
+}

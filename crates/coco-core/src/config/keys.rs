@@ -1,0 +1,193 @@
+//! The table of all keys. Reading, the sample file and the manual follow it: a new key is a line here, a field in
+//! the section's struct, and its paragraph in `coco.sample.conf`.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::suggest::alternatives;
+use super::{Level, Program, duration, size};
+use crate::ring::MAX_VIRTUAL_REPLICAS;
+
+/// A key of `coco.conf`.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The table it stands in: `listen`, or `tiers.NAME` where every name is the operator's.
+    pub section: &'static str,
+    /// Its name in that table.
+    pub name: &'static str,
+    /// What may be written there.
+    pub kind: Kind,
+    /// What holds when the key is absent, as TOML; none when the key has no default.
+    pub default: Option<&'static str>,
+    /// Who reads it. The values of all keys are checked for both, since both read one file.
+    pub read_by: &'static [Program],
+    /// Who refuses to start without it.
+    pub required_by: &'static [Program],
+    /// What it does, for operators.
+    pub meaning: &'static str,
+}
+
+/// What may be written as the value of a key. Displayed as the words behind "expected".
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// `"host:port"`; an empty host means all addresses.
+    Address,
+    /// A string that is not empty.
+    Name,
+    /// The path of a file.
+    Path,
+    /// A regular expression over bytes; an empty one matches nothing.
+    Regex,
+    /// A whole number.
+    Integer(RangeInclusive<u64>),
+    /// Bytes: a whole number, or a string with a unit.
+    Size(RangeInclusive<u64>),
+    /// A string that [`duration::parse`] reads, at least this long.
+    Duration(Duration),
+    /// A port, as an integer or a string; an empty string means the default.
+    Port,
+    /// The root of an HTTP server.
+    Url,
+    /// A [`Level`].
+    Level,
+    /// An array of targets.
+    Targets,
+}
+
+/// The section of every tier.
+pub(super) const TIER: &str = "tiers.NAME";
+/// The section of a target that is written as a table.
+pub(super) const TARGET: &str = "tiers.NAME.targets";
+
+/// How a target may be written.
+pub(super) const TARGET_FORMS: &str =
+    r#""host:port" or { address = "host:port", fetch = "http://host:port" }"#;
+
+const COCO: &[Program] = &[Program::Coco];
+const NOODLE: &[Program] = &[Program::Noodle];
+const BOTH: &[Program] = &[Program::Coco, Program::Noodle];
+
+/// Every key, in the order of the sample file.
+#[rustfmt::skip]
+pub const KEYS: &[Key] = &[
+    key("listen", "bind", Kind::Address, COCO, "UDP address at which collectd's packets arrive; `:PORT` means all addresses, a multicast group is joined").or(r#"":25826""#),
+    key("listen", "interface", Kind::Name, COCO, "network interface for a multicast group or an IPv6 link-local address"),
+    key("listen", "typesdb", Kind::Path, COCO, "collectd's types.db; not needed to forward, unreadable is fatal"),
+    key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#),
+
+    key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1"),
+    key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1"),
+    key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams received or sent by one system call").or("64"),
+    key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16"),
+
+    key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),
+
+    key("send", "max_packet_size", Kind::Integer(1024..=65507), COCO, "largest datagram sent, in bytes; a collectd receives no more than its own MaxPacketSize").or("1452"),
+
+    key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; their order decides who owns what").required_by(BOTH),
+    key(TIER, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points of each target on the ring; without it, by the number of targets"),
+    key(TARGET, "address", Kind::Address, BOTH, "UDP address of the storage node").required_by(BOTH),
+    key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
+
+    key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#),
+
+    key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE),
+    key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
+    key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
+
+    key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts, metrics and queues").or(r#""10s""#),
+
+    key("state", "max_metrics", Kind::Integer(1..=1_000_000_000), COCO, "metrics that a lane remembers; more are still forwarded").or("4000000"),
+    key("state", "max_hosts", Kind::Integer(1..=1_000_000_000), COCO, "hosts that a lane remembers; more are still forwarded").or("200000"),
+    key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host that was silent for so long is forgotten").or(r#""24h""#),
+
+    key("stop", "grace", Kind::Duration(Duration::ZERO), BOTH, "longest time a stop may take").or(r#""4s""#),
+
+    key("log", "level", Kind::Level, BOTH, "least severity that is logged").or(r#""info""#),
+];
+
+/// The keys of a section.
+pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+/// The tables at the top of the file.
+pub(super) fn top_sections() -> impl Iterator<Item = &'static str> {
+    let tops = KEYS
+        .iter()
+        .map(|key| key.section.split('.').next().unwrap_or(key.section));
+    // Keys of one section stand together, so comparing with the one before is enough.
+    let mut last = "";
+    tops.filter(move |top| std::mem::replace(&mut last, top) != *top)
+}
+
+/// A key that is optional and has no default; [`Key::or`] and [`Key::required_by`] say otherwise.
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    read_by: &'static [Program],
+    meaning: &'static str,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        default: None,
+        read_by,
+        required_by: &[],
+        meaning,
+    }
+}
+
+impl Key {
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = Some(default);
+        self
+    }
+
+    const fn required_by(mut self, programs: &'static [Program]) -> Self {
+        self.required_by = programs;
+        self
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => f.write_str(r#""host:port""#),
+            Self::Name => f.write_str("a string that is not empty"),
+            Self::Path => f.write_str("the path of a file"),
+            Self::Regex => f.write_str("a regular expression"),
+            Self::Integer(limits) => write!(f, "a whole number from {} to {}", limits.start(), limits.end()),
+            Self::Size(limits) => {
+                let [least, most] = [limits.start(), limits.end()].map(|bytes| size::format(*bytes));
+                write!(
+                    f,
+                    r#"a size in bytes from {least} to {most}, such as 65536 or "64KiB""#
+                )
+            }
+            Self::Duration(least) => {
+                f.write_str(r#"a duration such as "10s" or "1m30s""#)?;
+                match least.as_nanos() {
+                    0 => Ok(()),
+                    1 => f.write_str(", longer than 0"),
+                    _ => write!(f, ", at least {}", duration::format(*least)),
+                }
+            }
+            Self::Port => f.write_str("a port from 1 to 65535"),
+            Self::Url => f.write_str(r#""http://host:port""#),
+            Self::Level => {
+                let names: Vec<String> = Level::ALL
+                    .iter()
+                    .map(|level| format!("{:?}", level.as_str()))
+                    .collect();
+                f.write_str(&alternatives(&names))
+            }
+            Self::Targets => {
+                write!(f, "an array of {TARGET_FORMS}")
+            }
+        }
+    }
+}

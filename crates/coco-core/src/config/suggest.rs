@@ -1,0 +1,67 @@
+//! What to say about a key or a section that doesn't exist: the one that was probably meant.
+
+use super::keys::{KEYS, of_section, top_sections};
+
+/// About `name`, which is no key of `section`.
+pub(super) fn unknown_key(section: &str, name: &str) -> String {
+    let here = || of_section(section).map(|key| key.name);
+    if let Some(meant) = closest(name, here()) {
+        return format!("unknown key, did you mean `{meant}`?");
+    }
+    if let Some(elsewhere) = belongs_elsewhere(name) {
+        return format!("unknown key, {elsewhere}");
+    }
+    let known: Vec<String> = here().map(|key| format!("`{key}`")).collect();
+    format!("unknown key, expected {}", alternatives(&known))
+}
+
+/// About `name`, which stands at the top of the file and is no section.
+pub(super) fn unknown_section(name: &str) -> String {
+    if let Some(elsewhere) = belongs_elsewhere(name) {
+        return format!("unknown section, {elsewhere}");
+    }
+    if let Some(meant) = closest(name, top_sections()) {
+        return format!("unknown section, did you mean `{meant}`?");
+    }
+    let known: Vec<String> = top_sections().map(|section| format!("[{section}]")).collect();
+    format!("unknown section, expected {}", alternatives(&known))
+}
+
+/// Which sections have a key of this name, or else one of nearly this name.
+pub(super) fn belongs_elsewhere(name: &str) -> Option<String> {
+    let meant = match KEYS.iter().find(|key| key.name == name) {
+        Some(key) => key.name,
+        None => closest(name, KEYS.iter().map(|key| key.name))?,
+    };
+    let sections: Vec<String> = KEYS
+        .iter()
+        .filter(|key| key.name == meant)
+        .map(|key| format!("[{}]", key.section))
+        .collect();
+    Some(format!("`{meant}` belongs to {}", alternatives(&sections)))
+}
+
+/// The one that a slip of the keys or half the name turns into `name`, if there is any.
+fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Two names of six letters that differ in two of them are still alike, those that differ in three are not.
+    const ALIKE: f64 = 0.6;
+    let name = name.to_lowercase().replace('-', "_");
+    let likeness = |candidate: &str| {
+        let is_part = name.len() >= 4 && (candidate.contains(&name) || name.contains(candidate));
+        strsim::normalized_damerau_levenshtein(&name, candidate).max(if is_part { ALIKE } else { 0.0 })
+    };
+    candidates
+        .map(|candidate| (likeness(candidate), candidate))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(super) fn alternatives(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [only] => only.clone(),
+        [others @ .., last] => format!("{} or {last}", others.join(", ")),
+    }
+}

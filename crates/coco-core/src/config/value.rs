@@ -1,0 +1,237 @@
+//! From a value of TOML to what a key of some kind means by it.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::bytes::Regex;
+use toml::de::DeValue;
+
+use super::keys::Kind;
+use super::{Level, duration, size};
+use crate::address::Address;
+
+/// Why a value can't be taken.
+pub(super) enum Mismatch {
+    /// Not of a type that the kind allows.
+    Type,
+    /// Outside of the limits that the kind states.
+    Limits,
+    /// As the text says, beside what was expected and found.
+    Because(String),
+    /// As the text says, which states what was expected and found by itself.
+    Stated(String),
+}
+
+impl Mismatch {
+    /// What to tell the operator, who wrote `value` where `expected` belongs.
+    pub(super) fn message(&self, expected: impl Display, value: &DeValue<'_>) -> String {
+        let found = found(value);
+        match self {
+            Self::Type if value.is_array() || value.is_table() => {
+                format!("expected {expected}, found {found}")
+            }
+            Self::Type => format!("expected {expected}, found the {} {found}", value.type_str()),
+            Self::Limits => format!("expected {expected}, found {found}"),
+            Self::Because(reason) => format!("expected {expected}, found {found} ({reason})"),
+            Self::Stated(message) => message.clone(),
+        }
+    }
+}
+
+/// A type that the value of a key turns into.
+pub(super) trait FromToml: Sized {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch>;
+}
+
+impl FromToml for String {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match text(value)? {
+            "" => Err(Mismatch::Limits),
+            text => Ok(text.to_owned()),
+        }
+    }
+}
+
+impl FromToml for PathBuf {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        String::from_toml(kind, value).map(Self::from)
+    }
+}
+
+impl FromToml for Address {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        text(value)?
+            .parse()
+            .map_err(|error| Mismatch::Stated(format!("{error}")))
+    }
+}
+
+/// An address that can be sent to, and how it was written.
+pub(super) struct Destination {
+    pub(super) name: String,
+    pub(super) address: Address,
+}
+
+impl FromToml for Destination {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        Ok(Self {
+            address: destination(name)?,
+            name: name.to_owned(),
+        })
+    }
+}
+
+/// None for the empty expression, which would match everything and so refuse everything.
+impl FromToml for Option<Regex> {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let expression = text(value)?;
+        if expression.is_empty() {
+            return Ok(None);
+        }
+        Regex::new(expression).map(Some).map_err(|error| {
+            // A syntax error is drawn over several lines, the last of which says what is wrong.
+            let drawing = error.to_string();
+            let last = drawing.lines().last().unwrap_or_default();
+            Mismatch::Because(last.trim_start_matches("error: ").to_owned())
+        })
+    }
+}
+
+impl FromToml for usize {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match kind {
+            Kind::Integer(limits) => integer(limits, value),
+            Kind::Size(limits) => bytes(limits, value),
+            _ => Err(Mismatch::Type),
+        }
+    }
+}
+
+impl FromToml for u32 {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let number = usize::from_toml(kind, value)?;
+        Self::try_from(number).map_err(|_| Mismatch::Limits)
+    }
+}
+
+/// A port; the empty string means 80, as it did in Noodle's first version.
+impl FromToml for u16 {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let port = match value {
+            DeValue::Integer(_) => integer(&(1..=u64::from(Self::MAX)), value)?,
+            DeValue::String(text) if text.is_empty() => 80,
+            DeValue::String(text) => text.parse().map_err(|_| Mismatch::Limits)?,
+            _ => return Err(Mismatch::Type),
+        };
+        if port == 0 {
+            Err(Mismatch::Limits)
+        } else {
+            Ok(port)
+        }
+    }
+}
+
+impl FromToml for Duration {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let Kind::Duration(least) = kind else {
+            return Err(Mismatch::Type);
+        };
+        match duration::parse(text(value)?) {
+            Ok(duration) if duration >= *least => Ok(duration),
+            Ok(_) => Err(Mismatch::Limits),
+            Err(error) => Err(Mismatch::Because(error.to_string())),
+        }
+    }
+}
+
+impl FromToml for Level {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str() == name)
+            .ok_or(Mismatch::Limits)
+    }
+}
+
+/// The root of an HTTP server, kept as `http://host:port`.
+pub(super) struct Url(pub(super) String);
+
+impl FromToml for Url {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let written = text(value)?;
+        let because = |reason: &str| Mismatch::Because(reason.to_owned());
+        let authority = written
+            .strip_prefix("http://")
+            .ok_or_else(|| because("it must start with http://"))?;
+        let authority = authority.trim_end_matches('/');
+        if authority.contains(['/', '?', '#']) {
+            return Err(because("the path is Noodle's to add"));
+        }
+        Ok(Self(format!("http://{}", destination(authority)?)))
+    }
+}
+
+fn destination(text: &str) -> Result<Address, Mismatch> {
+    let address: Address = text
+        .parse()
+        .map_err(|error| Mismatch::Stated(format!("{error}")))?;
+    match &address {
+        all if all.is_all() => Err(Mismatch::Because("missing host".to_owned())),
+        unusable if unusable.port() == 0 => Err(Mismatch::Because("port 0".to_owned())),
+        _ => Ok(address),
+    }
+}
+
+fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Mismatch> {
+    value.as_str().ok_or(Mismatch::Type)
+}
+
+fn integer<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, value: &DeValue<'_>) -> Result<T, Mismatch> {
+    let written = value.as_integer().ok_or(Mismatch::Type)?;
+    // What is negative or larger than 64 bits is no `u64`, and outside of all limits.
+    let number = u64::from_str_radix(written.as_str(), written.radix()).map_err(|_| Mismatch::Limits)?;
+    within(limits, number)
+}
+
+fn bytes<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, value: &DeValue<'_>) -> Result<T, Mismatch> {
+    match value {
+        DeValue::String(text) => match size::parse(text) {
+            Ok(number) => within(limits, number),
+            Err(error) => Err(Mismatch::Because(error.to_string())),
+        },
+        _ => integer(limits, value),
+    }
+}
+
+fn within<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, number: u64) -> Result<T, Mismatch> {
+    let number = Some(number)
+        .filter(|number| limits.contains(number))
+        .ok_or(Mismatch::Limits)?;
+    T::try_from(number).map_err(|_| Mismatch::Limits)
+}
+
+/// A value as it is shown in a message, on one line.
+pub(super) fn found(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => shown(text),
+        DeValue::Integer(integer) => integer.to_string(),
+        DeValue::Float(float) => float.to_string(),
+        DeValue::Boolean(boolean) => boolean.to_string(),
+        DeValue::Datetime(datetime) => datetime.to_string(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// Quoted, and cut where it would fill the screen.
+fn shown(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
