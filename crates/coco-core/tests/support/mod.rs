@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+pub(crate) mod generate;
 pub(crate) mod parts;
 
 use coco_core::notification::NotificationRef;
