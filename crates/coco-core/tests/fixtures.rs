@@ -1,5 +1,7 @@
 //! Traffic of a real collectd: decoded as collectd decodes it, packed as collectd packed it.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says what is wrong")]
+
 mod support;
 
 use coco_core::value_list::{Value, ValueListRef};

@@ -1,5 +1,7 @@
 //! Laws of the codec, over generated value lists, datagrams and bytes.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says what is wrong")]
+
 mod support;
 
 use coco_core::notification::NotificationRef;

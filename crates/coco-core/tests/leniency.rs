@@ -1,5 +1,7 @@
 //! What is done with odd bytes: one test for each row of the table in `wire`, and for what a relay adds to it.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says what is wrong")]
+
 mod support;
 
 use coco_core::value_list::{Interval, Time};

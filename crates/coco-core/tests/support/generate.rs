@@ -151,10 +151,10 @@ pub(crate) fn meaning(parts: &[Part]) -> Vec<(Option<ValueList>, bool)> {
             Part::Interval(stated) => interval = *stated,
             Part::Unknown => {}
             Part::Values(count, passes) => {
-                let complete =
-                    !(names.host.is_empty() || names.plugin.is_empty() || names.type_name.is_empty())
-                        && !time.is_none()
-                        && *count > 0;
+                let named = [&names.host, &names.plugin, &names.type_name]
+                    .iter()
+                    .all(|name| !name.is_empty());
+                let complete = named && !time.is_none() && *count > 0;
                 let list = complete
                     .then(|| ValueList::new(names.clone(), time, interval, &vec![Value::Gauge(0.5); *count]));
                 meaning.push((list, *passes));

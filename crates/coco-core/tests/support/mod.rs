@@ -1,6 +1,7 @@
 //! The captured and crafted datagrams of `testdata/wire`, and what the code under test reads from them.
 
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test says what is wrong")]
 
 pub(crate) mod generate;
 pub(crate) mod parts;
