@@ -41,6 +41,8 @@ mod decode;
 mod encode;
 pub mod part;
 mod reader;
+#[doc(hidden)]
+pub mod round_trip;
 
 pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
 pub use encode::{Packet, PacketBuilder, PartOrder};
