@@ -18,12 +18,7 @@ fn plain_streams_decode_to_what_was_sent() {
         for (datagram, expected) in stream.datagrams().iter().zip(stream.expected()) {
             let reading = Reading::of(datagram);
             agree(&format!("{} {}", stream.name, expected["i"]), &reading, &expected);
-            assert_eq!(
-                (reading.unverified, reading.signatures),
-                (0, 0),
-                "{}",
-                stream.name
-            );
+            assert_eq!((reading.unverified, reading.signatures), (0, 0), "{}", stream.name);
         }
     }
 }
@@ -42,10 +37,7 @@ fn signed_streams_decode_to_what_was_sent_unverified() {
 
 #[test]
 fn encrypted_streams_are_refused_whole() {
-    let nothing_decoded = Reading {
-        error: Some(Malformed::Encrypted),
-        ..Reading::default()
-    };
+    let nothing_decoded = Reading { error: Some(Malformed::Encrypted), ..Reading::default() };
     for stream in streams("encrypt") {
         for datagram in stream.datagrams() {
             assert_eq!(Reading::of(&datagram), nothing_decoded, "{}", stream.name);
@@ -56,24 +48,9 @@ fn encrypted_streams_are_refused_whole() {
 #[test]
 fn streams_are_the_ones_that_were_captured() {
     for stream in Stream::all() {
-        assert_eq!(
-            hex(Sha256::digest(stream.bytes())),
-            stream.entry["sha256_stream"],
-            "{}",
-            stream.name
-        );
-        assert_eq!(
-            stream.datagrams().len() as u64,
-            stream.entry["datagrams"],
-            "{}",
-            stream.name
-        );
-        assert_eq!(
-            stream.expected().len() as u64,
-            stream.entry["datagrams"],
-            "{}",
-            stream.name
-        );
+        assert_eq!(hex(Sha256::digest(stream.bytes())), stream.entry["sha256_stream"], "{}", stream.name);
+        assert_eq!(stream.datagrams().len() as u64, stream.entry["datagrams"], "{}", stream.name);
+        assert_eq!(stream.expected().len() as u64, stream.entry["datagrams"], "{}", stream.name);
     }
 }
 
@@ -86,12 +63,7 @@ fn values_have_the_checksum_of_the_index() {
                 hash.update(checksum_line(&list.as_ref()));
             }
         }
-        assert_eq!(
-            hex(hash.finalize()),
-            stream.entry["sha256_values"],
-            "{}",
-            stream.name
-        );
+        assert_eq!(hex(hash.finalize()), stream.entry["sha256_values"], "{}", stream.name);
     }
 }
 
@@ -126,10 +98,7 @@ fn value_lists_pack_to_the_datagrams_that_were_sent() {
 
 #[test]
 fn notifications_leave_as_the_datagrams_that_were_sent() {
-    let stream = Stream::all()
-        .into_iter()
-        .find(|stream| stream.name == "notif-plain")
-        .unwrap();
+    let stream = Stream::all().into_iter().find(|stream| stream.name == "notif-plain").unwrap();
     let mut compared = 0;
     for datagram in stream.datagrams() {
         for event in Decoder::new(&datagram) {
@@ -242,12 +211,8 @@ fn crafted_datagrams_decode_as_collectd_decodes_them_but_for_the_differences() {
 /// In what the reading is not the independent decoder's.
 fn disagreement(reading: &Reading, decode: &Json) -> Option<&'static str> {
     let list = |key: &str| decode[key].as_array().map_or(&[][..], Vec::as_slice);
-    let logged = |prefix: &str| {
-        list("log")
-            .iter()
-            .filter(|line| line.as_str().unwrap().starts_with(prefix))
-            .count()
-    };
+    let logged =
+        |prefix: &str| list("log").iter().filter(|line| line.as_str().unwrap().starts_with(prefix)).count();
     let error_agrees = match reading.error {
         None => {
             logged("truncated") + logged("string-") + logged("unknown-ds-type") + logged("decrypt-") == 0
@@ -265,24 +230,13 @@ fn disagreement(reading: &Reading, decode: &Json) -> Option<&'static str> {
     };
     let checks = [
         ("number of value lists", decode["n_values"] == reading.lists.len()),
-        (
-            "value lists",
-            reading.lists_json().iter().take(3).eq(list("values")),
-        ),
+        ("value lists", reading.lists_json().iter().take(3).eq(list("values"))),
         ("notifications", reading.notifications == list("notifs")),
-        (
-            "incomplete value lists",
-            reading.refused_lists.len() == logged("values-incomplete-identity"),
-        ),
-        (
-            "ignored notifications",
-            reading.refused_notifications.len() == logged("notif-"),
-        ),
+        ("incomplete value lists", reading.refused_lists.len() == logged("values-incomplete-identity")),
+        ("ignored notifications", reading.refused_notifications.len() == logged("notif-")),
         ("error", error_agrees),
     ];
-    checks
-        .into_iter()
-        .find_map(|(what, agrees)| (!agrees).then_some(what))
+    checks.into_iter().find_map(|(what, agrees)| (!agrees).then_some(what))
 }
 
 /// The reading is what `expected` says, in order, and what it leaves out is what collectd leaves out;
@@ -290,26 +244,11 @@ fn disagreement(reading: &Reading, decode: &Json) -> Option<&'static str> {
 fn agree(what: &str, reading: &Reading, expected: &Json) {
     let list = |key: &str| expected[key].as_array().map_or(&[][..], Vec::as_slice);
     assert_eq!(reading.lists_json(), list("values"), "{what}");
-    let with_host = list("notifs")
-        .iter()
-        .filter(|notification| notification["h"] != "");
-    assert!(
-        reading.notifications.iter().eq(with_host),
-        "{what}: {:?}",
-        reading.notifications
-    );
+    let with_host = list("notifs").iter().filter(|notification| notification["h"] != "");
+    assert!(reading.notifications.iter().eq(with_host), "{what}: {:?}", reading.notifications);
     let without_host = list("notifs").len() - reading.notifications.len();
-    assert_eq!(
-        reading.refused_notifications,
-        vec![Refusal::NoHost; without_host],
-        "{what}"
-    );
-    assert!(
-        list("log")
-            .iter()
-            .all(|reason| reason == "values-incomplete-identity"),
-        "{what}"
-    );
+    assert_eq!(reading.refused_notifications, vec![Refusal::NoHost; without_host], "{what}");
+    assert!(list("log").iter().all(|reason| reason == "values-incomplete-identity"), "{what}");
     assert_eq!(reading.refused_lists.len(), list("log").len(), "{what}");
     assert_eq!((reading.error, reading.unknown), (None, 0), "{what}");
 }
@@ -334,14 +273,8 @@ fn checksum_line(list: &ValueListRef<'_>) -> Vec<u8> {
         })
         .collect();
     let names = &list.identifier;
-    let mut line = [
-        names.host,
-        names.plugin,
-        names.plugin_instance,
-        names.type_name,
-        names.type_instance,
-    ]
-    .join(&0x1f);
+    let mut line =
+        [names.host, names.plugin, names.plugin_instance, names.type_name, names.type_instance].join(&0x1f);
     let tail = format!(
         "\x1f{:016x}\x1f{:016x}\x1f{}\n",
         list.time.cdtime(),

@@ -25,9 +25,7 @@ fn refuses_the_value_list(parts: &[u8], values: &[u8], refusal: Refusal) {
     let datagram = [&identity(), parts, values, &identity(), &gauges(&[2.0])].concat();
     let start = identity().len() + parts.len();
     let reading = Reading::of(&datagram);
-    let [(reason, span)] = reading.refused_lists[..] else {
-        panic!("{reading:?}")
-    };
+    let [(reason, span)] = reading.refused_lists[..] else { panic!("{reading:?}") };
     assert_eq!(reason, refusal);
     assert_eq!((span.start(), span.end()), (start, start + values.len()));
     assert_eq!(span.of(&datagram), values);
@@ -84,10 +82,7 @@ fn string_too_long() {
         [identity(), number(SEVERITY, 1), message].concat()
     };
     assert_eq!(Reading::of(&notification(255)).notifications.len(), 1);
-    assert_eq!(
-        Reading::of(&notification(256)).error,
-        Some(Malformed::StringTooLong)
-    );
+    assert_eq!(Reading::of(&notification(256)).error, Some(Malformed::StringTooLong));
 }
 
 #[test]
@@ -101,10 +96,7 @@ fn values_part_not_6_plus_9n_long() {
     for length in [0, 1, 2, 10] {
         ends_the_datagram(&part(VALUES, &one[4..4 + length]), Malformed::ValuesLength);
     }
-    ends_the_datagram(
-        &part(VALUES, &[&one[4..], &[0]].concat()),
-        Malformed::ValuesLength,
-    );
+    ends_the_datagram(&part(VALUES, &[&one[4..], &[0]].concat()), Malformed::ValuesLength);
 }
 
 #[test]
@@ -121,10 +113,7 @@ fn part_longer_than_what_is_left() {
     ends_the_datagram(&[0, 5, 0xff, 0xff], Malformed::PartTooLong);
     let datagram = [identity(), gauges(&[1.0])].concat();
     let reading = Reading::of(&datagram[..datagram.len() - 1]);
-    assert_eq!(
-        (reading.lists.len(), reading.error),
-        (0, Some(Malformed::PartTooLong))
-    );
+    assert_eq!((reading.lists.len(), reading.error), (0, Some(Malformed::PartTooLong)));
 }
 
 #[test]
@@ -139,10 +128,7 @@ fn stray_bytes_at_the_end() {
     for stray in 1..=3 {
         let datagram = [identity(), gauges(&[1.0]), vec![0; stray]].concat();
         let reading = Reading::of(&datagram);
-        assert_eq!(
-            (reading.lists.len(), reading.error),
-            (1, Some(Malformed::StrayBytes))
-        );
+        assert_eq!((reading.lists.len(), reading.error), (1, Some(Malformed::StrayBytes)));
     }
 }
 
@@ -164,22 +150,13 @@ fn signature() {
 fn unknown_part() {
     for (unknown, datagram) in [
         (0x000a, [part(0x000a, &[]), identity(), gauges(&[1.0])].concat()),
-        (
-            0x0211,
-            [identity(), part(0x0211, b"anything"), gauges(&[1.0])].concat(),
-        ),
+        (0x0211, [identity(), part(0x0211, b"anything"), gauges(&[1.0])].concat()),
         (0xffff, [identity(), gauges(&[1.0]), part(0xffff, &[])].concat()),
     ] {
         let skipped = |event| event == Ok(Event::Unknown(PartType(unknown)));
         assert_eq!(Decoder::new(&datagram).filter(|&event| skipped(event)).count(), 1);
-        assert_eq!(
-            (Reading::of(&datagram).lists.len(), Reading::of(&datagram).error),
-            (1, None)
-        );
-        assert_eq!(
-            packed_anew(&datagram, 1452),
-            [[identity(), gauges(&[1.0])].concat()]
-        );
+        assert_eq!((Reading::of(&datagram).lists.len(), Reading::of(&datagram).error), (1, None));
+        assert_eq!(packed_anew(&datagram, 1452), [[identity(), gauges(&[1.0])].concat()]);
     }
 }
 
@@ -212,10 +189,7 @@ fn notification() {
     let (host, message, okay, time) = (&host[..], &message[..], &okay[..], &time[..]);
     refuses_the_notification(&[time, okay, message].concat(), Refusal::NoHost);
     refuses_the_notification(&[host, okay, message].concat(), Refusal::NoTime);
-    refuses_the_notification(
-        &[host, time, okay, &string(MESSAGE, "\0m")].concat(),
-        Refusal::NoMessage,
-    );
+    refuses_the_notification(&[host, time, okay, &string(MESSAGE, "\0m")].concat(), Refusal::NoMessage);
     refuses_the_notification(&[host, time, message].concat(), Refusal::Severity);
     for severity in [0, 3, 5, u64::MAX, 1 << 32] {
         let severity = number(SEVERITY, severity);
@@ -236,31 +210,14 @@ fn type_or_values_that_types_db_does_not_know() {
 
 #[test]
 fn missing_or_zero_interval() {
-    let without = [
-        string(HOST, "h"),
-        number(TIME_HR, 1),
-        string(PLUGIN, "p"),
-        string(TYPE, "t"),
-    ]
-    .concat();
-    for none in [
-        vec![],
-        number(INTERVAL, 0),
-        number(INTERVAL_HR, 0),
-        number(INTERVAL, 1 << 34),
-    ] {
+    let without = [string(HOST, "h"), number(TIME_HR, 1), string(PLUGIN, "p"), string(TYPE, "t")].concat();
+    for none in [vec![], number(INTERVAL, 0), number(INTERVAL_HR, 0), number(INTERVAL, 1 << 34)] {
         let alone = [&without, &none, &gauges(&[1.0])].map(Vec::as_slice).concat();
         assert!(Reading::of(&alone).lists[0].interval.is_none());
-        assert_eq!(
-            packed_anew(&alone, 1452),
-            [[&without[..], &gauges(&[1.0])].concat()]
-        );
+        assert_eq!(packed_anew(&alone, 1452), [[&without[..], &gauges(&[1.0])].concat()]);
     }
     let mut builder = PacketBuilder::new(1452);
-    for datagram in [
-        [identity(), gauges(&[1.0])].concat(),
-        [without, gauges(&[1.0])].concat(),
-    ] {
+    for datagram in [[identity(), gauges(&[1.0])].concat(), [without, gauges(&[1.0])].concat()] {
         builder.push(&Reading::of(&datagram).lists[0].as_ref());
     }
     builder.close();
@@ -288,11 +245,7 @@ fn time_or_interval_in_both_resolutions() {
     ]
     .concat();
     for bytes in [&datagram, &packed_anew(&datagram, 1452)[0]] {
-        let stated: Vec<_> = Reading::of(bytes)
-            .lists
-            .iter()
-            .map(|list| (list.time, list.interval))
-            .collect();
+        let stated: Vec<_> = Reading::of(bytes).lists.iter().map(|list| (list.time, list.interval)).collect();
         let expected = [
             (Time::Seconds(1_600_000_000), Interval::Seconds(20)),
             (Time::HighResolution(7), Interval::HighResolution(8)),
@@ -318,9 +271,6 @@ fn datagram_larger_than_the_limit() {
     let lists: Vec<_> = packets.iter().map(|packet| Reading::of(packet).lists).collect();
     assert_eq!(lists.concat(), Reading::of(&datagram).lists);
     for (packet, lists) in packets.iter().zip(&lists) {
-        assert_eq!(
-            packet.len() > 1024,
-            lists.len() == 1 && lists[0].identifier.type_instance == b"large"
-        );
+        assert_eq!(packet.len() > 1024, lists.len() == 1 && lists[0].identifier.type_instance == b"large");
     }
 }

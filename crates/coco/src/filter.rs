@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::routes::{HostId, NameId, Routes, combine, owners};
+use crate::routes::{HostId, MetricId, NameId, Routes, combine, owners};
 use coco_core::tier::Tiers;
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
@@ -16,7 +16,7 @@ pub struct Filter {
     tiers: Arc<Tiers>,
     /// What the blacklist is matched against; kept for its memory.
     path: Vec<u8>,
-    /// The value lists of the datagram at hand; kept for its memory.
+    /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
     probes: Vec<Probe>,
 }
 
@@ -28,11 +28,14 @@ struct Host<'a> {
     id: Option<HostId>,
     /// Where its owners start in the batch.
     owners: u32,
+    /// The metric that is expected next.
+    next: MetricId,
 }
 
-/// What is known of a value list before its metric is looked up.
+/// A value list whose metric is still to be looked up.
 #[derive(Clone, Copy)]
 struct Probe {
+    item: u32,
     host: Option<HostId>,
     owners: u32,
     name: Option<NameId>,
@@ -53,11 +56,9 @@ impl Filter {
         let mut host = None;
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
-            self.identify(bytes, items, &mut host, &mut routes, owners, now);
+            self.identify(bytes, items, &mut host, &mut routes, owners, now, &mut tally);
             self.look_up(items, &mut routes, now, &mut tally);
-            if tally.unknown > 0 {
-                self.learn(bytes, items, &mut routes, now, &mut tally);
-            }
+            self.learn(bytes, items, &mut routes, now, &mut tally);
         }
         drop(routes);
         self.route_notifications(batch);
@@ -65,61 +66,78 @@ impl Filter {
         Self::count(lane, tally.accepted, tally.rejected);
     }
 
-    /// Finds the hosts and the names of the pending value lists of a datagram, in tables that are mostly in the cache.
+    /// Finds the hosts of the pending value lists of a datagram, and their metrics where they are the expected ones;
+    /// of the others only the names, in a table that is mostly in the cache.
+    #[expect(clippy::too_many_arguments, reason = "what a batch shares is borrowed apart")]
     fn identify<'a>(
         &mut self,
         bytes: &'a [u8],
-        items: &[Item],
+        items: &mut [Item],
         current: &mut Option<Host<'a>>,
         routes: &mut Routes,
         owners: &mut Vec<u16>,
         now: u32,
+        tally: &mut Tally,
     ) {
-        self.probes.clear();
         let mut hashes = PartHashes::default();
         let mut host_span = Span::default();
-        for item in items.iter().filter(|item| item.verdict == Verdict::Pending) {
-            let spans = item.spans.identifier;
+        for index in 0..items.len() {
+            let spans = items[index].spans.identifier;
+            if items[index].verdict != Verdict::Pending {
+                continue;
+            }
             let identifier = spans.of(bytes);
-            let host = match *current {
+            let host = match &mut *current {
                 Some(host) if host_span == spans.host || host.name == identifier.host => host,
-                _ => *current.insert(self.enter_host(identifier.host, routes, owners, now)),
+                other => other.insert(self.enter_host(identifier.host, routes, owners, now)),
             };
             host_span = spans.host;
+            let parts = identifier.metric_parts();
+            if let Some(id) = host.id.filter(|&id| routes.is_metric(id, host.next, parts)) {
+                items[index].verdict = tally.verdict(routes.see(id, host.next, now), host.owners);
+                host.next += 1;
+                continue;
+            }
             let hash = hashes.of(&spans, &identifier, routes);
-            let name = routes.find_name(hash, identifier.metric_parts());
-            self.probes.push(Probe { host: host.id, owners: host.owners, name, hash });
+            let name = routes.find_name(hash, parts);
+            // One of several of its host is looked up at once: it tells which ones to expect.
+            let followed = items.get(index + 1).is_some_and(|next| next.spans.identifier.host == spans.host);
+            if let (true, Some(id), Some(name)) = (followed, host.id, name)
+                && let Some(metric) = routes.find_metric(id, name, hash)
+            {
+                items[index].verdict = tally.verdict(routes.see(id, metric, now), host.owners);
+                host.next = metric + 1;
+                continue;
+            }
+            let probe = Probe { item: index as u32, host: host.id, owners: host.owners, name, hash };
+            self.probes.push(probe);
         }
     }
 
-    /// Looks the metrics up. A loop of its own, and short: with millions of metrics nearly every look-up waits for
-    /// memory, and the processor overlaps the waits of those that it can see at the same time.
-    fn look_up(&self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
-        let pending = items.iter_mut().filter(|item| item.verdict == Verdict::Pending);
-        for (item, probe) in pending.zip(&self.probes) {
-            let known = match (probe.host, probe.name) {
-                (Some(host), Some(name)) => routes.find_metric(host, name, probe.hash, now),
-                _ => None,
-            };
-            match known {
-                Some(rejected) => item.verdict = tally.verdict(rejected, probe.owners),
-                None => tally.unknown += 1,
-            }
-        }
+    /// Looks up what was not expected and stands alone. A loop of its own, and short: with many hosts nearly every
+    /// look-up waits for memory, and the processor overlaps the waits of those that it can see at the same time.
+    fn look_up(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+        self.probes.retain(|probe| {
+            let Some((host, name)) = probe.host.zip(probe.name) else { return true };
+            let Some(metric) = routes.find_metric(host, name, probe.hash) else { return true };
+            items[probe.item as usize].verdict = tally.verdict(routes.see(host, metric, now), probe.owners);
+            false
+        });
     }
 
     /// Decides on the metrics that are not remembered, and remembers them if there is room.
     fn learn(&mut self, bytes: &[u8], items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
-        let probes = std::mem::take(&mut self.probes);
-        // Those decided on already have a probe too.
-        let complete = items.iter_mut().filter(|item| item.verdict != Verdict::Incomplete);
-        for (item, probe) in complete.zip(&probes).filter(|(item, _)| item.verdict == Verdict::Pending) {
+        let mut probes = std::mem::take(&mut self.probes);
+        for probe in probes.drain(..) {
+            let item = &mut items[probe.item as usize];
             let identifier = item.spans.identifier.of(bytes);
             let parts = identifier.metric_parts();
             // The same metric may stand in the datagram before.
             let name = routes.find_name(probe.hash, parts);
-            let known =
-                probe.host.zip(name).and_then(|(host, name)| routes.find_metric(host, name, probe.hash, now));
+            let known = probe.host.zip(name).and_then(|(host, name)| {
+                let metric = routes.find_metric(host, name, probe.hash)?;
+                Some(routes.see(host, metric, now))
+            });
             let rejected = known.unwrap_or_else(|| {
                 let rejected = self.matches(&identifier);
                 let added =
@@ -129,7 +147,6 @@ impl Filter {
             });
             item.verdict = tally.verdict(rejected, probe.owners);
         }
-        tally.unknown = 0;
         self.probes = probes;
     }
 
@@ -172,7 +189,7 @@ impl Filter {
             None => batch_owners.extend(owners(&self.tiers, name)),
         }
         let id = id.or_else(|| routes.add_host(name, &batch_owners[start..], now));
-        Host { name, id, owners: start as u32 }
+        Host { name, id, owners: start as u32, next: 0 }
     }
 
     fn matches(&mut self, identifier: &IdentifierRef<'_>) -> bool {
@@ -201,8 +218,6 @@ struct Tally {
     accepted: u64,
     rejected: u64,
     unremembered: u64,
-    /// Metrics of the datagram at hand that are not remembered.
-    unknown: u64,
 }
 
 impl Tally {

@@ -42,10 +42,7 @@ fn items(datagram: &[u8]) -> Vec<Item<'_>> {
             }
             _ => {}
         }
-        values_parts += usize::from(matches!(
-            event,
-            Ok(Event::ValueList(_) | Event::RefusedValueList(..))
-        ));
+        values_parts += usize::from(matches!(event, Ok(Event::ValueList(_) | Event::RefusedValueList(..))));
     }
     // The smallest values part has no values: a header and a count.
     assert!(values_parts <= datagram.len() / 6);
@@ -54,11 +51,7 @@ fn items(datagram: &[u8]) -> Vec<Item<'_>> {
 
 /// An interval of zero, however it was stated, leaves as none.
 fn settled(list: ValueListRef<'_>) -> ValueListRef<'_> {
-    let interval = if list.interval.is_none() {
-        Interval::NONE
-    } else {
-        list.interval
-    };
+    let interval = if list.interval.is_none() { Interval::NONE } else { list.interval };
     ValueListRef { interval, ..list }
 }
 
@@ -105,12 +98,7 @@ fn appended(datagram: &[u8], items: &[Item<'_>]) {
     }
     builder.push(first);
     builder.close();
-    let expected = [
-        &[Item::ValueList(*last)],
-        items,
-        items,
-        &[Item::ValueList(*first)],
-    ];
+    let expected = [&[Item::ValueList(*last)], items, items, &[Item::ValueList(*first)]];
     assert_eq!(delivered(&builder), expected.concat());
 }
 
@@ -120,10 +108,7 @@ fn delivered(builder: &PacketBuilder) -> Vec<Item<'_>> {
     for (packet, bytes) in builder.packets() {
         let items = items(bytes);
         assert!(Decoder::new(bytes).all(|event| event.is_ok()));
-        let notifications = items
-            .iter()
-            .filter(|item| matches!(item, Item::Notification(_)))
-            .count();
+        let notifications = items.iter().filter(|item| matches!(item, Item::Notification(_))).count();
         assert_eq!(packet.notifications as usize, notifications);
         assert_eq!(packet.value_lists as usize, items.len() - notifications);
         delivered.extend(items);

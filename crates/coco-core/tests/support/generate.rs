@@ -23,24 +23,18 @@ pub(crate) fn instance() -> impl Strategy<Value = Vec<u8>> {
 pub(crate) fn time() -> impl Strategy<Value = Time> {
     let number = prop_oneof![1..3_u64, Just(1 << 30), 1..=u64::MAX];
     (number, any::<bool>())
-        .prop_map(|(number, seconds)| {
-            if seconds {
-                Time::Seconds(number)
-            } else {
-                Time::HighResolution(number)
-            }
-        })
+        .prop_map(
+            |(number, seconds)| {
+                if seconds { Time::Seconds(number) } else { Time::HighResolution(number) }
+            },
+        )
         .prop_filter("a value list has a time", |time| !time.is_none())
 }
 
 pub(crate) fn interval() -> impl Strategy<Value = Interval> {
     let number = prop_oneof![Just(0), 1..3_u64, Just(1 << 30), Just(1 << 34), any::<u64>()];
     (number, any::<bool>()).prop_map(|(number, seconds)| {
-        if seconds {
-            Interval::Seconds(number)
-        } else {
-            Interval::HighResolution(number)
-        }
+        if seconds { Interval::Seconds(number) } else { Interval::HighResolution(number) }
     })
 }
 
@@ -108,12 +102,7 @@ pub(crate) fn part() -> impl Strategy<Value = Part> {
 /// Some state the names first, as agents do; others leave it to chance.
 pub(crate) fn datagram() -> impl Strategy<Value = Vec<Part>> {
     let start = (name(), name(), name(), time()).prop_map(|(host, plugin, type_name, time)| {
-        vec![
-            Part::Host(host),
-            Part::Time(time),
-            Part::Plugin(plugin),
-            Part::Type(type_name),
-        ]
+        vec![Part::Host(host), Part::Time(time), Part::Plugin(plugin), Part::Type(type_name)]
     });
     (prop_oneof![3 => start, 1 => Just(Vec::new())], vec(part(), 0..20))
         .prop_map(|(start, rest)| [start, rest].concat())
@@ -151,9 +140,8 @@ pub(crate) fn meaning(parts: &[Part]) -> Vec<(Option<ValueList>, bool)> {
             Part::Interval(stated) => interval = *stated,
             Part::Unknown => {}
             Part::Values(count, passes) => {
-                let named = [&names.host, &names.plugin, &names.type_name]
-                    .iter()
-                    .all(|name| !name.is_empty());
+                let named =
+                    [&names.host, &names.plugin, &names.type_name].iter().all(|name| !name.is_empty());
                 let complete = named && !time.is_none() && *count > 0;
                 let list = complete
                     .then(|| ValueList::new(names.clone(), time, interval, &vec![Value::Gauge(0.5); *count]));

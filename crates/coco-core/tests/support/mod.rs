@@ -16,17 +16,13 @@ use std::path::Path;
 
 /// A file of `testdata/wire`, unpacked if its name ends in `.gz`.
 pub(crate) fn file(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata/wire")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wire").join(name);
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if !name.ends_with(".gz") {
         return bytes;
     }
     let mut unpacked = Vec::new();
-    GzDecoder::new(bytes.as_slice())
-        .read_to_end(&mut unpacked)
-        .unwrap();
+    GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
     unpacked
 }
 
@@ -54,10 +50,7 @@ impl Stream {
         let entries = index["streams"].as_array().unwrap();
         entries
             .iter()
-            .map(|entry| Self {
-                name: entry["name"].as_str().unwrap().to_owned(),
-                entry: entry.clone(),
-            })
+            .map(|entry| Self { name: entry["name"].as_str().unwrap().to_owned(), entry: entry.clone() })
             .collect()
     }
 
@@ -72,9 +65,7 @@ impl Stream {
     /// What each datagram holds, the number of a gauge left out: its bits say more.
     pub(crate) fn expected(&self) -> Vec<Json> {
         let text = String::from_utf8(file(self.entry["expected"].as_str().unwrap())).unwrap();
-        text.lines()
-            .map(|line| without_gauge_numbers(serde_json::from_str(line).unwrap()))
-            .collect()
+        text.lines().map(|line| without_gauge_numbers(serde_json::from_str(line).unwrap())).collect()
     }
 
     pub(crate) fn security(&self) -> &str {
@@ -145,9 +136,7 @@ impl Reading {
                     reading.refused_lists.push((refusal, values));
                 }
                 Ok(Event::Notification(notification)) => {
-                    reading
-                        .notifications
-                        .push(notification_json(&notification.of(datagram)));
+                    reading.notifications.push(notification_json(&notification.of(datagram)));
                 }
                 Ok(Event::RefusedNotification(refusal)) => reading.refused_notifications.push(refusal),
                 Ok(Event::Signature) => reading.signatures += 1,

@@ -14,8 +14,9 @@ impl Name {
         Self(parts.join(&0).into())
     }
 
+    /// Whether these are its parts.
     #[inline]
-    fn is(&self, parts: [&[u8]; 4]) -> bool {
+    pub(super) fn is(&self, parts: [&[u8]; 4]) -> bool {
         let mut rest: &[u8] = &self.0;
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {
