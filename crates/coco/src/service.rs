@@ -21,7 +21,7 @@ use coco_core::types_db::TypesDb;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::resolve::resolve;
-use coco_daemon::signals::{Signal, Signals};
+use coco_daemon::signals::Signal;
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -154,8 +154,20 @@ impl Service {
         Ok(Self { config, tiers, outlets, sockets, api })
     }
 
+    /// Where it receives packets: the port that the system chose if none is configured.
+    pub fn listen_address(&self) -> io::Result<SocketAddr> {
+        self.sockets[0].local_addr()
+    }
+
+    /// Where it serves HTTP.
+    pub fn api_address(&self) -> io::Result<SocketAddr> {
+        self.api.local_addr()
+    }
+
     /// Receives and sends until a signal says stop.
-    pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
+    ///
+    /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
+    pub async fn run(self, mut next_signal: impl AsyncFnMut() -> Signal) -> Result<(), RunError> {
         let Self { config, tiers, outlets, sockets, api } = self;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
         let lanes: Arc<[_]> = sockets
@@ -198,7 +210,7 @@ impl Service {
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
 
         let died = tokio::select! {
-            () = stop_asked_for(&mut signals) => false,
+            () = stop_asked_for(&mut next_signal) => false,
             _ = ended.recv() => true,
         };
         if died {
@@ -300,9 +312,9 @@ fn start_measuring(measure: &Arc<Measure>, interval: Duration) -> io::Result<cro
     Ok(running)
 }
 
-async fn stop_asked_for(signals: &mut Signals) {
+async fn stop_asked_for(next_signal: &mut impl AsyncFnMut() -> Signal) {
     loop {
-        match signals.next().await {
+        match next_signal().await {
             Signal::Stop => return,
             Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
         }
