@@ -5,6 +5,8 @@
 
 mod excerpt;
 mod names;
+#[cfg(test)]
+mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use names::Name;
@@ -215,12 +217,17 @@ impl Routes {
             if visited >= VISITED_AT_ONCE {
                 return Some(id);
             }
+            visited += 1;
             let Some(host) = &mut self.hosts[id as usize] else { continue };
-            visited += 1 + host.metrics.len();
+            visited += host.metrics.len();
             for metric in host.metrics.extract_if(|metric| metric.seen < time) {
                 self.used -= METRIC_COST + self.names.release(metric.name());
                 self.metrics -= 1;
                 host.rejected -= u32::from(metric.rejected());
+            }
+            // A table does not shrink by itself, and what is not in `used` must not stay behind.
+            if host.metrics.len() < host.metrics.capacity() / 4 {
+                host.metrics.shrink_to_fit(|metric| self.names.hash(metric.name()));
             }
             if host.seen < time && host.metrics.is_empty() {
                 self.forget(id);
