@@ -12,9 +12,10 @@ use coco::filter::Filter;
 use coco::lane::Lane;
 use coco::listen::decode;
 use coco::outlets::Outlets;
+use coco::routes::Detail;
 use coco::send::Packing;
 use coco_core::tier::{Target, Tier, Tiers};
-use coco_core::value_list::ValueListRef;
+use coco_core::value_list::{Identifier, ValueListRef};
 use coco_core::wire::{Decoder, Event, PacketBuilder};
 use inputs::{LARGEST, by_hand, datagrams, of_one_host};
 use model::{Contents, Received, expected, is_blacklisted};
@@ -157,6 +158,8 @@ proptest! {
         }
         let contents: Vec<Contents> = batches.iter().flatten().map(|datagram| Contents::of(datagram)).collect();
         check_books(&stages.lane, &contents, blacklist.as_ref())?;
+        let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
+        check_memory(&stages.lane, seen, blacklist.as_ref())?;
         prop_assert!(stages.lane.routes().used() <= memory);
     }
 
@@ -187,6 +190,39 @@ proptest! {
         let contents: Vec<Contents> = datagrams.iter().map(|datagram| Contents::of(datagram)).collect();
         check_books(&stages.lane, &contents, None)?;
     }
+}
+
+/// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
+fn check_memory<'a>(
+    lane: &Lane,
+    seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
+    blacklist: Option<&Regex>,
+) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::new();
+    for (now, datagram) in seen {
+        for list in Contents::of(datagram).value_lists {
+            let rejected = is_blacklisted(blacklist, &list);
+            let Identifier { host, plugin, plugin_instance, type_name, type_instance } = list.identifier;
+            expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
+        }
+    }
+    let mut hosts = Vec::new();
+    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, &mut hosts), None);
+    let mut remembered = 0;
+    for host in &hosts {
+        for metric in &host.metrics {
+            let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
+            let found = expected.get(&(host.name.to_vec(), parts));
+            prop_assert_eq!(found, Some(&(metric.rejected, metric.seen)));
+            remembered += 1;
+        }
+    }
+    if lane.counts.get(Count::Unremembered) == 0 {
+        prop_assert_eq!(remembered, expected.len());
+    } else {
+        prop_assert!(remembered <= expected.len());
+    }
+    Ok(())
 }
 
 fn check_books(lane: &Lane, contents: &[Contents], blacklist: Option<&Regex>) -> Result<(), TestCaseError> {
