@@ -1,7 +1,7 @@
 //! The table of counters: what the manual and the sample configurations of collectd are made from.
 
 use coco::counters::definitions;
-use coco_daemon::counters::View;
+use coco_daemon::counters::{Definition, View};
 use std::collections::BTreeSet;
 
 /// The table in the manual of Coco 1.0 (README.md there): names that checks, graphs and RRD files in the field rely on.
@@ -30,7 +30,7 @@ const GIVEN: [&str; 20] = [
 
 #[test]
 fn every_name_that_operators_know_is_there() {
-    let names: BTreeSet<_> = definitions().map(|definition| definition.documented_name()).collect();
+    let names: BTreeSet<_> = definitions().map(Definition::documented_name).collect();
     let missing: Vec<_> = GIVEN.iter().filter(|name| !names.contains(**name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

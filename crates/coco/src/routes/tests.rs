@@ -53,8 +53,11 @@ fn see(routes: &mut Routes, host: &[u8], parts: Parts, now: u32) -> (Option<Host
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ModelHost {
     seen: u32,
-    metrics: BTreeMap<Vec<Vec<u8>>, (bool, u32)>,
+    metrics: ModelMetrics,
 }
+
+/// By the parts of their names: whether they are rejected, and when they were last seen.
+type ModelMetrics = BTreeMap<Vec<Vec<u8>>, (bool, u32)>;
 
 type Model = BTreeMap<Vec<u8>, ModelHost>;
 
@@ -231,7 +234,7 @@ proptest! {
 }
 
 /// What a reader sees of a host, its metrics in no order.
-fn facts(host: &HostExcerpt) -> (BTreeMap<Vec<Vec<u8>>, (bool, u32)>, u32) {
+fn facts(host: &HostExcerpt) -> (ModelMetrics, u32) {
     let of = |metric: &MetricExcerpt| {
         (metric.name.parts().map(<[u8]>::to_vec).collect(), (metric.rejected, metric.seen))
     };

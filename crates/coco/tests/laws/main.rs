@@ -3,6 +3,8 @@
 //! The stages run one after another without sockets or threads. `inputs` makes datagrams, `model` says what must
 //! become of them.
 
+#![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
 mod inputs;
 mod model;
 
