@@ -10,7 +10,7 @@ use coco_daemon::logging::Throttle;
 use coco_daemon::resolve::resolve;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -25,11 +25,17 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long nothing must be refused before a target is no longer down. A host that refuses says so once a second at
+/// most (`icmp_ratelimit`, icmp(7)), however much is sent to it.
+const UNREFUSED: Duration = Duration::from_secs(3);
+
 /// Every target of every tier, tier by tier, in the order of the configuration. Lanes share the sockets.
 pub struct Outlets {
     outlets: Box<[Outlet]>,
     /// Where each tier starts.
     starts: Box<[usize]>,
+    /// What times are counted from.
+    epoch: Instant,
 }
 
 /// One target of one tier.
@@ -42,6 +48,9 @@ pub struct Outlet {
     /// Connected once the name has resolved.
     socket: ArcSwapOption<UdpSocket>,
     dial_errors: AtomicU64,
+    down: AtomicBool,
+    /// When its host last said that nothing listens there, in milliseconds.
+    refused: AtomicU64,
     complaints: Mutex<Throttle>,
 }
 
@@ -59,10 +68,12 @@ impl Outlets {
                 address: target.address.clone(),
                 socket: ArcSwapOption::empty(),
                 dial_errors: AtomicU64::new(0),
+                down: AtomicBool::new(false),
+                refused: AtomicU64::new(0),
                 complaints: Mutex::new(Throttle::new()),
             }));
         }
-        Self { outlets: outlets.into(), starts: starts.into() }
+        Self { outlets: outlets.into(), starts: starts.into(), epoch: Instant::now() }
     }
 
     /// How many tiers there are.
@@ -91,6 +102,30 @@ impl Outlets {
     #[inline]
     pub fn socket(&self, outlet: usize) -> Option<Arc<UdpSocket>> {
         self.outlets[outlet].socket.load_full()
+    }
+
+    /// Takes note of whether a host has just said that nothing listens at this target.
+    #[inline]
+    pub fn note(&self, outlet: usize, refused: bool) {
+        if refused || self.outlets[outlet].is_down() {
+            self.note_trouble(outlet, refused);
+        }
+    }
+
+    #[cold]
+    fn note_trouble(&self, index: usize, refused: bool) {
+        let outlet = &self.outlets[index];
+        let now = self.epoch.elapsed().as_millis() as u64;
+        if refused {
+            outlet.refused.store(now, Ordering::Relaxed);
+            if !outlet.down.swap(true, Ordering::Relaxed) {
+                self.complain(index, "nothing listens there");
+            }
+        } else if u128::from(now.saturating_sub(outlet.refused.load(Ordering::Relaxed)))
+            > UNREFUSED.as_millis()
+        {
+            outlet.down.store(false, Ordering::Relaxed);
+        }
     }
 
     /// Logs that sending to an outlet fails, not more than once a minute.
@@ -151,6 +186,12 @@ impl Outlet {
         socket.as_ref()?.peer_addr().ok()
     }
 
+    /// Whether nothing listens there, as far as its host says.
+    #[inline]
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
     async fn dial(&self) {
         let Self { tier, target, .. } = self;
         match self.connect().await {
@@ -175,5 +216,24 @@ impl Outlet {
             }
         }
         Err(problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coco_core::tier::{Target, Tier};
+
+    #[test]
+    fn a_target_whose_host_refuses_now_and_then_stays_down() {
+        let target = Target { name: "a:1".to_owned(), address: "a:1".parse().unwrap(), fetch: None };
+        let tiers = Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap();
+        let outlets = Outlets::new(&tiers);
+        outlets.note(0, false);
+        assert!(!outlets.of_tier(0)[0].is_down());
+        for refused in [true, false, false, true, false] {
+            outlets.note(0, refused);
+            assert!(outlets.of_tier(0)[0].is_down());
+        }
     }
 }
