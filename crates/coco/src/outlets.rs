@@ -4,6 +4,7 @@ use crate::counters::DIAL;
 use crate::socket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
+use coco_core::config::is_loop;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::logging::Throttle;
@@ -144,7 +145,7 @@ impl Outlets {
         let mut attempts = JoinSet::new();
         for index in 0..self.outlets.len() {
             let outlets = Arc::clone(self);
-            attempts.spawn(async move { outlets.outlets[index].dial().await });
+            attempts.spawn(async move { outlets.outlets[index].dial(None).await });
         }
         // Those that take longer are tried again in the background.
         let all = async { while attempts.join_next().await.is_some() {} };
@@ -153,7 +154,9 @@ impl Outlets {
     }
 
     /// Goes on trying what is not connected, with longer and longer waits, until everything is.
-    pub async fn keep_dialing(self: Arc<Self>) {
+    ///
+    /// A name that now turns out to lead back to `listen` stays unconnected: what is sent there would come round for ever.
+    pub async fn keep_dialing(self: Arc<Self>, listen: SocketAddr) {
         let mut attempts = JoinSet::new();
         for index in 0..self.outlets.len() {
             let outlets = Arc::clone(&self);
@@ -162,7 +165,7 @@ impl Outlets {
                 let mut wait = FIRST_WAIT;
                 while outlet.peer().is_none() {
                     tokio::time::sleep(wait).await;
-                    outlet.dial().await;
+                    outlet.dial(Some(listen)).await;
                     wait = LONGEST_WAIT.min(wait * 2);
                 }
             });
@@ -192,9 +195,9 @@ impl Outlet {
         self.down.load(Ordering::Relaxed)
     }
 
-    async fn dial(&self) {
+    async fn dial(&self, listen: Option<SocketAddr>) {
         let Self { tier, target, .. } = self;
-        match self.connect().await {
+        match self.connect(listen).await {
             Ok(address) => info!(%tier, %target, %address, "connected"),
             Err(problem) => {
                 self.dial_errors.fetch_add(1, Ordering::Relaxed);
@@ -204,9 +207,12 @@ impl Outlet {
     }
 
     /// Takes the first address that there is a way to.
-    async fn connect(&self) -> io::Result<SocketAddr> {
+    async fn connect(&self, listen: Option<SocketAddr>) -> io::Result<SocketAddr> {
         let mut problem = io::Error::from(io::ErrorKind::NotFound);
         for address in resolve(&self.address, RESOLVE_TIMEOUT).await? {
+            if listen.is_some_and(|listen| leads_back(listen, address)) {
+                return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
+            }
             match socket::connect(address) {
                 Ok(socket) => {
                     self.socket.store(Some(Arc::new(socket)));
@@ -219,16 +225,40 @@ impl Outlet {
     }
 }
 
+/// Whether what is sent to `target` arrives where this machine listens.
+pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
+    let own = [target.ip()];
+    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
+    is_loop(listen, target, local)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use coco_core::tier::{Target, Tier};
 
+    fn outlets(target: &str) -> Outlets {
+        let target = Target { name: target.to_owned(), address: target.parse().unwrap(), fetch: None };
+        Outlets::new(&Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap())
+    }
+
+    #[test]
+    fn a_name_that_resolves_late_may_not_lead_back() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (listen, is_connected) in
+            [("127.0.0.1:25826", false), ("[::]:25826", false), ("127.0.0.1:25827", true)]
+        {
+            let outlets = outlets("127.0.0.1:25826");
+            let outlet = &outlets.of_tier(0)[0];
+            runtime.block_on(outlet.dial(Some(listen.parse().unwrap())));
+            assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
+            assert_eq!(outlet.dial_errors.load(Ordering::Relaxed), u64::from(!is_connected));
+        }
+    }
+
     #[test]
     fn a_target_whose_host_refuses_now_and_then_stays_down() {
-        let target = Target { name: "a:1".to_owned(), address: "a:1".parse().unwrap(), fetch: None };
-        let tiers = Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap();
-        let outlets = Outlets::new(&tiers);
+        let outlets = outlets("a:1");
         outlets.note(0, false);
         assert!(!outlets.of_tier(0)[0].is_down());
         for refused in [true, false, false, true, false] {

@@ -11,11 +11,11 @@
 use crate::api::{Api, Health};
 use crate::lane::Lane;
 use crate::measure::Measure;
-use crate::outlets::Outlets;
+use crate::outlets::{Outlets, leads_back};
 use crate::pipeline::{self, Plan};
 use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
-use coco_core::config::{Config, is_loop};
+use coco_core::config::Config;
 use coco_core::tier::Tiers;
 use coco_core::types_db::TypesDb;
 use coco_daemon::http::{self, BindError, Limits};
@@ -169,6 +169,7 @@ impl Service {
     /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
     pub async fn run(self, mut next_signal: impl AsyncFnMut() -> Signal) -> Result<(), RunError> {
         let Self { config, tiers, outlets, sockets, api } = self;
+        let listen = sockets[0].local_addr().map_err(RunError::Api)?;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
         let lanes: Arc<[_]> = sockets
             .iter()
@@ -194,7 +195,7 @@ impl Service {
         let measure =
             Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
         let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
-        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing());
+        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing(listen));
         let router = Api {
             tiers,
             outlets,
@@ -273,13 +274,6 @@ async fn bind(config: &Config) -> Result<Vec<UdpSocket>, StartError> {
 
 fn listen_error(address: &Address, source: io::Error) -> StartError {
     StartError::Listen { address: address.clone(), source }
-}
-
-/// Whether what is sent to `target` arrives where this machine listens.
-fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
-    let own = [target.ip()];
-    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
-    is_loop(listen, target, local)
 }
 
 /// Tells of each thread that has ended, and why in the log.
