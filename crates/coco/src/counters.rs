@@ -2,6 +2,7 @@
 
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};
+use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counts {
@@ -133,6 +134,28 @@ summary! {
     "95e", "95th percentile of the number of metrics per host hashed to a target in a tier.";
     "length", "Number of hosts hashed to a target in a tier.";
     "sum", "Number of metrics of all hosts hashed to a target in a tier.";
+}
+
+/// The whole table, in the order in which the manual shows it. What coco shares with noodle is in it.
+pub fn definitions() -> impl Iterator<Item = &'static Definition> {
+    let by_reason = [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &KERNEL_DROPS];
+    let measured = [
+        &QUEUES_RAW,
+        &QUEUES_FILTERED,
+        &HASH_HOSTS,
+        &HASH_METRICS,
+        &STATE_BYTES,
+        &STATE_HOSTS,
+        &STATE_METRICS,
+    ];
+    let summaries = METRICS_PER_HOST.iter().flat_map(|(of_target, of_tier)| [of_target, of_tier]);
+    COUNTS
+        .iter()
+        .chain(by_reason)
+        .chain(OUTLET_COUNTS)
+        .chain([&SEND_TOTAL, &DIAL, &LOOKUP, &HASH_GET])
+        .chain(measured)
+        .chain(summaries)
 }
 
 /// Cells that one stage writes and anyone reads.

@@ -2,7 +2,6 @@
 
 use crate::counters::{LaneCounts, OutletCounts, Queue};
 use crate::routes::Routes;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
@@ -24,8 +23,6 @@ pub struct Lane {
 pub struct Outlet {
     /// What is counted.
     pub counts: OutletCounts,
-    /// Whether the target's host said, at the last attempt to send, that nothing listens there.
-    pub down: AtomicBool,
 }
 
 impl Lane {

@@ -44,6 +44,6 @@ async fn check_only(config: &Config) -> Result<(), Box<dyn Error>> {
 
 async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
     // Before anything is bound, so that no signal ends the process half way.
-    let signals = Signals::new()?;
-    Ok(Service::prepare(config).await?.run(signals).await?)
+    let mut signals = Signals::new()?;
+    Ok(Service::prepare(config).await?.run(async || signals.next().await).await?)
 }

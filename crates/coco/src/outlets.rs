@@ -4,13 +4,14 @@ use crate::counters::DIAL;
 use crate::socket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
+use coco_core::config::is_loop;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::logging::Throttle;
 use coco_daemon::resolve::resolve;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
@@ -25,11 +26,17 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// How long nothing must be refused before a target is no longer down. A host that refuses says so once a second at
+/// most (`icmp_ratelimit`, icmp(7)), however much is sent to it.
+const UNREFUSED: Duration = Duration::from_secs(3);
+
 /// Every target of every tier, tier by tier, in the order of the configuration. Lanes share the sockets.
 pub struct Outlets {
     outlets: Box<[Outlet]>,
     /// Where each tier starts.
     starts: Box<[usize]>,
+    /// What times are counted from.
+    epoch: Instant,
 }
 
 /// One target of one tier.
@@ -42,6 +49,9 @@ pub struct Outlet {
     /// Connected once the name has resolved.
     socket: ArcSwapOption<UdpSocket>,
     dial_errors: AtomicU64,
+    down: AtomicBool,
+    /// When its host last said that nothing listens there, in milliseconds.
+    refused: AtomicU64,
     complaints: Mutex<Throttle>,
 }
 
@@ -59,10 +69,12 @@ impl Outlets {
                 address: target.address.clone(),
                 socket: ArcSwapOption::empty(),
                 dial_errors: AtomicU64::new(0),
+                down: AtomicBool::new(false),
+                refused: AtomicU64::new(0),
                 complaints: Mutex::new(Throttle::new()),
             }));
         }
-        Self { outlets: outlets.into(), starts: starts.into() }
+        Self { outlets: outlets.into(), starts: starts.into(), epoch: Instant::now() }
     }
 
     /// How many tiers there are.
@@ -93,6 +105,30 @@ impl Outlets {
         self.outlets[outlet].socket.load_full()
     }
 
+    /// Takes note of whether a host has just said that nothing listens at this target.
+    #[inline]
+    pub fn note(&self, outlet: usize, refused: bool) {
+        if refused || self.outlets[outlet].is_down() {
+            self.note_trouble(outlet, refused);
+        }
+    }
+
+    #[cold]
+    fn note_trouble(&self, index: usize, refused: bool) {
+        let outlet = &self.outlets[index];
+        let now = self.epoch.elapsed().as_millis() as u64;
+        if refused {
+            outlet.refused.store(now, Ordering::Relaxed);
+            if !outlet.down.swap(true, Ordering::Relaxed) {
+                self.complain(index, "nothing listens there");
+            }
+        } else if u128::from(now.saturating_sub(outlet.refused.load(Ordering::Relaxed)))
+            > UNREFUSED.as_millis()
+        {
+            outlet.down.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Logs that sending to an outlet fails, not more than once a minute.
     pub fn complain(&self, outlet: usize, problem: &str) {
         let Outlet { tier, target, complaints, .. } = &self.outlets[outlet];
@@ -109,7 +145,7 @@ impl Outlets {
         let mut attempts = JoinSet::new();
         for index in 0..self.outlets.len() {
             let outlets = Arc::clone(self);
-            attempts.spawn(async move { outlets.outlets[index].dial().await });
+            attempts.spawn(async move { outlets.outlets[index].dial(None).await });
         }
         // Those that take longer are tried again in the background.
         let all = async { while attempts.join_next().await.is_some() {} };
@@ -118,7 +154,9 @@ impl Outlets {
     }
 
     /// Goes on trying what is not connected, with longer and longer waits, until everything is.
-    pub async fn keep_dialing(self: Arc<Self>) {
+    ///
+    /// A name that now turns out to lead back to `listen` stays unconnected: what is sent there would come round for ever.
+    pub async fn keep_dialing(self: Arc<Self>, listen: SocketAddr) {
         let mut attempts = JoinSet::new();
         for index in 0..self.outlets.len() {
             let outlets = Arc::clone(&self);
@@ -127,7 +165,7 @@ impl Outlets {
                 let mut wait = FIRST_WAIT;
                 while outlet.peer().is_none() {
                     tokio::time::sleep(wait).await;
-                    outlet.dial().await;
+                    outlet.dial(Some(listen)).await;
                     wait = LONGEST_WAIT.min(wait * 2);
                 }
             });
@@ -151,9 +189,15 @@ impl Outlet {
         socket.as_ref()?.peer_addr().ok()
     }
 
-    async fn dial(&self) {
+    /// Whether nothing listens there, as far as its host says.
+    #[inline]
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    async fn dial(&self, listen: Option<SocketAddr>) {
         let Self { tier, target, .. } = self;
-        match self.connect().await {
+        match self.connect(listen).await {
             Ok(address) => info!(%tier, %target, %address, "connected"),
             Err(problem) => {
                 self.dial_errors.fetch_add(1, Ordering::Relaxed);
@@ -163,9 +207,12 @@ impl Outlet {
     }
 
     /// Takes the first address that there is a way to.
-    async fn connect(&self) -> io::Result<SocketAddr> {
+    async fn connect(&self, listen: Option<SocketAddr>) -> io::Result<SocketAddr> {
         let mut problem = io::Error::from(io::ErrorKind::NotFound);
         for address in resolve(&self.address, RESOLVE_TIMEOUT).await? {
+            if listen.is_some_and(|listen| leads_back(listen, address)) {
+                return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
+            }
             match socket::connect(address) {
                 Ok(socket) => {
                     self.socket.store(Some(Arc::new(socket)));
@@ -175,5 +222,48 @@ impl Outlet {
             }
         }
         Err(problem)
+    }
+}
+
+/// Whether what is sent to `target` arrives where this machine listens.
+pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
+    let own = [target.ip()];
+    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
+    is_loop(listen, target, local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coco_core::tier::{Target, Tier};
+
+    fn outlets(target: &str) -> Outlets {
+        let target = Target { name: target.to_owned(), address: target.parse().unwrap(), fetch: None };
+        Outlets::new(&Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap())
+    }
+
+    #[test]
+    fn a_name_that_resolves_late_may_not_lead_back() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for (listen, is_connected) in
+            [("127.0.0.1:25826", false), ("[::]:25826", false), ("127.0.0.1:25827", true)]
+        {
+            let outlets = outlets("127.0.0.1:25826");
+            let outlet = &outlets.of_tier(0)[0];
+            runtime.block_on(outlet.dial(Some(listen.parse().unwrap())));
+            assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
+            assert_eq!(outlet.dial_errors.load(Ordering::Relaxed), u64::from(!is_connected));
+        }
+    }
+
+    #[test]
+    fn a_target_whose_host_refuses_now_and_then_stays_down() {
+        let outlets = outlets("a:1");
+        outlets.note(0, false);
+        assert!(!outlets.of_tier(0)[0].is_down());
+        for refused in [true, false, false, true, false] {
+            outlets.note(0, refused);
+            assert!(outlets.of_tier(0)[0].is_down());
+        }
     }
 }

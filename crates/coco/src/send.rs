@@ -9,7 +9,6 @@ use coco_core::wire::{Packet, PacketBuilder, Span};
 use nix::errno::Errno;
 use std::net::UdpSocket;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long a batch waits for targets whose socket buffers are full.
@@ -204,10 +203,7 @@ impl Sending {
                 }
             }
         }
-        let was_down = outlet.down.swap(refused.is_some(), Ordering::Relaxed);
-        if refused.is_some() && !was_down {
-            self.outlets.complain(index, "nothing listens there");
-        }
+        self.outlets.note(index, refused.is_some());
         next
     }
 

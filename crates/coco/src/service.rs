@@ -11,17 +11,17 @@
 use crate::api::{Api, Health};
 use crate::lane::Lane;
 use crate::measure::Measure;
-use crate::outlets::Outlets;
+use crate::outlets::{Outlets, leads_back};
 use crate::pipeline::{self, Plan};
 use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
-use coco_core::config::{Config, is_loop};
+use coco_core::config::Config;
 use coco_core::tier::Tiers;
 use coco_core::types_db::TypesDb;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::resolve::resolve;
-use coco_daemon::signals::{Signal, Signals};
+use coco_daemon::signals::Signal;
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -154,9 +154,22 @@ impl Service {
         Ok(Self { config, tiers, outlets, sockets, api })
     }
 
+    /// Where it receives packets: the port that the system chose if none is configured.
+    pub fn listen_address(&self) -> io::Result<SocketAddr> {
+        self.sockets[0].local_addr()
+    }
+
+    /// Where it serves HTTP.
+    pub fn api_address(&self) -> io::Result<SocketAddr> {
+        self.api.local_addr()
+    }
+
     /// Receives and sends until a signal says stop.
-    pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
+    ///
+    /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
+    pub async fn run(self, mut next_signal: impl AsyncFnMut() -> Signal) -> Result<(), RunError> {
         let Self { config, tiers, outlets, sockets, api } = self;
+        let listen = sockets[0].local_addr().map_err(RunError::Api)?;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
         let lanes: Arc<[_]> = sockets
             .iter()
@@ -182,7 +195,7 @@ impl Service {
         let measure =
             Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
         let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
-        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing());
+        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing(listen));
         let router = Api {
             tiers,
             outlets,
@@ -198,7 +211,7 @@ impl Service {
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
 
         let died = tokio::select! {
-            () = stop_asked_for(&mut signals) => false,
+            () = stop_asked_for(&mut next_signal) => false,
             _ = ended.recv() => true,
         };
         if died {
@@ -263,13 +276,6 @@ fn listen_error(address: &Address, source: io::Error) -> StartError {
     StartError::Listen { address: address.clone(), source }
 }
 
-/// Whether what is sent to `target` arrives where this machine listens.
-fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
-    let own = [target.ip()];
-    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
-    is_loop(listen, target, local)
-}
-
 /// Tells of each thread that has ended, and why in the log.
 fn watch(threads: Vec<JoinHandle<()>>) -> io::Result<mpsc::UnboundedReceiver<()>> {
     let (tell, told) = mpsc::unbounded_channel();
@@ -300,9 +306,9 @@ fn start_measuring(measure: &Arc<Measure>, interval: Duration) -> io::Result<cro
     Ok(running)
 }
 
-async fn stop_asked_for(signals: &mut Signals) {
+async fn stop_asked_for(next_signal: &mut impl AsyncFnMut() -> Signal) {
     loop {
-        match signals.next().await {
+        match next_signal().await {
             Signal::Stop => return,
             Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
         }

@@ -29,3 +29,31 @@ impl Health {
         body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coco_core::tier::{Target, Tier};
+    use http_body_util::BodyExt;
+
+    #[test]
+    fn whoever_balances_load_sees_trouble_by_the_status() {
+        let target = Target { name: "a:1".to_owned(), address: "a:1".parse().unwrap(), fetch: None };
+        let tiers = Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap();
+        let health = Health::default();
+        let ask = || {
+            let (head, body) = health.answer(&tiers).into_parts();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let body = runtime.block_on(body.collect()).unwrap().to_bytes();
+            (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
+        };
+        let expected = |state: &str| {
+            format!("{}\n", json!({ "status": state, "fingerprint": tiers.fingerprint().to_string() }))
+        };
+        assert_eq!(ask(), (200, expected("ok")));
+        health.stopping.store(true, Ordering::Relaxed);
+        assert_eq!(ask(), (503, expected("stopping")));
+        health.dead.store(true, Ordering::Relaxed);
+        assert_eq!(ask(), (503, expected("a stage has died")));
+    }
+}

@@ -86,10 +86,10 @@ impl Api {
         snapshot
     }
 
-    /// Every host that is remembered, by name.
+    /// Every host that is remembered, by name as it is shown.
     fn hosts(&self) -> Vec<HostExcerpt> {
         let mut hosts = merged(&self.lanes, Detail::Metrics);
-        hosts.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        hosts.sort_by_cached_key(|host| String::from_utf8_lossy(&host.name).into_owned());
         hosts
     }
 }
@@ -107,22 +107,30 @@ async fn stream(api: Arc<Api>, large: Arc<Semaphore>, write: WriteAnswer) -> Res
 }
 
 /// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks. Hosts without any are left out.
+///
+/// Names that are not UTF-8 may be shown alike: such hosts, which follow one another, share a member, since a reader
+/// of JSON sees only one of each name.
 fn write_hosts<'a>(
     out: &mut dyn Write,
     hosts: impl IntoIterator<Item = &'a HostExcerpt>,
     wanted: impl Fn(&MetricExcerpt) -> bool,
 ) -> io::Result<()> {
     let mut object = ObjectWriter::new(out)?;
-    for host in hosts {
+    let mut hosts = hosts.into_iter().peekable();
+    while let Some(host) = hosts.next() {
+        let name = String::from_utf8_lossy(&host.name);
         let mut metrics = BTreeMap::new();
-        for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
-            // Identifiers may look alike once joined: the one seen last counts.
-            let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
-            *seen = metric.seen.max(*seen);
+        let mut alike = Some(host);
+        while let Some(host) = alike {
+            for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
+                // Identifiers may look alike once joined: the one seen last counts.
+                let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
+                *seen = metric.seen.max(*seen);
+            }
+            alike = hosts.next_if(|next| String::from_utf8_lossy(&next.name) == name);
         }
         if !metrics.is_empty() {
-            let out = object.key(&String::from_utf8_lossy(&host.name))?;
-            serde_json::to_writer(out, &metrics)?;
+            serde_json::to_writer(object.key(&name)?, &metrics)?;
         }
     }
     object.end()

@@ -6,7 +6,6 @@ use crate::routes::HostExcerpt;
 use coco_core::tier::Tier;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     let hosts = api.hosts();
@@ -55,15 +54,13 @@ fn write_tier(
     object.end()
 }
 
-/// `{target: {"state": ...}}`: `up`, `down` when the last attempt to send was refused, `unresolved`.
+/// `{target: {"state": ...}}`: `up`, `down` while what is sent is refused, `unresolved`.
 fn connections(api: &Api, tier: usize) -> Value {
-    let first = api.outlets.index(tier, 0);
-    let states = api.outlets.of_tier(tier).iter().enumerate().map(|(target, outlet)| {
-        let down = api.lanes.iter().any(|lane| lane.outlets[first + target].down.load(Ordering::Relaxed));
+    let states = api.outlets.of_tier(tier).iter().map(|outlet| {
         let connection = match outlet.peer() {
             None => json!({ "state": "unresolved" }),
             Some(address) => {
-                json!({ "state": if down { "down" } else { "up" }, "address": address.to_string() })
+                json!({ "state": if outlet.is_down() { "down" } else { "up" }, "address": address.to_string() })
             }
         };
         (outlet.target.to_string(), connection)

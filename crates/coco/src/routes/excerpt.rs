@@ -44,8 +44,9 @@ impl Routes {
             if visited >= VISITED_AT_ONCE {
                 return Some(id);
             }
+            visited += 1;
             let Some(host) = host else { continue };
-            visited += 1 + if detail == Detail::Metrics { host.metrics.len() } else { 0 };
+            visited += if detail == Detail::Metrics { host.metrics.len() } else { 0 };
             out.push(host.excerpt(&self.names, detail));
         }
         None

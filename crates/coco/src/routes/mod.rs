@@ -5,6 +5,8 @@
 
 mod excerpt;
 mod names;
+#[cfg(test)]
+mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use names::{Name, NameId};
@@ -244,8 +246,9 @@ impl Routes {
             if visited >= VISITED_AT_ONCE {
                 return Some(id);
             }
+            visited += 1;
             let Some(host) = &mut self.hosts[id as usize] else { continue };
-            visited += 1 + host.metrics.len();
+            visited += host.metrics.len();
             let before = host.metrics.len();
             let Self { names, used, metrics, .. } = self;
             host.metrics.retain(|metric| {

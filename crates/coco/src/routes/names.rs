@@ -29,10 +29,15 @@ impl Name {
         rest.is_empty()
     }
 
+    /// Plugin, plugin instance, type and type instance, the empty ones included.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == 0)
+    }
+
     /// The name as the API shows it: the non-empty parts joined by `/`, U+FFFD for what is not UTF-8.
     pub fn display(&self) -> String {
         let mut joined = Vec::with_capacity(self.0.len());
-        coco_core::value_list::write_joined(self.0.split(|&byte| byte == 0), &mut joined);
+        coco_core::value_list::write_joined(self.parts(), &mut joined);
         String::from_utf8_lossy(&joined).into_owned()
     }
 }
@@ -119,5 +124,57 @@ impl Names {
         let freed = OVERHEAD + entry.name.0.len();
         entry.name = Name(Arc::default());
         freed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: [&[u8]; 4] = [b"cpu", b"0", b"cpu", b"idle"];
+    const LOAD: [&[u8]; 4] = [b"load", b"", b"load", b""];
+
+    #[test]
+    fn a_name_lives_as_long_as_someone_has_it_and_its_number_is_used_again() {
+        let mut names = Names::default();
+        let idle = names.insert(1, IDLE).unwrap();
+        for _ in 0..3 {
+            names.reference(idle);
+        }
+        assert_eq!([names.release(idle), names.release(idle)], [0, 0]);
+        assert_eq!(names.find(1, IDLE), Some(idle));
+        assert_eq!(names.release(idle), cost(IDLE));
+        assert_eq!(names.find(1, IDLE), None);
+
+        let load = names.insert(2, LOAD).unwrap();
+        assert_eq!((load, names.entries.len()), (idle, 1));
+        assert_eq!((names.find(2, LOAD), names.hash(load)), (Some(load), 2));
+        assert!(names.get(load).parts().eq(LOAD));
+    }
+
+    #[test]
+    fn names_of_one_hash_are_told_apart() {
+        let mut names = Names::default();
+        let alike: [[&[u8]; 4]; 5] = [
+            [b"a", b"b", b"c", b""],
+            [b"a", b"", b"b", b"c"],
+            [b"a/b", b"", b"c", b""],
+            [b"a", b"b/c", b"", b""],
+            [b"a", b"b", b"c", b"d"],
+        ];
+        let ids = alike.map(|parts| names.insert(7, parts).unwrap());
+        for (parts, id) in alike.into_iter().zip(ids) {
+            names.reference(id);
+            assert_eq!(names.find(7, parts), Some(id));
+        }
+        assert!(ids[..4].iter().all(|&id| names.get(id).display() == "a/b/c"));
+        names.release(ids[1]);
+        let left = alike.map(|parts| names.find(7, parts));
+        assert_eq!(left, [Some(ids[0]), None, Some(ids[2]), Some(ids[3]), Some(ids[4])]);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_shown_as_such() {
+        assert_eq!(Name::new([b"p\xff", b"", b"t", b"\xc3\xa4"]).display(), "p\u{fffd}/t/\u{e4}");
     }
 }

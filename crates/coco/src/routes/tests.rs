@@ -1,0 +1,307 @@
+//! The tables against a naive model, and what their readers may rely on.
+
+use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Parts = [&'static [u8]; 4];
+
+const HOSTS: [&[u8]; 6] = [b"a", b"b", b"a/b", b"\xff", b"\xfe", b"web1.example.org"];
+
+/// Some look alike once joined.
+const METRICS: [Parts; 8] = [
+    [b"a", b"b", b"c", b""],
+    [b"a", b"", b"b", b"c"],
+    [b"a/b", b"", b"c", b""],
+    [b"cpu", b"0", b"cpu", b"idle"],
+    [b"cpu", b"0", b"cpu", b"user"],
+    [b"cpu", b"1", b"cpu", b"idle"],
+    [b"load", b"", b"load", b""],
+    [b"\xff", b"", b"\xfe", b""],
+];
+
+/// More than any host or metric of these tests costs.
+const DEAREST: usize = 512;
+
+/// A verdict of the filter depends on nothing but the names.
+fn rejected(host: &[u8], parts: Parts) -> bool {
+    (host.len() + parts.concat().len()).is_multiple_of(3)
+}
+
+fn owners_of(host: &[u8]) -> [u16; 2] {
+    [host.len() as u16, u16::from(host[0])]
+}
+
+fn hash_of(routes: &Routes, parts: Parts) -> u64 {
+    combine(parts.map(|part| routes.hash(part)))
+}
+
+/// The filter's verdict on a metric that is remembered, seen now.
+fn find(routes: &mut Routes, host: HostId, hash: u64, parts: Parts, now: u32) -> Option<bool> {
+    let name = routes.find_name(hash, parts)?;
+    let metric = routes.find_metric(host, name, hash)?;
+    assert!(routes.is_metric(host, metric, parts));
+    Some(routes.see(host, metric, now))
+}
+
+/// What the filter does with a value list: finds, or adds what is not there. Whether it is remembered now.
+fn see(routes: &mut Routes, host: &[u8], parts: Parts, now: u32) -> (Option<HostId>, bool) {
+    let id = routes.find_host(host, now).or_else(|| routes.add_host(host, &owners_of(host), now));
+    let Some(id) = id else { return (None, false) };
+    assert_eq!(routes.owners(id), owners_of(host));
+    let (hash, verdict) = (hash_of(routes, parts), rejected(host, parts));
+    if let Some(known) = find(routes, id, hash, parts, now) {
+        assert_eq!(known, verdict);
+        return (Some(id), true);
+    }
+    (Some(id), routes.add_metric(id, hash, parts, now, verdict).is_some())
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct ModelHost {
+    seen: u32,
+    metrics: ModelMetrics,
+}
+
+/// By the parts of their names: whether they are rejected, and when they were last seen.
+type ModelMetrics = BTreeMap<Vec<Vec<u8>>, (bool, u32)>;
+
+type Model = BTreeMap<Vec<u8>, ModelHost>;
+
+fn owned(parts: Parts) -> Vec<Vec<u8>> {
+    parts.map(<[u8]>::to_vec).to_vec()
+}
+
+/// Everything in the tables, `seen` of hosts left out since no reader is told of it.
+fn contents(routes: &Routes) -> Model {
+    let mut hosts = Vec::new();
+    let mut next = Some(0);
+    while let Some(from) = next {
+        next = routes.excerpt(from, Detail::Metrics, &mut hosts);
+    }
+    let model: Model = hosts
+        .iter()
+        .map(|host| {
+            assert_eq!(*host.owners, owners_of(&host.name));
+            let metrics: BTreeMap<_, _> = host
+                .metrics
+                .iter()
+                .map(|metric| {
+                    let parts = metric.name.parts().map(<[u8]>::to_vec).collect();
+                    (parts, (metric.rejected, metric.seen))
+                })
+                .collect();
+            assert_eq!(metrics.len(), host.metrics.len(), "a metric is there twice");
+            let accepted = metrics.values().filter(|(rejected, _)| !rejected).count();
+            assert_eq!(accepted, host.accepted as usize);
+            (host.name.to_vec(), ModelHost { seen: 0, metrics })
+        })
+        .collect();
+    assert_eq!(model.len(), hosts.len(), "a host is there twice");
+    model
+}
+
+fn expire_all(routes: &mut Routes, time: u32) {
+    let mut next = Some(0);
+    while let Some(from) = next {
+        next = routes.expire(from, time);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    See(usize, usize),
+    Expire(u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
+    let see = (0..HOSTS.len(), 0..METRICS.len()).prop_map(|(host, metric)| Step::See(host, metric));
+    vec((0_u32..3, prop_oneof![8 => see, 1 => (0_u32..12).prop_map(Step::Expire)]), 0..200)
+}
+
+proptest! {
+    #[test]
+    fn agrees_with_a_naive_model(limit in prop_oneof![0_usize..8192, Just(1 << 20)], steps in steps()) {
+        let mut routes = Routes::new(limit);
+        let mut model = Model::new();
+        let mut now = 1000;
+        for (passed, step) in steps {
+            now += passed;
+            match step {
+                Step::See(host, metric) => {
+                    let (host, parts) = (HOSTS[host], METRICS[metric]);
+                    let used = routes.used();
+                    let (id, remembered) = see(&mut routes, host, parts, now);
+                    let full = used + DEAREST > limit;
+                    prop_assert!(id.is_some() || (full && !model.contains_key(host)));
+                    if id.is_some() {
+                        let host_model = model.entry(host.to_vec()).or_default();
+                        host_model.seen = now;
+                        let known = host_model.metrics.contains_key(&owned(parts));
+                        prop_assert!(remembered || (full && !known), "what is there is found, what fits is added");
+                        if remembered {
+                            host_model.metrics.insert(owned(parts), (rejected(host, parts), now));
+                        }
+                    }
+                }
+                Step::Expire(age) => {
+                    let time = now - age;
+                    expire_all(&mut routes, time);
+                    for host in model.values_mut() {
+                        host.metrics.retain(|_, (_, seen)| *seen >= time);
+                    }
+                    model.retain(|_, host| host.seen >= time || !host.metrics.is_empty());
+                }
+            }
+            prop_assert!(routes.used() <= limit);
+            prop_assert_eq!(routes.hosts(), model.len());
+            prop_assert_eq!(routes.metrics(), model.values().map(|host| host.metrics.len()).sum::<usize>());
+        }
+        for (name, host) in &model {
+            let own = routes.excerpt_of(name).unwrap();
+            prop_assert_eq!(own.metrics.len(), host.metrics.len());
+        }
+        model.values_mut().for_each(|host| host.seen = 0);
+        prop_assert_eq!(contents(&routes), model);
+        expire_all(&mut routes, u32::MAX);
+        prop_assert_eq!((routes.used(), routes.hosts(), routes.metrics()), (0, 0, 0));
+    }
+
+    #[test]
+    fn the_union_of_lanes_does_not_depend_on_their_order(seen in vec(vec((0..METRICS.len(), 1_u32..9), 0..12), 3)) {
+        let lanes: Vec<HostExcerpt> = seen
+            .iter()
+            .map(|seen| {
+                let mut routes = Routes::new(usize::MAX);
+                routes.add_host(b"a", &owners_of(b"a"), 0);
+                for &(metric, now) in seen {
+                    see(&mut routes, b"a", METRICS[metric], now);
+                }
+                routes.excerpt_of(b"a").unwrap()
+            })
+            .collect();
+        let [a, b, c] = lanes.as_slice() else { unreachable!() };
+        prop_assert_eq!(facts(&a.union(b)), facts(&b.union(a)));
+        prop_assert_eq!(facts(&a.union(b).union(c)), facts(&a.union(&b.union(c))));
+        prop_assert_eq!(facts(&a.union(a)), facts(a));
+        let latest = |metric: usize| {
+            let of_lane = |seen: &Vec<(usize, u32)>| seen.iter().rev().find(|seen| seen.0 == metric).map(|seen| seen.1);
+            seen.iter().filter_map(of_lane).max()
+        };
+        let expected: BTreeMap<_, _> = (0..METRICS.len())
+            .filter_map(|metric| Some((owned(METRICS[metric]), (rejected(b"a", METRICS[metric]), latest(metric)?))))
+            .collect();
+        let accepted = expected.values().filter(|(rejected, _)| !rejected).count() as u32;
+        prop_assert_eq!(facts(&a.union(b).union(c)), (expected, accepted));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Two readers may walk at any moment; hosts that are there all the time must appear once in each.
+    #[test]
+    fn a_walk_in_pieces_sees_once_who_stays(
+        hosts in VISITED_AT_ONCE as u32..3 * VISITED_AT_ONCE as u32,
+        stays in 1_u32..5,
+        newcomers in 0_u32..4000,
+        detail in prop_oneof![Just(Detail::Counts), Just(Detail::Metrics)],
+    ) {
+        let mut routes = Routes::new(usize::MAX);
+        let name = |host: u32| format!("host{host}").into_bytes();
+        for host in 0..hosts {
+            see(&mut routes, &name(host), METRICS[host as usize % 8], 1);
+        }
+        let staying: BTreeSet<_> = (0..hosts).filter(|host| host % stays == 0).map(name).collect();
+        for name in &staying {
+            let id = routes.find_host(name, 2).unwrap();
+            let metric = routes.excerpt_of(name).unwrap().metrics[0].name.clone();
+            let parts = METRICS.into_iter().find(|parts| metric.parts().eq(*parts)).unwrap();
+            let hash = hash_of(&routes, parts);
+            prop_assert!(find(&mut routes, id, hash, parts, 2).is_some());
+        }
+        let mut seen = Vec::new();
+        let mut pieces = 0;
+        let (mut next, mut expiry) = (Some(0), Some(0));
+        while let Some(from) = next {
+            next = routes.excerpt(from, detail, &mut seen);
+            pieces += 1;
+            // Others go between two pieces, a piece of the table at a time, and newcomers take their places.
+            expiry = expiry.and_then(|from| routes.expire(from, 2));
+            for host in 0..if pieces < 4 { newcomers } else { 0 } {
+                see(&mut routes, format!("new{pieces}-{host}").as_bytes(), METRICS[0], 2);
+            }
+            prop_assert!(pieces < 100);
+        }
+        prop_assert!(pieces > 1);
+        let mut names: Vec<_> = seen.iter().map(|host| host.name.to_vec()).collect();
+        names.retain(|name| staying.contains(name));
+        prop_assert_eq!(names.len(), staying.len());
+        prop_assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), staying);
+    }
+}
+
+/// What a reader sees of a host, its metrics in no order.
+fn facts(host: &HostExcerpt) -> (ModelMetrics, u32) {
+    let of = |metric: &MetricExcerpt| {
+        (metric.name.parts().map(<[u8]>::to_vec).collect(), (metric.rejected, metric.seen))
+    };
+    (host.metrics.iter().map(of).collect(), host.accepted)
+}
+
+#[test]
+fn a_name_that_two_hosts_have_outlives_one_of_them() {
+    let mut routes = Routes::new(1 << 20);
+    for (host, now) in [(&b"a"[..], 1), (b"b", 5)] {
+        see(&mut routes, host, METRICS[3], now);
+    }
+    let both = routes.used();
+    expire_all(&mut routes, 3);
+    assert!(routes.excerpt_of(b"a").is_none());
+    assert_eq!(
+        contents(&routes)[&b"b"[..]].metrics,
+        BTreeMap::from([(owned(METRICS[3]), (rejected(b"b", METRICS[3]), 5))])
+    );
+    see(&mut routes, b"a", METRICS[3], 6);
+    assert_eq!(routes.used(), both);
+}
+
+#[test]
+fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
+    let mut routes = Routes::new(20_000);
+    let mut known = Vec::new();
+    for host in 0.. {
+        let name = format!("host{host}").into_bytes();
+        if !see(&mut routes, &name, METRICS[0], 1).1 {
+            break;
+        }
+        known.push(name);
+    }
+    assert!(known.len() > 10);
+    for name in &known {
+        assert_eq!(see(&mut routes, name, METRICS[0], 2), (routes.find_host(name, 2), true));
+    }
+    assert!(!see(&mut routes, b"a newcomer with a name too long for what is left", METRICS[3], 2).1);
+    expire_all(&mut routes, 2);
+    assert_eq!(known.iter().filter(|name| routes.excerpt_of(name).is_some()).count(), known.len());
+}
+
+/// Who had many metrics once and has few now must not hold on to memory that is no longer in `used`.
+#[test]
+fn what_is_forgotten_gives_its_memory_back() {
+    let mut routes = Routes::new(usize::MAX);
+    let id = routes.add_host(b"a", &[0], 1).unwrap();
+    for metric in 0..100_000_u32 {
+        let instance = metric.to_string();
+        let parts: [&[u8]; 4] = [b"p", instance.as_bytes(), b"t", b""];
+        let hash = combine(parts.map(|part| routes.hash(part)));
+        routes.add_metric(id, hash, parts, if metric == 7 { 2 } else { 1 }, false).unwrap();
+    }
+    expire_all(&mut routes, 2);
+    assert_eq!(routes.metrics(), 1);
+    let host = routes.hosts[id as usize].as_ref().unwrap();
+    assert!(host.metrics.capacity() < 100, "{}", host.metrics.capacity());
+    let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| routes.hash(part)));
+    assert_eq!(find(&mut routes, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
+}

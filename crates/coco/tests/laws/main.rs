@@ -1,0 +1,281 @@
+//! The laws that hold for what leaves: nothing is lost, changed, sent elsewhere or counted wrongly, whatever comes.
+//!
+//! The stages run one after another without sockets or threads. `inputs` makes datagrams, `model` says what must
+//! become of them.
+
+#![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
+
+mod inputs;
+mod model;
+
+use coco::batch::Batch;
+use coco::counters::{ByReason, Count};
+use coco::filter::Filter;
+use coco::lane::Lane;
+use coco::listen::decode;
+use coco::outlets::Outlets;
+use coco::routes::Detail;
+use coco::send::Packing;
+use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::value_list::{Identifier, ValueListRef};
+use coco_core::wire::{Decoder, Event, PacketBuilder};
+use inputs::{LARGEST, by_hand, datagrams, of_one_host};
+use model::{Contents, Received, expected, is_blacklisted};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The three stages of a lane.
+struct Stages {
+    tiers: Arc<Tiers>,
+    lane: Lane,
+    filter: Filter,
+    packing: Packing,
+    batch: Batch,
+}
+
+/// What left: the index of the outlet, the bytes, and how many value lists and notifications are said to be inside.
+type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
+
+impl Stages {
+    fn new(tiers: Tiers, blacklist: Option<Regex>, limit: usize, memory: usize, batch: usize) -> Self {
+        let tiers = Arc::new(tiers);
+        let outlets = Arc::new(Outlets::new(&tiers));
+        Self {
+            lane: Lane::new(outlets.iter().len(), memory),
+            filter: Filter::new(blacklist, Arc::clone(&tiers)),
+            packing: Packing::new(outlets, limit),
+            batch: Batch::new(batch),
+            tiers,
+        }
+    }
+
+    /// Runs one batch through, and checks the books that must balance after each.
+    fn run(&mut self, datagrams: &[Vec<u8>], now: u32) -> Packets {
+        self.batch.clear();
+        self.packing.clear();
+        for datagram in datagrams {
+            self.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(datagram);
+            self.batch.add(datagram.len(), None);
+        }
+        self.batch.received = now;
+        decode(&mut self.batch, &self.lane);
+        self.filter.decide(&mut self.batch, &self.lane);
+        assert_eq!(self.lane.raw.waiting(), 0);
+        let packed = self.packing.pack(&self.batch);
+        assert_eq!(self.lane.filtered.waiting(), packed);
+        self.lane.filtered.leave(packed);
+        let packets = self.packing.packed().flat_map(|(outlet, packets)| {
+            packets.packets().map(move |(packet, bytes)| {
+                (outlet, bytes.to_vec(), packet.value_lists, packet.notifications)
+            })
+        });
+        packets.collect()
+    }
+}
+
+fn tiers(targets: &[usize]) -> Tiers {
+    let tier = |(number, &targets): (usize, &usize)| {
+        let target = |target: usize| {
+            let name = format!("10.0.{number}.{target}:25826");
+            Target { address: name.parse().unwrap(), name, fetch: None }
+        };
+        Tier::new(format!("tier{number}"), (0..targets).map(target).collect(), None).unwrap()
+    };
+    Tiers::new(targets.iter().enumerate().map(tier).collect()).unwrap()
+}
+
+fn shape() -> impl Strategy<Value = Vec<usize>> {
+    vec(1_usize..=5, 1..=3)
+}
+
+fn blacklist() -> impl Strategy<Value = Option<Regex>> {
+    let texts = vec!["/(vmem|irq)/", "^web1/", "idle$", "^.*$", r"(?-u:\xff)", "^web1/irq/", "/a/b/"];
+    proptest::option::of(select(texts).prop_map(|text| Regex::new(text).unwrap()))
+}
+
+/// From nothing at all to more than enough: forwarding must not depend on it.
+fn memory() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), 0_usize..4096, Just(1 << 20)]
+}
+
+fn size_alone(list: &ValueListRef<'_>) -> usize {
+    let mut builder = PacketBuilder::new(usize::MAX);
+    builder.push(list);
+    builder.close();
+    builder.packets().map(|(_, bytes)| bytes.len()).sum()
+}
+
+/// By tier and target, instead of by outlet.
+fn arrived(tiers: &Tiers, packets: &Packets, limit: usize) -> BTreeMap<(usize, usize), Received> {
+    let places: Vec<_> = tiers
+        .iter()
+        .enumerate()
+        .flat_map(|(tier, it)| (0..it.targets().len()).map(move |target| (tier, target)))
+        .collect();
+    let mut arrived: BTreeMap<(usize, usize), Received> = BTreeMap::new();
+    for (outlet, bytes, value_lists, notifications) in packets {
+        let contents = Contents::of(bytes);
+        assert_eq!(contents.malformed, None);
+        assert_eq!(
+            (contents.incomplete.len(), contents.refused_notifications.len(), contents.signatures),
+            (0, 0, 0)
+        );
+        assert_eq!(contents.value_lists.len(), *value_lists as usize);
+        assert_eq!(contents.notifications.len(), *notifications as usize);
+        match contents.notifications.len() {
+            0 => assert!(!contents.value_lists.is_empty(), "an empty packet"),
+            count => assert_eq!((count, contents.value_lists.len()), (1, 0), "a notification leaves alone"),
+        }
+        if bytes.len() > limit {
+            assert_eq!(contents.value_lists.len(), 1, "a packet of {} bytes", bytes.len());
+            let list = contents.value_lists[0].as_ref();
+            assert!(size_alone(&list) > limit);
+        }
+        arrived.entry(places[*outlet]).or_default().add(contents);
+    }
+    arrived
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn what_came_and_is_not_blacklisted_leaves_to_its_owner_of_every_tier(
+        shape in shape(),
+        blacklist in blacklist(),
+        limit in 1024_usize..=9000,
+        memory in memory(),
+        batches in vec(datagrams(), 1..3),
+    ) {
+        let largest = batches.iter().map(Vec::len).max().unwrap();
+        let mut stages = Stages::new(tiers(&shape), blacklist.clone(), limit, memory, largest);
+        for (now, batch) in batches.iter().enumerate() {
+            let packets = stages.run(batch, now as u32);
+            let arrived = arrived(&stages.tiers, &packets, limit);
+            prop_assert_eq!(arrived, expected(&stages.tiers, blacklist.as_ref(), batch));
+        }
+        let contents: Vec<Contents> = batches.iter().flatten().map(|datagram| Contents::of(datagram)).collect();
+        check_books(&stages.lane, &contents, blacklist.as_ref())?;
+        let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
+        check_memory(&stages.lane, seen, blacklist.as_ref())?;
+        prop_assert!(stages.lane.routes().used() <= memory);
+    }
+
+    #[test]
+    fn a_datagram_of_one_host_leaves_as_it_came(
+        datagrams in prop_oneof![of_one_host(), vec(by_hand(), 1..8)],
+        shape in shape(),
+        limit in prop_oneof![1024_usize..=9000, Just(LARGEST)],
+    ) {
+        for datagram in datagrams {
+            let contents = Contents::of(&datagram);
+            if datagram.len() > limit || !contents.is_of_one_host_alone() {
+                continue;
+            }
+            let mut stages = Stages::new(tiers(&shape), None, limit, 1 << 20, 1);
+            let packets = stages.run(std::slice::from_ref(&datagram), 1);
+            prop_assert_eq!(packets.len(), shape.len());
+            prop_assert!(packets.iter().all(|(_, bytes, ..)| *bytes == datagram));
+        }
+    }
+
+    /// Any bytes at all.
+    #[test]
+    fn noise_is_survived_and_counted(datagrams in vec(vec(any::<u8>(), 0..300), 1..20)) {
+        let mut stages = Stages::new(tiers(&[2, 1]), None, 1452, 1 << 20, datagrams.len());
+        let packets = stages.run(&datagrams, 1);
+        prop_assert_eq!(arrived(&stages.tiers, &packets, 1452), expected(&stages.tiers, None, &datagrams));
+        let contents: Vec<Contents> = datagrams.iter().map(|datagram| Contents::of(datagram)).collect();
+        check_books(&stages.lane, &contents, None)?;
+    }
+}
+
+/// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
+fn check_memory<'a>(
+    lane: &Lane,
+    seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
+    blacklist: Option<&Regex>,
+) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::new();
+    for (now, datagram) in seen {
+        for list in Contents::of(datagram).value_lists {
+            let rejected = is_blacklisted(blacklist, &list);
+            let Identifier { host, plugin, plugin_instance, type_name, type_instance } = list.identifier;
+            expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
+        }
+    }
+    let mut hosts = Vec::new();
+    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, &mut hosts), None);
+    let mut remembered = 0;
+    for host in &hosts {
+        for metric in &host.metrics {
+            let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
+            let found = expected.get(&(host.name.to_vec(), parts));
+            prop_assert_eq!(found, Some(&(metric.rejected, metric.seen)));
+            remembered += 1;
+        }
+    }
+    if lane.counts.get(Count::Unremembered) == 0 {
+        prop_assert_eq!(remembered, expected.len());
+    } else {
+        prop_assert!(remembered <= expected.len());
+    }
+    Ok(())
+}
+
+fn check_books(lane: &Lane, contents: &[Contents], blacklist: Option<&Regex>) -> Result<(), TestCaseError> {
+    let sum = |of: fn(&Contents) -> u64| contents.iter().map(of).sum::<u64>();
+    let decoded = sum(|contents| contents.value_lists.len() as u64);
+    let lists = contents.iter().flat_map(|contents| &contents.value_lists);
+    let rejected = lists.filter(|list| is_blacklisted(blacklist, list)).count() as u64;
+    let expected = [
+        (Count::Raw, contents.len() as u64),
+        (Count::Decoded, decoded),
+        (Count::Rejected, rejected),
+        (Count::Accepted, decoded - rejected),
+        (Count::Unverified, sum(|contents| contents.unverified)),
+        (Count::UnknownParts, sum(|contents| contents.unknown_parts)),
+        (Count::Notifications, sum(|contents| contents.notifications.len() as u64)),
+        (Count::FetchReceive, sum(|contents| u64::from(contents.malformed.is_some()))),
+        (Count::Unhandled, 0),
+    ];
+    for (count, expected) in expected {
+        prop_assert_eq!(lane.counts.get(count), expected, "{:?}", count);
+    }
+    for reason in ByReason::all() {
+        let of = |contents: &Contents| match reason {
+            ByReason::Malformed(reason) => usize::from(contents.malformed == Some(reason)),
+            ByReason::Incomplete(reason) => {
+                contents.incomplete.iter().filter(|&&other| other == reason).count()
+            }
+            ByReason::RefusedNotification(reason) => {
+                contents.refused_notifications.iter().filter(|&&other| other == reason).count()
+            }
+        };
+        let expected: usize = contents.iter().map(of).sum();
+        prop_assert_eq!(lane.counts.get_reason(reason), expected as u64, "{:?}", reason);
+    }
+    Ok(())
+}
+
+/// A datagram that fits the limit and is of one host travels with its neighbours, not alone.
+#[test]
+fn small_datagrams_of_one_target_share_a_packet() {
+    let host = |name: &[u8]| {
+        let mut bytes = vec![0, 0, 0, name.len() as u8 + 5];
+        bytes.extend(name);
+        bytes.extend(b"\0\0\x01\0\x0c\0\0\0\0\0\0\0\x09\0\x02\0\x06p\0\0\x04\0\x06t\0");
+        bytes.extend(b"\0\x06\0\x0f\0\x01\x01\0\0\0\0\0\0\xf0\x3f");
+        bytes
+    };
+    let datagrams: Vec<_> = (0..10).map(|number| host(format!("web{number}").as_bytes())).collect();
+    let mut stages = Stages::new(tiers(&[1]), None, 1452, 1 << 20, 10);
+    let packets = stages.run(&datagrams, 1);
+    assert_eq!(packets, [(0, datagrams.concat(), 10, 0)]);
+    let events: Vec<_> = Decoder::new(&packets[0].1).collect();
+    assert!(events.len() == 10 && events.iter().all(|event| matches!(event, Ok(Event::ValueList(_)))));
+}

@@ -1,0 +1,155 @@
+use crate::agents::{agent, send, value_list};
+use crate::running::{Node, Running, config, number, wait_for};
+use coco_core::tier::Tiers;
+use coco_core::value_list::ValueList;
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
+use std::net::UdpSocket;
+
+fn addresses(nodes: &[Node]) -> Vec<String> {
+    nodes.iter().map(|node| node.address.clone()).collect()
+}
+
+fn owner(tiers: &Tiers, tier: usize, list: &ValueList) -> usize {
+    tiers.get(tier).unwrap().owner(&list.identifier.host)
+}
+
+/// By host, in the order of arrival.
+fn by_host(lists: impl IntoIterator<Item = ValueList>) -> BTreeMap<Vec<u8>, Vec<ValueList>> {
+    let mut hosts: BTreeMap<Vec<u8>, Vec<ValueList>> = BTreeMap::new();
+    for list in lists {
+        hosts.entry(list.identifier.host.clone()).or_default().push(list);
+    }
+    hosts
+}
+
+/// What `/metrics` shows of a family, summed up over a tier.
+fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
+    let prefix = format!("{family}{{tier=\"{tier}\",");
+    let rows = metrics.lines().filter(|line| line.starts_with(&prefix));
+    rows.map(|row| row.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn values_reach_their_owners_whichever_threads_carry_them() {
+    let blacklist = Regex::new("/irq/").unwrap();
+    for (threads, lanes) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
+        let (short, mid): (Vec<_>, Vec<_>) =
+            ((0..2).map(|_| Node::start()).collect(), (0..3).map(|_| Node::start()).collect());
+        let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
+        config.pipeline.threads = threads;
+        config.pipeline.lanes = lanes;
+        config.pipeline.queue = 2;
+        config.filter.blacklist = Some(blacklist.clone());
+        let tiers = config.tiers.clone();
+        let coco = Running::start(config);
+
+        let mut sent = Vec::new();
+        for agent_number in 0..12 {
+            let agent = agent(coco.listen);
+            for round in 0..20 {
+                let host = format!("host{agent_number}").into_bytes();
+                let lists = ["load", "irq", "df"].map(|plugin| value_list(&host, plugin, "t", round));
+                send(&agent, &lists);
+                sent.extend(lists);
+            }
+        }
+        let accepted: Vec<_> = sent.iter().filter(|list| list.identifier.plugin != b"irq").cloned().collect();
+        let all = 2 * accepted.len() as u64;
+        let vars = coco.vars_when("everything to be sent", |vars| number(vars, "send", "total") == all);
+
+        for (tier, nodes) in [&short, &mid].into_iter().enumerate() {
+            for (index, node) in nodes.iter().enumerate() {
+                let own: Vec<_> =
+                    accepted.iter().filter(|list| owner(&tiers, tier, list) == index).cloned().collect();
+                let arrived = wait_for("what the target owns", || {
+                    Some(node.value_lists()).filter(|arrived| arrived.len() >= own.len())
+                });
+                assert_eq!(number(&vars, "send", &node.address), own.len() as u64);
+                assert_eq!(by_host(arrived), by_host(own), "{threads} threads, {lanes} lanes");
+            }
+        }
+        assert_eq!(number(&vars, "listen", "decoded"), sent.len() as u64);
+        assert_eq!(number(&vars, "filter", "accepted"), accepted.len() as u64);
+        assert_eq!(number(&vars, "filter", "rejected"), (sent.len() - accepted.len()) as u64);
+        let vars = coco.vars_when("the queues to be empty", |vars| {
+            number(vars, "queues", "raw") + number(vars, "queues", "filtered") == 0
+        });
+        assert_eq!(number(&vars, "state", "metrics"), 12 * 3);
+        let metrics = coco.get("/metrics").text;
+        for tier in ["shortterm", "midterm"] {
+            let booked =
+                ["coco_send_total", "coco_errors_send_write_total", "coco_errors_send_disconnected_total"]
+                    .map(|family| of_tier(&metrics, family, tier));
+            assert_eq!(booked, [accepted.len() as u64, 0, 0]);
+        }
+        coco.stop().unwrap();
+    }
+}
+
+/// Where nothing listens. No other test binds at this address, so nobody can come by the same port meanwhile.
+fn deserted() -> String {
+    UdpSocket::bind("127.0.0.2:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn a_target_nobody_listens_at_is_down_and_goes_on_being_sent_to() {
+    let (node, deserted) = (Node::start(), deserted());
+    let coco =
+        Running::start(config(&[("live", vec![node.address.clone()]), ("dead", vec![deserted.clone()])]));
+    let agent = agent(coco.listen);
+    let state =
+        |tier: usize, target: &str| coco.get("/tiers").json()[tier]["connections"][target]["state"].clone();
+    assert_eq!([state(0, &node.address), state(1, &deserted)], ["up", "up"]);
+    for round in 1..=20 {
+        send(&agent, &[value_list(b"web1", "load", "load", round)]);
+        coco.vars_when("both tiers to get it", |vars| number(vars, "send", "total") == 2 * round);
+    }
+    let vars = coco.vars();
+    assert!(number(&vars, "errors", "send.refused") > 0, "{vars}");
+    assert_eq!([number(&vars, "send", &deserted), number(&vars, "errors", "send.write")], [20, 0]);
+    assert_eq!([state(0, &node.address), state(1, &deserted)], ["up", "down"]);
+    wait_for("the live target", || (node.value_lists().len() == 20).then_some(()));
+
+    // Somebody listens there again.
+    let back = UdpSocket::bind(&deserted).unwrap();
+    wait_for("the target to be up", || {
+        send(&agent, &[value_list(b"web1", "load", "load", 21)]);
+        (state(1, &deserted) == "up").then_some(())
+    });
+    drop(back);
+    coco.stop().unwrap();
+}
+
+/// RFC 6761: no name below .invalid ever resolves.
+#[test]
+fn a_name_that_does_not_resolve_loses_its_share_and_no_more() {
+    let node = Node::start();
+    let nowhere = "no-such-host.invalid:25826".to_owned();
+    let config = config(&[
+        ("mixed", vec![node.address.clone(), nowhere.clone()]),
+        ("whole", vec![node.address.clone()]),
+    ]);
+    let tiers = config.tiers.clone();
+    let coco = Running::start(config);
+    let lists: Vec<_> =
+        (0..50).map(|host| value_list(format!("host{host}").as_bytes(), "p", "t", 1)).collect();
+    send(&agent(coco.listen), &lists);
+    let lost = lists.iter().filter(|list| owner(&tiers, 0, list) == 1).count() as u64;
+    assert!(0 < lost && lost < 50);
+    let vars = coco.vars_when("the books to balance", |vars| {
+        number(vars, "send", "total") + number(vars, "errors", "send.disconnected") == 100
+    });
+    assert_eq!(number(&vars, "errors", "send.disconnected"), lost);
+    assert_eq!([number(&vars, "send", &nowhere), number(&vars, "send", &node.address)], [0, 100 - lost]);
+    coco.vars_when("a failed attempt", |vars| number(vars, "errors", "send.dial") > 0);
+    let tiers = coco.get("/tiers").json();
+    assert_eq!(tiers[0]["connections"][&nowhere], serde_json::json!({ "state": "unresolved" }));
+    assert_eq!(tiers[1]["connections"][&node.address]["state"], "up");
+    let metrics = coco.get("/metrics").text;
+    for (tier, sent, disconnected) in [("mixed", 50 - lost, lost), ("whole", 50, 0)] {
+        assert_eq!(of_tier(&metrics, "coco_send_total", tier), sent);
+        assert_eq!(of_tier(&metrics, "coco_errors_send_disconnected_total", tier), disconnected);
+    }
+    coco.stop().unwrap();
+}

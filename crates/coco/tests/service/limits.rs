@@ -1,0 +1,163 @@
+use crate::agents::{agent, datagrams, send, value_list};
+use crate::running::{Node, Running, config, number, run, wait_for};
+use coco::service::{RunError, Service, StartError};
+use coco_core::config::Config;
+use coco_core::value_list::ValueList;
+use regex::bytes::Regex;
+use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
+
+fn to(node: &Node) -> Config {
+    config(&[("only", vec![node.address.clone()])])
+}
+
+fn hosts(numbers: std::ops::Range<u32>) -> Vec<ValueList> {
+    numbers
+        .map(|host| value_list(format!("h{:08x}", host.wrapping_mul(0x9e37_79b9)).as_bytes(), "p", "t", 1))
+        .collect()
+}
+
+#[test]
+fn strangers_cannot_fill_the_memory_and_are_served_all_the_same() {
+    const HOSTS: u32 = 200_000;
+    let node = Node::start();
+    let mut config = to(&node);
+    config.state.max_memory = 1 << 20;
+    config.pipeline.threads = 2;
+    let coco = Running::start(config);
+    let agent = agent(coco.listen);
+    // No more at once than all buffers on the way hold.
+    for start in (0..HOSTS).step_by(4000) {
+        let lists = hosts(start..start + 4000);
+        send(&agent, &lists);
+        let mut arrived = 0;
+        wait_for("what was sent", || {
+            arrived += node.take();
+            (arrived >= lists.len()).then_some(())
+        });
+    }
+    let vars =
+        coco.vars_when("the last to be counted", |vars| number(vars, "send", "total") == u64::from(HOSTS));
+    assert_eq!(number(&vars, "filter", "accepted"), u64::from(HOSTS));
+    let remembered = number(&vars, "state", "metrics");
+    assert!(remembered > 1000 && number(&vars, "state", "hosts") >= remembered, "{vars}");
+    assert_eq!(number(&vars, "filter", "unremembered"), u64::from(HOSTS) - remembered);
+    assert!(number(&vars, "state", "bytes") <= 1 << 20);
+    // Who was first is still known.
+    let shown = coco.get("/tiers").json();
+    let routes = shown[0]["routes"][&node.address].as_object().unwrap();
+    assert_eq!(routes.len() as u64, remembered);
+    assert!(routes.contains_key("h00000000"));
+    coco.stop().unwrap();
+}
+
+#[test]
+fn what_is_silent_is_forgotten() {
+    let node = Node::start();
+    let mut config = to(&node);
+    config.state.expire = Duration::from_secs(1);
+    let coco = Running::start(config);
+    send(&agent(coco.listen), &hosts(0..10));
+    coco.vars_when("everything to be sent", |vars| number(vars, "send", "total") == 10);
+    let vars = coco.vars_when("the tables to be empty", |vars| {
+        number(vars, "state", "hosts") == 0 && number(vars, "hash.hosts", &node.address) == 0
+    });
+    assert_eq!([number(&vars, "state", "metrics"), number(&vars, "state", "bytes")], [0, 0]);
+    send(&agent(coco.listen), &hosts(0..1));
+    coco.vars_when("a host to be remembered again", |vars| number(vars, "state", "hosts") == 1);
+    coco.stop().unwrap();
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    const SENT: u64 = 2000;
+    for lanes in [1, 2] {
+        let node = Node::start();
+        let mut config = to(&node);
+        config.listen.receive_buffer = 4096;
+        config.pipeline.lanes = lanes;
+        let (found, address) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        // Before the service reads its socket, so that the buffer surely overflows.
+        let flood = move |listen, api| {
+            let datagram = &datagrams(&hosts(0..1))[0];
+            for _ in 0..SENT / 20 {
+                let agent = agent(listen);
+                (0..20).for_each(|_| assert_eq!(agent.send(datagram).unwrap(), datagram.len()));
+            }
+            found.send((listen, api)).unwrap();
+        };
+        let thread = std::thread::spawn(move || run(config, flood, async { drop(stopped.await) }));
+        let coco = Running::attach(address.recv().unwrap(), stop, thread);
+        let vars = coco.vars_when("every datagram to be accounted for", |vars| {
+            number(vars, "listen", "raw") + number(vars, "listen", "kernel_drops") == SENT
+        });
+        assert!(number(&vars, "listen", "kernel_drops") > 0 && number(&vars, "listen", "raw") > 0, "{vars}");
+        coco.stop().unwrap();
+    }
+}
+
+#[test]
+fn a_stop_delivers_what_has_arrived() {
+    for (threads, lanes) in [(1, 1), (2, 1), (3, 1), (1, 2), (3, 2)] {
+        let node = Node::start();
+        let mut config = to(&node);
+        config.pipeline.threads = threads;
+        config.pipeline.lanes = lanes;
+        let lists = hosts(0..200);
+        let before = |listen, _| {
+            lists.chunks(10).for_each(|lists| send(&agent(listen), lists));
+        };
+        // Told to stop before it has received anything.
+        run(config, before, std::future::ready(())).unwrap();
+        wait_for("everything", || (node.value_lists().len() == lists.len()).then_some(()));
+    }
+}
+
+#[test]
+fn a_stop_that_takes_too_long_is_an_error_that_says_what_is_left() {
+    let node = Node::start();
+    let mut config = to(&node);
+    config.stop.grace = Duration::ZERO;
+    config.pipeline.threads = 3;
+    // Names that are costly to match: about a second of work for the filter.
+    config.filter.blacklist = Some(Regex::new("(?:[0-9a-f/]?[a-z/]{0,40}){100}[^0-9a-z/]").unwrap());
+    let problem = run(config, |listen, _| send(&agent(listen), &hosts(0..20_000)), std::future::ready(()));
+    let problem = problem.unwrap_err();
+    let RunError::GraceOver(left) = problem else { panic!("{problem}") };
+    assert_eq!(problem.to_string(), format!("stopped with {left} value lists still queued"));
+}
+
+#[test]
+fn what_cannot_start_says_why() {
+    let prepare = |config: Config| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(Service::prepare(config)).err().unwrap()
+    };
+    let node = Node::start();
+    let (udp, tcp) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    for lanes in [1, 2] {
+        let mut taken = to(&node);
+        taken.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
+        taken.pipeline.lanes = lanes;
+        let problem = prepare(taken);
+        assert!(matches!(problem, StartError::Listen { .. }), "{problem}");
+    }
+    let mut taken = to(&node);
+    taken.api.bind = tcp.local_addr().unwrap().to_string().parse().unwrap();
+    let problem = prepare(taken);
+    assert!(matches!(problem, StartError::Api(_)), "{problem}");
+    let mut missing = to(&node);
+    missing.listen.typesdb = Some("/nowhere/types.db".into());
+    let problem = prepare(missing);
+    assert!(problem.to_string().starts_with("listen.typesdb: cannot read /nowhere/types.db: "), "{problem}");
+    let mut itself = to(&node);
+    itself.listen.bind = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    itself.tiers = config(&[("only", vec![format!("localhost:{}", itself.listen.bind.port())])]).tiers;
+    let problem = prepare(itself);
+    assert!(matches!(problem, StartError::Loop { .. }), "{problem}");
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
