@@ -84,8 +84,8 @@ fn stages(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements((HOSTS * METRICS) as u64)).sample_size(20);
         let lane = Lane::new(outlets.iter().len(), 1 << 28);
-        let mut filter = Filter::new(config.filter.blacklist.clone(), Arc::clone(&tiers));
-        let mut packing = Packing::new(Arc::clone(&outlets), 1452);
+        let mut filter = Filter::new(config.filter.blacklist.clone(), Arc::clone(outlets.partitions()));
+        let mut packing = Packing::new(Arc::clone(outlets.partitions()), 1452);
         let mut batch = Batch::new(BATCH);
 
         group.bench_function("fill", |bencher| {

@@ -3,8 +3,8 @@
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::routes::{HostId, MetricId, NameId, Routes, combine, owners};
-use coco_core::tier::Tiers;
+use crate::partitions::Partitions;
+use crate::routes::{HostId, MetricId, NameId, Routes, combine};
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
 use regex::bytes::Regex;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The blacklist and the rings.
 pub struct Filter {
     blacklist: Option<Regex>,
-    tiers: Arc<Tiers>,
+    partitions: Arc<Partitions>,
     /// What the blacklist is matched against; kept for its memory.
     path: Vec<u8>,
     /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
@@ -44,8 +44,8 @@ struct Probe {
 
 impl Filter {
     /// A filter that refuses what `blacklist` matches.
-    pub fn new(blacklist: Option<Regex>, tiers: Arc<Tiers>) -> Self {
-        Self { blacklist, tiers, path: Vec::new(), probes: Vec::new() }
+    pub fn new(blacklist: Option<Regex>, partitions: Arc<Partitions>) -> Self {
+        Self { blacklist, partitions, path: Vec::new(), probes: Vec::new() }
     }
 
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
@@ -186,7 +186,7 @@ impl Filter {
         let id = routes.find_host(name, now);
         match id {
             Some(id) => batch_owners.extend_from_slice(routes.owners(id)),
-            None => batch_owners.extend(owners(&self.tiers, name)),
+            None => batch_owners.extend(self.partitions.owners(name)),
         }
         let id = id.or_else(|| routes.add_host(name, &batch_owners[start..], now));
         Host { name, id, owners: start as u32, next: 0 }
@@ -205,7 +205,8 @@ impl Filter {
         let mut notifications = std::mem::take(notifications);
         for notification in &mut notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            let found: Vec<u16> = owners(&self.tiers, notification.spans.of(bytes).identifier.host).collect();
+            let found: Vec<u16> =
+                self.partitions.owners(notification.spans.of(bytes).identifier.host).collect();
             notification.owners = batch.owners.len() as u32;
             batch.owners.extend(found);
         }

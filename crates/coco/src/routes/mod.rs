@@ -11,7 +11,6 @@ mod tests;
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use names::{Name, NameId};
 
-use coco_core::tier::Tiers;
 use hashbrown::HashTable;
 use names::Names;
 use std::hash::BuildHasher;
@@ -149,7 +148,7 @@ impl Routes {
         Some(id)
     }
 
-    /// The targets that own a host, an index a tier.
+    /// The targets that own a host, an index a partition.
     pub fn owners(&self, host: HostId) -> &[u16] {
         self.hosts[host as usize].as_ref().map_or(&[], |host| &host.owners)
     }
@@ -298,8 +297,3 @@ impl Host {
 
 /// Hosts and metrics that a reader visits before it lets the lane go on: well under a millisecond's work.
 const VISITED_AT_ONCE: usize = 8192;
-
-/// The owner of a host in every tier, looked up on the rings.
-pub fn owners<'a>(tiers: &'a Tiers, host: &'a [u8]) -> impl Iterator<Item = u16> + 'a {
-    tiers.iter().map(|tier| tier.owner(host) as u16)
-}
