@@ -8,6 +8,7 @@ use crate::routes::{HostId, MetricId, NameId, Routes, combine};
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
 use regex::bytes::Regex;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The blacklist and the rings.
@@ -18,18 +19,19 @@ pub struct Filter {
     path: Vec<u8>,
     /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
     probes: Vec<Probe>,
+    /// The runs of the datagram at hand; kept for its memory.
+    runs: Vec<Run>,
+    /// The host of the last run, and which metric of it is expected next.
+    next: Option<(HostId, MetricId)>,
 }
 
-/// The host at hand.
-#[derive(Clone, Copy)]
-struct Host<'a> {
-    name: &'a [u8],
+/// Value lists of one host that follow one another in a datagram.
+struct Run {
+    items: Range<u32>,
     /// `None` if there was no room to remember it.
-    id: Option<HostId>,
+    host: Option<HostId>,
     /// Where its owners start in the batch.
     owners: u32,
-    /// The metric that is expected next.
-    next: MetricId,
 }
 
 /// A value list whose metric is still to be looked up.
@@ -45,7 +47,7 @@ struct Probe {
 impl Filter {
     /// A filter that refuses what `blacklist` matches.
     pub fn new(blacklist: Option<Regex>, partitions: Arc<Partitions>) -> Self {
-        Self { blacklist, partitions, path: Vec::new(), probes: Vec::new() }
+        Self { blacklist, partitions, path: Vec::new(), probes: Vec::new(), runs: Vec::new(), next: None }
     }
 
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
@@ -53,11 +55,11 @@ impl Filter {
         let now = batch.received;
         let mut routes = lane.routes();
         let mut tally = Tally::default();
-        let mut host = None;
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
-            self.identify(bytes, items, &mut host, &mut routes, owners, now, &mut tally);
-            self.look_up(items, &mut routes, now, &mut tally);
+            self.find_hosts(bytes, items, &mut routes, owners, now);
+            self.find_names(bytes, items, &mut routes, now, &mut tally);
+            self.find_metrics(items, &mut routes, now, &mut tally);
             self.learn(bytes, items, &mut routes, now, &mut tally);
         }
         drop(routes);
@@ -66,62 +68,89 @@ impl Filter {
         Self::count(lane, tally.accepted, tally.rejected);
     }
 
-    /// Finds the hosts of the pending value lists of a datagram, and their metrics where they are the expected ones;
-    /// of the others only the names, in a table that is mostly in the cache.
-    #[expect(clippy::too_many_arguments, reason = "what a batch shares is borrowed apart")]
-    fn identify<'a>(
+    /// Divides the pending value lists of a datagram into runs, and finds their hosts.
+    ///
+    /// A loop of its own, as is [`find_metrics`](Self::find_metrics), and short: with many hosts nearly every look-up
+    /// waits for memory, and the processor overlaps the waits of those that it can see at the same time.
+    fn find_hosts(
         &mut self,
-        bytes: &'a [u8],
-        items: &mut [Item],
-        current: &mut Option<Host<'a>>,
+        bytes: &[u8],
+        items: &[Item],
         routes: &mut Routes,
         owners: &mut Vec<u16>,
+        now: u32,
+    ) {
+        self.runs.clear();
+        let mut host_span = Span::default();
+        for (index, item) in items.iter().enumerate().filter(|(_, item)| item.verdict == Verdict::Pending) {
+            let span = item.spans.identifier.host;
+            let end = index as u32 + 1;
+            match self.runs.last_mut() {
+                Some(run) if span == host_span => run.items.end = end,
+                _ => {
+                    let (host, owners) = self.enter_host(span.of(bytes), routes, owners, now);
+                    self.runs.push(Run { items: index as u32..end, host, owners });
+                }
+            }
+            host_span = span;
+        }
+    }
+
+    /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it finds
+    /// the names, in a table that is mostly in the cache.
+    fn find_names(
+        &mut self,
+        bytes: &[u8],
+        items: &mut [Item],
+        routes: &mut Routes,
         now: u32,
         tally: &mut Tally,
     ) {
         let mut hashes = PartHashes::default();
-        let mut host_span = Span::default();
-        for index in 0..items.len() {
-            let spans = items[index].spans.identifier;
-            if items[index].verdict != Verdict::Pending {
-                continue;
+        for run in &self.runs {
+            let alone = run.items.len() == 1;
+            let mut next = self.next.filter(|next| Some(next.0) == run.host).map_or(0, |next| next.1);
+            for index in run.items.clone() {
+                let item = &mut items[index as usize];
+                if item.verdict != Verdict::Pending {
+                    continue;
+                }
+                let spans = item.spans.identifier;
+                let identifier = spans.of(bytes);
+                let parts = identifier.metric_parts();
+                let expected = run.host.filter(|&host| !alone && routes.is_metric(host, next, parts));
+                if let Some(host) = expected {
+                    item.verdict = tally.verdict(routes.see(host, next, now), run.owners);
+                    next += 1;
+                    continue;
+                }
+                let hash = hashes.of(&spans, &identifier, routes);
+                let name = routes.find_name(hash, parts);
+                // In a run it is looked up at once, since it tells which one to expect next.
+                let metric = if alone { None } else { routes.find_metric(run.host, name, hash) };
+                match (run.host, metric) {
+                    (Some(host), Some(metric)) => {
+                        item.verdict = tally.verdict(routes.see(host, metric, now), run.owners);
+                        next = metric + 1;
+                    }
+                    (host, _) => {
+                        self.probes.push(Probe { item: index, host, owners: run.owners, name, hash });
+                    }
+                }
             }
-            let identifier = spans.of(bytes);
-            let host = match &mut *current {
-                Some(host) if host_span == spans.host || host.name == identifier.host => host,
-                other => other.insert(self.enter_host(identifier.host, routes, owners, now)),
-            };
-            host_span = spans.host;
-            let parts = identifier.metric_parts();
-            if let Some(id) = host.id.filter(|&id| routes.is_metric(id, host.next, parts)) {
-                items[index].verdict = tally.verdict(routes.see(id, host.next, now), host.owners);
-                host.next += 1;
-                continue;
-            }
-            let hash = hashes.of(&spans, &identifier, routes);
-            let name = routes.find_name(hash, parts);
-            // One of several of its host is looked up at once: it tells which ones to expect.
-            let followed = items.get(index + 1).is_some_and(|next| next.spans.identifier.host == spans.host);
-            if let (true, Some(id), Some(name)) = (followed, host.id, name)
-                && let Some(metric) = routes.find_metric(id, name, hash)
-            {
-                items[index].verdict = tally.verdict(routes.see(id, metric, now), host.owners);
-                host.next = metric + 1;
-                continue;
-            }
-            let probe = Probe { item: index as u32, host: host.id, owners: host.owners, name, hash };
-            self.probes.push(probe);
+            self.next = run.host.map(|host| (host, next));
         }
     }
 
-    /// Looks up what was not expected and stands alone. A loop of its own, and short: with many hosts nearly every
-    /// look-up waits for memory, and the processor overlaps the waits of those that it can see at the same time.
-    fn look_up(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+    /// Looks up the metrics that stand alone.
+    fn find_metrics(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
         self.probes.retain(|probe| {
-            let Some((host, name)) = probe.host.zip(probe.name) else { return true };
-            let Some(metric) = routes.find_metric(host, name, probe.hash) else { return true };
-            items[probe.item as usize].verdict = tally.verdict(routes.see(host, metric, now), probe.owners);
-            false
+            let found = probe.host.zip(routes.find_metric(probe.host, probe.name, probe.hash));
+            if let Some((host, metric)) = found {
+                items[probe.item as usize].verdict =
+                    tally.verdict(routes.see(host, metric, now), probe.owners);
+            }
+            found.is_none()
         });
     }
 
@@ -134,10 +163,8 @@ impl Filter {
             let parts = identifier.metric_parts();
             // The same metric may stand in the datagram before.
             let name = routes.find_name(probe.hash, parts);
-            let known = probe.host.zip(name).and_then(|(host, name)| {
-                let metric = routes.find_metric(host, name, probe.hash)?;
-                Some(routes.see(host, metric, now))
-            });
+            let metric = probe.host.zip(routes.find_metric(probe.host, name, probe.hash));
+            let known = metric.map(|(host, metric)| routes.see(host, metric, now));
             let rejected = known.unwrap_or_else(|| {
                 let rejected = self.matches(&identifier);
                 let added =
@@ -175,21 +202,22 @@ impl Filter {
         lane.filtered.enter(accepted);
     }
 
-    fn enter_host<'a>(
+    /// A host's number, if there is room to remember it, and where its owners stand in the batch.
+    #[inline]
+    fn enter_host(
         &self,
-        name: &'a [u8],
+        name: &[u8],
         routes: &mut Routes,
         batch_owners: &mut Vec<u16>,
         now: u32,
-    ) -> Host<'a> {
+    ) -> (Option<HostId>, u32) {
         let start = batch_owners.len();
         let id = routes.find_host(name, now);
         match id {
             Some(id) => batch_owners.extend_from_slice(routes.owners(id)),
             None => batch_owners.extend(self.partitions.owners(name)),
         }
-        let id = id.or_else(|| routes.add_host(name, &batch_owners[start..], now));
-        Host { name, id, owners: start as u32, next: 0 }
+        (id.or_else(|| routes.add_host(name, &batch_owners[start..], now)), start as u32)
     }
 
     fn matches(&mut self, identifier: &IdentifierRef<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! Copies of what is remembered, made a few hosts at a time so that a lane is never held up.
 
-use super::{Host, HostId, Name, Names, Routes, VISITED_AT_ONCE};
+use super::{Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
 use std::sync::Arc;
 
 /// A host and its metrics at one moment.
@@ -9,7 +9,7 @@ pub struct HostExcerpt {
     /// The host's name.
     pub name: Arc<[u8]>,
     /// The targets that own it, an index a [partition](crate::partitions).
-    pub owners: Arc<[u16]>,
+    pub owners: Owners,
     /// How many metrics of it are sent.
     pub accepted: u32,
     /// Those metrics that were asked for.
@@ -76,7 +76,7 @@ impl Host {
         };
         HostExcerpt {
             name: Arc::clone(&self.name),
-            owners: Arc::clone(&self.owners),
+            owners: self.owners.clone(),
             accepted: self.metrics.len() as u32 - self.rejected,
             metrics,
         }
@@ -92,6 +92,6 @@ impl HostExcerpt {
         metrics.sort_by(|a, b| a.name.cmp(&b.name).then(b.seen.cmp(&a.seen)));
         metrics.dedup_by(|later, first| later.name == first.name);
         let accepted = metrics.iter().filter(|metric| !metric.rejected).count() as u32;
-        Self { name: Arc::clone(&self.name), owners: Arc::clone(&self.owners), accepted, metrics }
+        Self { name: Arc::clone(&self.name), owners: self.owners.clone(), accepted, metrics }
     }
 }

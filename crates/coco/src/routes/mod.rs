@@ -13,11 +13,15 @@ pub use names::{Name, NameId};
 
 use hashbrown::HashTable;
 use names::Names;
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// The number of a remembered host.
 pub type HostId = u32;
+
+/// The targets that own a host, an index a [partition](crate::partitions). Most configurations have few.
+pub type Owners = SmallVec<[u16; 4]>;
 
 /// The number of a metric among its host's.
 pub type MetricId = u32;
@@ -26,7 +30,7 @@ pub type MetricId = u32;
 struct Host {
     name: Arc<[u8]>,
     hash: u64,
-    owners: Arc<[u16]>,
+    owners: Owners,
     /// In the order in which they were first seen, which is the order in which an agent sends them again.
     metrics: Vec<Metric>,
     /// Which of the metrics has a name.
@@ -159,9 +163,10 @@ impl Routes {
         self.names.find(hash, parts)
     }
 
-    /// The metric of this name, if it is remembered.
+    /// The host's metric of this name, if host, name and metric are remembered.
     #[inline]
-    pub fn find_metric(&self, host: HostId, name: NameId, hash: u64) -> Option<MetricId> {
+    pub fn find_metric(&self, host: Option<HostId>, name: Option<NameId>, hash: u64) -> Option<MetricId> {
+        let (host, name) = host.zip(name)?;
         let Host { metrics, index, .. } = self.hosts[host as usize].as_ref()?;
         index.find(hash, |&id| metrics[id as usize].name() == name).copied()
     }

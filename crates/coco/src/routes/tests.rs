@@ -39,8 +39,7 @@ fn hash_of(routes: &Routes, parts: Parts) -> u64 {
 
 /// The filter's verdict on a metric that is remembered, seen now.
 fn find(routes: &mut Routes, host: HostId, hash: u64, parts: Parts, now: u32) -> Option<bool> {
-    let name = routes.find_name(hash, parts)?;
-    let metric = routes.find_metric(host, name, hash)?;
+    let metric = routes.find_metric(Some(host), routes.find_name(hash, parts), hash)?;
     assert!(routes.is_metric(host, metric, parts));
     Some(routes.see(host, metric, now))
 }
