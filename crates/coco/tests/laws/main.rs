@@ -265,17 +265,29 @@ fn check_books(lane: &Lane, contents: &[Contents], blacklist: Option<&Regex>) ->
 /// A datagram that fits the limit and is of one host travels with its neighbours, not alone.
 #[test]
 fn small_datagrams_of_one_target_share_a_packet() {
-    let host = |name: &[u8]| {
-        let mut bytes = vec![0, 0, 0, name.len() as u8 + 5];
-        bytes.extend(name);
-        bytes.extend(b"\0\0\x01\0\x0c\0\0\0\0\0\0\0\x09\0\x02\0\x06p\0\0\x04\0\x06t\0");
-        bytes.extend(b"\0\x06\0\x0f\0\x01\x01\0\0\0\0\0\0\xf0\x3f");
-        bytes
-    };
-    let datagrams: Vec<_> = (0..10).map(|number| host(format!("web{number}").as_bytes())).collect();
+    let datagrams: Vec<_> =
+        (0..10).map(|number| inputs::one_value_list(format!("web{number}").as_bytes())).collect();
     let mut stages = Stages::new(tiers(&[1]), None, 1452, 1 << 20, 10);
     let packets = stages.run(&datagrams, 1);
     assert_eq!(packets, [(0, datagrams.concat(), 10, 0)]);
     let events: Vec<_> = Decoder::new(&packets[0].1).collect();
     assert!(events.len() == 10 && events.iter().all(|event| matches!(event, Ok(Event::ValueList(_)))));
+}
+
+/// A panic in the filter cannot be caused from outside, so its mending is called as the pipeline calls it.
+#[test]
+fn what_the_filter_left_undecided_is_rejected_and_counted() {
+    let datagram = inputs::one_value_list(b"web1");
+    let mut stages = Stages::new(tiers(&[2]), None, 1452, 1 << 20, 2);
+    stages.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(&datagram);
+    stages.batch.add(datagram.len(), None);
+    decode(&mut stages.batch, &stages.lane);
+    stages.filter.recover(&mut stages.batch, &stages.lane);
+    assert_eq!(stages.packing.pack(&stages.batch), 0);
+    assert_eq!(stages.packing.packed().count(), 0);
+    let counts = [Count::Decoded, Count::Rejected, Count::Accepted, Count::Unhandled];
+    assert_eq!(counts.map(|count| stages.lane.counts.get(count)), [1, 1, 0, 1]);
+    assert_eq!((stages.lane.raw.waiting(), stages.lane.filtered.waiting()), (0, 0));
+    // The next batch is none the worse for it.
+    assert_eq!(stages.run(&[datagram], 2).len(), 1);
 }
