@@ -135,12 +135,15 @@ pub struct ValuesRef<'a> {
 }
 
 impl<'a> ValuesRef<'a> {
-    /// Takes what follows the count of a values part. `None` unless it is nine bytes for each value, of known kinds.
+    /// Takes what follows the count of a values part. `None` unless it is nine bytes for each value, of known
+    /// kinds, and not more than a part holds.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let count = bytes.len() / 9;
         let kinds = bytes.get(..count)?;
-        (bytes.len() == count * 9 && kinds.iter().all(|&code| ValueKind::from_code(code).is_some()))
-            .then_some(Self { bytes })
+        (bytes.len() == count * 9
+            && count <= ValueList::MAX_VALUES
+            && kinds.iter().all(|&code| ValueKind::from_code(code).is_some()))
+        .then_some(Self { bytes })
     }
 
     /// Takes bytes that [`ValuesRef::new`] has accepted before.
@@ -366,6 +369,8 @@ mod tests {
         assert!(ValuesRef::new(&[3, 0, 0, 0, 0, 0, 0, 0, 0]).is_some());
         assert!(ValuesRef::new(&[4, 0, 0, 0, 0, 0, 0, 0, 0]).is_none());
         assert!(ValuesRef::new(&[1, 0, 0, 0, 0, 0, 0, 0]).is_none());
+        assert!(ValuesRef::new(&[0; 9 * ValueList::MAX_VALUES]).is_some());
+        assert!(ValuesRef::new(&[0; 9 * (ValueList::MAX_VALUES + 1)]).is_none());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of all datagrams, in order.
     pub notifications: Vec<Notification>,
-    /// Owners, one target index a tier, one run after another; an [`Item`] says where its run starts.
+    /// Owners, one target index a [partition](crate::partitions), one run after another; an [`Item`] says where its run starts.
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.
     pub received: u32,

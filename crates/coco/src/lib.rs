@@ -5,7 +5,8 @@
 //!
 //! - [`socket`] receives batches of datagrams; [`batch`] is what travels from stage to stage;
 //! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
-//! - [`routes`] is what a lane remembers, [`outlets`] are the targets as places to send to;
+//! - [`routes`] is what a lane remembers, [`partitions`] say who owns what, [`outlets`] are the
+//!   targets as places to send to;
 //! - [`pipeline`] makes the threads and the channels between the stages.
 //!
 //! And in the order in which an operator meets the rest:
@@ -25,6 +26,7 @@ pub mod lane;
 pub mod listen;
 pub mod measure;
 pub mod outlets;
+pub mod partitions;
 pub mod pipeline;
 pub mod routes;
 pub mod send;

@@ -80,8 +80,11 @@ impl Measure {
         let mut sizes: Vec<Vec<u32>> = vec![Vec::new(); self.outlets.iter().len()];
         let hosts = merged(&self.lanes, Detail::Counts);
         for host in hosts.iter().filter(|host| host.accepted > 0) {
-            for (tier, &owner) in host.owners.iter().enumerate() {
-                sizes[self.outlets.index(tier, usize::from(owner))].push(host.accepted);
+            for (partition, &owner) in host.owners.iter().enumerate() {
+                let partitions = self.outlets.partitions();
+                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
+                    sizes[outlet].push(host.accepted);
+                }
             }
         }
         let tiers = (0..self.outlets.tiers()).map(|tier| {

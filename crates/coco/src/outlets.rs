@@ -1,6 +1,7 @@
 //! The targets of all tiers as places to send to: which are reachable, and by which socket.
 
 use crate::counters::DIAL;
+use crate::partitions::Partitions;
 use crate::socket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
@@ -35,6 +36,7 @@ pub struct Outlets {
     outlets: Box<[Outlet]>,
     /// Where each tier starts.
     starts: Box<[usize]>,
+    partitions: Arc<Partitions>,
     /// What times are counted from.
     epoch: Instant,
 }
@@ -57,10 +59,10 @@ pub struct Outlet {
 
 impl Outlets {
     /// The targets of these tiers, none of them connected.
-    pub fn new(tiers: &Tiers) -> Self {
+    pub fn new(tiers: &Arc<Tiers>) -> Self {
         let mut outlets = Vec::new();
         let mut starts = Vec::new();
-        for tier in tiers {
+        for tier in tiers.iter() {
             starts.push(outlets.len());
             let name: Arc<str> = tier.name().into();
             outlets.extend(tier.targets().iter().map(|target| Outlet {
@@ -74,7 +76,13 @@ impl Outlets {
                 complaints: Mutex::new(Throttle::new()),
             }));
         }
-        Self { outlets: outlets.into(), starts: starts.into(), epoch: Instant::now() }
+        let partitions = Arc::new(Partitions::new(Arc::clone(tiers)));
+        Self { outlets: outlets.into(), starts: starts.into(), partitions, epoch: Instant::now() }
+    }
+
+    /// How hosts are parted among them.
+    pub fn partitions(&self) -> &Arc<Partitions> {
+        &self.partitions
     }
 
     /// How many tiers there are.
@@ -239,7 +247,8 @@ mod tests {
 
     fn outlets(target: &str) -> Outlets {
         let target = Target { name: target.to_owned(), address: target.parse().unwrap(), fetch: None };
-        Outlets::new(&Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap())
+        let tiers = Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap();
+        Outlets::new(&Arc::new(tiers))
     }
 
     #[test]

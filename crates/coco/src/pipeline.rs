@@ -19,7 +19,6 @@ use crate::listen::decode;
 use crate::outlets::Outlets;
 use crate::send::{Packing, Sending};
 use crate::socket::{Receiver, Wait};
-use coco_core::tier::Tiers;
 use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, TryRecvError, bounded};
 use regex::bytes::Regex;
@@ -48,8 +47,6 @@ pub struct Plan {
     pub max_packet_size: usize,
     /// What is not sent.
     pub blacklist: Option<Regex>,
-    /// Who owns whom.
-    pub tiers: Arc<Tiers>,
     /// Where to send to.
     pub outlets: Arc<Outlets>,
     /// Set when the lanes are to stop.
@@ -101,14 +98,14 @@ pub fn start(
         })
     };
     let filter: MakeStage = {
-        let filter = Filter::new(plan.blacklist.clone(), Arc::clone(&plan.tiers));
+        let filter = Filter::new(plan.blacklist.clone(), Arc::clone(plan.outlets.partitions()));
         let lane = Arc::clone(lane);
         Box::new(move || Box::new(FilterStage { filter, lane, from: raw_out, to: filtered_in }))
     };
     let send: MakeStage = {
         let (plan, lane) = (plan.clone(), Arc::clone(lane));
         Box::new(move || {
-            let packing = Packing::new(Arc::clone(&plan.outlets), plan.max_packet_size);
+            let packing = Packing::new(Arc::clone(plan.outlets.partitions()), plan.max_packet_size);
             let sending = Sending::new(plan.outlets);
             Box::new(SendStage { packing, sending, lane, from: filtered_out, to: empty_in })
         })

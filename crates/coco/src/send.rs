@@ -4,6 +4,7 @@ use crate::batch::{Batch, Datagram, Verdict};
 use crate::counters::OutletCount;
 use crate::lane::{Lane, Outlet};
 use crate::outlets::Outlets;
+use crate::partitions::Partitions;
 use crate::socket::Transmitter;
 use coco_core::wire::{Packet, PacketBuilder, Span};
 use nix::errno::Errno;
@@ -17,21 +18,22 @@ const PATIENCE: Duration = Duration::from_millis(10);
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// Packets for every target of every tier.
+/// Packets for every target: one packing for each [share](crate::partitions) of the hosts.
 pub struct Packing {
     limit: usize,
-    outlets: Arc<Outlets>,
+    partitions: Arc<Partitions>,
+    /// Of each share.
     packets: Vec<PacketBuilder>,
-    /// Outlets that have something to send.
+    /// Shares that have something to send.
     touched: Vec<usize>,
     cuts: Vec<Span>,
 }
 
 impl Packing {
     /// Packets of at most `limit` bytes.
-    pub fn new(outlets: Arc<Outlets>, limit: usize) -> Self {
-        let packets = outlets.iter().map(|_| PacketBuilder::new(limit)).collect();
-        Self { limit, outlets, packets, touched: Vec::new(), cuts: Vec::new() }
+    pub fn new(partitions: Arc<Partitions>, limit: usize) -> Self {
+        let packets = (0..partitions.shares()).map(|_| PacketBuilder::new(limit)).collect();
+        Self { limit, partitions, packets, touched: Vec::new(), cuts: Vec::new() }
     }
 
     /// Packs the accepted value lists and the notifications of a batch. Returns how many value lists that were.
@@ -46,13 +48,13 @@ impl Packing {
         }
         for notification in &batch.notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            for tier in 0..self.outlets.tiers() {
-                self.builder(batch, notification.owners, tier)
+            for partition in 0..self.partitions.len() {
+                self.builder(batch, notification.owners, partition)
                     .push_notification(&notification.spans.of(bytes));
             }
         }
-        for &outlet in &self.touched {
-            self.packets[outlet].close();
+        for &share in &self.touched {
+            self.packets[share].close();
         }
         packed
     }
@@ -74,8 +76,14 @@ impl Packing {
         }
         if let Some((first, owners)) = first {
             let relied_on = first.carried(bytes);
-            for tier in 0..self.outlets.tiers() {
-                self.builder(batch, owners, tier).append(bytes, &cuts, relied_on, datagram.carried, count);
+            for partition in 0..self.partitions.len() {
+                self.builder(batch, owners, partition).append(
+                    bytes,
+                    &cuts,
+                    relied_on,
+                    datagram.carried,
+                    count,
+                );
             }
         }
         cuts.clear();
@@ -89,8 +97,8 @@ impl Packing {
         for item in batch.items(datagram) {
             if let Verdict::Accepted(owners) = item.verdict {
                 let list = item.spans.of(bytes);
-                for tier in 0..self.outlets.tiers() {
-                    self.builder(batch, owners, tier).push(&list);
+                for partition in 0..self.partitions.len() {
+                    self.builder(batch, owners, partition).push(&list);
                 }
                 count += 1;
             }
@@ -98,27 +106,30 @@ impl Packing {
         count
     }
 
-    /// The packets of a tier's target that owns a host.
+    /// The packets of a partition's target that owns a host.
     #[inline]
-    fn builder(&mut self, batch: &Batch, owners: u32, tier: usize) -> &mut PacketBuilder {
-        let target = batch.owners[owners as usize + tier];
-        let outlet = self.outlets.index(tier, usize::from(target));
-        let builder = &mut self.packets[outlet];
+    fn builder(&mut self, batch: &Batch, owners: u32, partition: usize) -> &mut PacketBuilder {
+        let owner = batch.owners[owners as usize + partition];
+        let share = self.partitions.share(partition, owner);
+        let builder = &mut self.packets[share];
         if builder.is_empty() {
-            self.touched.push(outlet);
+            self.touched.push(share);
         }
         builder
     }
 
-    /// What is packed, as outlet and packets in order.
+    /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
-        self.touched.iter().map(|&outlet| (outlet, &self.packets[outlet]))
+        self.touched.iter().flat_map(|&share| {
+            let packets = &self.packets[share];
+            self.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
+        })
     }
 
     /// Forgets what is packed and keeps the memory.
     pub fn clear(&mut self) {
-        for outlet in self.touched.drain(..) {
-            self.packets[outlet].clear();
+        for share in self.touched.drain(..) {
+            self.packets[share].clear();
         }
     }
 }
@@ -127,28 +138,39 @@ impl Packing {
 pub struct Sending {
     outlets: Arc<Outlets>,
     transmitter: Transmitter,
-    /// Outlets that could not take everything at once, and from which packet on.
-    blocked: Vec<(usize, usize)>,
+    /// Kept for its memory.
+    pending: Vec<Pending>,
+}
+
+/// Packets that an outlet has yet to take.
+struct Pending {
+    outlet: usize,
+    share: usize,
+    /// The first of them.
+    next: usize,
 }
 
 impl Sending {
     /// To these outlets.
     pub fn new(outlets: Arc<Outlets>) -> Self {
-        Self { outlets, transmitter: Transmitter::new(), blocked: Vec::new() }
+        Self { outlets, transmitter: Transmitter::new(), pending: Vec::new() }
     }
 
     /// Sends everything that is packed and counts what became of it. No outlet waits for another one's full buffer.
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
-        let mut blocked = std::mem::take(&mut self.blocked);
-        blocked.extend(packing.touched.iter().map(|&outlet| (outlet, 0)));
+        let mut pending = std::mem::take(&mut self.pending);
+        for &share in &packing.touched {
+            let outlets = packing.partitions.outlets(share).iter();
+            pending.extend(outlets.map(|&outlet| Pending { outlet, share, next: 0 }));
+        }
         let mut deadline = None;
         loop {
-            blocked.retain_mut(|(outlet, next)| {
-                let packets = &packing.packets[*outlet];
+            pending.retain_mut(|Pending { outlet, share, next }| {
+                let packets = &packing.packets[*share];
                 *next = self.send_from(*next, packets, *outlet, &lane.outlets[*outlet]);
                 *next < packets.packets().len()
             });
-            if blocked.is_empty() {
+            if pending.is_empty() {
                 break;
             }
             let now = Instant::now();
@@ -157,12 +179,12 @@ impl Sending {
             }
             std::thread::sleep(PAUSE);
         }
-        for (outlet, next) in blocked.drain(..) {
-            let left = packing.packets[outlet].packets().skip(next);
+        for Pending { outlet, share, next } in pending.drain(..) {
+            let left = packing.packets[share].packets().skip(next);
             left.for_each(|(packet, _)| lane.outlets[outlet].lose(packet, OutletCount::Write));
             self.outlets.complain(outlet, "its socket's buffer is full");
         }
-        self.blocked = blocked;
+        self.pending = pending;
     }
 
     /// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.

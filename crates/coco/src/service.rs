@@ -182,7 +182,6 @@ impl Service {
             queue: config.pipeline.queue,
             max_packet_size: config.send.max_packet_size,
             blacklist: config.filter.blacklist.clone(),
-            tiers: Arc::clone(&tiers),
             outlets: Arc::clone(&outlets),
             stop: Arc::clone(&health.stopping),
         };

@@ -96,6 +96,9 @@ impl PacketBuilder {
     }
 
     /// Appends a value list, in a new packet if the open one has no room for it.
+    ///
+    /// It is written as it is: receivers want host, plugin, type, time and a value, and names of at most 127 bytes
+    /// without NUL, which all that [`Decoder`](super::Decoder) yields has.
     pub fn push(&mut self, list: &ValueListRef<'_>) {
         let mut changes = self.state.changes(list, &self.bytes);
         if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
@@ -109,6 +112,9 @@ impl PacketBuilder {
     /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if the
     /// open one has no room for it.
     ///
+    /// The datagram is one without error, notification or security part, and among the cuts are the values parts of
+    /// all refused value lists: what such a one lacked, it would find in the datagram before.
+    ///
     /// `first` says what its first remaining value list states, `last` what is in force at its end: what stood
     /// in force before is revoked where the datagram relies on its absence.
     pub fn append(
@@ -119,7 +125,7 @@ impl PacketBuilder {
         last: Carried,
         value_lists: u32,
     ) {
-        let length = datagram.len() - cuts.iter().map(|cut| usize::from(cut.length)).sum::<usize>();
+        let length = datagram.len() - cuts.iter().map(|cut| cut.length()).sum::<usize>();
         let carried = self.state.carried;
         let mut revoked = Carried {
             plugin_instance: carried.plugin_instance && !first.plugin_instance,

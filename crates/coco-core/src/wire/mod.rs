@@ -41,6 +41,8 @@ mod decode;
 mod encode;
 pub mod part;
 mod reader;
+#[doc(hidden)]
+pub mod round_trip;
 
 pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
 pub use encode::{Packet, PacketBuilder, PartOrder};
@@ -50,19 +52,32 @@ use std::fmt;
 /// Bytes of a datagram: where they start and how many they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
-    start: u16,
-    length: u16,
+    /// The length in the high half, the start in the low one: a span is moved as one number.
+    bits: u32,
 }
 
 impl Span {
+    #[inline]
+    fn new(start: u16, length: u16) -> Self {
+        Self { bits: u32::from(length) << 16 | u32::from(start) }
+    }
+
+    /// How many bytes there are.
+    #[inline]
+    pub fn length(self) -> usize {
+        (self.bits >> 16) as usize
+    }
+
     /// Whether there are no bytes.
+    #[inline]
     pub fn is_empty(self) -> bool {
-        self.length == 0
+        self.length() == 0
     }
 
     /// Offset of the first byte.
+    #[inline]
     pub fn start(self) -> usize {
-        usize::from(self.start)
+        (self.bits & 0xffff) as usize
     }
 }
 

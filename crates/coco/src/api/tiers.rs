@@ -44,7 +44,7 @@ fn write_tier(
     }
     let mut by_owner = vec![Vec::new(); names.len()];
     for host in hosts.iter().filter(|host| host.accepted > 0) {
-        by_owner[usize::from(host.owners[index])].push(host);
+        by_owner[usize::from(host.owners[api.outlets.partitions().of_tier(index)])].push(host);
     }
     let mut routes = ObjectWriter::new(object.key("routes")?)?;
     for (target, hosts) in names.iter().zip(by_owner) {

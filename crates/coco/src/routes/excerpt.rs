@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct HostExcerpt {
     /// The host's name.
     pub name: Arc<[u8]>,
-    /// The targets that own it, an index a tier.
+    /// The targets that own it, an index a [partition](crate::partitions).
     pub owners: Arc<[u16]>,
     /// How many metrics of it are sent.
     pub accepted: u32,

@@ -9,23 +9,28 @@ mod names;
 mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
-pub use names::Name;
+pub use names::{Name, NameId};
 
-use coco_core::tier::Tiers;
 use hashbrown::HashTable;
-use names::{NameId, Names};
+use names::Names;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
 /// The number of a remembered host.
 pub type HostId = u32;
 
+/// The number of a metric among its host's.
+pub type MetricId = u32;
+
 #[derive(Debug)]
 struct Host {
     name: Arc<[u8]>,
     hash: u64,
     owners: Arc<[u16]>,
-    metrics: HashTable<Metric>,
+    /// In the order in which they were first seen, which is the order in which an agent sends them again.
+    metrics: Vec<Metric>,
+    /// Which of the metrics has a name.
+    index: HashTable<MetricId>,
     /// How many of its metrics the filter rejects.
     rejected: u32,
     /// When it was last seen, in Unix seconds.
@@ -54,8 +59,8 @@ impl Metric {
 /// What a host costs beside its name: its entry, the index's share, an empty table, the allocations' heads.
 const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 128;
 
-/// What a metric costs at most: a table is up to half empty after it has grown.
-const METRIC_COST: usize = 2 * (size_of::<Metric>() + 1) * 8 / 7;
+/// What a metric costs at most: a list and a table are up to half empty after they have grown.
+const METRIC_COST: usize = 2 * size_of::<Metric>() + 2 * (size_of::<MetricId>() + 1) * 8 / 7;
 
 /// See the module.
 #[derive(Debug)]
@@ -123,7 +128,8 @@ impl Routes {
             name: name.into(),
             hash,
             owners: owners.into(),
-            metrics: HashTable::new(),
+            metrics: Vec::new(),
+            index: HashTable::new(),
             rejected: 0,
             seen: now,
         };
@@ -142,19 +148,40 @@ impl Routes {
         Some(id)
     }
 
-    /// The targets that own a host, an index a tier.
+    /// The targets that own a host, an index a partition.
     pub fn owners(&self, host: HostId) -> &[u16] {
         self.hosts[host as usize].as_ref().map_or(&[], |host| &host.owners)
     }
 
-    /// Whether the filter rejects a metric, if that is remembered. It is seen now.
+    /// The number of a metric's name, if any host has a metric of this name.
     #[inline]
-    pub fn find_metric(&mut self, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32) -> Option<bool> {
-        let name = self.names.find(hash, parts)?;
-        let metrics = &mut self.hosts[host as usize].as_mut()?.metrics;
-        let metric = metrics.find_mut(hash, |metric| metric.name() == name)?;
-        metric.seen = now;
-        Some(metric.rejected())
+    pub fn find_name(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        self.names.find(hash, parts)
+    }
+
+    /// The metric of this name, if it is remembered.
+    #[inline]
+    pub fn find_metric(&self, host: HostId, name: NameId, hash: u64) -> Option<MetricId> {
+        let Host { metrics, index, .. } = self.hosts[host as usize].as_ref()?;
+        index.find(hash, |&id| metrics[id as usize].name() == name).copied()
+    }
+
+    /// Whether a host's metric with this number has this name: true of the next number when an agent sends what it
+    /// sent the last time, and then nothing needs to be hashed.
+    #[inline]
+    pub fn is_metric(&self, host: HostId, metric: MetricId, parts: [&[u8]; 4]) -> bool {
+        let metrics = self.hosts[host as usize].as_ref().map_or(&[][..], |host| &host.metrics);
+        metrics.get(metric as usize).is_some_and(|metric| self.names.get(metric.name()).is(parts))
+    }
+
+    /// Takes note that a metric is seen now, and says whether the filter rejects it.
+    #[inline]
+    pub fn see(&mut self, host: HostId, metric: MetricId, now: u32) -> bool {
+        let metrics = self.hosts[host as usize].as_mut().map_or(&mut [][..], |host| &mut host.metrics);
+        metrics.get_mut(metric as usize).is_some_and(|metric| {
+            metric.seen = now;
+            metric.rejected()
+        })
     }
 
     /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room.
@@ -165,7 +192,7 @@ impl Routes {
         parts: [&[u8]; 4],
         now: u32,
         rejected: bool,
-    ) -> Option<()> {
+    ) -> Option<MetricId> {
         self.reserve(METRIC_COST)?;
         let name = match self.names.find(hash, parts) {
             Some(name) => name,
@@ -173,12 +200,13 @@ impl Routes {
         };
         let Self { names, hosts, .. } = self;
         let host = hosts[host as usize].as_mut()?;
-        let metric = Metric { name_and_verdict: name << 1 | u32::from(rejected), seen: now };
-        host.metrics.insert_unique(hash, metric, |metric| names.hash(metric.name()));
+        let id = host.metrics.len() as MetricId;
+        host.metrics.push(Metric { name_and_verdict: name << 1 | u32::from(rejected), seen: now });
+        host.index_metric(id, names);
         host.rejected += u32::from(rejected);
         names.reference(name);
         self.metrics += 1;
-        Some(())
+        Some(id)
     }
 
     fn add_name(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
@@ -220,14 +248,19 @@ impl Routes {
             visited += 1;
             let Some(host) = &mut self.hosts[id as usize] else { continue };
             visited += host.metrics.len();
-            for metric in host.metrics.extract_if(|metric| metric.seen < time) {
-                self.used -= METRIC_COST + self.names.release(metric.name());
-                self.metrics -= 1;
-                host.rejected -= u32::from(metric.rejected());
-            }
-            // A table does not shrink by itself, and what is not in `used` must not stay behind.
-            if host.metrics.len() < host.metrics.capacity() / 4 {
-                host.metrics.shrink_to_fit(|metric| self.names.hash(metric.name()));
+            let before = host.metrics.len();
+            let Self { names, used, metrics, .. } = self;
+            host.metrics.retain(|metric| {
+                let stays = metric.seen >= time;
+                if !stays {
+                    *used -= METRIC_COST + names.release(metric.name());
+                    *metrics -= 1;
+                    host.rejected -= u32::from(metric.rejected());
+                }
+                stays
+            });
+            if host.metrics.len() < before {
+                host.index_anew(names);
             }
             if host.seen < time && host.metrics.is_empty() {
                 self.forget(id);
@@ -246,10 +279,21 @@ impl Routes {
     }
 }
 
+impl Host {
+    fn index_metric(&mut self, id: MetricId, names: &Names) {
+        let Self { metrics, index, .. } = self;
+        let hash = |&id: &MetricId| names.hash(metrics[id as usize].name());
+        index.insert_unique(hash(&id), id, hash);
+    }
+
+    fn index_anew(&mut self, names: &Names) {
+        self.metrics.shrink_to_fit();
+        self.index = HashTable::new();
+        for id in 0..self.metrics.len() as MetricId {
+            self.index_metric(id, names);
+        }
+    }
+}
+
 /// Hosts and metrics that a reader visits before it lets the lane go on: well under a millisecond's work.
 const VISITED_AT_ONCE: usize = 8192;
-
-/// The owner of a host in every tier, looked up on the rings.
-pub fn owners<'a>(tiers: &'a Tiers, host: &'a [u8]) -> impl Iterator<Item = u16> + 'a {
-    tiers.iter().map(|tier| tier.owner(host) as u16)
-}

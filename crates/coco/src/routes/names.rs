@@ -14,8 +14,9 @@ impl Name {
         Self(parts.join(&0).into())
     }
 
+    /// Whether these are its parts.
     #[inline]
-    fn is(&self, parts: [&[u8]; 4]) -> bool {
+    pub(super) fn is(&self, parts: [&[u8]; 4]) -> bool {
         let mut rest: &[u8] = &self.0;
         for (i, part) in parts.into_iter().enumerate() {
             if i > 0 {
@@ -42,7 +43,7 @@ impl Name {
 }
 
 /// The number of a remembered name. Of 31 bits, so that a flag fits beside it.
-pub(super) type NameId = u32;
+pub type NameId = u32;
 
 /// Largest number of names.
 const MAX_NAMES: usize = 1 << 31;

@@ -37,13 +37,21 @@ fn hash_of(routes: &Routes, parts: Parts) -> u64 {
     combine(parts.map(|part| routes.hash(part)))
 }
 
+/// The filter's verdict on a metric that is remembered, seen now.
+fn find(routes: &mut Routes, host: HostId, hash: u64, parts: Parts, now: u32) -> Option<bool> {
+    let name = routes.find_name(hash, parts)?;
+    let metric = routes.find_metric(host, name, hash)?;
+    assert!(routes.is_metric(host, metric, parts));
+    Some(routes.see(host, metric, now))
+}
+
 /// What the filter does with a value list: finds, or adds what is not there. Whether it is remembered now.
 fn see(routes: &mut Routes, host: &[u8], parts: Parts, now: u32) -> (Option<HostId>, bool) {
     let id = routes.find_host(host, now).or_else(|| routes.add_host(host, &owners_of(host), now));
     let Some(id) = id else { return (None, false) };
     assert_eq!(routes.owners(id), owners_of(host));
     let (hash, verdict) = (hash_of(routes, parts), rejected(host, parts));
-    if let Some(known) = routes.find_metric(id, hash, parts, now) {
+    if let Some(known) = find(routes, id, hash, parts, now) {
         assert_eq!(known, verdict);
         return (Some(id), true);
     }
@@ -210,7 +218,8 @@ proptest! {
             let id = routes.find_host(name, 2).unwrap();
             let metric = routes.excerpt_of(name).unwrap().metrics[0].name.clone();
             let parts = METRICS.into_iter().find(|parts| metric.parts().eq(*parts)).unwrap();
-            prop_assert!(routes.find_metric(id, hash_of(&routes, parts), parts, 2).is_some());
+            let hash = hash_of(&routes, parts);
+            prop_assert!(find(&mut routes, id, hash, parts, 2).is_some());
         }
         let mut seen = Vec::new();
         let mut pieces = 0;
@@ -294,5 +303,5 @@ fn what_is_forgotten_gives_its_memory_back() {
     let host = routes.hosts[id as usize].as_ref().unwrap();
     assert!(host.metrics.capacity() < 100, "{}", host.metrics.capacity());
     let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| routes.hash(part)));
-    assert_eq!(routes.find_metric(id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
+    assert_eq!(find(&mut routes, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
 }

@@ -46,8 +46,8 @@ impl Stages {
         let outlets = Arc::new(Outlets::new(&tiers));
         Self {
             lane: Lane::new(outlets.iter().len(), memory),
-            filter: Filter::new(blacklist, Arc::clone(&tiers)),
-            packing: Packing::new(outlets, limit),
+            filter: Filter::new(blacklist, Arc::clone(outlets.partitions())),
+            packing: Packing::new(Arc::clone(outlets.partitions()), limit),
             batch: Batch::new(batch),
             tiers,
         }

@@ -1,0 +1,261 @@
+//! A real Coco: its configuration, its process, its API.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::curl::{self, Response};
+use crate::directory::Directory;
+use crate::process::Process;
+use crate::wait::PATIENCE;
+
+/// The table of types that Debian's collectd-core brings.
+pub const TYPES_DB: &str = "/usr/share/collectd/types.db";
+
+/// A `coco.conf` with two sockets on free ports of loopback.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `listen.bind`
+    pub listen: String,
+    /// `pipeline.threads`
+    pub threads: u32,
+    /// `filter.blacklist`
+    pub blacklist: String,
+    /// `tiers.NAME.targets`, in this order.
+    pub tiers: Vec<(String, Vec<String>)>,
+}
+
+impl Config {
+    /// Tiers of these targets, and a blacklist that refuses nothing.
+    #[must_use]
+    pub fn new<T: ToString>(tiers: &[(&str, &[T])]) -> Self {
+        let tier = |(name, targets): &(&str, &[T])| {
+            ((*name).to_owned(), targets.iter().map(ToString::to_string).collect())
+        };
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            threads: 1,
+            blacklist: String::new(),
+            tiers: tiers.iter().map(tier).collect(),
+        }
+    }
+
+    /// With this blacklist.
+    #[must_use]
+    pub fn blacklist(mut self, regex: &str) -> Self {
+        regex.clone_into(&mut self.blacklist);
+        self
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "[listen]\nbind = \"{}\"\ntypesdb = \"{TYPES_DB}\"\n[pipeline]\nthreads = {}\n[filter]\nblacklist = '{}'\n\
+             [api]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"200ms\"\n",
+            self.listen, self.threads, self.blacklist
+        );
+        for (name, targets) in &self.tiers {
+            writeln!(text, "[tiers.{name}]\ntargets = {targets:?}").expect("a String takes all");
+        }
+        text
+    }
+}
+
+/// A running Coco.
+#[derive(Debug)]
+pub struct Coco {
+    /// Where it takes collectd's packets.
+    pub listen: SocketAddr,
+    /// Where it speaks HTTP.
+    pub api: SocketAddr,
+    /// The process, for signals and output.
+    pub process: Process,
+    _directory: Directory,
+}
+
+impl Coco {
+    /// Starts Coco with the given configuration and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start(config: &str) -> Self {
+        let directory = Directory::new("coco");
+        let path = directory.write("coco.conf", config);
+        let mut process = Process::start("coco", directory.path(), Command::new(binary()).arg(path));
+        process.wait_for("ready", |process| {
+            process.stdout().lines().any(|line| line.contains("ready")).then_some(())
+        });
+        let log = process.stdout();
+        Self {
+            listen: logged_address(&log, "listening for collectd packets"),
+            api: logged_address(&log, "serving HTTP"),
+            process,
+            _directory: directory,
+        }
+    }
+
+    /// GETs a path of the API.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        curl::get(&format!("http://{}{path}", self.api))
+    }
+
+    /// The JSON behind a path.
+    ///
+    /// # Panics
+    /// When the status isn't 200.
+    #[must_use]
+    pub fn json(&self, path: &str) -> Value {
+        let response = self.get(path);
+        assert_eq!(response.status, 200, "GET {path}: {}", response.body);
+        response.json()
+    }
+
+    /// The object `coco` of `/debug/vars`.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        Counters(self.json("/debug/vars")["coco"].take())
+    }
+
+    /// The target that owns a host, as `/lookup` names it.
+    ///
+    /// # Panics
+    /// When it names none.
+    #[must_use]
+    pub fn owner(&self, host: &str, tier: &str) -> String {
+        let answer = self.json(&format!("/lookup?name={host}"));
+        answer[tier].as_str().unwrap_or_else(|| panic!("no {tier} in {answer}")).to_owned()
+    }
+
+    /// Waits until this many value lists have been decoded and each has gone where it belongs, and returns the
+    /// counters then.
+    pub fn settled(&mut self, decoded: u64) -> Counters {
+        let api = self.api;
+        let seen = RefCell::new(Value::Null);
+        self.process.wait_for(Unsettled { decoded, seen: &seen }, |_| {
+            let vars = curl::get(&format!("http://{api}/debug/vars")).json();
+            let counters = Counters(vars["coco"].clone());
+            seen.replace(vars);
+            (counters.count(&["listen", "decoded"]) >= decoded && counters.balance()).then_some(counters)
+        })
+    }
+
+    /// Stops it by SIGTERM and waits for its exit status.
+    #[must_use]
+    pub fn stop(mut self) -> ExitStatus {
+        self.process.stop()
+    }
+}
+
+/// The counters of one moment.
+#[derive(Clone, Debug)]
+pub struct Counters(pub Value);
+
+impl Counters {
+    /// A counter by its way, as in `count(&["listen", "raw"])`.
+    ///
+    /// # Panics
+    /// When there is none: every counter is there from the start.
+    #[must_use]
+    pub fn count(&self, way: &[&str]) -> u64 {
+        let found = way.iter().fold(&self.0, |value, step| &value[*step]);
+        found.as_u64().unwrap_or_else(|| panic!("no counter at {way:?} in {}", self.0))
+    }
+
+    /// Whether what came in is refused, sent, or counted as not sent, once in every tier.
+    fn balance(&self) -> bool {
+        let accepted = self.count(&["filter", "accepted"]);
+        let decided = accepted + self.count(&["filter", "rejected"]);
+        let tiers = self.0["lookup"].as_object().map_or(0, serde_json::Map::len) as u64;
+        let dealt_with = self.count(&["send", "total"])
+            + self.count(&["errors", "send.write"])
+            + self.count(&["errors", "send.disconnected"]);
+        self.count(&["listen", "decoded"]) == decided && dealt_with == accepted * tiers
+    }
+}
+
+/// What a test waited for in vain, with the counters that it saw last.
+struct Unsettled<'a> {
+    decoded: u64,
+    seen: &'a RefCell<Value>,
+}
+
+impl fmt::Display for Unsettled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} value lists, all of them dealt with; last seen: {}", self.decoded, self.seen.borrow())
+    }
+}
+
+/// How a Coco ended that was not meant to stay.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status; none after a signal.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs Coco with these arguments until it ends.
+///
+/// # Panics
+/// When it stays.
+#[must_use]
+pub fn run(arguments: &[&Path]) -> Ended {
+    let directory = Directory::new("coco-run");
+    let mut command = Command::new(binary());
+    let mut process = Process::start("coco", directory.path(), command.args(arguments));
+    let status = process.ended(PATIENCE).code();
+    Ended { status, stdout: process.stdout(), stderr: process.stderr() }
+}
+
+/// The address that Coco logged with an event.
+fn logged_address(log: &str, event: &str) -> SocketAddr {
+    let line =
+        log.lines().find(|line| line.contains(event)).unwrap_or_else(|| panic!("no '{event}' in {log}"));
+    let (_, rest) = line.split_once("address=").unwrap_or_else(|| panic!("no address in: {line}"));
+    let address = rest.split_whitespace().next().unwrap_or_default();
+    address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// The program under test: the one named by the environment variable `COCO` (a release build, an installed package), or else
+/// the one that cargo builds from this workspace.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| std::env::var_os("COCO").map_or_else(build, PathBuf::from))
+}
+
+/// Has cargo build the program, since a test can't name the binary of another package, and returns its path.
+fn build() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let output = Command::new(cargo)
+        .current_dir(crate::repository())
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "coco",
+            "--bin",
+            "coco",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "coco doesn't build");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let executable = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.expect("cargo names the program it built")
+}

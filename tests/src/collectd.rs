@@ -1,0 +1,168 @@
+//! Real collectd daemons, with the configuration samples of `etc/collectd`.
+
+use std::ffi::OsString;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::Command;
+
+use socket2::SockRef;
+
+use crate::csv::{self, Hosts};
+use crate::directory::Directory;
+use crate::process::Process;
+
+/// Plugins that have something to say on every Linux machine, two of them (irq, users) refused by the blacklist
+/// of the sample configuration.
+const AGENT_PLUGINS: [&str; 9] =
+    ["load", "cpu", "memory", "df", "interface", "processes", "uptime", "irq", "users"];
+
+/// A collectd that writes every value list it reads or receives as a row of a csv file.
+#[derive(Debug)]
+pub struct Collectd {
+    // Dropped before the directory it writes to.
+    process: Process,
+    directory: Directory,
+}
+
+impl Collectd {
+    /// Starts collectd under the given host name with the given configuration and waits until it reads.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn start(host: &str, config: &str) -> Self {
+        let directory = Directory::new(host);
+        let base = directory.path().display();
+        // One thread writes, so the rows of a file are in the order of the value lists.
+        let config = format!(
+            "Hostname \"{host}\"\nFQDNLookup false\nInterval 1\nWriteThreads 1\n\
+             BaseDir \"{base}\"\nPIDFile \"{base}/pid\"\n\
+             LoadPlugin csv\n<Plugin csv>\n  DataDir \"{base}/csv\"\n  StoreRates false\n</Plugin>\n{config}"
+        );
+        let path = directory.write("collectd.conf", &config);
+        let mut command = Command::new("collectd");
+        command.env("PATH", path_with_sbin()).arg("-f").arg("-C").arg(path);
+        let mut process = Process::start(&format!("collectd {host}"), directory.path(), &mut command);
+        process.wait_for("initialization", |process| {
+            let said = process.stdout() + &process.stderr();
+            said.contains("Initialization complete").then_some(())
+        });
+        Self { process, directory }
+    }
+
+    /// An agent as `etc/collectd/agent.conf` sets it up, which sends to `server`, every second.
+    #[must_use]
+    pub fn agent(host: &str, server: SocketAddr) -> Self {
+        let network = replaced(
+            &sample("agent.conf"),
+            &[
+                ("\"coco.example.org\" \"25826\"", &format!("\"{}\" \"{}\"", server.ip(), server.port())),
+                ("FlushInterval 10", "FlushInterval 1"),
+            ],
+        );
+        let plugins: String = AGENT_PLUGINS.iter().map(|plugin| format!("LoadPlugin {plugin}\n")).collect();
+        Self::start(host, &(plugins + &network))
+    }
+
+    /// What it has written so far.
+    #[must_use]
+    pub fn rows(&self) -> Hosts {
+        csv::read(&self.directory.path().join("csv"))
+    }
+
+    /// Stops it by SIGTERM, which makes it send what waits in its buffer, and returns all it has written.
+    ///
+    /// # Panics
+    /// When it fails or stays.
+    #[must_use]
+    pub fn stop(mut self) -> Hosts {
+        let status = self.process.stop();
+        assert!(status.success(), "collectd ended with {status}");
+        self.rows()
+    }
+}
+
+/// A storage node as `etc/collectd/storage.conf` sets it up, but with csv files instead of RRD files.
+#[derive(Debug)]
+pub struct StorageNode {
+    /// Where it listens.
+    pub address: SocketAddr,
+    collectd: Collectd,
+    nudge: UdpSocket,
+}
+
+impl StorageNode {
+    /// Starts a node on a free port of 127.0.0.1.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn start(name: &str) -> Self {
+        // collectd sets SO_REUSEADDR and binds a taken port without a word. Set here after the bind, the option lets
+        // collectd share the port for a moment, and nobody else can get it in between.
+        let reservation = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        SockRef::from(&reservation).set_reuse_address(true).expect("SO_REUSEADDR");
+        let address = reservation.local_addr().expect("a bound socket");
+
+        let config = sample("storage.conf");
+        let (network, rrdtool) =
+            config.split_once("# What Visage").expect("the rrdtool part of storage.conf");
+        assert!(rrdtool.ends_with("</Plugin>\n"), "storage.conf ends with rrdtool");
+        let listen = format!("\"127.0.0.1\" \"{}\"", address.port());
+        // Its own counters would stand among the rows of the agents.
+        let config = replaced(
+            network,
+            &[("\"0.0.0.0\" \"25826\"", &listen), ("ReportStats true", "ReportStats false")],
+        );
+        let nudge = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        Self { address, collectd: Collectd::start(name, &config), nudge }
+    }
+
+    /// What it has written so far.
+    ///
+    /// collectd's receive thread may keep a datagram until the next one arrives, so it is sent an empty one, which
+    /// holds nothing and is skipped.
+    ///
+    /// # Panics
+    /// When loopback doesn't work.
+    #[must_use]
+    pub fn rows(&self) -> Hosts {
+        self.nudge.send_to(&[], self.address).expect("an empty datagram");
+        self.collectd.rows()
+    }
+
+    /// Stops it and returns all it has written.
+    #[must_use]
+    pub fn stop(self) -> Hosts {
+        self.collectd.stop()
+    }
+}
+
+/// The text of a file of `etc/collectd`.
+///
+/// # Panics
+/// When it isn't there.
+#[must_use]
+pub fn sample(name: &str) -> String {
+    let path = crate::repository().join("etc/collectd").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `text` with every pair replaced.
+///
+/// # Panics
+/// When something to replace is not there: then a sample has changed and the test must follow.
+#[must_use]
+pub fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
+    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "a sample no longer holds: {from}");
+        text.replace(from, to)
+    })
+}
+
+/// Debian has collectd in /usr/sbin, which only root has in its path.
+fn path_with_sbin() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::join_paths(std::env::split_paths(&path).chain(sbin)).expect("PATH came from the environment")
+}

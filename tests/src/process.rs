@@ -1,0 +1,118 @@
+//! Child processes that end with the test, whichever way the test ends.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait::{PATIENCE, wait_for};
+
+/// A running child. On drop it is killed, and while a test panics it prints what it has written.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with its output going to files in `directory`.
+    ///
+    /// # Panics
+    /// When the program is not there.
+    #[must_use]
+    pub fn start(name: &str, directory: &Path, command: &mut Command) -> Self {
+        let [stdout, stderr] = ["stdout", "stderr"].map(|stream| directory.join(stream));
+        let file =
+            |path: &Path| File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file(&stdout))
+            .stderr(file(&stderr))
+            .spawn()
+            .unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
+        Self { name: name.to_owned(), child, stdout, stderr }
+    }
+
+    /// What it has written to standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        lossy(&self.stdout)
+    }
+
+    /// What it has written to standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        lossy(&self.stderr)
+    }
+
+    /// Waits for something that only happens while the child lives.
+    ///
+    /// # Panics
+    /// When the child ends first, or after [`PATIENCE`].
+    pub fn wait_for<T>(&mut self, what: impl Display, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        let name = self.name.clone();
+        wait_for(PATIENCE, format_args!("{name}: {what}"), || {
+            let ended = self.child.try_wait().expect("the child is ours");
+            // The last look comes after the end, so what it did just before is seen.
+            let found = look(self);
+            assert!(found.is_some() || ended.is_none(), "{name} ended ({ended:?}) before: {what}");
+            found
+        })
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    /// When the child has been waited for already.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).expect("process ids are positive i32");
+        kill(Pid::from_raw(id), signal).unwrap_or_else(|error| panic!("can't signal {}: {error}", self.name));
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// When the system doesn't say.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("the child is ours").is_some()
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// When it is still there after `deadline`.
+    pub fn ended(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("the end of {}", self.name);
+        wait_for(deadline, what, || self.child.try_wait().expect("the child is ours"))
+    }
+
+    /// SIGTERM, and then the exit status.
+    ///
+    /// # Panics
+    /// When it is still there after [`PATIENCE`].
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.ended(PATIENCE)
+    }
+}
+
+impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the test framework shows it beside the reason of the failure")]
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- {} wrote:\n{}{}", self.name, self.stdout(), self.stderr());
+        }
+    }
+}
+
+fn lossy(path: &Path) -> String {
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
+}

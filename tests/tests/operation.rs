@@ -1,0 +1,139 @@
+//! Coco among an operator's other troubles: stopped under load, targets that are not there.
+
+use std::net::TcpStream;
+
+use coco_tests::coco::{Coco, Config};
+use coco_tests::process::Process;
+use coco_tests::sink::Sink;
+use coco_tests::traffic;
+use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use nix::sys::signal::Signal;
+
+const HOSTS: [&str; 5] = ["one", "two", "three", "four", "five"];
+
+/// So few value lists are on their way at a time that no socket buffer of this machine overflows.
+const ON_THEIR_WAY: u64 = 64;
+
+/// How many value lists are sent before the signal.
+const BEFORE: u32 = 5_000;
+
+#[test]
+fn sigterm_under_load_delivers_all_that_was_received() {
+    // However many threads carry the stages of the lane.
+    (1..=3).for_each(delivers_all_that_was_received_before_sigterm);
+}
+
+fn delivers_all_that_was_received_before_sigterm(threads: u32) {
+    let sinks = [Sink::start(), Sink::start()];
+    let [shortterm, midterm] = sinks.each_ref().map(|sink| [sink.address]);
+    let mut config = Config::new(&[("shortterm", &shortterm), ("midterm", &midterm)]);
+    config.threads = threads;
+    let mut coco = Coco::start(&config.text());
+    let idle_client = TcpStream::connect(coco.api).expect("the API listens");
+
+    send_until_it_ends(&mut coco, &sinks[0]);
+    assert_ended_well(&mut coco.process);
+    drop(idle_client);
+
+    // Every host's value lists are there from the first to one that was sent after the signal, in order, none
+    // missing, none twice; and both tiers got the same.
+    wait_until(PATIENCE, "all that was sent before the signal", || sinks[0].count() >= u64::from(BEFORE));
+    wait_until(PATIENCE, "the same in both tiers", || sinks[0].count() == sinks[1].count());
+    let received = sinks[0].count();
+    for sink in &sinks {
+        let lists = sink.value_lists();
+        assert_eq!(lists.len() as u64, received);
+        for host in HOSTS {
+            let places: Vec<_> = lists
+                .iter()
+                .filter(|list| list.identifier.host == host.as_bytes())
+                .map(traffic::place)
+                .collect();
+            assert!(places.iter().copied().eq(0..places.len() as u32), "value lists of {host}: {places:?}");
+        }
+    }
+}
+
+/// Sends value lists of all hosts in turn, the signal in their midst, until nobody takes them any more.
+fn send_until_it_ends(coco: &mut Coco, sink: &Sink) {
+    let sender = traffic::sender(coco.listen);
+    for number in 0.. {
+        if number == BEFORE {
+            coco.process.signal(Signal::SIGTERM);
+        }
+        let host = HOSTS[number as usize % HOSTS.len()];
+        let list = traffic::value_list(host, number / HOSTS.len() as u32);
+        if sender.send(&traffic::datagrams(1452, [&list])[0]).is_err() {
+            return;
+        }
+        let ended = wait_for(PATIENCE, "value lists on their way", || {
+            let ended = number > BEFORE && coco.process.has_ended();
+            (ended || sink.count() + ON_THEIR_WAY > u64::from(number)).then_some(ended)
+        });
+        if ended {
+            return;
+        }
+    }
+}
+
+fn assert_ended_well(process: &mut Process) {
+    let status = process.ended(PATIENCE);
+    assert_eq!(status.code(), Some(0), "SIGTERM ends it well");
+}
+
+#[test]
+fn sigint_stops_it_as_sigterm_does() {
+    let sink = Sink::start();
+    let mut coco = Coco::start(&Config::new(&[("shortterm", &[sink.address])]).text());
+    coco.process.signal(Signal::SIGINT);
+    assert_ended_well(&mut coco.process);
+}
+
+#[test]
+fn a_target_that_does_not_resolve_costs_its_share_and_no_more() {
+    let sink = Sink::start();
+    let (here, nowhere) = (sink.address.to_string(), "storage.invalid:25826");
+    let targets = [here.clone(), nowhere.to_owned()];
+    let mut coco = Coco::start(&Config::new(&[("shortterm", &targets[..])]).text());
+    assert!(coco.counters().count(&["errors", "send.dial"]) >= 1);
+
+    let hosts: Vec<_> = (0..40).map(|number| format!("host-{number}")).collect();
+    let (reachable, lost): (Vec<_>, Vec<_>) =
+        hosts.iter().partition(|host| coco.owner(host, "shortterm") == here);
+    assert!(!reachable.is_empty() && !lost.is_empty(), "40 hosts fall on both");
+    let lists: Vec<_> = hosts.iter().map(|host| traffic::value_list(host, 0)).collect();
+    let sender = traffic::sender(coco.listen);
+    for datagram in traffic::datagrams(1452, &lists) {
+        sender.send(&datagram).expect("coco listens");
+    }
+
+    let counters = coco.settled(40);
+    assert_eq!(counters.count(&["send", &here]), reachable.len() as u64);
+    assert_eq!(counters.count(&["send", nowhere]), 0);
+    assert_eq!(counters.count(&["errors", "send.disconnected"]), lost.len() as u64);
+    wait_until(PATIENCE, "the share of the other target", || sink.count() >= reachable.len() as u64);
+    assert_eq!(sink.count(), reachable.len() as u64);
+    assert!(coco.stop().success());
+}
+
+#[test]
+fn a_target_that_refuses_does_not_keep_the_others_waiting() {
+    let sink = Sink::start();
+    // Bound and dropped, so that the port answers with "connection refused".
+    let refused = Sink::start().address;
+    let targets = [sink.address, refused];
+    let mut coco = Coco::start(&Config::new(&[("shortterm", &targets[..])]).text());
+    let hosts: Vec<_> = (0..40).map(|number| format!("host-{number}")).collect();
+    let sender = traffic::sender(coco.listen);
+    for place in 0..20 {
+        let lists: Vec<_> = hosts.iter().map(|host| traffic::value_list(host, place)).collect();
+        for datagram in traffic::datagrams(1452, &lists) {
+            sender.send(&datagram).expect("coco listens");
+        }
+    }
+    coco.settled(800);
+    let mine = hosts.iter().filter(|host| coco.owner(host, "shortterm") == sink.address.to_string()).count();
+    assert!(mine > 0);
+    wait_until(PATIENCE, "the share of the other target", || sink.count() >= 20 * mine as u64);
+    assert!(coco.stop().success());
+}

@@ -1,0 +1,169 @@
+//! Starting Coco: what it refuses, how it says so, and with which status it ends.
+
+use std::net::{TcpListener, UdpSocket};
+use std::path::Path;
+
+use coco_tests::coco::{Coco, Config, Ended, TYPES_DB, run};
+use coco_tests::collectd::replaced;
+use coco_tests::directory::Directory;
+use coco_tests::repository;
+use coco_tests::sink::Sink;
+use coco_tests::traffic;
+
+/// What Coco says to a configuration with `--check`.
+fn check(config: &str) -> Ended {
+    let directory = Directory::new("check");
+    run(&[Path::new("--check"), &directory.write("coco.conf", config)])
+}
+
+/// What it says when it is to start with it.
+fn start(config: &str) -> Ended {
+    let directory = Directory::new("start");
+    run(&[&directory.write("coco.conf", config)])
+}
+
+fn good() -> Config {
+    Config::new(&[("shortterm", &["127.0.0.1:25827", "127.0.0.1:25828"][..])])
+}
+
+/// Whether one line of standard error holds all these words.
+fn has_line(ended: &Ended, words: &[&str]) -> bool {
+    ended.stderr.lines().any(|line| words.iter().all(|word| line.contains(word)))
+}
+
+#[test]
+fn a_good_configuration_passes_the_check() {
+    let ended = check(&good().text());
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+}
+
+#[test]
+fn every_problem_is_reported_at_once_with_its_key() {
+    let config = "[listen]\nbind = \"nonsense\"\n\
+                  [filter]\nblacklist = '(unclosed'\n\
+                  [tiers.shortterm]\ntargets = [\"127.0.0.1:25827\", \"127.0.0.1:25827\"]\n\
+                  [tiers.midterm]\ntargets = []\n\
+                  [api]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"soon\"\n[surprise]\nkey = 1\n";
+    let keys = [
+        "listen.bind",
+        "filter.blacklist",
+        "tiers.shortterm.targets",
+        "tiers.midterm.targets",
+        "measure.interval",
+        "surprise",
+    ];
+    for ended in [check(config), start(config)] {
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        for key in keys {
+            assert!(has_line(&ended, &[key]), "nothing about {key}: {ended:?}");
+        }
+        assert_eq!(ended.stderr.lines().count(), keys.len(), "a line a problem: {ended:?}");
+    }
+}
+
+#[test]
+fn a_fault_ends_it_with_status_1_and_its_key() {
+    let text = good().text();
+    let faults = [
+        ("filter.blacklist", good().blacklist("/(vmem|irq").text()),
+        ("tiers", Config::new::<String>(&[]).text()),
+        ("tiers.shortterm.targets", Config::new(&[("shortterm", &["10.0.0.1:25826"; 2][..])]).text()),
+        ("listen.typesdb", replaced(&text, &[(TYPES_DB, "/nonexistent/types.db")])),
+        (
+            "tiers.shortterm.targets",
+            replaced(&text, &[("bind = \"127.0.0.1:0\"\ntypesdb", "bind = \":25827\"\ntypesdb")]),
+        ),
+    ];
+    for (key, config) in faults {
+        for ended in [check(&config), start(&config)] {
+            assert_eq!(ended.status, Some(1), "{key}: {ended:?}");
+            assert!(has_line(&ended, &[key]), "nothing about {key}: {ended:?}");
+        }
+    }
+    let ended = run(&[Path::new("/nonexistent/coco.conf")]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(has_line(&ended, &["/nonexistent/coco.conf"]), "{ended:?}");
+}
+
+#[test]
+fn names_that_do_not_resolve_are_warnings_of_the_check() {
+    let ended = check(&Config::new(&[("shortterm", &["storage.invalid:25826"][..])]).text());
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!((ended.stdout + &ended.stderr).contains("storage.invalid"), "it is said");
+}
+
+#[test]
+fn wrong_usage_ends_it_with_status_2() {
+    for arguments in [&["--surprise"][..], &["one.conf", "two.conf"]] {
+        let ended = run(&arguments.iter().map(Path::new).collect::<Vec<_>>());
+        assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
+        assert!(!ended.stderr.is_empty(), "{arguments:?}");
+    }
+    for (argument, word) in [("--help", "--check"), ("--version", env!("CARGO_PKG_VERSION"))] {
+        let ended = run(&[Path::new(argument)]);
+        assert_eq!(ended.status, Some(0), "{argument}: {ended:?}");
+        assert!(ended.stdout.contains(word), "{argument}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_taken_port_ends_it_with_status_1() {
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let taken = udp.local_addr().expect("a bound socket").to_string();
+    let mut config = good();
+    config.listen.clone_from(&taken);
+    let ended = start(&config.text());
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(has_line(&ended, &[&taken]), "{ended:?}");
+
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = tcp.local_addr().expect("a bound socket").to_string();
+    let api = format!("[api]\nbind = \"{taken}\"");
+    let ended = start(&replaced(&good().text(), &[("[api]\nbind = \"127.0.0.1:0\"", &api)]));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(has_line(&ended, &[&taken]), "{ended:?}");
+}
+
+#[test]
+fn the_check_runs_beside_a_live_daemon() {
+    let coco = Coco::start(&good().text());
+    let mut config = good();
+    config.listen = coco.listen.to_string();
+    let api = format!("[api]\nbind = \"{}\"", coco.api);
+    let ended = check(&replaced(&config.text(), &[("[api]\nbind = \"127.0.0.1:0\"", &api)]));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(coco.stop().success());
+}
+
+#[test]
+fn the_sample_configuration_works_as_shipped() {
+    let path = repository().join("coco.sample.conf");
+    let text = std::fs::read_to_string(&path).expect("coco.sample.conf");
+    let sinks = [(); 4].map(|()| Sink::start());
+    let addresses = sinks.each_ref().map(|sink| sink.address.to_string());
+    let config = replaced(
+        &text,
+        &[
+            ("bind = \":25826\"", "bind = \"127.0.0.1:0\""),
+            ("bind = \"127.0.0.1:9090\"", "bind = \"127.0.0.1:0\""),
+            ("127.0.0.1:25827", &addresses[0]),
+            ("127.0.0.1:25828", &addresses[1]),
+            ("127.0.0.1:25829", &addresses[2]),
+            ("127.0.0.1:25830", &addresses[3]),
+        ],
+    );
+    let ended = run(&[Path::new("--check"), &path]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+
+    let mut coco = Coco::start(&config);
+    let lists: Vec<_> = (0..50).map(|place| traffic::value_list("host", place)).collect();
+    for datagram in traffic::datagrams(1452, &lists) {
+        traffic::sender(coco.listen).send(&datagram).expect("coco listens");
+    }
+    let counters = coco.settled(50);
+    assert_eq!(counters.count(&["filter", "accepted"]), 50);
+    for tier in ["shortterm", "midterm"] {
+        assert_eq!(counters.count(&["send", &coco.owner("host", tier)]), 50);
+    }
+    assert!(coco.stop().success());
+}
