@@ -33,7 +33,7 @@ counts! {
     Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
     Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
     Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
-    Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: forwarded, but in no table.";
+    Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: held against the blacklist each time, and in no table.";
     Unhandled = ["errors", "filter.unhandled"], "Unhandled panics in Filter; value lists that had no verdict yet are rejected.";
 }
 

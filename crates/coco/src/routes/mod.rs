@@ -60,8 +60,9 @@ impl Metric {
     }
 }
 
-/// What a host costs beside its name: its entry, the index's share, an empty table, the allocations' heads.
-const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 128;
+/// What a host costs beside its name: its entry, the index's share, its list and table at their smallest, the
+/// allocations' heads.
+const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160;
 
 /// What a metric costs at most: a list and a table are up to half empty after they have grown.
 const METRIC_COST: usize = 2 * size_of::<Metric>() + 2 * (size_of::<MetricId>() + 1) * 8 / 7;

@@ -263,7 +263,7 @@ fn a_name_that_two_hosts_have_outlives_one_of_them() {
         BTreeMap::from([(owned(METRICS[3]), (rejected(b"b", METRICS[3]), 5))])
     );
     see(&mut routes, b"a", METRICS[3], 6);
-    assert_eq!(routes.used(), both);
+    assert_eq!((routes.used(), routes.hosts.len()), (both, 2), "the host's number is used again");
 }
 
 #[test]

@@ -99,6 +99,18 @@ fn values(values: &[Value]) -> Vec<u8> {
     part(PartType::VALUES.0, &payload)
 }
 
+/// The smallest datagram that means something.
+pub(crate) fn one_value_list(host: &[u8]) -> Vec<u8> {
+    [
+        string(PartType::HOST, host),
+        number(PartType::TIME, 9),
+        string(PartType::PLUGIN, b"p"),
+        string(PartType::TYPE, b"t"),
+        values(&[Value::Gauge(1.0)]),
+    ]
+    .concat()
+}
+
 fn name_part() -> impl Strategy<Value = Vec<u8>> {
     let optional = select(&[PartType::PLUGIN_INSTANCE, PartType::TYPE_INSTANCE][..]);
     let required = select(&[PartType::PLUGIN, PartType::TYPE][..]);

@@ -1,7 +1,7 @@
 use crate::agents::{agent, send, value_list};
 use crate::running::{Node, Running, config, number, wait_for};
 use coco_core::tier::Tiers;
-use coco_core::value_list::ValueList;
+use coco_core::value_list::{Value, ValueList};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
@@ -33,12 +33,14 @@ fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
 #[test]
 fn values_reach_their_owners_whichever_threads_carry_them() {
     let blacklist = Regex::new("/irq/").unwrap();
-    for (threads, lanes) in [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (3, 2)] {
+    let shapes = [(1, 1, 64), (2, 1, 1), (3, 1, 3), (1, 2, 100), (2, 2, 7), (3, 2, 64)];
+    for (threads, lanes, batch) in shapes {
         let (short, mid): (Vec<_>, Vec<_>) =
             ((0..2).map(|_| Node::start()).collect(), (0..3).map(|_| Node::start()).collect());
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
         config.pipeline.threads = threads;
         config.pipeline.lanes = lanes;
+        config.pipeline.batch = batch;
         config.pipeline.queue = 2;
         config.filter.blacklist = Some(blacklist.clone());
         let tiers = config.tiers.clone();
@@ -151,5 +153,63 @@ fn a_name_that_does_not_resolve_loses_its_share_and_no_more() {
         assert_eq!(of_tier(&metrics, "coco_send_total", tier), sent);
         assert_eq!(of_tier(&metrics, "coco_errors_send_disconnected_total", tier), disconnected);
     }
+    coco.stop().unwrap();
+}
+
+#[test]
+fn a_notification_reaches_its_owner_in_every_tier_whatever_the_blacklist_says() {
+    // As collectd sends it (`network_notification`, `src/network.c`): time, severity, names, message.
+    let notification = [
+        &b"\0\x08\0\x0c\x19\x54\xfd\x3a\0\0\0\0"[..],
+        b"\x01\x01\0\x0c\0\0\0\0\0\0\0\x02",
+        b"\0\0\0\x09web1\0",
+        b"\0\x02\0\x08irq\0",
+        b"\x01\0\0\x0dtoo many\0",
+    ]
+    .concat();
+    let nodes: Vec<_> = (0..3).map(|_| Node::start()).collect();
+    let mut config = config(&[("first", addresses(&nodes[..1])), ("second", addresses(&nodes[1..]))]);
+    config.filter.blacklist = Some(Regex::new("irq").unwrap());
+    let owner = 1 + config.tiers.get(1).unwrap().owner(b"web1");
+    let coco = Running::start(config);
+    agent(coco.listen).send(&notification).unwrap();
+    let vars = coco.vars_when("both tiers to get it", |vars| {
+        number(vars, "send.notifications", &nodes[0].address)
+            + number(vars, "send.notifications", &nodes[owner].address)
+            == 2
+    });
+    assert_eq!([number(&vars, "listen", "notifications"), number(&vars, "listen", "decoded")], [1, 0]);
+    assert_eq!(number(&vars, "send", "total"), 0);
+    for node in [0, owner] {
+        wait_for("the notification", || (nodes[node].packets() == [notification.clone()]).then_some(()));
+    }
+    assert_eq!(nodes[3 - owner].packets().len(), 0);
+    coco.stop().unwrap();
+}
+
+#[test]
+fn all_addresses_are_those_of_both_families_and_take_the_largest_datagrams() {
+    let node = Node::start();
+    let mut config = config(&[("only", vec![node.address.clone()])]);
+    config.listen.bind = ":0".parse().unwrap();
+    let coco = Running::start(config);
+    let port = coco.listen.port();
+    let mut sent = vec![value_list(b"by IPv4", "p", "t", 1)];
+    send(&agent(([127, 0, 0, 1], port).into()), &sent);
+    if coco.listen.is_ipv6() {
+        let own = UdpSocket::bind("[::1]:0").unwrap();
+        own.connect((std::net::Ipv6Addr::LOCALHOST, port)).unwrap();
+        sent.push(value_list(b"by IPv6", "p", "t", 1));
+        send(&own, &sent[1..]);
+    }
+    // 63,000 bytes of values: more than `max_packet_size`, and nothing that could be taken apart.
+    let mut large = value_list(b"large", "p", "t", 1);
+    let values = vec![Value::Gauge(0.5); 7000];
+    large = ValueList::new(large.identifier, large.time, large.interval, &values);
+    send(&agent(([127, 0, 0, 1], port).into()), std::slice::from_ref(&large));
+    sent.push(large);
+    let arrived =
+        wait_for("everything", || Some(node.value_lists()).filter(|lists| lists.len() == sent.len()));
+    assert_eq!(by_host(arrived), by_host(sent));
     coco.stop().unwrap();
 }

@@ -84,6 +84,7 @@ impl Answer {
 }
 
 impl Running {
+    /// A coco that is ready.
     pub(crate) fn start(config: Config) -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
@@ -168,7 +169,12 @@ impl Node {
         Self { address, packets, stop, thread: Some(thread) }
     }
 
-    /// What has arrived so far.
+    /// The datagrams that have arrived so far.
+    pub(crate) fn packets(&self) -> Vec<Vec<u8>> {
+        self.packets.lock().unwrap().clone()
+    }
+
+    /// What has arrived so far, which is nothing but value lists.
     pub(crate) fn value_lists(&self) -> Vec<ValueList> {
         self.packets.lock().unwrap().iter().flat_map(|packet| value_lists(packet)).collect()
     }
