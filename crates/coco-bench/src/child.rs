@@ -26,7 +26,8 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts a program whose output goes to a file.
+    /// Starts a program whose output goes to a file. To be called on the main thread: the program ends with the
+    /// thread that started it.
     pub(crate) fn spawn<A: AsRef<OsStr>>(
         name: &str,
         program: &Path,
