@@ -3,7 +3,7 @@
 use crate::procfs::Machine;
 use crate::rows::{Better, Outcome, ROWS};
 use serde_json::{Value, json};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// Everything, for programs.
 pub(crate) fn json(machine: &Machine, options: &Value, outcomes: &[Outcome]) -> Value {
@@ -21,7 +21,7 @@ pub(crate) fn table(machine: &Machine, outcomes: &[Outcome]) -> String {
         machine.kernel,
         foreign_cores(outcomes)
     );
-    let mut line = |arguments: std::fmt::Arguments<'_>| {
+    let mut line = |arguments: fmt::Arguments<'_>| {
         text.write_fmt(arguments).expect("a string takes anything");
         text.push('\n');
     };
@@ -49,7 +49,7 @@ pub(crate) fn table(machine: &Machine, outcomes: &[Outcome]) -> String {
             }
         }
     }
-    line(format_args!(""));
+    line(format_args!("\n{}", Losses::of(outcomes)));
     for outcome in outcomes {
         for note in &outcome.notes {
             line(format_args!("{}: {note}", outcome.row.key));
@@ -59,6 +59,54 @@ pub(crate) fn table(machine: &Machine, outcomes: &[Outcome]) -> String {
         }
     }
     text
+}
+
+/// What was sent and where it was lost, over all runs whose figures stand in the table.
+#[derive(Default)]
+struct Losses {
+    runs: u64,
+    sent: u64,
+    errors: u64,
+    dropped_before: u64,
+    dropped_behind: u64,
+    lost: i64,
+    expected: u64,
+}
+
+impl Losses {
+    fn of(outcomes: &[Outcome]) -> Self {
+        let mut losses = Self::default();
+        let runs = outcomes.iter().flat_map(|outcome| &outcome.measurements);
+        let mut seen: Vec<&Value> = Vec::new();
+        // Delays are runs too, but their measurements hold no loads.
+        for run in runs.filter(|run| run["expected"].is_u64()) {
+            // One run may stand behind several figures.
+            if seen.contains(&run) {
+                continue;
+            }
+            seen.push(run);
+            let count = |count: &Value| count.as_u64().unwrap_or_default();
+            losses.runs += 1;
+            losses.sent += count(&run["sent"]["datagrams"]);
+            losses.errors += count(&run["sent"]["errors"]);
+            losses.dropped_before += count(&run["dropped_before"]);
+            losses.dropped_behind += count(&run["dropped_behind"]);
+            losses.lost += run["lost"].as_i64().unwrap_or_default();
+            losses.expected += count(&run["expected"]);
+        }
+        losses
+    }
+}
+
+impl fmt::Display for Losses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { runs, sent, errors, dropped_before, dropped_behind, lost, expected } = self;
+        write!(
+            f,
+            "loss in the {runs} runs of these figures: sender {errors} failed calls for {sent} datagrams; kernel \
+             {dropped_before} datagrams before, {dropped_behind} behind; sink {lost} of {expected} value lists missing"
+        )
+    }
 }
 
 /// The most that others took of the machine during a run.
@@ -84,6 +132,20 @@ mod tests {
         assert!(table.contains("nginx's | ≤ 2 | ≤ 1.3 | not measured | | |"), "{table}");
         assert!(table.contains("agents: FLAW: coco: 3 of 10"), "{table}");
         assert!(!table.contains("random names"), "{table}");
+    }
+
+    #[test]
+    fn losses_are_added_up_over_runs_and_each_run_counts_once() {
+        let run = json!({
+            "sent": {"datagrams": 10, "errors": 1}, "dropped_before": 2, "dropped_behind": 3, "lost": 4, "expected": 50
+        });
+        let mut outcome = Outcome::new("agents", &[1.0]);
+        let mut other = run.clone();
+        other["cpu_seconds"] = json!(1.5);
+        outcome.measurements = vec![run.clone(), run, other, json!({"p99": 1.0})];
+        let expected = "loss in the 2 runs of these figures: sender 2 failed calls for 20 datagrams; kernel 4 datagrams \
+                        before, 6 behind; sink 8 of 100 value lists missing";
+        assert_eq!(Losses::of(&[outcome]).to_string(), expected);
     }
 
     #[test]
