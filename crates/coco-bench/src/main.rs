@@ -1,0 +1,245 @@
+//! `coco-bench`: measures Coco against a relay that reads nothing, on this machine, over loopback.
+//!
+//! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what
+//! is measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`rows`] says
+//! which runs make which figure, [`report`] prints them. README.md says what is measured, and how.
+
+#![forbid(unsafe_code)]
+
+mod blast;
+mod child;
+mod corpus;
+mod delay;
+mod error;
+mod http;
+mod measure;
+mod metrics;
+mod procfs;
+mod relay;
+mod report;
+mod rows;
+mod sink;
+mod socket;
+mod statistics;
+mod subject;
+
+use clap::{Args, Parser, Subcommand};
+use corpus::{Corpus, Kind};
+use error::{Doing, Error};
+use rows::{Bench, Group, Outcome};
+use serde_json::json;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// Measures Coco against a relay that reads nothing. Without a subcommand: all usual rows.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    tool: Option<Tool>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Args)]
+struct Options {
+    /// Rows to measure, separated by commas.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Group>,
+    /// Datagrams a second.
+    #[arg(long, default_value_t = 30_000)]
+    rate: u64,
+    /// Seconds of each run.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Runs of each subject, in turns; the median of the ratios counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Hosts, of 133 metrics each.
+    #[arg(long, default_value_t = 1_500)]
+    hosts: usize,
+    /// Hosts of the row with many.
+    #[arg(long, default_value_t = 15_000)]
+    large_hosts: usize,
+    /// Also write everything to a file.
+    #[arg(long)]
+    json: Option<PathBuf>,
+    /// The program to measure, instead of this workspace's release build.
+    #[arg(long)]
+    coco: Option<PathBuf>,
+}
+
+/// The parts, each for itself.
+#[derive(Subcommand)]
+enum Tool {
+    /// Writes a corpus: every datagram behind its length, two bytes, big-endian.
+    Generate { kind: Kind, hosts: usize, file: PathBuf },
+    /// Sends a corpus.
+    Blast {
+        file: PathBuf,
+        target: SocketAddr,
+        /// Datagrams a second; 0 is as fast as it goes.
+        rate: u64,
+        datagrams: u64,
+        /// Source ports that take turns.
+        #[arg(default_value_t = 4)]
+        sockets: usize,
+    },
+    /// Receives on ports of loopback and counts, until nothing more comes.
+    Sink {
+        first_port: u16,
+        ports: u16,
+        /// Seconds without anything new after which it ends.
+        #[arg(default_value_t = 2)]
+        idle: u64,
+        /// Seconds after which it ends if nothing comes at all.
+        #[arg(default_value_t = 120)]
+        patience: u64,
+    },
+    /// Passes datagrams on unread, to every target.
+    Relay { port: u16, targets: Vec<SocketAddr> },
+    /// Takes the time from a listening sharder's port to its targets' ports.
+    Delay {
+        target: SocketAddr,
+        first_port: u16,
+        ports: u16,
+        #[arg(default_value_t = 5_000)]
+        rate: u64,
+        #[arg(default_value_t = 10)]
+        seconds: u64,
+    },
+    /// Becomes another program that ends with its parent.
+    #[command(hide = true)]
+    Hold {
+        program: OsString,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = CommandLine::parse();
+    let done = match arguments.tool {
+        None => bench(&arguments.options),
+        Some(tool) => tool.run().map(|()| ExitCode::SUCCESS),
+    };
+    done.unwrap_or_else(|error| {
+        tell(format_args!("coco-bench: {error}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Measures and reports. The exit status tells of flawed measurements, not of missed bars.
+fn bench(options: &Options) -> Result<ExitCode, Error> {
+    let coco = match &options.coco {
+        Some(path) => path.canonicalize().doing(|| format!("find {}", path.display()))?,
+        None => build_coco()?,
+    };
+    let bench = Bench {
+        place: subject::Place::new(coco)?,
+        rate: options.rate.max(1),
+        seconds: options.seconds.max(1),
+        rounds: options.rounds.max(1),
+        hosts: options.hosts.max(1),
+        large_hosts: options.large_hosts.max(1),
+        progress: tell,
+    };
+    let groups = if options.only.is_empty() { &Group::USUAL[..] } else { &options.only };
+    let outcomes = bench.outcomes(groups)?;
+    let machine = procfs::Machine::this()?;
+    print(&report::table(&machine, &outcomes))?;
+    if let Some(path) = &options.json {
+        let Options { rate, seconds, rounds, hosts, large_hosts, .. } = options;
+        let options = json!({
+            "rate": rate, "seconds": seconds, "rounds": rounds, "hosts": hosts, "large_hosts": large_hosts
+        });
+        let report = format!("{:#}\n", report::json(&machine, &options, &outcomes));
+        std::fs::write(path, report).doing(|| format!("write {}", path.display()))?;
+    }
+    let flawed = |outcome: &Outcome| !outcome.complaints.is_empty();
+    Ok(if outcomes.iter().any(flawed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Brings the release build up to date where cargo is at hand; else takes the one beside this program.
+fn build_coco() -> Result<PathBuf, Error> {
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+        let build = ["build", "--release", "--package", "coco", "--manifest-path", manifest];
+        let status = Command::new(cargo).args(build).status().doing(|| "run cargo".to_owned())?;
+        if !status.success() {
+            return Err(Error::Meaningless("coco does not build".to_owned()));
+        }
+    }
+    let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
+    let beside = own.with_file_name("coco");
+    beside.is_file().then_some(beside).ok_or_else(|| {
+        Error::Meaningless(format!(
+            "no coco beside {}: build it with --release, or say --coco",
+            own.display()
+        ))
+    })
+}
+
+impl Tool {
+    fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Generate { kind, hosts, file } => {
+                let corpus = Corpus::generate(kind, hosts)?;
+                corpus.write(&file)?;
+                let content = corpus.content(0..corpus.len() as u64);
+                print_json(&json!({
+                    "datagrams": corpus.len(),
+                    "bytes": corpus.bytes(),
+                    "value_lists": content.value_lists,
+                    "accepted": content.accepted
+                }))
+            }
+            Self::Blast { file, target, rate, datagrams, sockets } => {
+                let corpus = Corpus::read(&file)?;
+                let load = blast::Load { corpus: &corpus, rate, datagrams, sockets: sockets.max(1) };
+                print_json(&json!(blast::blast(target, &load, 0)?))
+            }
+            Self::Sink { first_port, ports, idle, patience } => {
+                let sink = sink::Sink::start(first_port..first_port.saturating_add(ports))?;
+                let mut waited = 0;
+                while sink.total().datagrams == 0 && waited < patience * 20 {
+                    std::thread::sleep(Duration::from_millis(50));
+                    waited += 1;
+                }
+                sink.settle(u64::MAX, Duration::from_secs(idle));
+                let ports: serde_json::Map<_, _> = sink
+                    .addresses()
+                    .iter()
+                    .zip(sink.tallies())
+                    .map(|(address, tally)| (address.port().to_string(), json!(tally)))
+                    .collect();
+                print_json(&json!({"ports": ports, "total": sink.total(), "kernel_drops": sink.drops()?}))
+            }
+            Self::Relay { port, targets } => relay::relay(port, &targets),
+            Self::Delay { target, first_port, ports, rate, seconds } => {
+                let sockets: Result<Vec<_>, _> =
+                    (first_port..first_port.saturating_add(ports)).map(socket::bind).collect();
+                let sockets = sockets.doing(|| format!("receive on ports from {first_port} on"))?;
+                print_json(&json!(delay::delay(target, &sockets, rate.max(1), seconds)?))
+            }
+            Self::Hold { program, arguments } => child::hold(&program, &arguments),
+        }
+    }
+}
+
+fn print_json(value: &serde_json::Value) -> Result<(), Error> {
+    print(&format!("{value}\n"))
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    io::stdout().write_all(text.as_bytes()).doing(|| "write the results".to_owned())
+}
+
+fn tell(message: std::fmt::Arguments<'_>) {
+    // Without standard error nobody listens.
+    let _ = writeln!(io::stderr(), "{message}");
+}

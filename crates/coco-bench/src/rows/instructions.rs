@@ -1,0 +1,68 @@
+//! Instructions of Coco's own code per value list, by callgrind: what more lanes cost where there are no more cores.
+
+use super::{Bench, Outcome};
+use crate::blast::{Load, blast};
+use crate::corpus::{Corpus, Kind};
+use crate::error::{Doing, Error};
+use crate::sink::Sink;
+use crate::subject::{COCO, Configuration, Running, Subject};
+use std::time::Duration;
+
+/// How long a program that runs fifty times slower may be silent.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// Hosts, of four datagrams each: 40 bursts a pass. With as many source ports every host keeps to one port, as agents
+/// do, and so to one lane; enough that the kernel gives every lane some.
+const HOSTS: usize = 320;
+const SOCKETS: usize = 40;
+
+const LANES: [usize; 3] = [1, 2, 4];
+
+/// The largest count over the least.
+pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
+    let corpus = bench.corpus(Kind::Agents, HOSTS)?;
+    let mut counts = Vec::new();
+    for lanes in LANES {
+        let subject = Subject::Coco(Configuration { lanes, ..COCO });
+        // What starting, ending and the first pass cost is the same in both and falls out of the difference.
+        let (few, few_lists) = instructions(bench, subject, &corpus, 2)?;
+        let (many, many_lists) = instructions(bench, subject, &corpus, 8)?;
+        let count = (many as f64 - few as f64) / (many_lists - few_lists) as f64;
+        (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
+        counts.push(count);
+    }
+    let (least, largest) =
+        (counts.iter().copied().fold(f64::MAX, f64::min), counts.iter().copied().fold(0.0, f64::max));
+    let note = format!("{counts:.1?} instructions for {LANES:?} lanes, without the kernel's");
+    Ok(vec![Outcome::new("instructions", &[largest / least]).note(note)])
+}
+
+/// Instructions of a whole run and the value lists that came in.
+fn instructions(bench: &Bench, subject: Subject, corpus: &Corpus, passes: u64) -> Result<(u64, u64), Error> {
+    let out = bench.place.folder.join("callgrind");
+    let log = bench.place.folder.join("valgrind");
+    let wrapper = [
+        "valgrind".to_owned(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={}", out.display()),
+        format!("--log-file={}", log.display()),
+    ];
+    let sink = Sink::anywhere(subject.targets())?;
+    let running = Running::start_under(&bench.place, subject, sink.addresses(), &wrapper)?;
+    // All at once, into the receive buffer: so batches are full, however slow the program is.
+    let load = Load { corpus, rate: 0, datagrams: passes * corpus.len() as u64, sockets: SOCKETS };
+    let sent = blast(running.listen, &load, 0)?;
+    let delivered = sink.settle(subject.delivers(sent.content), IDLE).value_lists;
+    running.child.stop()?;
+    let said = std::fs::read_to_string(&log).doing(|| format!("read {}", log.display()))?;
+    // ==1234== Collected : 987654321
+    let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    let missing = || Error::Answer { from: "valgrind".to_owned(), problem: format!("no count in:\n{said}") };
+    let expected = subject.delivers(sent.content);
+    if delivered != expected {
+        return Err(Error::Meaningless(format!(
+            "{delivered} of {expected} value lists came through valgrind"
+        )));
+    }
+    Ok((count.ok_or_else(missing)?, sent.content.value_lists))
+}

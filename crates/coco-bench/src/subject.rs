@@ -1,0 +1,230 @@
+//! What is measured: the relay, or Coco in some configuration.
+
+use crate::child::Child;
+use crate::corpus::{BLACKLIST, Content};
+use crate::error::{Doing, Error};
+use crate::http;
+use crate::procfs;
+use crate::socket::RECEIVE_BUFFER;
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Tiers of every configuration.
+pub(crate) const TIERS: usize = 2;
+
+/// Who takes the datagrams in and passes them on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The floor: one target a tier, nothing read.
+    Relay,
+    /// Coco with the sample blacklist.
+    Coco(Configuration),
+}
+
+/// What differs from one configuration to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Configuration {
+    pub(crate) targets_per_tier: usize,
+    pub(crate) max_packet_size: usize,
+    pub(crate) lanes: usize,
+    /// `state.max_memory` in bytes; the default if none.
+    pub(crate) max_memory: Option<usize>,
+}
+
+/// Two tiers of two targets, everything else as it comes.
+pub(crate) const COCO: Configuration =
+    Configuration { targets_per_tier: 2, max_packet_size: 1452, lanes: 1, max_memory: None };
+
+impl Subject {
+    /// How many ports its sink has.
+    pub(crate) fn targets(self) -> usize {
+        match self {
+            Self::Relay => TIERS,
+            Self::Coco(configuration) => TIERS * configuration.targets_per_tier,
+        }
+    }
+
+    /// How many value lists it should deliver.
+    pub(crate) fn delivers(self, content: Content) -> u64 {
+        TIERS as u64
+            * match self {
+                Self::Relay => content.value_lists,
+                Self::Coco(_) => content.accepted,
+            }
+    }
+
+    /// What tables and errors call it.
+    pub(crate) fn name(self) -> String {
+        let Self::Coco(configuration) = self else { return "relay".to_owned() };
+        let mut name = "coco".to_owned();
+        let mut add = |differs, what: String| {
+            if differs {
+                name.push_str(&what);
+            }
+        };
+        let Configuration { targets_per_tier, max_packet_size, lanes, max_memory } = configuration;
+        add(targets_per_tier != COCO.targets_per_tier, format!(", {targets_per_tier} targets per tier"));
+        add(max_packet_size != COCO.max_packet_size, format!(", packets of {max_packet_size}"));
+        add(lanes != COCO.lanes, format!(", {lanes} lanes"));
+        add(max_memory.is_some(), format!(", state of {} MiB", max_memory.unwrap_or_default() >> 20));
+        name
+    }
+}
+
+impl Configuration {
+    /// The text of `coco.conf`.
+    fn text(&self, targets: &[SocketAddr]) -> String {
+        let mut text = format!(
+            "[listen]\nbind = \"127.0.0.1:0\"\nreceive_buffer = {RECEIVE_BUFFER}\n\
+             [pipeline]\nlanes = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
+             [send]\nmax_packet_size = {}\n[api]\nbind = \"127.0.0.1:0\"\n",
+            self.lanes, self.max_packet_size
+        );
+        let mut add = |arguments: std::fmt::Arguments<'_>| {
+            text.write_fmt(arguments).expect("a string takes anything");
+        };
+        if let Some(bytes) = self.max_memory {
+            add(format_args!("[state]\nmax_memory = {bytes}\n"));
+        }
+        for (number, targets) in targets.chunks(self.targets_per_tier).enumerate() {
+            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+            add(format_args!("[tiers.tier{number}]\ntargets = {targets:?}\n"));
+        }
+        text
+    }
+}
+
+/// Where programs and files of this benchmark are.
+pub(crate) struct Place {
+    /// The release build of Coco.
+    pub(crate) coco: PathBuf,
+    /// A folder for files that are removed at the end.
+    pub(crate) folder: PathBuf,
+}
+
+impl Place {
+    /// Makes the folder.
+    pub(crate) fn new(coco: PathBuf) -> Result<Self, Error> {
+        let folder = std::env::temp_dir().join(format!("coco-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
+        Ok(Self { coco, folder })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What is left in the folder for temporary files does no harm.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A subject at work.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    /// Where it takes datagrams in.
+    pub(crate) listen: SocketAddr,
+    /// Coco's API.
+    pub(crate) api: Option<SocketAddr>,
+}
+
+impl Running {
+    /// Starts a subject and waits until it is ready.
+    pub(crate) fn start(place: &Place, subject: Subject, targets: &[SocketAddr]) -> Result<Self, Error> {
+        Self::start_under(place, subject, targets, &[])
+    }
+
+    /// Starts a subject under a program that runs programs, such as valgrind.
+    pub(crate) fn start_under(
+        place: &Place,
+        subject: Subject,
+        targets: &[SocketAddr],
+        wrapper: &[String],
+    ) -> Result<Self, Error> {
+        let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
+        let (program, arguments) = match subject {
+            Subject::Relay => {
+                let mut arguments = vec!["relay".to_owned(), "0".to_owned()];
+                arguments.extend(targets.iter().map(ToString::to_string));
+                (own.as_path(), arguments)
+            }
+            Subject::Coco(configuration) => {
+                let path = place.folder.join("coco.conf");
+                std::fs::write(&path, configuration.text(targets))
+                    .doing(|| format!("write {}", path.display()))?;
+                (place.coco.as_path(), vec![path.display().to_string()])
+            }
+        };
+        let mut command: Vec<String> = wrapper.to_vec();
+        command.push(program.display().to_string());
+        command.extend(arguments);
+        let (program, arguments) = command.split_first().expect("the program has just been pushed");
+        let output = place.folder.join("output");
+        let mut child = Child::spawn(&subject.name(), Path::new(program), arguments, output)?;
+        let api = match subject {
+            Subject::Relay => None,
+            Subject::Coco(_) => Some(child.wait_for(healthy_api)?),
+        };
+        let listen =
+            child.wait_for(|child| Ok(listening(child)?.first().map(|socket| loopback(socket.port))))?;
+        Ok(Self { child, listen, api })
+    }
+
+    /// Datagrams that the kernel dropped because it was too slow to take them in.
+    pub(crate) fn drops(&self) -> Result<u64, Error> {
+        Ok(listening(&self.child)?.iter().map(|socket| socket.drops).sum())
+    }
+}
+
+/// The sockets on which a process takes datagrams in.
+fn listening(child: &Child) -> Result<Vec<procfs::UdpSocket>, Error> {
+    let own = procfs::socket_inodes(child.pid())?;
+    let sockets = procfs::udp_sockets()?;
+    Ok(sockets.into_iter().filter(|socket| !socket.connected && own.contains(&socket.inode)).collect())
+}
+
+fn healthy_api(child: &Child) -> Result<Option<SocketAddr>, Error> {
+    let own = procfs::socket_inodes(child.pid())?;
+    let listeners = procfs::tcp_listeners()?;
+    let api = listeners.iter().find(|(_, inode)| own.contains(inode)).map(|&(port, _)| loopback(port));
+    // Refused or unhealthy is not ready yet.
+    Ok(api.filter(|&api| http::get(api, "/healthz").is_ok()))
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coco_core::config::{Config, Program};
+
+    #[test]
+    fn every_configuration_is_one_that_coco_accepts() {
+        let many = Configuration {
+            targets_per_tier: 3,
+            max_packet_size: 8952,
+            lanes: 2,
+            max_memory: Some(64 << 20),
+        };
+        for configuration in [COCO, many] {
+            let targets: Vec<SocketAddr> =
+                (1..=Subject::Coco(configuration).targets()).map(|n| loopback(n as u16)).collect();
+            let config = Config::parse(&configuration.text(&targets), Program::Coco).unwrap();
+            assert_eq!(config.tiers.iter().count(), TIERS);
+            assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
+            assert_eq!(config.pipeline.lanes, configuration.lanes);
+            assert_eq!(config.filter.blacklist.unwrap().as_str(), BLACKLIST);
+            assert_eq!(config.listen.receive_buffer, RECEIVE_BUFFER);
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_is_out_of_the_ordinary() {
+        assert_eq!(Subject::Relay.name(), "relay");
+        assert_eq!(Subject::Coco(COCO).name(), "coco");
+        let jumbo = Configuration { max_packet_size: 8952, ..COCO };
+        assert_eq!(Subject::Coco(jumbo).name(), "coco, packets of 8952");
+    }
+}
