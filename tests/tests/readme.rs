@@ -3,12 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::sync::Arc;
 
 use coco::counters::{self, ByReason};
 use coco_core::config::{Config, KEYS, Key, Program};
-use coco_daemon::counters::Definition;
+use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::lookup::Lookup;
 use coco_tests::coco::Coco;
 use coco_tests::repository;
+use noodle::api::Api;
+use noodle::fleet::Fleet;
+use noodle::proxy::Proxy;
 use serde_json::Value;
 
 fn read(document: &str) -> String {
@@ -27,6 +32,10 @@ fn table(heading: &str) -> Vec<String> {
 fn assert_table(heading: &str, expected: impl IntoIterator<Item = String>) {
     let (found, expected) = (table(heading), expected.into_iter().collect::<Vec<_>>());
     assert!(found == expected, "below {heading:?} is to stand:\n\n{}\n", expected.join("\n"));
+}
+
+fn config(text: &str) -> Config {
+    Config::parse(text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
 fn key_row(key: &Key) -> String {
@@ -71,6 +80,32 @@ fn every_counter_of_coco_is_in_the_table() {
 }
 
 #[test]
+fn every_counter_of_noodle_is_in_the_table() {
+    let definitions = noodle::counters::definitions();
+    assert_table("### Counters of Noodle", definitions.map(Definition::documentation_row));
+}
+
+#[test]
+fn noodle_counts_nothing_that_is_not_in_its_table() {
+    let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
+    let mut snapshot = Snapshot::new();
+    noodle::counters::Counters::new(&config.tiers).add_to(&mut snapshot, 0);
+    Lookup::new().add_to(&mut snapshot, &config.tiers);
+    let text = snapshot.prometheus();
+    let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    let shown: BTreeSet<_> = shown.map(str::to_owned).collect();
+    let defined = noodle::counters::definitions().filter(|definition| definition.view != View::Json);
+    assert_eq!(shown, defined.map(Definition::prometheus_name).collect());
+}
+
+#[test]
+fn every_reason_of_noodle_is_in_the_table() {
+    let reasons: BTreeSet<_> =
+        noodle::failure::Reason::ALL.into_iter().map(|(_, name)| name.to_owned()).collect();
+    assert_eq!(first_column("### Reasons for a target's failure"), reasons);
+}
+
+#[test]
 fn every_reason_is_in_the_table() {
     let rows = ByReason::all().map(|reason| {
         let meaning: &dyn Display = match &reason {
@@ -85,22 +120,26 @@ fn every_reason_is_in_the_table() {
 
 #[test]
 fn names_of_metrics_are_those_of_the_table() {
-    let known: BTreeSet<_> = counters::definitions().map(Definition::prometheus_name).collect();
+    let definitions = counters::definitions().chain(noodle::counters::definitions());
+    let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
     let readme = read("README.md");
     let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let named: BTreeSet<_> = words.filter(|word| word.starts_with("coco_")).map(str::to_owned).collect();
+    let named: BTreeSet<_> = words
+        .filter(|word| ["coco_", "noodle_"].iter().any(|program| word.starts_with(program)))
+        .map(str::to_owned)
+        .collect();
     assert!(!named.is_empty());
     let unknown: Vec<_> = named.difference(&known).collect();
     assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
 }
 
-/// The paths in the first column of a table, less what stands behind the question mark.
-fn documented_paths(heading: &str) -> BTreeSet<String> {
-    let path = |row: String| {
-        let path = row.split('`').nth(1).unwrap_or_else(|| panic!("no path in {row}"));
-        path.split('?').next().unwrap_or(path).to_owned()
+/// What stands in backticks in the first column of a table, less what follows a question mark.
+fn first_column(heading: &str) -> BTreeSet<String> {
+    let first = |row: String| {
+        let quoted = row.split('`').nth(1).unwrap_or_else(|| panic!("nothing in backticks in {row}"));
+        quoted.split('?').next().unwrap_or(quoted).to_owned()
     };
-    table(heading).into_iter().map(path).collect()
+    table(heading).into_iter().map(first).collect()
 }
 
 #[test]
@@ -110,7 +149,18 @@ fn every_route_of_coco_is_in_the_table() {
     );
     let Value::Object(routes) = coco.json("/")["routes"].take() else { panic!("no routes") };
     let routes = routes.into_iter().map(|(path, _)| path).chain(["/".to_owned()]).collect();
-    assert_eq!(documented_paths("### Paths of Coco"), routes);
+    assert_eq!(first_column("### Paths of Coco"), routes);
+}
+
+#[test]
+fn every_route_of_noodle_is_in_the_table() {
+    let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
+    let fleet = Arc::new(
+        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).expect("the target has an address"),
+    );
+    let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
+    let router = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::default() }.router();
+    assert_eq!(first_column("### Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 
 #[test]
