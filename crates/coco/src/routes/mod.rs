@@ -4,15 +4,18 @@
 //! remembered by no one. Forwarding never depends on it.
 
 mod excerpt;
+mod index;
 mod names;
 #[cfg(test)]
 mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
+pub use index::MetricId;
 pub use names::{Name, NameId};
 
 use coco_core::bytes::equal;
 use hashbrown::HashTable;
+use index::MetricIndex;
 use names::Names;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
@@ -24,9 +27,6 @@ pub type HostId = u32;
 /// The targets that own a host, an index a [partition](crate::partitions). Most configurations have few.
 pub type Owners = SmallVec<[u16; 4]>;
 
-/// The number of a metric among its host's.
-pub type MetricId = u32;
-
 #[derive(Debug)]
 struct Host {
     name: Arc<[u8]>,
@@ -35,7 +35,7 @@ struct Host {
     /// In the order in which they were first seen, which is the order in which an agent sends them again.
     metrics: Vec<Metric>,
     /// Which of the metrics has a name.
-    index: HashTable<MetricId>,
+    index: MetricIndex,
     /// How many of its metrics the filter rejects.
     rejected: u32,
     /// When it was last seen, in Unix seconds.
@@ -63,10 +63,10 @@ impl Metric {
 
 /// What a host costs beside its name: its entry, the index's share, its list and table at their smallest, the
 /// allocations' heads.
-const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160;
+const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + index::OVERHEAD;
 
-/// What a metric costs at most: a list and a table are up to half empty after they have grown.
-const METRIC_COST: usize = 2 * size_of::<Metric>() + 2 * (size_of::<MetricId>() + 1) * 8 / 7;
+/// What a metric costs at most: a list is up to half empty after it has grown.
+const METRIC_COST: usize = 2 * size_of::<Metric>() + index::METRIC_COST;
 
 /// See the module.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Routes {
             hash,
             owners: owners.into(),
             metrics: Vec::new(),
-            index: HashTable::new(),
+            index: MetricIndex::default(),
             rejected: 0,
             seen: now,
         };
@@ -170,7 +170,7 @@ impl Routes {
     pub fn find_metric(&self, host: Option<HostId>, name: Option<NameId>, hash: u64) -> Option<MetricId> {
         let (host, name) = host.zip(name)?;
         let Host { metrics, index, .. } = self.hosts[host as usize].as_ref()?;
-        index.find(hash, |&id| metrics[id as usize].name() == name).copied()
+        index.find(name, hash, |id| metrics[id as usize].name() == name)
     }
 
     /// Whether a host's metric with this number has this name: true of the next number when an agent sends what it
@@ -289,13 +289,12 @@ impl Routes {
 impl Host {
     fn index_metric(&mut self, id: MetricId, names: &Names) {
         let Self { metrics, index, .. } = self;
-        let hash = |&id: &MetricId| names.hash(metrics[id as usize].name());
-        index.insert_unique(hash(&id), id, hash);
+        index.insert(metrics[id as usize].name(), id, |&id| names.hash(metrics[id as usize].name()));
     }
 
     fn index_anew(&mut self, names: &Names) {
         self.metrics.shrink_to_fit();
-        self.index = HashTable::new();
+        self.index = MetricIndex::default();
         for id in 0..self.metrics.len() as MetricId {
             self.index_metric(id, names);
         }
