@@ -22,6 +22,20 @@ pub async fn resolve(address: &Address, timeout: Duration) -> io::Result<Vec<Soc
     Ok(found)
 }
 
+/// The same for many addresses, all at the same time: the results in their order.
+pub async fn resolve_all(
+    addresses: impl IntoIterator<Item = Address>,
+    timeout: Duration,
+) -> Vec<io::Result<Vec<SocketAddr>>> {
+    let start = |address| tokio::spawn(async move { resolve(&address, timeout).await });
+    let tasks: Vec<_> = addresses.into_iter().map(start).collect();
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        results.push(task.await.unwrap_or_else(|problem| Err(io::Error::other(problem))));
+    }
+    results
+}
+
 async fn within<T>(timeout: Duration, lookup: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(timeout, lookup)
         .await

@@ -190,7 +190,7 @@ impl Filter {
                 }
             }
         }
-        batch.notifications.clear();
+        self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
         Self::count(lane, accepted, rejected);
     }

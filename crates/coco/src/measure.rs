@@ -1,14 +1,16 @@
 //! What is measured from time to time: how hosts and metrics spread over the targets, and what the kernel dropped.
 
+use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlets::Outlets;
 use crate::routes::{Detail, HostExcerpt};
 use crate::summary::Summary;
+use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::warn;
 
 /// The result of the last measurement.
@@ -20,6 +22,8 @@ pub struct Measurement {
     pub tiers: Vec<Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
+    /// Value lists of metrics that there was no room to remember, until then.
+    unremembered: u64,
 }
 
 /// Measures the lanes of a coco.
@@ -31,6 +35,13 @@ pub struct Measure {
     /// After how many seconds a silent host or metric is forgotten.
     expire: u32,
     last: Mutex<Arc<Measurement>>,
+    complaints: Mutex<Complaints>,
+}
+
+#[derive(Default)]
+struct Complaints {
+    drops: Throttle,
+    memory: Throttle,
 }
 
 impl Measure {
@@ -40,9 +51,17 @@ impl Measure {
             outlets: vec![Summary::default(); outlets.iter().len()],
             tiers: vec![Summary::default(); outlets.tiers()],
             kernel_drops: 0,
+            unremembered: 0,
         };
         let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
-        Self { lanes, outlets, inodes, expire, last: Mutex::new(Arc::new(none)) }
+        Self {
+            lanes,
+            outlets,
+            inodes,
+            expire,
+            last: Mutex::new(Arc::new(none)),
+            complaints: Mutex::default(),
+        }
     }
 
     /// The last measurement.
@@ -72,8 +91,26 @@ impl Measure {
             self.last().kernel_drops
         });
         let (outlets, tiers) = self.spread();
-        let measurement = Arc::new(Measurement { outlets, tiers, kernel_drops });
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = measurement;
+        let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
+        let measurement = Measurement { outlets, tiers, kernel_drops, unremembered };
+        self.complain(&measurement);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(measurement);
+    }
+
+    /// Logs what an operator should do something about, not more than once a minute each.
+    fn complain(&self, new: &Measurement) {
+        let last = self.last();
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let dropped = new.kernel_drops - last.kernel_drops;
+        if dropped > 0 && complaints.drops.pass(Instant::now()).is_some() {
+            warn!(
+                dropped,
+                "the kernel dropped datagrams: listen.receive_buffer is too small, or one lane too few"
+            );
+        }
+        if new.unremembered > last.unremembered && complaints.memory.pass(Instant::now()).is_some() {
+            warn!("state.max_memory is used up: new hosts or metrics are forwarded, but in no table");
+        }
     }
 
     fn spread(&self) -> (Vec<Summary>, Vec<Summary>) {

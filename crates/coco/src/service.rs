@@ -20,7 +20,7 @@ use coco_core::tier::Tiers;
 use coco_core::types_db::TypesDb;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
-use coco_daemon::resolve::resolve;
+use coco_daemon::resolve::{resolve, resolve_all};
 use coco_daemon::signals::Signal;
 use std::fmt::Display;
 use std::io;
@@ -90,28 +90,27 @@ pub enum RunError {
 
 /// Everything that `--check` looks at beside the text of the configuration: warnings are returned, no port is bound.
 pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
-    read_types_db(config)?;
+    let mut warnings = read_types_db(config)?;
     let listen = &config.listen.bind;
     let listen: Vec<SocketAddr> = match listen.is_all() {
         true => vec![socket::all_addresses(listen.port())],
         false => resolve(listen, RESOLVE_PATIENCE).await.map_err(|source| listen_error(listen, source))?,
     };
-    let mut warnings = Vec::new();
-    for tier in &config.tiers {
-        for target in tier.targets() {
-            match resolve(&target.address, RESOLVE_PATIENCE).await {
-                Ok(found) => {
-                    let back =
-                        |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
-                    if let Some(&address) = found.iter().find(back) {
-                        let (tier, target) = (tier.name().into(), target.name.as_str().into());
-                        return Err(StartError::Loop { tier, target, address });
-                    }
-                }
-                Err(problem) => {
-                    warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
-                }
-            }
+    let targets: Vec<_> = config
+        .tiers
+        .iter()
+        .flat_map(|tier| tier.targets().iter().map(move |target| (tier, target)))
+        .collect();
+    let addresses = targets.iter().map(|(_, target)| target.address.clone());
+    for ((tier, target), resolved) in targets.iter().zip(resolve_all(addresses, RESOLVE_PATIENCE).await) {
+        let found = resolved.unwrap_or_else(|problem| {
+            warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
+            Vec::new()
+        });
+        let back = |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
+        if let Some(&address) = found.iter().find(back) {
+            let (tier, target) = (tier.name().into(), target.name.as_str().into());
+            return Err(StartError::Loop { tier, target, address });
         }
     }
     Ok(warnings)
@@ -129,7 +128,9 @@ pub struct Service {
 impl Service {
     /// Binds and resolves. Nothing is received before [`run`](Self::run).
     pub async fn prepare(config: Config) -> Result<Self, StartError> {
-        read_types_db(&config)?;
+        for warning in read_types_db(&config)? {
+            warn!("{warning}");
+        }
         let sockets = bind(&config).await?;
         let api = http::bind(&config.api.bind)?;
         let listen = sockets[0].local_addr()?;
@@ -235,16 +236,15 @@ impl Service {
 }
 
 /// Reads a configured types.db, only to tell the operator what is wrong with it: forwarding does not need it.
-fn read_types_db(config: &Config) -> Result<(), StartError> {
-    let Some(path) = &config.listen.typesdb else { return Ok(()) };
+///
+/// Returns a warning for each line that is not as it should be.
+fn read_types_db(config: &Config) -> Result<Vec<String>, StartError> {
+    let Some(path) = &config.listen.typesdb else { return Ok(Vec::new()) };
     let text = std::fs::read(path).map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
     let (types, problems) = TypesDb::parse(&text);
     let path: &Path = path;
-    for problem in &problems {
-        warn!(path = %path.display(), %problem, "types.db");
-    }
     info!(path = %path.display(), types = types.len(), "read types.db");
-    Ok(())
+    Ok(problems.iter().map(|problem| format!("{}: {problem}", path.display())).collect())
 }
 
 /// One socket a lane. Several share one address, which no other process must hold already.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use coco_core::config::Config;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
-use coco_daemon::resolve::resolve;
+use coco_daemon::resolve::resolve_all;
 use coco_daemon::signals::{Signal, Signals};
 use coco_daemon::{descriptors, http::serve_and_count};
 use thiserror::Error;
@@ -59,20 +59,20 @@ pub enum RunError {
 pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     // Finds what is no URL; connects to nothing.
     Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?;
-    let mut warnings = Vec::new();
+    let mut targets = Vec::new();
     for tier in &config.tiers {
         for target in tier.targets() {
-            let Ok(address) = upstream::address(target, config.fetch.remote_port) else { continue };
-            if let Err(problem) = resolve(&address, RESOLVE_PATIENCE).await {
-                warnings.push(format!(
-                    "tiers.{}.targets: {}: {address}: {problem}",
-                    tier.name(),
-                    target.name
-                ));
+            if let Ok(address) = upstream::address(target, config.fetch.remote_port) {
+                targets.push((tier.name(), target.name.as_str(), address));
             }
         }
     }
-    Ok(warnings)
+    let addresses = targets.iter().map(|(_, _, address)| address.clone());
+    let resolved = resolve_all(addresses, RESOLVE_PATIENCE).await;
+    let warning = |((tier, target, address), result): (&(&str, &str, _), io::Result<_>)| {
+        result.err().map(|problem| format!("tiers.{tier}.targets: {target}: {address}: {problem}"))
+    };
+    Ok(targets.iter().zip(resolved).filter_map(warning).collect())
 }
 
 /// A noodle that is bound, and has not answered anything yet.

@@ -105,12 +105,12 @@ pub const KEYS: &[Key] = &[
     key("fetch", "max_memory", Kind::Size(1 << 20..=1 << 40), NOODLE, "memory for the answers that are under way, in bytes").or(r#""256MiB""#),
     key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),
 
-    key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts, metrics and queues").or(r#""10s""#),
+    key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts and metrics, and looks at what the kernel dropped").or(r#""10s""#),
 
     key("state", "max_memory", Kind::Size(1 << 20..=1 << 40), COCO, "memory for the hosts and metrics that a lane remembers; what is beyond is still forwarded").or(r#""256MiB""#),
     key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host or metric that was silent for so long is forgotten").or(r#""24h""#),
 
-    key("stop", "grace", Kind::Duration(Duration::ZERO), BOTH, "longest time a stop may take").or(r#""4s""#),
+    key("stop", "grace", Kind::Duration(Duration::from_millis(100)), BOTH, "longest time a stop may take").or(r#""4s""#),
 
     key("log", "level", Kind::Level, BOTH, "least severity that is logged").or(r#""info""#),
 ];

@@ -160,7 +160,7 @@ fn wrong_values_are_told_with_what_was_expected() {
         "stop",
         &[(
             "grace = '-1s'",
-            "grace: expected a duration such as \"10s\" or \"1m30s\", found \"-1s\" (negative)",
+            "grace: expected a duration such as \"10s\" or \"1m30s\", at least 100ms, found \"-1s\" (negative)",
         )],
     );
     assert_about(
