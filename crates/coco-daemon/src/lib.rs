@@ -6,7 +6,8 @@
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
 //! - [`resolve`] finds the addresses of targets that have names;
-//! - [`counters`] is the vocabulary of what is counted, and a snapshot of it;
+//! - [`descriptors`] asks the system for as many files and sockets as it grants;
+//! - [`counters`] is the vocabulary of what is counted, and a snapshot of it; [`latency`] is what is measured;
 //! - [`http`] serves a table of routes within limits;
 //! - [`vars`] and [`lookup`] are the routes that both daemons have.
 //!
@@ -16,7 +17,9 @@
 
 pub mod command_line;
 pub mod counters;
+pub mod descriptors;
 pub mod http;
+pub mod latency;
 pub mod logging;
 pub mod lookup;
 pub mod resolve;

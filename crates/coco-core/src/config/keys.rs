@@ -49,6 +49,8 @@ pub enum Kind {
     Port,
     /// The root of an HTTP server.
     Url,
+    /// `true` or `false`.
+    Boolean,
     /// A [`Level`].
     Level,
     /// An array of targets.
@@ -95,6 +97,13 @@ pub const KEYS: &[Key] = &[
     key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
+    key("fetch", "keep_alive", Kind::Boolean, NOODLE, "whether connections to targets are used again").or("true"),
+    key("fetch", "max_requests", Kind::Integer(1..=4096), NOODLE, "requests to one target at a time; others wait up to `proxy_timeout`").or("64"),
+    key("fetch", "max_window", Kind::Duration(Duration::from_secs(1)), NOODLE, "longest time between `start` and `finish`; a longer one starts later").or(r#""8760h""#),
+    key("fetch", "max_hosts", Kind::Integer(1..=100_000), NOODLE, "hosts that one request may name").or("1000"),
+    key("fetch", "max_body", Kind::Size(1024..=1 << 30), NOODLE, "largest answer of a target, in bytes").or(r#""16MiB""#),
+    key("fetch", "max_memory", Kind::Size(1 << 20..=1 << 40), NOODLE, "memory for the answers that are under way, in bytes").or(r#""256MiB""#),
+    key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),
 
     key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts, metrics and queues").or(r#""10s""#),
 
@@ -164,6 +173,7 @@ impl fmt::Display for Kind {
             }
             Self::Port => f.write_str("a port from 1 to 65535"),
             Self::Url => f.write_str(r#""http://host:port""#),
+            Self::Boolean => f.write_str("true or false"),
             Self::Level => {
                 let names: Vec<String> =
                     Level::ALL.iter().map(|level| format!("{:?}", level.as_str())).collect();

@@ -127,6 +127,20 @@ pub struct Fetch {
     pub proxy_timeout: Duration,
     /// Port of Visage on targets that have no `fetch` of their own; never 0.
     pub remote_port: u16,
+    /// Whether connections to targets are used again.
+    pub keep_alive: bool,
+    /// Requests to one target at a time, from 1.
+    pub max_requests: usize,
+    /// Longest time between the start and the finish that a target is asked for.
+    pub max_window: Duration,
+    /// Hosts that one request may name, from 1.
+    pub max_hosts: usize,
+    /// Bytes of the largest answer taken from a target.
+    pub max_body: usize,
+    /// Bytes that all answers under way may take together.
+    pub max_memory: usize,
+    /// Whether answers have a member `_meta`.
+    pub metadata: bool,
 }
 
 /// `[measure]`
@@ -204,6 +218,13 @@ impl Config {
             bind: section.optional("bind"),
             proxy_timeout: section.read("proxy_timeout"),
             remote_port: section.read("remote_port"),
+            keep_alive: section.read("keep_alive"),
+            max_requests: section.read("max_requests"),
+            max_window: section.read("max_window"),
+            max_hosts: section.read("max_hosts"),
+            max_body: section.read("max_body"),
+            max_memory: section.read("max_memory"),
+            metadata: section.read("metadata"),
         };
         let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");

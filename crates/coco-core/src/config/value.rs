@@ -139,6 +139,12 @@ impl FromToml for Duration {
     }
 }
 
+impl FromToml for bool {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        value.as_bool().ok_or(Mismatch::Type)
+    }
+}
+
 impl FromToml for Level {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;

@@ -92,7 +92,12 @@ fn unknown_names_lead_to_known_ones() {
             ("timeout = '3s'", "timeout: unknown key, did you mean `proxy_timeout`?"),
             ("Remote-Port = 80", "Remote-Port: unknown key, did you mean `remote_port`?"),
             ("types_db = ''", "types_db: unknown key, `typesdb` belongs to [listen]"),
-            ("\"a b\\n\" = 1", "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout` or `remote_port`"),
+            (
+                "\"a b\\n\" = 1",
+                "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout`, `remote_port`, `keep_alive`, \
+                 `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory` or `metadata`",
+            ),
+            ("keep_alive = 1", "keep_alive: expected true or false, found the integer 1"),
         ],
     );
 }

@@ -7,6 +7,8 @@ pub enum Kind {
     Counter,
     /// Moves both ways.
     Gauge,
+    /// Durations in seconds, as a [`Distribution`](crate::latency::Distribution).
+    Histogram,
 }
 
 /// Where a definition is shown.
@@ -43,6 +45,11 @@ impl Definition {
     /// A gauge that both views show.
     pub const fn gauge(path: &'static [&'static str], help: &'static str) -> Self {
         Self { path, kind: Kind::Gauge, help, view: View::Both }
+    }
+
+    /// A histogram that both views show; its path says that it is in seconds.
+    pub const fn histogram(path: &'static [&'static str], help: &'static str) -> Self {
+        Self { path, kind: Kind::Histogram, help, view: View::Both }
     }
 
     /// The same, shown in `view` alone.

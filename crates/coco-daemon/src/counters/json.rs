@@ -4,34 +4,47 @@ use serde_json::map::Entry;
 use serde_json::{Map, Number, Value as Json};
 
 use super::snapshot::{Sample, Value};
+use crate::latency::Distribution;
 
-pub(super) fn object<'a>(samples: impl Iterator<Item = &'a Sample>) -> Map<String, Json> {
+pub(super) fn object<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+    distributions: &[Sample<Distribution>],
+) -> Map<String, Json> {
     let mut root = Map::new();
     for sample in samples {
         add_at_path(&mut root, sample);
     }
+    for sample in distributions {
+        if let Some(Entry::Vacant(vacant)) = entry(&mut root, sample) {
+            vacant.insert(sample.value.json());
+        }
+    }
     root
 }
 
-/// Puts a sample at its path below `root`, on top of what is there.
-fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
-    let Some((leaf, parents)) = sample.definition.path.split_last() else {
-        return;
-    };
+/// The place of a sample below `root`; none where its path goes through a value.
+fn entry<'a, V>(root: &'a mut Map<String, Json>, sample: &'a Sample<V>) -> Option<Entry<'a>> {
+    let (leaf, parents) = sample.definition.path.split_last()?;
     let mut object = root;
     for element in parents {
         let child = object.entry(sample.label(element)).or_insert_with(|| Json::Object(Map::new()));
         let Json::Object(child) = child else {
             debug_assert!(false, "{:?} goes through a value", sample.definition);
-            return;
+            return None;
         };
         object = child;
     }
-    match object.entry(sample.label(leaf)) {
-        Entry::Vacant(vacant) => {
+    Some(object.entry(sample.label(leaf)))
+}
+
+/// Puts a sample at its path below `root`, on top of what is there.
+fn add_at_path(root: &mut Map<String, Json>, sample: &Sample) {
+    match entry(root, sample) {
+        None => {}
+        Some(Entry::Vacant(vacant)) => {
             vacant.insert(sample.value.into());
         }
-        Entry::Occupied(mut occupied) => {
+        Some(Entry::Occupied(mut occupied)) => {
             debug_assert!(!occupied.get().is_object(), "{:?} hides others", sample.definition);
             let sum = shown(occupied.get()).plus(sample.value);
             occupied.insert(sum.into());

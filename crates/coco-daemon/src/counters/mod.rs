@@ -16,10 +16,12 @@ pub use snapshot::{Labels, Snapshot, Value};
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use serde_json::Value as Json;
 
     use super::*;
+    use crate::latency::Histogram;
 
     static RAW: Definition = Definition::counter(&["coco", "listen", "raw"], "Datagrams received.");
     static SENT: Definition =
@@ -134,6 +136,34 @@ noodle_temperature NaN
         static LOAD: Definition = Definition::gauge(&["coco", "load"], "Load.");
         snapshot.add(&LOAD, &[], f64::INFINITY);
         assert_eq!(Json::Object(snapshot.json()), serde_json::json!({"coco": {"load": null}}));
+    }
+
+    #[test]
+    fn distributions_are_quantiles_in_one_view_and_buckets_in_the_other() {
+        static SECONDS: Definition =
+            Definition::histogram(&["noodle", "seconds", "{tier}"], "Time of an answer, in seconds.");
+        let tier: Arc<str> = "\"short\"".into();
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_micros(1_150));
+        let mut snapshot = snapshot();
+        snapshot.add_distribution(&SECONDS, &[("tier", &tier)], histogram.distribution());
+        let expected = serde_json::json!({
+            "count": 1, "sum": 0.00115, "50e": 0.0012, "95e": 0.0012, "99e": 0.0012,
+        });
+        assert_eq!(Json::Object(snapshot.json())["noodle"]["seconds"]["\"short\""], expected);
+        let text = snapshot.prometheus();
+        let begin = "coco_send_total{tier=\"shortterm\",target=\"[::1]:1\"} 0\n\
+                     # HELP noodle_seconds Time of an answer, in seconds.\n\
+                     # TYPE noodle_seconds histogram\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.001\"} 0\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.0011\"} 0\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.0012\"} 1\n";
+        let end = "noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"10\"} 1\n\
+                   noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"+Inf\"} 1\n\
+                   noodle_seconds_sum{tier=\"\\\"short\\\"\"} 0.00115\n\
+                   noodle_seconds_count{tier=\"\\\"short\\\"\"} 1\n\
+                   # HELP noodle_temperature";
+        assert!(text.contains(begin) && text.contains(end), "{text}");
     }
 
     #[test]

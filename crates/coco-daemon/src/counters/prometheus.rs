@@ -8,8 +8,12 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::definition::{Definition, Kind};
 use super::snapshot::{Sample, Value};
+use crate::latency::Distribution;
 
-pub(super) fn text<'a>(samples: impl Iterator<Item = &'a Sample>) -> String {
+pub(super) fn text<'a>(
+    samples: impl Iterator<Item = &'a Sample>,
+    distributions: &[Sample<Distribution>],
+) -> String {
     // A recorder keeps every label set it ever saw, so each scrape gets a fresh one.
     let recorder = PrometheusBuilder::new().build_recorder();
     with_local_recorder(&recorder, || {
@@ -20,7 +24,10 @@ pub(super) fn text<'a>(samples: impl Iterator<Item = &'a Sample>) -> String {
             record(Arc::clone(name), sample);
         }
     });
-    sorted(&recorder.handle().render())
+    let mut families = sorted(&recorder.handle().render());
+    families.extend(histograms(distributions));
+    families.sort();
+    families.concat()
 }
 
 /// Tells the recorder what a name means.
@@ -28,7 +35,7 @@ fn describe(definition: &Definition) -> Arc<str> {
     let name: Arc<str> = definition.prometheus_name().into();
     match definition.kind {
         Kind::Counter => describe_counter!(Arc::clone(&name), definition.help),
-        Kind::Gauge => describe_gauge!(Arc::clone(&name), definition.help),
+        Kind::Gauge | Kind::Histogram => describe_gauge!(Arc::clone(&name), definition.help),
     }
     name
 }
@@ -40,26 +47,46 @@ fn record(name: Arc<str>, sample: &Sample) {
     match (sample.definition.kind, sample.value) {
         (Kind::Counter, Value::Integer(value)) => counter!(name, labels).increment(value),
         (Kind::Counter, Value::Real(value)) => counter!(name, labels).increment(value as u64),
-        (Kind::Gauge, value) => gauge!(name, labels).increment(value.real()),
+        (Kind::Gauge | Kind::Histogram, value) => gauge!(name, labels).increment(value.real()),
     }
 }
 
 /// Sorts what the exporter renders in the order of its hash tables: families are apart by an empty line,
 /// their comments come first.
-fn sorted(rendered: &str) -> String {
-    let mut families: Vec<Vec<&str>> = rendered
-        .split("\n\n")
-        .map(|family| family.lines().collect::<Vec<_>>())
-        .filter(|family| !family.is_empty())
-        .collect();
-    for family in &mut families {
-        family.sort_by_key(|line| (!line.starts_with('#'), *line));
+fn sorted(rendered: &str) -> Vec<String> {
+    let families = rendered.split("\n\n").filter(|family| !family.trim().is_empty());
+    families
+        .map(|family| {
+            let mut lines: Vec<_> = family.lines().filter(|line| !line.is_empty()).collect();
+            lines.sort_by_key(|line| (!line.starts_with('#'), *line));
+            lines.into_iter().flat_map(|line| [line, "\n"]).collect()
+        })
+        .collect()
+}
+
+/// The families of distributions, with their buckets in order as the format asks for. The recorder can't make them:
+/// it takes durations one by one, not what they came to.
+fn histograms(distributions: &[Sample<Distribution>]) -> Vec<String> {
+    let mut families = BTreeMap::new();
+    for sample in distributions {
+        let name = sample.definition.prometheus_name();
+        let family = families.entry(name.clone()).or_insert_with(|| {
+            format!("# HELP {name} {}\n# TYPE {name} histogram\n", sample.definition.help)
+        });
+        let labels: String =
+            sample.labels.iter().map(|(name, value)| format!("{name}=\"{}\",", escaped(value))).collect();
+        for (bound, below) in sample.value.buckets() {
+            let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            family.push_str(&format!("{name}_bucket{{{labels}le=\"{bound}\"}} {below}\n"));
+        }
+        let labels = labels.trim_end_matches(',');
+        let (sum, count) = (sample.value.sum(), sample.value.count());
+        family.push_str(&format!("{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}\n"));
     }
-    families.sort();
-    let mut text = String::with_capacity(rendered.len());
-    for line in families.into_iter().flatten() {
-        text.push_str(line);
-        text.push('\n');
-    }
-    text
+    families.into_values().collect()
+}
+
+/// A label's value as the format writes it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::Map;
 
-use super::definition::{Definition, View, placeholder};
+use super::definition::{Definition, Kind, View, placeholder};
 use super::{json, prometheus};
+use crate::latency::Distribution;
 
 /// A measured value. Counts stay exact over the whole range of 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,14 +48,24 @@ impl Value {
 /// Labels of a sample, in the order in which they are shown.
 pub type Labels<'a> = &'a [(&'static str, &'a Arc<str>)];
 
+/// A value of some definition, and where it belongs.
 #[derive(Debug)]
-pub(super) struct Sample {
+pub(super) struct Sample<V = Value> {
     pub(super) definition: &'static Definition,
     pub(super) labels: Vec<(&'static str, Arc<str>)>,
-    pub(super) value: Value,
+    pub(super) value: V,
 }
 
-impl Sample {
+impl<V> Sample<V> {
+    fn new(definition: &'static Definition, labels: Labels<'_>, value: V) -> Self {
+        debug_assert!(
+            definition.path.iter().filter_map(|e| placeholder(e)).all(|p| labels.iter().any(|l| l.0 == p)),
+            "{definition:?} lacks a label in {labels:?}"
+        );
+        let labels = labels.iter().map(|&(name, value)| (name, Arc::clone(value))).collect();
+        Self { definition, labels, value }
+    }
+
     /// What a path element says in this sample.
     pub(super) fn label<'a>(&'a self, element: &'a str) -> &'a str {
         let Some(name) = placeholder(element) else {
@@ -68,6 +79,7 @@ impl Sample {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     samples: Vec<Sample>,
+    distributions: Vec<Sample<Distribution>>,
 }
 
 impl Snapshot {
@@ -82,22 +94,29 @@ impl Snapshot {
     /// A placeholder without its label is a mistake of the program: it panics in a debug build and shows
     /// as itself otherwise.
     pub fn add(&mut self, definition: &'static Definition, labels: Labels<'_>, value: impl Into<Value>) {
-        debug_assert!(
-            definition.path.iter().filter_map(|e| placeholder(e)).all(|p| labels.iter().any(|l| l.0 == p)),
-            "{definition:?} lacks a label in {labels:?}"
-        );
-        let labels = labels.iter().map(|&(name, value)| (name, Arc::clone(value))).collect();
-        self.samples.push(Sample { definition, labels, value: value.into() });
+        debug_assert!(definition.kind != Kind::Histogram, "{definition:?} is no single value");
+        self.samples.push(Sample::new(definition, labels, value.into()));
+    }
+
+    /// Adds a distribution, the only one of its path and of its labels.
+    pub fn add_distribution(
+        &mut self,
+        definition: &'static Definition,
+        labels: Labels<'_>,
+        value: Distribution,
+    ) {
+        debug_assert!(definition.kind == Kind::Histogram, "{definition:?} is a single value");
+        self.distributions.push(Sample::new(definition, labels, value));
     }
 
     /// One object, nested by path, keys in the order in which they were added first.
     pub fn json(&self) -> Map<String, serde_json::Value> {
-        json::object(self.shown_in(View::Json))
+        json::object(self.shown_in(View::Json), &self.distributions)
     }
 
     /// The text format of Prometheus, families and series sorted by name.
     pub fn prometheus(&self) -> String {
-        prometheus::text(self.shown_in(View::Prometheus))
+        prometheus::text(self.shown_in(View::Prometheus), &self.distributions)
     }
 
     fn shown_in(&self, view: View) -> impl Iterator<Item = &Sample> {

@@ -12,4 +12,4 @@ pub mod server;
 
 pub use body::{Body, Response};
 pub use router::{Request, Router};
-pub use server::{BindError, Limits, bind, serve};
+pub use server::{BindError, Limits, bind, serve, serve_and_count};

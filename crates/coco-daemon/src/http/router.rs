@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode};
+use hyper::{Method, StatusCode, Uri};
 use percent_encoding::percent_decode;
 use serde_json::json;
 
@@ -23,6 +23,11 @@ impl Request {
     /// GET or HEAD by the time a handler sees it.
     pub fn method(&self) -> &Method {
         &self.0.method
+    }
+
+    /// What is asked for, as it came.
+    pub fn uri(&self) -> &Uri {
+        &self.0.uri
     }
 
     /// The path as it came, percent-encoded.

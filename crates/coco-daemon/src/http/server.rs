@@ -122,6 +122,16 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    serve_and_count(listener, router, limits, shutdown).await.map(|_| ())
+}
+
+/// The same; returns how many connections were cut off with a request in progress when the grace was over.
+pub async fn serve_and_count(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<usize> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let grace = limits.grace;
@@ -142,7 +152,7 @@ pub async fn serve(
     if tokio::time::timeout(grace, finished).await.is_err() {
         warn!(requests = tasks.len(), "HTTP requests in progress are cut off");
     }
-    Ok(())
+    Ok(tasks.len())
 }
 
 struct Server {

@@ -1,0 +1,202 @@
+//! What a client gets: the text, what is told about where it comes from, and the function that it is passed to.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use coco_daemon::http::{Response, body};
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use serde_json::{Map, Value, json};
+
+use crate::budget::Held;
+use crate::fleet::{Failed, Fleet};
+
+/// The media type of an answer with a callback.
+const SCRIPT: &str = "application/javascript; charset=utf-8";
+
+const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
+const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");
+const URL: HeaderName = HeaderName::from_static("x-noodle-url");
+const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
+const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
+const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
+
+/// Where an answer of one target comes from.
+#[derive(Debug)]
+pub struct Origin<'a> {
+    /// The host, decoded; what is not UTF-8 in it as U+FFFD.
+    pub host: &'a str,
+    /// The target's name.
+    pub target: &'a str,
+    /// What it was asked.
+    pub url: &'a str,
+    /// The tier's name.
+    pub tier: &'a str,
+}
+
+/// Where the shares of a joined answer come from.
+#[derive(Debug)]
+pub struct Origins<'a> {
+    /// The hosts as asked for, decoded; empty for all.
+    pub hosts: &'a str,
+    /// The names of the targets, in the order of the configuration.
+    pub targets: Vec<&'a str>,
+    /// The names of their tiers, in that order.
+    pub tiers: Vec<&'a str>,
+    /// The targets whose shares are missing, and why.
+    pub errors: Map<String, Value>,
+}
+
+impl Origin<'_> {
+    fn facts(&self) -> [(&'static str, HeaderName, &str); 4] {
+        [
+            ("host", HOST, self.host),
+            ("target", TARGET, self.target),
+            ("url", URL, self.url),
+            ("tier", TIER, self.tier),
+        ]
+    }
+
+    /// The value of `_meta`.
+    pub fn write(&self, text: &mut Vec<u8>) {
+        for (index, (key, _, fact)) in self.facts().into_iter().enumerate() {
+            text.push(if index == 0 { b'{' } else { b',' });
+            text.extend_from_slice(format!("\"{key}\":").as_bytes());
+            write_string(text, fact);
+        }
+        text.push(b'}');
+    }
+
+    /// The same in header fields.
+    pub fn add_to(&self, fields: &mut HeaderMap) {
+        for (_, name, fact) in self.facts() {
+            add(fields, name, fact);
+        }
+    }
+}
+
+impl<'a> Origins<'a> {
+    /// Those of shares from these nodes, of which others failed.
+    pub fn new(
+        fleet: &'a Fleet,
+        hosts: &'a str,
+        nodes: &BTreeSet<crate::fleet::Node>,
+        failed: &[Failed],
+    ) -> Self {
+        let (mut targets, mut tiers) = (Vec::new(), Vec::new());
+        for node in nodes {
+            for (list, name) in [(&mut targets, fleet.target(*node)), (&mut tiers, fleet.tier(*node))] {
+                if !list.contains(&name) {
+                    list.push(name);
+                }
+            }
+        }
+        let mut errors = Map::new();
+        for (node, failure) in failed {
+            errors.entry(fleet.target(*node)).or_insert_with(|| failure.to_string().into());
+        }
+        Self { hosts, targets, tiers, errors }
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.errors.is_empty()
+    }
+
+    /// The value of `_meta`.
+    pub fn write(&self, text: &mut Vec<u8>) {
+        let mut meta = json!({ "host": self.hosts, "targets": self.targets, "tiers": self.tiers });
+        if !self.errors.is_empty() {
+            meta["partial"] = true.into();
+            meta["errors"] = self.errors.clone().into();
+        }
+        text.extend_from_slice(meta.to_string().as_bytes());
+    }
+
+    /// The same in header fields; one for each error.
+    pub fn add_to(&self, fields: &mut HeaderMap) {
+        if !self.hosts.is_empty() {
+            add(fields, HOST, self.hosts);
+        }
+        add(fields, TARGET, &self.targets.join(", "));
+        add(fields, TIER, &self.tiers.join(", "));
+        if !self.errors.is_empty() {
+            add(fields, PARTIAL, "true");
+        }
+        for (target, reason) in &self.errors {
+            add(fields, ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
+        }
+    }
+}
+
+/// A field, unless its value can't stand in one.
+fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        fields.append(name, value);
+    }
+}
+
+fn write_string(text: &mut Vec<u8>, string: &str) {
+    // Most need no escape, and need not be looked at byte by byte.
+    serde_json::to_writer(text, string).expect("a string has a JSON form, and memory takes it");
+}
+
+/// 200 with the text of an object, which stays paid for until it has left.
+pub fn found(mut held: Held, callback: Option<&str>) -> Response {
+    if let Some(callback) = callback {
+        held.bytes = call(callback, &held.bytes);
+    }
+    respond(StatusCode::OK, callback, Bytes::from_owner(held))
+}
+
+/// 200 with a small text.
+pub fn nothing(text: &[u8], callback: Option<&str>) -> Response {
+    let text = callback.map_or_else(|| text.to_vec(), |callback| call(callback, text));
+    respond(StatusCode::OK, callback, text.into())
+}
+
+/// `{"error": "..."}`
+pub fn error(status: StatusCode, message: &str, callback: Option<&str>) -> Response {
+    let text = json!({ "error": message }).to_string().into_bytes();
+    let text = callback.map_or_else(|| [&text[..], b"\n"].concat(), |callback| call(callback, &text));
+    respond(status, callback, text.into())
+}
+
+fn respond(status: StatusCode, callback: Option<&str>, text: Bytes) -> Response {
+    let media_type = if callback.is_some() { SCRIPT } else { body::JSON };
+    let mut response = body::bytes(status, media_type, text);
+    // A browser must not take JSON for a script, whatever page asks for it.
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn call(callback: &str, text: &[u8]) -> Vec<u8> {
+    [callback.as_bytes(), b"(", text, b")"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_says_the_same_in_both_places() {
+        let origin = Origin { host: "w\"\u{e9}", target: "a:1", url: "http://a/data/x?y=1", tier: "short" };
+        let mut text = Vec::new();
+        origin.write(&mut text);
+        let expected = r#"{"host":"w\"é","target":"a:1","url":"http://a/data/x?y=1","tier":"short"}"#;
+        assert_eq!(String::from_utf8(text).unwrap(), expected);
+        let mut fields = HeaderMap::new();
+        origin.add_to(&mut fields);
+        assert_eq!(fields["x-noodle-target"], "a:1");
+        assert_eq!(fields["x-noodle-url"], "http://a/data/x?y=1");
+        assert_eq!(fields["x-noodle-tier"], "short");
+        assert_eq!(fields["x-noodle-host"].as_bytes(), "w\"\u{e9}".as_bytes());
+    }
+
+    #[test]
+    fn what_can_not_stand_in_a_field_is_left_out() {
+        let mut fields = HeaderMap::new();
+        add(&mut fields, HOST, "a\r\nb");
+        assert!(fields.is_empty());
+    }
+}

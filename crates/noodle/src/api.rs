@@ -1,0 +1,114 @@
+//! The table of routes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coco_core::tier::{Tier, Tiers};
+use coco_daemon::counters::Snapshot;
+use coco_daemon::http::{Request, Response, Router, body};
+use coco_daemon::lookup::Lookup;
+use coco_daemon::vars;
+use hyper::StatusCode;
+use serde_json::{Map, Value, json};
+
+use crate::fleet::{Fleet, Node};
+use crate::proxy::Proxy;
+use crate::upstream::State;
+
+/// What the routes look at.
+#[derive(Debug)]
+pub struct Api {
+    /// Who is asked.
+    pub fleet: Arc<Fleet>,
+    /// Who asks.
+    pub proxy: Proxy,
+    /// Who asked whom.
+    pub lookup: Lookup,
+    /// Set when the process is about to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+impl Api {
+    /// The table of routes.
+    pub fn router(self) -> Router {
+        let api = Arc::new(self);
+        let data = || {
+            let api = Arc::clone(&api);
+            move |request: Request| {
+                let api = Arc::clone(&api);
+                async move { api.proxy.answer(&request).await }
+            }
+        };
+        let shown = |show: fn(&Self, &Request) -> Response| {
+            let api = Arc::clone(&api);
+            move |request| std::future::ready(show(&api, &request))
+        };
+        Router::new("noodle", env!("CARGO_PKG_VERSION"))
+            .route("/data", "All hosts, as Visage lists them.", data())
+            .route("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data())
+            .route("/tiers", "Tiers and targets.", shown(|api, _| api.tiers()))
+            .route(
+                "/lookup",
+                "/lookup?name=HOST: the target of each tier that owns a host.",
+                shown(|api, request| api.lookup.answer(&api.fleet.tiers, request)),
+            )
+            .route(
+                "/debug/vars",
+                "Counters and gauges as JSON, for collectd's curl_json.",
+                shown(|api, _| vars::debug_vars(&api.snapshot())),
+            )
+            .route(
+                "/metrics",
+                "Counters and gauges for Prometheus.",
+                shown(|api, _| vars::metrics(&api.snapshot())),
+            )
+            .route("/healthz", "200 while all is well, 503 otherwise.", shown(|api, _| api.health()))
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = Snapshot::new();
+        self.fleet.counters.add_to(&mut snapshot, self.fleet.budget.lent());
+        self.lookup.add_to(&mut snapshot, &self.fleet.tiers);
+        snapshot
+    }
+
+    fn health(&self) -> Response {
+        let (status, state) = if self.stopping.load(Ordering::Relaxed) {
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        } else {
+            (StatusCode::OK, "ok")
+        };
+        let fingerprint = self.fleet.tiers.fingerprint().to_string();
+        body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
+    }
+
+    fn tiers(&self) -> Response {
+        let tiers: &Tiers = &self.fleet.tiers;
+        body::json(&tiers.iter().enumerate().map(|(index, tier)| self.tier(index, tier)).collect::<Vec<_>>())
+    }
+
+    /// As coco's, without the routes, which Noodle never sees.
+    fn tier(&self, index: usize, tier: &Tier) -> Value {
+        let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
+        let shadows: Map<_, _> =
+            tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
+        let connections = names.iter().enumerate().map(|(target, name)| {
+            let upstream = self.fleet.upstream(Node { tier: index, target });
+            let state = match upstream.state() {
+                State::Unasked => "unasked",
+                State::Up => "up",
+                State::Down => "down",
+            };
+            ((*name).to_owned(), json!({ "state": state, "url": upstream.root() }))
+        });
+        json!({
+            "name": tier.name(),
+            "targets": names,
+            "shadows": shadows,
+            "virtual_replicas": tier.virtual_replicas(),
+            "hash": tier.hash(),
+            "fingerprint": tier.fingerprint().to_string(),
+            "connections": connections.collect::<Map<_, _>>(),
+        })
+    }
+}

@@ -1,0 +1,241 @@
+//! Everything that Noodle counts: one table of names, and the cells behind it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coco_core::tier::Tiers;
+use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::latency::Histogram;
+use hyper::StatusCode;
+
+use crate::failure::{Failure, Reason};
+
+/// Bytes passed on.
+pub static BYTES_PROXIED: Definition = Definition::counter(
+    &["noodle", "fetch.bytes.proxied"],
+    "Number of bytes proxied from targets to Noodle clients.",
+);
+/// Requests sent.
+pub static TARGET_REQUESTS: Definition = Definition::counter(
+    &["noodle", "fetch.target.requests", "{target}"],
+    "Number of requests proxied to a target.",
+);
+/// The sum of them.
+pub static TARGET_REQUESTS_TOTAL: Definition = Definition::counter(
+    &["noodle", "fetch.target.requests", "total"],
+    "Number of requests proxied to all targets.",
+)
+.only(View::Json);
+/// Answers given.
+pub static RESPONSE_CODES: Definition = Definition::counter(
+    &["noodle", "fetch.target.response.codes", "{code}"],
+    "Number of responses served to Noodle clients with a specific status code, below `/data`.",
+);
+/// Answers of targets that were used.
+pub static TIER_REQUESTS: Definition = Definition::counter(
+    &["noodle", "fetch.tier.requests", "{tier}"],
+    "Number of responses routed and proxied from a tier.",
+);
+/// How long targets take.
+pub static TIER_LATENCY: Definition = Definition::histogram(
+    &["noodle", "fetch.tier.latency_seconds", "{tier}"],
+    "Time from asking a target of a tier until its answer is complete or has failed, in seconds.",
+);
+/// Failures by reason.
+pub static FAILURES: Definition = Definition::counter(
+    &["noodle", "fetch.target.failures", "{target}", "{reason}"],
+    "Requests to a target that failed, by reason.",
+);
+/// Answers with a share missing.
+pub static PARTIAL: Definition = Definition::counter(
+    &["noodle", "fetch.partial"],
+    "Joined answers that lack the share of a target because no tier had it.",
+);
+/// Memory lent.
+pub static MEMORY: Definition = Definition::gauge(
+    &["noodle", "fetch.memory"],
+    "Memory of answers that are on their way to clients, in bytes.",
+);
+
+/// An error by the name that Noodle's first version gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCount {
+    /// The host part of a path.
+    ConGet,
+    /// Up to the head of an answer.
+    HttpGet,
+    /// The body of an answer.
+    ReadAll,
+    /// What is in it.
+    Unmarshal,
+    /// What is made of it.
+    Marshal,
+}
+
+/// The definition of each [`ErrorCount`], in their order.
+pub static ERRORS: [Definition; 5] = [
+    Definition::counter(
+        &["noodle", "errors", "fetch.con.get"],
+        "Unsuccessful hash lookups: the host part of a path is no host, or too many.",
+    ),
+    Definition::counter(
+        &["noodle", "errors", "fetch.http.get"],
+        "Unsuccessful HTTP GET requests to a target: refused, reset, no answer in time, or a status other than 200 and 404.",
+    ),
+    Definition::counter(
+        &["noodle", "errors", "fetch.ioutil.readall"],
+        "Unsuccessful reads of a response from a target: broken off, stalled, or larger than `fetch.max_body`.",
+    ),
+    Definition::counter(
+        &["noodle", "errors", "fetch.json.unmarshal"],
+        "Responses of a target with status 200 that are not a JSON object.",
+    ),
+    Definition::counter(
+        &["noodle", "errors", "fetch.json.marshal"],
+        "Unsuccessful marshalings of JSON for a response to a Noodle client.",
+    ),
+];
+
+/// Every status below `/data`; the router answers other methods by itself.
+const STATUSES: [StatusCode; 5] = [
+    StatusCode::OK,
+    StatusCode::BAD_REQUEST,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
+
+/// What is counted.
+#[derive(Debug)]
+pub struct Counters {
+    bytes_proxied: AtomicU64,
+    partial: AtomicU64,
+    errors: [AtomicU64; ERRORS.len()],
+    codes: [(Arc<str>, AtomicU64); STATUSES.len()],
+    tiers: Vec<TierCounters>,
+}
+
+#[derive(Debug)]
+struct TierCounters {
+    name: Arc<str>,
+    used: AtomicU64,
+    latency: Histogram,
+    targets: Vec<TargetCounters>,
+}
+
+#[derive(Debug)]
+struct TargetCounters {
+    name: Arc<str>,
+    requests: AtomicU64,
+    failures: [AtomicU64; Reason::ALL.len()],
+}
+
+impl Counters {
+    /// All zero.
+    pub fn new(tiers: &Tiers) -> Self {
+        let target = |name: &str| TargetCounters {
+            name: name.into(),
+            requests: AtomicU64::new(0),
+            failures: Default::default(),
+        };
+        let tiers = tiers.iter().map(|tier| TierCounters {
+            name: tier.name().into(),
+            used: AtomicU64::new(0),
+            latency: Histogram::default(),
+            targets: tier.targets().iter().map(|of_tier| target(&of_tier.name)).collect(),
+        });
+        Self {
+            bytes_proxied: AtomicU64::new(0),
+            partial: AtomicU64::new(0),
+            errors: Default::default(),
+            codes: STATUSES.map(|status| (status.as_str().into(), AtomicU64::new(0))),
+            tiers: tiers.collect(),
+        }
+    }
+
+    /// A request leaves for a target.
+    pub fn asked(&self, tier: usize, target: usize) {
+        count(&self.tiers[tier].targets[target].requests, 1);
+    }
+
+    /// A target failed.
+    pub fn failed(&self, tier: usize, target: usize, failure: &Failure) {
+        count(&self.tiers[tier].targets[target].failures[Reason::from(failure) as usize], 1);
+        if let Some(error) = failure.error_count() {
+            self.error(error);
+        }
+    }
+
+    /// Where durations of requests to a tier are counted.
+    pub fn latency(&self, tier: usize) -> &Histogram {
+        &self.tiers[tier].latency
+    }
+
+    /// A target's answer of so many bytes goes to a client.
+    pub fn used(&self, tier: usize, bytes: usize) {
+        count(&self.tiers[tier].used, 1);
+        count(&self.bytes_proxied, bytes as u64);
+    }
+
+    /// An error happened.
+    pub fn error(&self, error: ErrorCount) {
+        count(&self.errors[error as usize], 1);
+    }
+
+    /// A joined answer lacks something.
+    pub fn partial(&self) {
+        count(&self.partial, 1);
+    }
+
+    /// An answer leaves.
+    pub fn answered(&self, status: StatusCode) {
+        let index = STATUSES.iter().position(|known| *known == status);
+        debug_assert!(index.is_some(), "{status} is not in the table");
+        if let Some(index) = index {
+            count(&self.codes[index].1, 1);
+        }
+    }
+
+    /// Adds all that was counted, and the memory lent now.
+    pub fn add_to(&self, snapshot: &mut Snapshot, memory: usize) {
+        snapshot.add(&BYTES_PROXIED, &[], get(&self.bytes_proxied));
+        let mut total = 0;
+        for tier in &self.tiers {
+            for target in &tier.targets {
+                let requests = get(&target.requests);
+                total += requests;
+                snapshot.add(&TARGET_REQUESTS, &[("tier", &tier.name), ("target", &target.name)], requests);
+            }
+        }
+        snapshot.add(&TARGET_REQUESTS_TOTAL, &[], total);
+        for (code, answers) in &self.codes {
+            snapshot.add(&RESPONSE_CODES, &[("code", code)], get(answers));
+        }
+        for tier in &self.tiers {
+            snapshot.add(&TIER_REQUESTS, &[("tier", &tier.name)], get(&tier.used));
+            snapshot.add_distribution(&TIER_LATENCY, &[("tier", &tier.name)], tier.latency.distribution());
+        }
+        let reasons = Reason::ALL.map(|(_, name)| Arc::from(name));
+        for tier in &self.tiers {
+            for target in &tier.targets {
+                for (reason, failures) in reasons.iter().zip(&target.failures) {
+                    let labels = [("tier", &tier.name), ("target", &target.name), ("reason", reason)];
+                    snapshot.add(&FAILURES, &labels, get(failures));
+                }
+            }
+        }
+        snapshot.add(&PARTIAL, &[], get(&self.partial));
+        snapshot.add(&MEMORY, &[], memory as u64);
+        for (definition, errors) in ERRORS.iter().zip(&self.errors) {
+            snapshot.add(definition, &[], get(errors));
+        }
+    }
+}
+
+fn count(cell: &AtomicU64, by: u64) {
+    cell.fetch_add(by, Ordering::Relaxed);
+}
+
+fn get(cell: &AtomicU64) -> u64 {
+    cell.load(Ordering::Relaxed)
+}

@@ -1,0 +1,167 @@
+//! Why a target gave no answer, by what the caller does next.
+
+use std::time::Duration;
+
+use coco_core::config::duration;
+use hyper::StatusCode;
+use thiserror::Error;
+
+use crate::counters::ErrorCount;
+use crate::object::NotAnObject;
+
+/// Why a target gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Failure {
+    /// Nothing listens there, the network is cut, or the name does not resolve.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The connection ended before an answer, or what came is not HTTP.
+    #[error("no answer: {0}")]
+    Reset(String),
+    /// Nothing came in time.
+    #[error("no answer within {}", duration::format(*.0))]
+    HeadTimeout(Duration),
+    /// An answer, but neither "here it is" nor "there is none".
+    #[error("answered {0}")]
+    Status(StatusCode),
+    /// The connection ended in the middle of an answer.
+    #[error("the answer broke off: {0}")]
+    BrokenOff(String),
+    /// The end of an answer did not come in time.
+    #[error("the answer was not complete within {}", duration::format(*.0))]
+    BodyTimeout(Duration),
+    /// Larger than `fetch.max_body`.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Not what Visage would answer.
+    #[error("the answer is not a JSON object: {0}")]
+    NotAnObject(#[from] NotAnObject),
+    /// JSON, but not the list that was asked for.
+    #[error("the answer has no list of {0}")]
+    NoList(&'static str),
+    /// `fetch.max_requests` are under way and none of them ended in time.
+    #[error("no turn within {}: too many requests to this target are under way", duration::format(*.0))]
+    Queue(Duration),
+    /// `fetch.max_memory` is used up.
+    #[error("too many large answers are under way")]
+    Memory,
+}
+
+impl Failure {
+    /// Whether another tier may have the answer. It would not help where Noodle itself has enough to do: passing
+    /// the load on from tier to tier takes down one after the other.
+    pub fn asks_next_tier(&self) -> bool {
+        !matches!(self, Self::Queue(_) | Self::Memory)
+    }
+
+    /// Whether the next request to the same target would have to wait as long for as little.
+    pub fn is_of_target(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::HeadTimeout(_))
+    }
+
+    /// The counter of operators who know Noodle's first version; none for what is Noodle's own doing.
+    pub fn error_count(&self) -> Option<ErrorCount> {
+        match self {
+            Self::Connect(_) | Self::Reset(_) | Self::HeadTimeout(_) | Self::Status(_) => {
+                Some(ErrorCount::HttpGet)
+            }
+            Self::BrokenOff(_) | Self::BodyTimeout(_) | Self::TooLarge(_) => Some(ErrorCount::ReadAll),
+            Self::NotAnObject(_) | Self::NoList(_) => Some(ErrorCount::Unmarshal),
+            Self::Queue(_) | Self::Memory => None,
+        }
+    }
+
+    /// The status for a client that gets no answer because of these; there is at least one.
+    pub fn status<'a>(failures: impl IntoIterator<Item = &'a Self> + Clone) -> StatusCode {
+        let timeout = |failure: &Self| matches!(failure, Self::HeadTimeout(_) | Self::BodyTimeout(_));
+        if failures.clone().into_iter().any(|failure| !failure.asks_next_tier()) {
+            StatusCode::SERVICE_UNAVAILABLE
+        } else if failures.into_iter().all(timeout) {
+            StatusCode::GATEWAY_TIMEOUT
+        } else {
+            StatusCode::BAD_GATEWAY
+        }
+    }
+}
+
+/// What a failure is counted under, beside [`ErrorCount`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// [`Failure::Connect`]
+    Connect,
+    /// [`Failure::Reset`]
+    Reset,
+    /// [`Failure::HeadTimeout`]
+    Timeout,
+    /// [`Failure::Status`]
+    Status,
+    /// [`Failure::BrokenOff`]
+    BrokenOff,
+    /// [`Failure::BodyTimeout`]
+    Stalled,
+    /// [`Failure::TooLarge`]
+    TooLarge,
+    /// [`Failure::NotAnObject`] and [`Failure::NoList`]
+    NotJson,
+    /// [`Failure::Queue`]
+    Queue,
+    /// [`Failure::Memory`]
+    Memory,
+}
+
+impl Reason {
+    /// Every reason with its name.
+    pub const ALL: [(Self, &'static str); 10] = [
+        (Self::Connect, "connect"),
+        (Self::Reset, "reset"),
+        (Self::Timeout, "timeout"),
+        (Self::Status, "status"),
+        (Self::BrokenOff, "broken_off"),
+        (Self::Stalled, "stalled"),
+        (Self::TooLarge, "too_large"),
+        (Self::NotJson, "not_json"),
+        (Self::Queue, "queue"),
+        (Self::Memory, "memory"),
+    ];
+}
+
+impl From<&Failure> for Reason {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Connect(_) => Self::Connect,
+            Failure::Reset(_) => Self::Reset,
+            Failure::HeadTimeout(_) => Self::Timeout,
+            Failure::Status(_) => Self::Status,
+            Failure::BrokenOff(_) => Self::BrokenOff,
+            Failure::BodyTimeout(_) => Self::Stalled,
+            Failure::TooLarge(_) => Self::TooLarge,
+            Failure::NotAnObject(_) | Failure::NoList(_) => Self::NotJson,
+            Failure::Queue(_) => Self::Queue,
+            Failure::Memory => Self::Memory,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_says_whether_waiting_or_asking_again_may_help() {
+        const LONG: Duration = Duration::from_secs(3);
+        let (head, body) = (Failure::HeadTimeout(LONG), Failure::BodyTimeout(LONG));
+        let status = |failures: &[&Failure]| Failure::status(failures.iter().copied()).as_u16();
+        assert_eq!(status(&[&head, &body]), 504);
+        assert_eq!(status(&[&head, &Failure::TooLarge(1)]), 502);
+        assert_eq!(status(&[&Failure::Status(StatusCode::NOT_IMPLEMENTED)]), 502);
+        assert_eq!(status(&[&head, &Failure::Queue(LONG)]), 503);
+        assert_eq!(status(&[&Failure::Memory]), 503);
+    }
+
+    #[test]
+    fn reasons_stand_at_their_index() {
+        for (index, (reason, _)) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! All targets of all tiers, and how one of them, or the owner of a host, is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use coco_core::address::AddressError;
+use coco_core::config::Fetch;
+use coco_core::tier::Tiers;
+use hyper::http::uri::PathAndQuery;
+use thiserror::Error;
+
+use crate::budget::{Budget, Held};
+use crate::counters::Counters;
+use crate::failure::Failure;
+use crate::lists;
+use crate::object::Object;
+use crate::path::Content;
+use crate::upstream::{self, Reply, Upstream};
+
+/// A target by the index of its tier, and its own in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// Index of the tier.
+    pub tier: usize,
+    /// Index of the target in it.
+    pub target: usize,
+}
+
+/// All targets of all tiers.
+#[derive(Debug)]
+pub struct Fleet {
+    /// Who owns whom.
+    pub tiers: Arc<Tiers>,
+    /// What is counted.
+    pub counters: Counters,
+    /// Memory for answers.
+    pub budget: Budget,
+    upstreams: Vec<Vec<Arc<Upstream>>>,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// What the answer must hold.
+    pub content: Content,
+    /// The host or the pattern, for the log.
+    pub host: Arc<[u8]>,
+    /// As a target is asked.
+    pub path: PathAndQuery,
+}
+
+/// An answer that has something in it.
+#[derive(Debug)]
+pub struct Share {
+    /// Who gave it.
+    pub node: Node,
+    /// Its text.
+    pub body: Held,
+    /// Where what stands in it.
+    pub object: Object,
+    /// The list in it; none where series were asked for.
+    pub names: Vec<String>,
+}
+
+/// A target that gave no answer, and why.
+pub type Failed = (Node, Failure);
+
+/// Targets that failed in such a way that the requests that are still to come for one client go past them: a dead
+/// target costs a list of hosts its timeout once.
+#[derive(Debug, Default)]
+pub struct Shunned(Mutex<HashMap<Node, Failure>>);
+
+/// A target whose `fetch` is no URL.
+#[derive(Debug, Error)]
+#[error("tiers.{tier}.targets: {target}: {source}")]
+pub struct FleetError {
+    tier: String,
+    target: String,
+    source: AddressError,
+}
+
+impl Fleet {
+    /// Nothing is connected yet.
+    pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
+        let mut by_address = HashMap::new();
+        let mut upstreams = Vec::with_capacity(tiers.len());
+        for tier in tiers.iter() {
+            let mut of_tier = Vec::with_capacity(tier.targets().len());
+            for target in tier.targets() {
+                let address = upstream::address(target, config.remote_port).map_err(|source| FleetError {
+                    tier: tier.name().to_owned(),
+                    target: target.name.clone(),
+                    source,
+                })?;
+                let upstream = by_address
+                    .entry(address.clone())
+                    .or_insert_with(|| Arc::new(Upstream::new(&address, config)));
+                of_tier.push(Arc::clone(upstream));
+            }
+            upstreams.push(of_tier);
+        }
+        let (counters, budget) = (Counters::new(&tiers), Budget::new(config.max_memory));
+        Ok(Self { tiers, counters, budget, upstreams })
+    }
+
+    /// Where a target is asked.
+    pub fn upstream(&self, node: Node) -> &Arc<Upstream> {
+        &self.upstreams[node.tier][node.target]
+    }
+
+    /// The name of a target, as configured.
+    pub fn target(&self, node: Node) -> &str {
+        self.tiers.get(node.tier).map_or("", |tier| &tier.targets()[node.target].name)
+    }
+
+    /// The name of a target's tier.
+    pub fn tier(&self, node: Node) -> &str {
+        self.tiers.get(node.tier).map_or("", |tier| tier.name())
+    }
+
+    /// Who owns a host in a tier.
+    pub fn owner(&self, tier: usize, host: &[u8]) -> Node {
+        Node { tier, target: self.tiers.get(tier).map_or(0, |tier| tier.owner(host)) }
+    }
+
+    /// The targets of a tier.
+    pub fn nodes(&self, tier: usize) -> impl Iterator<Item = Node> + use<> {
+        (0..self.upstreams[tier].len()).map(move |target| Node { tier, target })
+    }
+
+    /// Asks one target: its answer, or none when it honestly has nothing.
+    pub async fn ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
+        let result = self.try_to_ask(node, wanted).await;
+        if let Err(failure) = &result {
+            self.counters.failed(node.tier, node.target, failure);
+            self.upstream(node).complain(&wanted.host, self.target(node), failure);
+        }
+        result
+    }
+
+    async fn try_to_ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
+        let upstream = self.upstream(node);
+        let place = upstream.place().await?;
+        self.counters.asked(node.tier, node.target);
+        let started = Instant::now();
+        let reply = upstream.get(place, wanted.path.clone(), &self.budget).await;
+        self.counters.latency(node.tier).record(started.elapsed());
+        let body = match reply? {
+            Reply::Nothing => return Ok(None),
+            Reply::Found(body) => body,
+        };
+        let object = Object::parse(&body.bytes)?;
+        let (names, is_empty) = match wanted.content {
+            Content::Series => (Vec::new(), object.is_empty()),
+            list => {
+                let names = lists::read(list, &object, &body.bytes)?;
+                let is_empty = names.is_empty();
+                (names, is_empty)
+            }
+        };
+        Ok((!is_empty).then_some(Share { node, body, object, names }))
+    }
+
+    /// Asks the owner of a host, tier by tier: the first answer, or none when every tier honestly has nothing.
+    pub async fn ask_owner(
+        &self,
+        host: &[u8],
+        wanted: &Wanted,
+        shunned: Option<&Shunned>,
+    ) -> Result<Option<Share>, Vec<Failed>> {
+        let mut failed = Vec::new();
+        for tier in 0..self.tiers.len() {
+            let node = self.owner(tier, host);
+            let result = match shunned.and_then(|shunned| shunned.get(node)) {
+                Some(failure) => Err(failure),
+                None => self.ask(node, wanted).await,
+            };
+            match result {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                Err(failure) => {
+                    if let Some(shunned) = shunned.filter(|_| failure.is_of_target()) {
+                        shunned.add(node, failure.clone());
+                    }
+                    let is_last = !failure.asks_next_tier();
+                    failed.push((node, failure));
+                    if is_last {
+                        break;
+                    }
+                }
+            }
+        }
+        if failed.is_empty() { Ok(None) } else { Err(failed) }
+    }
+}
+
+impl Shunned {
+    fn get(&self, node: Node) -> Option<Failure> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
+    fn add(&self, node: Node, failure: Failure) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, failure);
+    }
+}

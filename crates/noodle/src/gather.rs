@@ -1,0 +1,164 @@
+//! Asking many targets for one answer.
+//!
+//! A host has an owner in each tier, and is asked for there, tier by tier. What a pattern stands for only the targets
+//! know, so each of the first tier is asked. Where one fails, its *share*, the hosts that it owns, is looked for in
+//! the next tier, again with every target; what these have of other shares is left out, since it was answered.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::fleet::{Failed, Fleet, Node, Share, Shunned, Wanted};
+
+/// Requests under way at a time for one list of hosts: enough to keep all targets busy, few enough to leave turns to
+/// other clients.
+const AT_ONCE: usize = 32;
+
+/// What came of asking many.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Answers with something in them.
+    pub pieces: Vec<Piece>,
+    /// The targets whose share came from no tier.
+    pub failed: Vec<Failed>,
+    /// Whether anyone answered, be it that there is nothing.
+    pub is_answered: bool,
+    /// For each tier that was asked for patterns, and each of its targets, whether its share was still wanted behind
+    /// it.
+    wanted: Vec<Vec<bool>>,
+}
+
+/// A part of a joined answer.
+#[derive(Debug)]
+pub struct Piece {
+    /// The answer.
+    pub share: Share,
+    /// Whether it was asked for by pattern, so that only some of it may be wanted.
+    pub by_pattern: bool,
+}
+
+impl Gathered {
+    /// Whether what a piece says of a host belongs into the answer.
+    pub fn wants(&self, fleet: &Fleet, piece: &Piece, host: &str) -> bool {
+        let earlier = self.wanted.iter().take(piece.share.node.tier).enumerate();
+        !piece.by_pattern
+            || earlier.into_iter().all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
+    }
+
+    /// Asks for each of these hosts at its owner.
+    pub async fn names(&mut self, fleet: &Arc<Fleet>, names: Vec<Wanted>) {
+        let shunned = Arc::new(Shunned::default());
+        let asked = names.into_iter().map(|wanted| {
+            let (fleet, shunned) = (Arc::clone(fleet), Arc::clone(&shunned));
+            async move { fleet.ask_owner(&wanted.host, &wanted, Some(&shunned)).await }
+        });
+        for result in all(asked, AT_ONCE).await {
+            match result {
+                Ok(share) => {
+                    self.is_answered = true;
+                    self.pieces.extend(share.map(|share| Piece { share, by_pattern: false }));
+                }
+                Err(failed) => self.failed.extend(failed),
+            }
+        }
+    }
+
+    /// Asks every target for all of these, which name no owner.
+    pub async fn patterns(&mut self, fleet: &Arc<Fleet>, patterns: Vec<Wanted>) {
+        let patterns: Arc<[Wanted]> = patterns.into();
+        let mut failed = Vec::new();
+        for tier in 0..fleet.tiers.len() {
+            let asked = fleet.nodes(tier).map(|node| ask_all(Arc::clone(fleet), node, Arc::clone(&patterns)));
+            let results = all(asked, usize::MAX).await;
+            let has_something = results.iter().any(|(shares, _)| !shares.is_empty());
+            let mut wanted = Vec::with_capacity(results.len());
+            let before = failed.len();
+            let mut is_over = false;
+            for (node, (shares, failure)) in fleet.nodes(tier).zip(results) {
+                self.is_answered |= failure.is_none();
+                self.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
+                // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
+                wanted.push(failure.is_some() || !has_something);
+                if let Some(failure) = failure {
+                    is_over |= !failure.asks_next_tier();
+                    failed.push((node, failure));
+                }
+            }
+            self.wanted.push(wanted);
+            if is_over {
+                break;
+            }
+            if has_something && failed.len() == before {
+                // Everything is there, from this tier and those before.
+                failed.clear();
+                break;
+            }
+        }
+        self.failed.extend(failed);
+    }
+}
+
+/// What a target has for any of these, and why it did not tell all.
+async fn ask_all(
+    fleet: Arc<Fleet>,
+    node: Node,
+    patterns: Arc<[Wanted]>,
+) -> (Vec<Share>, Option<crate::failure::Failure>) {
+    let mut shares = Vec::new();
+    for wanted in patterns.iter() {
+        match fleet.ask(node, wanted).await {
+            Ok(share) => shares.extend(share),
+            Err(failure) => return (shares, Some(failure)),
+        }
+    }
+    (shares, None)
+}
+
+/// Runs these, so many at a time; the results stand in their order.
+async fn all<F>(futures: impl IntoIterator<Item = F>, at_once: usize) -> Vec<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let mut waiting = futures.into_iter().enumerate();
+    let mut running = JoinSet::new();
+    let mut results = Vec::new();
+    loop {
+        while running.len() < at_once
+            && let Some((index, future)) = waiting.next()
+        {
+            running.spawn(async move { (index, future.await) });
+        }
+        match running.join_next().await {
+            None => break,
+            Some(Ok(result)) => results.push(result),
+            // Nobody cancels these, so it can only have panicked.
+            Some(Err(error)) => resume_unwind(error.into_panic()),
+        }
+    }
+    results.sort_unstable_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn results_stand_in_order_and_few_run_at_a_time() {
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
+        let work = |index: usize| async move {
+            assert!(RUNNING.fetch_add(1, Ordering::Relaxed) < 3);
+            for _ in 0..(20 - index) {
+                tokio::task::yield_now().await;
+            }
+            RUNNING.fetch_sub(1, Ordering::Relaxed);
+            index
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let results = runtime.block_on(all((0..20).map(work), 3));
+        assert_eq!(results, (0..20).collect::<Vec<_>>());
+    }
+}

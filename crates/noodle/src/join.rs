@@ -1,0 +1,154 @@
+//! One answer out of many. It does not depend on the order in which they came.
+
+use std::collections::BTreeMap;
+
+use crate::fleet::{Fleet, Node};
+use crate::gather::{Gathered, Piece};
+use crate::lists;
+use crate::path::Content;
+
+/// The text of the joined answer: an object without `_meta`, its members or names sorted, and who contributed.
+pub fn join(fleet: &Fleet, content: Content, gathered: &Gathered) -> Vec<u8> {
+    match content {
+        Content::Series => series(fleet, gathered),
+        Content::Metrics => {
+            lists::write(content, gathered.pieces.iter().flat_map(|piece| &piece.share.names))
+        }
+        Content::Hosts => {
+            let names = gathered
+                .pieces
+                .iter()
+                .flat_map(|piece| piece.share.names.iter().filter(|host| gathered.wants(fleet, piece, host)));
+            lists::write(content, names)
+        }
+    }
+}
+
+/// How much a piece is worth where several have the same host: the first tier's before the next one's, the owner's
+/// before what a former owner still has.
+type Rank = (usize, bool, usize);
+
+fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
+    let mut hosts: BTreeMap<&str, (Rank, &[u8])> = BTreeMap::new();
+    for piece in &gathered.pieces {
+        let Piece { share, .. } = piece;
+        for member in share.object.members().filter(|member| gathered.wants(fleet, piece, &member.key)) {
+            let Node { tier, target } = share.node;
+            let is_foreign = fleet.owner(tier, member.key.as_bytes()) != share.node;
+            let candidate = ((tier, is_foreign, target), &share.body.bytes[member.whole.clone()]);
+            let known = hosts.entry(&member.key).or_insert(candidate);
+            *known = candidate.min(*known);
+        }
+    }
+    let members: Vec<_> = hosts.into_values().map(|(_, member)| member).collect();
+    [b"{", &members.join(&b","[..])[..], b"}"].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use coco_core::config::{Config, Program};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::budget::Held;
+    use crate::fleet::Share;
+    use crate::object::Object;
+
+    const CONFIG: &str = r#"
+        tiers.one.targets = ["a:1", "b:1", "c:1"]
+        tiers.two.targets = ["d:1", "e:1"]
+        fetch.bind = "127.0.0.1:0"
+    "#;
+
+    fn fleet() -> Fleet {
+        let config = Config::parse(CONFIG, Program::Noodle).unwrap();
+        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap()
+    }
+
+    fn piece(fleet: &Fleet, node: Node, content: Content, text: &str) -> Piece {
+        let object = Object::parse(text.as_bytes()).unwrap();
+        let names = match content {
+            Content::Series => Vec::new(),
+            _ => lists::read(content, &object, text.as_bytes()).unwrap(),
+        };
+        let body = Held { bytes: text.into(), reservation: fleet.budget.reserve(text.len()).unwrap() };
+        Piece { share: Share { node, body, object, names }, by_pattern: true }
+    }
+
+    fn node(number: usize) -> Node {
+        if number < 3 { Node { tier: 0, target: number } } else { Node { tier: 1, target: number - 3 } }
+    }
+
+    fn joined(content: Content, answers: &[(usize, String)]) -> String {
+        let fleet = fleet();
+        let pieces =
+            answers.iter().map(|(number, text)| piece(&fleet, node(*number), content, text)).collect();
+        let mut gathered = Gathered::default();
+        gathered.pieces = pieces;
+        String::from_utf8(join(&fleet, content, &gathered)).unwrap()
+    }
+
+    #[test]
+    fn members_keep_their_bytes() {
+        let answers =
+            [(0, r#"{"b" : [1.0, 1e400]}"#.to_owned()), (3, r#"{"\u0061":{"x":-0.0} }"#.to_owned())];
+        assert_eq!(joined(Content::Series, &answers), r#"{"\u0061":{"x":-0.0},"b" : [1.0, 1e400]}"#);
+        assert_eq!(joined(Content::Series, &[]), "{}");
+    }
+
+    #[test]
+    fn the_owner_counts_and_the_first_tier() {
+        let fleet = fleet();
+        let owner = fleet.owner(0, b"web1").target;
+        let other = (owner + 1) % 3;
+        let says = |number: usize| (number, format!(r#"{{"web1":{number}}}"#));
+        let expected = format!(r#"{{"web1":{owner}}}"#);
+        assert_eq!(joined(Content::Series, &[says(other), says(3), says(owner)]), expected);
+        let expected = format!(r#"{{"web1":{other}}}"#);
+        assert_eq!(joined(Content::Series, &[says(3), says(other)]), expected);
+    }
+
+    fn answer(content: Content) -> impl Strategy<Value = (usize, String)> {
+        let hosts = proptest::collection::vec(("[ab][0-9]", 0..1000), 0..6);
+        (0..5_usize, hosts).prop_map(move |(node, hosts)| {
+            let text = match content {
+                Content::Series => {
+                    let members: Vec<_> =
+                        hosts.into_iter().map(|(host, value)| format!("\"{host}\":{value}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }
+                list => {
+                    let names: Vec<_> = hosts.into_iter().map(|(host, _)| host).collect();
+                    format!("{{\"{}\":{}}}", lists::key(list), serde_json::json!(names))
+                }
+            };
+            (node, text)
+        })
+    }
+
+    fn answers(content: Content) -> impl Strategy<Value = [Vec<(usize, String)>; 2]> {
+        let answers = proptest::collection::vec(answer(content), 0..8);
+        answers.prop_flat_map(|answers| {
+            (Just(answers.clone()), Just(answers).prop_shuffle()).prop_map(|(one, other)| [one, other])
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn joining_does_not_depend_on_the_order_of_arrival(
+            series in answers(Content::Series),
+            hosts in answers(Content::Hosts),
+            metrics in answers(Content::Metrics),
+        ) {
+            for (content, [one, other]) in
+                [(Content::Series, series), (Content::Hosts, hosts), (Content::Metrics, metrics)]
+            {
+                let joined_once = joined(content, &one);
+                prop_assert_eq!(&joined_once, &joined(content, &other));
+                prop_assert!(Object::parse(joined_once.as_bytes()).is_ok());
+            }
+        }
+    }
+}

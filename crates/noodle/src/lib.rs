@@ -1,0 +1,35 @@
+//! Noodle: one address that answers for all storage nodes as Visage would.
+//!
+//! In the order in which a request meets the modules:
+//!
+//! - [`path`], [`hosts`] and [`query`] read it, and refuse what no storage node should see;
+//! - [`proxy`] decides whom to ask: the owner of one host, or many for a joined answer;
+//! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them;
+//! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
+//! - [`object`] finds an answer valid and changes it without decoding it; [`lists`] are answers that are lists;
+//! - [`join`] makes one answer of many; [`answer`] is what the client gets.
+//!
+//! And in the order in which an operator meets the rest:
+//!
+//! - [`service`] starts and stops all of it;
+//! - [`counters`] is the table of everything that is counted; [`budget`] bounds the memory of answers;
+//! - [`api`] is the table of routes.
+
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod api;
+pub mod budget;
+pub mod counters;
+pub mod failure;
+pub mod fleet;
+pub mod gather;
+pub mod hosts;
+pub mod join;
+pub mod lists;
+pub mod object;
+pub mod path;
+pub mod proxy;
+pub mod query;
+pub mod service;
+pub mod upstream;

@@ -1,0 +1,286 @@
+//! An answer as a JSON object: found valid without building a tree, changed without touching what is not changed.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use thiserror::Error;
+
+/// The member that Noodle adds.
+pub const META: &str = "_meta";
+
+/// Arrays and objects inside of each other, at most: what `serde_json` and the like take when they build a tree, as
+/// clients do. Visage's answers are 6 deep.
+const MOST_DEPTH: usize = 128;
+
+/// Where the members of an object stand in its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    members: Vec<Member>,
+    /// Of the closing brace.
+    end: usize,
+}
+
+/// A member of an [`Object`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The key, decoded.
+    pub key: String,
+    /// From the quote of the key to the end of the value.
+    pub whole: Range<usize>,
+    /// The value alone.
+    pub value: Range<usize>,
+}
+
+/// Why a text is not an object that can be passed on.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NotAnObject {
+    /// JSON is UTF-8 (RFC 8259, 8.1).
+    #[error("not UTF-8 from byte {0} on")]
+    Utf8(usize),
+    /// Not JSON, or JSON of another kind.
+    #[error("{0}")]
+    Json(String),
+    /// More nesting than clients take.
+    #[error("nested more than {MOST_DEPTH} deep")]
+    TooDeep,
+}
+
+impl Object {
+    /// Finds the members of the object that is the whole of `text`.
+    pub fn parse(text: &[u8]) -> Result<Self, NotAnObject> {
+        let text = std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))?;
+        if is_too_deep(text.as_bytes()) {
+            return Err(NotAnObject::TooDeep);
+        }
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let members = deserializer.deserialize_map(Members(text)).and_then(|members| {
+            deserializer.end()?;
+            Ok(members)
+        });
+        let members = members.map_err(|error| NotAnObject::Json(error.to_string()))?;
+        Ok(Self { members, end: text.trim_ascii_end().len() - 1 })
+    }
+
+    /// The members but [`META`], in the order of the text.
+    pub fn members(&self) -> impl DoubleEndedIterator<Item = &Member> {
+        self.members.iter().filter(|member| member.key != META)
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.members().next().is_none()
+    }
+
+    /// Puts a last member [`META`] into `text`, from which this object was parsed; `value` writes it. One that is
+    /// there already makes way. The bytes of the other members stay as they are.
+    pub fn splice(&self, text: &mut Vec<u8>, value: impl FnOnce(&mut Vec<u8>)) {
+        if self.members.iter().any(|member| member.key == META) {
+            let others = self.members().map(|member| &text[member.whole.clone()]);
+            *text = [b"{", &others.collect::<Vec<_>>().join(&b","[..])[..], b"}"].concat();
+            text.pop();
+        } else {
+            text.truncate(self.end);
+        }
+        if !self.is_empty() {
+            text.push(b',');
+        }
+        text.extend_from_slice(b"\"_meta\":");
+        value(text);
+        text.push(b'}');
+    }
+}
+
+struct Members<'a>(&'a str);
+
+impl<'de> Visitor<'de> for Members<'de> {
+    type Value = Vec<Member>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
+        let Self(text) = self;
+        let mut members = Vec::new();
+        let mut behind = 0;
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value::<&RawValue>()?.get();
+            // The value is borrowed from the text, so its address tells where it stands.
+            let start = (value.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+            let value = start..start + value.len();
+            // Between two members there are white space, a brace or a comma; a key begins with a quote.
+            let between = text.get(behind..value.start).and_then(|between| between.find('"'));
+            let quote = between.ok_or_else(|| A::Error::custom("a member without a key"))?;
+            members.push(Member { key, whole: behind + quote..value.end, value: value.clone() });
+            behind = value.end;
+        }
+        Ok(members)
+    }
+}
+
+/// Whether there are more than [`MOST_DEPTH`] brackets open anywhere. Exact for valid JSON, and no valid JSON is let
+/// through that is too deep.
+fn is_too_deep(text: &[u8]) -> bool {
+    // Most answers have fewer brackets than that at all, and counting them is much faster than following them.
+    if text.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MOST_DEPTH {
+        return false;
+    }
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > MOST_DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn spliced(text: &str) -> String {
+        let mut bytes = text.as_bytes().to_vec();
+        let object = Object::parse(&bytes).unwrap();
+        object.splice(&mut bytes, |text| text.extend_from_slice(b"1"));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn numbers_order_and_escapes_stay_as_they_are() {
+        for (text, expected) in [
+            ("{}", r#"{"_meta":1}"#),
+            (" { } \n", r#" { "_meta":1}"#),
+            (
+                r#"{"b":[1.0,1e400,12345678901234567890,-0.0],"a":"\u00e9\/"}"#,
+                r#"{"b":[1.0,1e400,12345678901234567890,-0.0],"a":"\u00e9\/","_meta":1}"#,
+            ),
+            ("{\"a\" : null\n}\n", "{\"a\" : null\n,\"_meta\":1}"),
+            (r#"{"_meta":{"x":2}}"#, r#"{"_meta":1}"#),
+            (r#"{"a":1 , "\u005fmeta": {"x":2}, "b":"}"}"#, r#"{"a":1,"b":"}","_meta":1}"#),
+            (r#"{"a":1,"a":2}"#, r#"{"a":1,"a":2,"_meta":1}"#),
+        ] {
+            assert_eq!(spliced(text), expected);
+        }
+    }
+
+    #[test]
+    fn members_are_where_they_stand() {
+        let text = r#"{ "a\"b" : [1, {"x": 2}] ,"c":"d" }"#;
+        let object = Object::parse(text.as_bytes()).unwrap();
+        let found: Vec<_> = object
+            .members()
+            .map(|member| (member.key.as_str(), &text[member.whole.clone()], &text[member.value.clone()]))
+            .collect();
+        assert_eq!(
+            found,
+            [("a\"b", r#""a\"b" : [1, {"x": 2}]"#, r#"[1, {"x": 2}]"#), ("c", r#""c":"d""#, r#""d""#)]
+        );
+        assert!(!object.is_empty() && Object::parse(br#"{"_meta":{}}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_told_apart() {
+        for text in [
+            "",
+            "null",
+            "[]",
+            "1",
+            "\"{}\"",
+            "<h1>",
+            "{",
+            "{}{}",
+            "{\"a\":1,}",
+            "{\"a\":01}",
+            "{'a':1}",
+            "\u{feff}{}",
+            "{\"a\":nan}",
+        ] {
+            assert!(matches!(Object::parse(text.as_bytes()), Err(NotAnObject::Json(_))), "{text}");
+        }
+        assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(NotAnObject::Utf8(6)));
+        assert!(matches!(Object::parse(b"{\"a\":\"\n\"}"), Err(NotAnObject::Json(_))));
+    }
+
+    #[test]
+    fn depth_has_a_limit_that_brackets_in_strings_do_not_count_for() {
+        let nested = |depth: usize| {
+            format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1)).into_bytes()
+        };
+        assert!(Object::parse(&nested(MOST_DEPTH)).is_ok());
+        assert_eq!(Object::parse(&nested(MOST_DEPTH + 1)), Err(NotAnObject::TooDeep));
+        assert_eq!(Object::parse(&nested(1_000_000)), Err(NotAnObject::TooDeep));
+        let strings = format!("{{\"a\":[\"{0}\",\"\\\"{0}\",{{}}]}}", "[{".repeat(1000));
+        assert!(Object::parse(strings.as_bytes()).is_ok());
+        let wide = format!("{{\"a\":[{}1]}}", "[1],".repeat(1000));
+        assert!(Object::parse(wide.as_bytes()).is_ok());
+        assert!(Object::parse("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    /// Any JSON, with white space and escapes as somebody may write them.
+    fn json() -> impl Strategy<Value = String> {
+        let space = "[ \n\t]{0,2}";
+        let string = r#""([a-z{}\[\],: é_]|\\u00[0-7]f|\\"|\\\\|\\/){0,8}""#;
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            "-?(0|[1-9][0-9]{0,18})(\\.[0-9]{1,18})?([eE][-+]?[0-9]{1,2})?",
+            string
+        ];
+        leaf.prop_recursive(4, 40, 6, move |inner| {
+            let member = (string, space, inner.clone())
+                .prop_map(|(key, space, value)| format!("{key}{space}:{space}{value}"));
+            prop_oneof![
+                (proptest::collection::vec(inner, 0..6), space)
+                    .prop_map(|(items, space)| format!("[{space}{}]", items.join(&format!("{space},")))),
+                (proptest::collection::vec(member, 0..6), space).prop_map(|(items, space)| format!(
+                    "{space}{{{space}{}{space}}}{space}",
+                    items.join(&format!(",{space}"))
+                )),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn splicing_leaves_the_other_members_byte_for_byte(text in json()) {
+            let Ok(before) = Object::parse(text.as_bytes()) else {
+                let value: Result<Value, _> = serde_json::from_str(&text);
+                prop_assert!(!value.is_ok_and(|value| value.is_object()), "{}", text);
+                return Ok(());
+            };
+            let after_text = spliced(&text);
+            let after = Object::parse(after_text.as_bytes()).unwrap();
+            let bytes = |object: &Object, text: &str| {
+                object.members().map(|member| text[member.whole.clone()].to_owned()).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(bytes(&before, &text), bytes(&after, &after_text));
+            let value: Value = serde_json::from_str(&after_text).unwrap();
+            prop_assert_eq!(&value[META], 1);
+            // One that is there already makes way, and nothing else changes.
+            let twice = spliced(&after_text);
+            prop_assert_eq!(bytes(&before, &text), bytes(&Object::parse(twice.as_bytes()).unwrap(), &twice));
+            prop_assert_eq!(twice.matches("\"_meta\":1}").count(), 1);
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_taken_only_if_they_are_an_object(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let value: Result<Value, _> = serde_json::from_slice(&bytes);
+            prop_assert_eq!(Object::parse(&bytes).is_ok(), value.is_ok_and(|value| value.is_object()));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A noodle from its configuration to its end.
+//!
+//! Start: the address is bound before anything else. Stop: `/healthz` turns to 503, no connection is accepted any
+//! more, requests in progress get the grace period; what is not finished then is cut off, and the exit status says so.
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use coco_core::config::Config;
+use coco_daemon::http::{self, BindError, Limits};
+use coco_daemon::lookup::Lookup;
+use coco_daemon::resolve::resolve;
+use coco_daemon::signals::{Signal, Signals};
+use coco_daemon::{descriptors, http::serve_and_count};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::api::Api;
+use crate::fleet::{Fleet, FleetError};
+use crate::proxy::Proxy;
+use crate::upstream;
+
+/// How long `--check` waits for each name to resolve.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a noodle does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The HTTP address is taken, or not this machine's.
+    #[error("fetch.bind: {0}")]
+    Bind(#[from] BindError),
+    /// There is no HTTP address.
+    #[error("fetch.bind: missing")]
+    NoBind,
+    /// A target leads nowhere.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// The system refuses something that every process has.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Why a noodle ended other than it was told to.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The grace period was over before everything was answered.
+    #[error("stopped with {0} requests unanswered")]
+    GraceOver(usize),
+    /// The listener failed.
+    #[error("HTTP failed: {0}")]
+    Http(#[from] io::Error),
+}
+
+/// Everything that `--check` looks at beside the text of the configuration: names of targets that do not resolve are
+/// warnings.
+pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
+    // Finds what is no URL; connects to nothing.
+    Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?;
+    let mut warnings = Vec::new();
+    for tier in &config.tiers {
+        for target in tier.targets() {
+            let Ok(address) = upstream::address(target, config.fetch.remote_port) else { continue };
+            if let Err(problem) = resolve(&address, RESOLVE_PATIENCE).await {
+                warnings.push(format!(
+                    "tiers.{}.targets: {}: {address}: {problem}",
+                    tier.name(),
+                    target.name
+                ));
+            }
+        }
+    }
+    Ok(warnings)
+}
+
+/// A noodle that is bound, and has not answered anything yet.
+#[derive(Debug)]
+pub struct Service {
+    config: Config,
+    listener: TcpListener,
+    fleet: Arc<Fleet>,
+}
+
+impl Service {
+    /// Binds; no target is asked before a client asks.
+    pub fn prepare(config: Config) -> Result<Self, StartError> {
+        let listener = http::bind(config.fetch.bind.as_ref().ok_or(StartError::NoBind)?)?;
+        let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?);
+        info!(address = %listener.local_addr()?, "serving HTTP");
+        Ok(Self { config, listener, fleet })
+    }
+
+    /// Answers until a signal says stop.
+    pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
+        let Self { config, listener, fleet } = self;
+        let stopping = Arc::new(AtomicBool::new(false));
+        let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
+        let api = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::clone(&stopping) };
+        let mut limits = Limits { grace: config.stop.grace, ..Limits::default() };
+        // At most half of the descriptors are for clients: an answer takes a connection to a target too.
+        let half = usize::try_from(descriptors::raise_limit() / 2).unwrap_or(usize::MAX);
+        limits.connections = limits.connections.min(half).max(1);
+        info!(fingerprint = %config.tiers.fingerprint(), "ready");
+        let stopped = async {
+            stop_asked_for(&mut signals).await;
+            info!("stopping");
+            stopping.store(true, Ordering::Relaxed);
+        };
+        match serve_and_count(listener, api.router(), limits, stopped).await? {
+            0 => Ok(()),
+            unanswered => Err(RunError::GraceOver(unanswered)),
+        }
+    }
+}
+
+async fn stop_asked_for(signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Signal::Stop => return,
+            Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A target as something to ask over HTTP: pooled connections, so many requests at a time, each within its time.
+//!
+//! - `connect` makes connections;
+//! - `body` reads answers.
+
+use std::error::Error;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use coco_core::address::{Address, AddressError};
+use coco_core::config::Fetch;
+use coco_core::tier::Target;
+use coco_daemon::logging::Throttle;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::{self, Client};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
+use tracing::warn;
+
+use crate::budget::{Budget, Held};
+use crate::failure::Failure;
+use connect::Connector;
+
+mod body;
+mod connect;
+
+/// An unused connection is closed after this; most servers close it themselves before.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The largest head of an answer, and the most that is read at a time.
+const HEAD: usize = 64 * 1024;
+
+/// How a node fared when it was last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was not asked yet.
+    Unasked,
+    /// It answered.
+    Up,
+    /// It could not be reached, or did not answer.
+    Down,
+}
+
+/// Where a target serves what it has stored. Targets of several tiers may share one.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The root of its URLs, `http://10.1.1.111:9292`.
+    root: String,
+    authority: Authority,
+    fields: HeaderMap,
+    client: Client<Connector, Empty<Bytes>>,
+    /// Connections made so far.
+    made: Arc<AtomicU64>,
+    places: Arc<Semaphore>,
+    timeout: Duration,
+    max_body: usize,
+    state: AtomicU8,
+    complaints: Mutex<Throttle>,
+}
+
+/// The right to ask an [`Upstream`] once.
+#[derive(Debug)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+/// What an [`Upstream`] said.
+#[derive(Debug)]
+pub enum Reply {
+    /// 200, and this.
+    Found(Held),
+    /// 404.
+    Nothing,
+}
+
+/// The address at which a target is asked.
+pub fn address(target: &Target, remote_port: u16) -> Result<Address, AddressError> {
+    match &target.fetch {
+        Some(url) => url.trim_start_matches("http://").trim_end_matches('/').parse(),
+        None => match target.address.host() {
+            host if host.contains(':') => format!("[{host}]:{remote_port}").parse(),
+            host => format!("{host}:{remote_port}").parse(),
+        },
+    }
+}
+
+impl Upstream {
+    /// What listens at `address`. Nothing is connected yet.
+    pub fn new(address: &Address, config: &Fetch) -> Self {
+        let written = address.to_string();
+        // A URL has neither a zone (RFC 6874 was never taken up) nor the port that it implies.
+        let zone = written.find('%').zip(written.find(']'));
+        let named =
+            zone.map_or_else(|| written.clone(), |(zone, end)| [&written[..zone], &written[end..]].concat());
+        let shown = |text: &str| text.strip_suffix(":80").unwrap_or(text).to_owned();
+        let made = Arc::new(AtomicU64::new(0));
+        let connector =
+            Connector { address: address.clone(), timeout: config.proxy_timeout, made: Arc::clone(&made) };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(if config.keep_alive { config.max_requests } else { 0 })
+            .http1_max_buf_size(HEAD)
+            .build(connector);
+        Self {
+            root: format!("http://{}", shown(&written)),
+            authority: named.parse().expect("the host of an address is that of a URL"),
+            fields: fields(&shown(&named), config.keep_alive),
+            client,
+            made,
+            places: Arc::new(Semaphore::new(config.max_requests)),
+            timeout: config.proxy_timeout,
+            max_body: config.max_body,
+            state: AtomicU8::new(State::Unasked as u8),
+            complaints: Mutex::new(Throttle::new()),
+        }
+    }
+
+    /// The root of its URLs, without a slash at the end.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// How it fared when it was last asked.
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            up if up == State::Up as u8 => State::Up,
+            down if down == State::Down as u8 => State::Down,
+            _ => State::Unasked,
+        }
+    }
+
+    /// Waits for a turn, no longer than for an answer.
+    pub async fn place(&self) -> Result<Place, Failure> {
+        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(Place(permit));
+        }
+        match tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Place(permit)),
+            // Nothing closes the semaphore.
+            Ok(Err(_)) | Err(_) => Err(Failure::Queue(self.timeout)),
+        }
+    }
+
+    /// Asks once; the answer must be complete in time.
+    pub async fn get(&self, place: Place, path: PathAndQuery, budget: &Budget) -> Result<Reply, Failure> {
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        let head = timeout_at(deadline, self.head(path)).await;
+        let head = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)));
+        let state = if head.is_ok() { State::Up } else { State::Down };
+        self.state.store(state as u8, Ordering::Relaxed);
+        let (head, body) = head?.into_parts();
+        if head.status == StatusCode::OK {
+            let held = timeout_at(deadline, body::read(body, self.max_body, budget)).await;
+            return held.unwrap_or(Err(Failure::BodyTimeout(self.timeout))).map(Reply::Found);
+        }
+        tokio::spawn(async move {
+            let _place = place;
+            let _ = timeout_at(deadline, body::drain(body)).await;
+        });
+        if head.status == StatusCode::NOT_FOUND {
+            Ok(Reply::Nothing)
+        } else {
+            Err(Failure::Status(head.status))
+        }
+    }
+
+    async fn head(&self, path: PathAndQuery) -> Result<Response<Incoming>, Failure> {
+        let mut parts = hyper::http::uri::Parts::default();
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        let uri = Uri::from_parts(parts).expect("a URL of all its parts is one");
+        let made = self.made.load(Ordering::Relaxed);
+        match self.client.request(self.request(uri.clone())).await {
+            // A server may close a connection that it kept at the moment at which it is used again. None was made
+            // since, so this was such a one.
+            Err(error) if !error.is_connect() && made == self.made.load(Ordering::Relaxed) => {
+                self.client.request(self.request(uri)).await.map_err(|error| self.failure(&error))
+            }
+            result => result.map_err(|error| self.failure(&error)),
+        }
+    }
+
+    fn failure(&self, error: &legacy::Error) -> Failure {
+        let cause = cause(error);
+        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        if cause.downcast_ref().is_some_and(timed_out) {
+            Failure::HeadTimeout(self.timeout)
+        } else if error.is_connect() {
+            Failure::Connect(cause.to_string())
+        } else {
+            Failure::Reset(cause.to_string())
+        }
+    }
+
+    fn request(&self, uri: Uri) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = uri;
+        *request.headers_mut() = self.fields.clone();
+        request
+    }
+
+    /// Logs a failure, once a minute.
+    pub fn complain(&self, host: &[u8], target: &str, failure: &Failure) {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(suppressed) = complaints.pass(Instant::now()) {
+            let host = String::from_utf8_lossy(host);
+            warn!(%host, target, cause = %failure, suppressed, "a target gave no answer");
+        }
+    }
+}
+
+/// The header fields of every request. Nothing of a client's goes on to a target.
+fn fields(host: &str, keep_alive: bool) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(5);
+    fields.insert(HOST, HeaderValue::from_str(host).expect("the host of a URL is visible ASCII"));
+    fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    fields.insert(USER_AGENT, HeaderValue::from_static(concat!("noodle/", env!("CARGO_PKG_VERSION"))));
+    if !keep_alive {
+        fields.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    fields
+}
+
+/// The innermost error, which says what the system or the other side did.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::config::{Config, Program};
+
+    use super::*;
+
+    #[test]
+    fn urls_are_built_from_the_target_or_its_fetch() {
+        let text = r#"
+            [tiers.t]
+            targets = [
+                "10.1.1.111:25826", "[2001:db8::1]:25826", "[fe80::1%eth0]:25826", "storage1.example.org:25826",
+                { address = "10.1.1.112:25826", fetch = "http://10.9.9.9:9292/" },
+                { address = "10.1.1.113:25826", fetch = "http://[::1]:80" },
+            ]
+            [fetch]
+            bind = "127.0.0.1:0"
+        "#;
+        let urls = |text: &str| {
+            let config = Config::parse(text, Program::Noodle).unwrap();
+            let tier = config.tiers.get(0).unwrap().clone();
+            let upstream = |target| {
+                let address = address(target, config.fetch.remote_port).unwrap();
+                let upstream = Upstream::new(&address, &config.fetch);
+                let host = upstream.fields[HOST].to_str().unwrap().to_owned();
+                (upstream.root, upstream.authority.to_string(), host)
+            };
+            tier.targets().iter().map(upstream).collect::<Vec<_>>()
+        };
+        let expect = |found: &(String, String, String), root: &str, authority: &str, host: &str| {
+            assert_eq!((&*found.0, &*found.1, &*found.2), (root, authority, host));
+        };
+        let found = urls(text);
+        expect(&found[0], "http://10.1.1.111", "10.1.1.111:80", "10.1.1.111");
+        expect(&found[1], "http://[2001:db8::1]", "[2001:db8::1]:80", "[2001:db8::1]");
+        expect(&found[2], "http://[fe80::1%eth0]", "[fe80::1]:80", "[fe80::1]");
+        expect(&found[3], "http://storage1.example.org", "storage1.example.org:80", "storage1.example.org");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292", "10.9.9.9:9292");
+        expect(&found[5], "http://[::1]", "[::1]:80", "[::1]");
+        let found = urls(&format!("{text}\nremote_port = \"8080\""));
+        expect(&found[1], "http://[2001:db8::1]:8080", "[2001:db8::1]:8080", "[2001:db8::1]:8080");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292", "10.9.9.9:9292");
+    }
+
+    #[test]
+    fn a_connection_is_closed_behind_an_answer_only_if_it_is_not_kept() {
+        assert_eq!(fields("a", false)[CONNECTION], "close");
+        assert!(!fields("a", true).contains_key(CONNECTION));
+    }
+}
