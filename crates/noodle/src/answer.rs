@@ -115,9 +115,7 @@ impl<'a> Origins<'a> {
 
     /// The same in header fields; one for each error.
     pub fn add_to(&self, fields: &mut HeaderMap) {
-        if !self.hosts.is_empty() {
-            add(fields, HOST, self.hosts);
-        }
+        add(fields, HOST, self.hosts);
         add(fields, TARGET, &self.targets.join(", "));
         add(fields, TIER, &self.tiers.join(", "));
         if !self.errors.is_empty() {
@@ -129,9 +127,11 @@ impl<'a> Origins<'a> {
     }
 }
 
-/// A field, unless its value can't stand in one.
+/// A field, unless there is nothing to say, or nothing that can stand in a field.
 fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+    if let Ok(value) = HeaderValue::from_str(value)
+        && !value.is_empty()
+    {
         fields.append(name, value);
     }
 }

@@ -1,0 +1,13 @@
+//! Noodle between clients and storage nodes that are sockets of the test.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may end this way")]
+
+mod clients;
+mod collectd;
+mod joined;
+mod node;
+mod nodes;
+mod noodle;
+mod one;
+mod process;
+mod transcripts;

@@ -1,0 +1,275 @@
+//! Hostile and broken storage nodes: the right status, the right counter, and Noodle goes on.
+
+use std::net::TcpStream;
+use std::sync::{Arc, Condvar, Mutex};
+
+use crate::node::{Node, response, wait_for_the_end, write};
+use crate::noodle::{Noodle, tiers};
+
+const HTTP_GET: &str = "fetch.http.get";
+const READ_ALL: &str = "fetch.ioutil.readall";
+const UNMARSHAL: &str = "fetch.json.unmarshal";
+
+/// Says this and then nothing more, without closing.
+fn then_silent(bytes: &'static [u8]) -> Node {
+    Node::start(move |_, stream| {
+        write(stream, bytes);
+        wait_for_the_end(stream);
+        false
+    })
+}
+
+/// Sends one piece after the other until Noodle closes.
+fn endless(head: &'static [u8], piece: &'static [u8], between: fn()) -> Node {
+    use std::io::Write;
+    Node::start(move |_, stream: &mut TcpStream| {
+        let mut sent = stream.write_all(head);
+        while sent.is_ok() {
+            sent = stream.write_all(piece);
+            between();
+        }
+        false
+    })
+}
+
+fn body(bytes: &[u8]) -> Node {
+    Node::saying(response(200, "Content-Type: application/json\r\n", bytes))
+}
+
+#[test]
+fn each_has_its_status_and_its_counter() {
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    // The magic bytes of gzip, which are not UTF-8.
+    let gzip = response(200, "Content-Encoding: gzip\r\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xab");
+    let nodes: Vec<(&str, Node, u16, &str)> = vec![
+        ("accepts and stays silent", then_silent(b""), 504, HTTP_GET),
+        ("half a head", then_silent(b"HTTP/1.1 200 OK\r\nContent-"), 504, HTTP_GET),
+        ("closes at once", Node::saying(""), 502, HTTP_GET),
+        ("closes in the head", Node::saying("HTTP/1.1 200 OK\r\nContent-"), 502, HTTP_GET),
+        ("is no HTTP", Node::saying("220 smtp.example.org ESMTP\r\n"), 502, HTTP_GET),
+        (
+            "has a huge head",
+            endless(b"HTTP/1.1 200 OK\r\n", b"X-Field: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", || {}),
+            502,
+            HTTP_GET,
+        ),
+        ("500", Node::saying(response(500, "", b"{\"a\":1}")), 502, HTTP_GET),
+        ("204", Node::saying("HTTP/1.1 204 No Content\r\n\r\n"), 502, HTTP_GET),
+        ("a redirect", Node::saying(response(302, "Location: /data/x\r\n", b"")), 502, HTTP_GET),
+        (
+            "closes half way",
+            Node::saying("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":1"),
+            502,
+            READ_ALL,
+        ),
+        (
+            "closes in a chunk",
+            Node::saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{\"a\""),
+            502,
+            READ_ALL,
+        ),
+        (
+            "bad chunks",
+            Node::saying("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n{}\r\n"),
+            502,
+            READ_ALL,
+        ),
+        (
+            "stalls in the body",
+            then_silent(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\":1"),
+            504,
+            READ_ALL,
+        ),
+        (
+            "a slow drip",
+            endless(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n{\"a\":\"", b"x", || {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }),
+            504,
+            READ_ALL,
+        ),
+        (
+            "a slow drip of chunks",
+            endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n", || {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }),
+            504,
+            READ_ALL,
+        ),
+        (
+            "chunks without end",
+            endless(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                b"40\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+                || {},
+            ),
+            502,
+            READ_ALL,
+        ),
+        ("over the cap", body(&[b' '; 70_000]), 502, READ_ALL),
+        (
+            "no length, over the cap",
+            endless(b"HTTP/1.1 200 OK\r\n\r\n", &[b' '; 10_000], || {}),
+            502,
+            READ_ALL,
+        ),
+        ("HTML", body(b"<html><body>It works!</body></html>"), 502, UNMARSHAL),
+        ("null", body(b"null"), 502, UNMARSHAL),
+        ("an array", body(b"[{}]"), 502, UNMARSHAL),
+        ("nothing at all", body(b""), 502, UNMARSHAL),
+        ("two objects", body(b"{\"a\":1}{}"), 502, UNMARSHAL),
+        ("half an object", body(b"{\"a\":[1,2"), 502, UNMARSHAL),
+        ("deep nesting", body(&deep.as_bytes()[..60_000]), 502, UNMARSHAL),
+        (
+            "deep nesting that is closed",
+            body(&[&deep.as_bytes()[..20_000], &deep.as_bytes()[deep.len() - 19_996..]].concat()),
+            502,
+            UNMARSHAL,
+        ),
+        ("invalid UTF-8", body(b"{\"a\":\"\xff\"}"), 502, UNMARSHAL),
+        ("gzip unasked", Node::saying(gzip), 502, UNMARSHAL),
+    ];
+    for (name, node, status, counter) in &nodes {
+        // Long enough for what must not time out, however busy the machine is.
+        let timeout = match (*status, *counter) {
+            (504, HTTP_GET) => "100ms",
+            // The head must come in time.
+            (504, _) => "1s",
+            _ => "60s",
+        };
+        let fetch = format!("proxy_timeout = \"{timeout}\"\nmax_body = \"64KiB\"");
+        let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), &fetch);
+        let answer = noodle.get("/data/web1/load");
+        assert_eq!(answer.status, *status, "{name}: {}", answer.text());
+        assert!(answer.error().starts_with("t0:1: "), "{name}: {}", answer.error());
+        assert_eq!(noodle.errors(), [((*counter).to_owned(), 1)].into(), "{name}");
+        let failures = noodle.counters()["fetch.target.failures"]["t0:1"].clone();
+        let counted: u64 = failures.as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
+        assert_eq!(counted, 1, "{name}: {failures}");
+        assert_eq!(noodle.get("/healthz").status, 200, "{name}");
+        // What is held for a failed answer is given back.
+        assert_eq!(noodle.counters()["fetch.memory"], 0, "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_does_not_resolve_is_a_failure_of_the_target() {
+    let text = "[tiers.t]\ntargets = [ \"no-such-host.invalid:25826\" ]";
+    let noodle = Noodle::start(text, "");
+    let answer = noodle.get("/data/web1/load");
+    assert!([502, 504].contains(&answer.status), "{}", answer.text());
+    assert_eq!(noodle.errors(), [(HTTP_GET.to_owned(), 1)].into());
+}
+
+#[test]
+fn the_cap_is_exact() {
+    let exact = format!("{{\"a\":\"{}\"}}", "x".repeat(2048 - 8));
+    for (text, status) in [(exact.clone(), 200), (format!("{exact} "), 502)] {
+        for head in [
+            "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", text.len()),
+        ] {
+            let node = Node::saying(head + &text);
+            let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_body = 2048");
+            assert_eq!(noodle.get("/data/web1/load").status, status);
+        }
+    }
+}
+
+/// Opens when a test says so.
+#[derive(Default)]
+struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+
+    fn pass(&self) {
+        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
+    }
+}
+
+fn gated(gate: &Arc<Gate>) -> Node {
+    let gate = Arc::clone(gate);
+    Node::start(move |_, stream| {
+        gate.pass();
+        write(stream, &response(200, "", br#"{"a":1}"#));
+        true
+    })
+}
+
+#[test]
+fn few_requests_at_a_time_and_others_wait_for_their_turn() {
+    let gate = Arc::new(Gate::default());
+    let node = gated(&gate);
+    let noodle =
+        Noodle::start(&tiers(&[("t", &[node.address])]), "max_requests = 2\nproxy_timeout = \"30s\"");
+    let mut clients: Vec<_> = (0..6).map(|_| noodle.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /data/web1/load HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    while node.asked().len() < 2 {
+        std::thread::yield_now();
+    }
+    // Noodle has read all requests when it has answered one that came later.
+    assert_eq!(noodle.get("/healthz").status, 200);
+    assert_eq!(node.asked().len(), 2);
+    gate.open();
+    assert!(clients.iter_mut().all(|client| client.read("GET").status == 200));
+    assert_eq!(node.asked().len(), 6);
+}
+
+#[test]
+fn whose_turn_does_not_come_in_time_gets_503_and_no_other_tier() {
+    let other = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    // A turn lasts as long as an answer is read, one that only says that there is none too.
+    let busy = Node::start(|_, stream| {
+        write(stream, b"HTTP/1.1 500 X\r\nContent-Length: 10\r\n\r\n");
+        wait_for_the_end(stream);
+        false
+    });
+    let noodle = Noodle::start(
+        &tiers(&[("t", &[busy.address]), ("u", &[other.address])]),
+        "max_requests = 1\nproxy_timeout = \"200ms\"",
+    );
+    // The first comes from the next tier at once, while its turn is held up to the timeout.
+    assert_eq!(noodle.get("/data/web1/load").json()["_meta"]["tier"], "u");
+    let mut clients: Vec<_> = (0..4).map(|_| noodle.connect()).collect();
+    for client in &mut clients {
+        client.send("GET /data/web1/load HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    let statuses: Vec<_> = clients.iter_mut().map(|client| client.read("GET").status).collect();
+    let refused = statuses.iter().filter(|status| **status == 503).count() as u64;
+    assert!(refused >= 1, "{statuses:?}");
+    assert_eq!(noodle.counters()["fetch.target.failures"]["t0:1"]["queue"], refused);
+    assert_eq!(other.asked().len() as u64, 5 - refused);
+}
+
+#[test]
+fn answers_share_one_budget_of_memory() {
+    let node = Node::answering(|_| (200, format!("{{\"a\":\"{}\"}}", "x".repeat(2_000_000))));
+    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"1MiB\"");
+    let answer = noodle.get("/data/web1/load");
+    assert_eq!((answer.status, answer.error().as_str()), (503, "t0:1: too many large answers are under way"));
+    assert!(noodle.errors().is_empty());
+    assert_eq!(noodle.counters()["fetch.target.failures"]["t0:1"]["memory"], 1);
+    assert_eq!(noodle.counters()["fetch.memory"], 0);
+}
+
+/// What waits for a slow client is paid for until it has left.
+#[test]
+fn the_budget_covers_answers_that_a_client_does_not_take() {
+    let node = Node::answering(|_| (200, format!("{{\"a\":\"{}\"}}", "x".repeat(15_000_000))));
+    let noodle =
+        Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"20MiB\"\nproxy_timeout = \"30s\"");
+    let mut slow = noodle.connect();
+    slow.send("GET /data/web1/load HTTP/1.1\r\nHost: a\r\n\r\n");
+    while noodle.counters()["fetch.target.response.codes"]["200"] == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(noodle.get("/data/web1/load").status, 503);
+    assert!(slow.read("GET").body.len() > 15_000_000);
+    assert_eq!(noodle.get("/data/web1/load").status, 200);
+}
