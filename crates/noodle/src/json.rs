@@ -104,7 +104,9 @@ impl<'a> Scanner<'a> {
             match self.next() {
                 b'-' | b'0'..=b'9' if self.is_behind_plain_numbers(&nesting) => continue,
                 b'-' | b'0'..=b'9' => self.number()?,
-                b'"' => drop(self.string()?),
+                b'"' => {
+                    self.string()?;
+                }
                 open @ (b'[' | b'{') => {
                     if nesting.depth == most_depth {
                         return Err(Fault::TooDeep);
