@@ -9,7 +9,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
 use crate::budget::Held;
-use crate::fleet::{Failed, Fleet};
+use crate::fleet::{Failed, Fleet, Node};
 
 /// The media type of an answer with a callback.
 const SCRIPT: &str = "application/javascript; charset=utf-8";
@@ -77,12 +77,7 @@ impl Origin<'_> {
 
 impl<'a> Origins<'a> {
     /// Those of shares from these nodes, of which others failed.
-    pub fn new(
-        fleet: &'a Fleet,
-        hosts: &'a str,
-        nodes: &BTreeSet<crate::fleet::Node>,
-        failed: &[Failed],
-    ) -> Self {
+    pub fn new(fleet: &'a Fleet, hosts: &'a str, nodes: &BTreeSet<Node>, failed: &[Failed]) -> Self {
         let (mut targets, mut tiers) = (Vec::new(), Vec::new());
         for node in nodes {
             for (list, name) in [(&mut targets, fleet.target(*node)), (&mut tiers, fleet.tier(*node))] {
@@ -137,7 +132,6 @@ fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
 }
 
 fn write_string(text: &mut Vec<u8>, string: &str) {
-    // Most need no escape, and need not be looked at byte by byte.
     serde_json::to_writer(text, string).expect("a string has a JSON form, and memory takes it");
 }
 

@@ -1,6 +1,7 @@
 //! All targets of all tiers, and how one of them, or the owner of a host, is asked.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,9 @@ use crate::lists;
 use crate::object::Object;
 use crate::path::Content;
 use crate::upstream::{self, Reply, Upstream};
+
+/// Answers of more bytes take about a millisecond to look through.
+const LARGE: usize = 512 * 1024;
 
 /// A target by the index of its tier, and its own in that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -150,7 +154,7 @@ impl Fleet {
             Reply::Nothing => return Ok(None),
             Reply::Found(body) => body,
         };
-        let object = Object::parse(&body.bytes)?;
+        let (body, object) = parse(body).await?;
         let (names, is_empty) = match wanted.content {
             Content::Series => (Vec::new(), object.is_empty()),
             list => {
@@ -192,6 +196,20 @@ impl Fleet {
             }
         }
         if failed.is_empty() { Ok(None) } else { Err(failed) }
+    }
+}
+
+/// Finds the members of an answer, on another thread if that holds up all other clients.
+async fn parse(body: Held) -> Result<(Held, Object), Failure> {
+    let is_large = body.bytes.len() > LARGE;
+    let parse = move || Object::parse(&body.bytes).map(|object| (body, object));
+    if !is_large {
+        return Ok(parse()?);
+    }
+    match tokio::task::spawn_blocking(parse).await {
+        Ok(parsed) => Ok(parsed?),
+        // Nobody cancels it, so it can only have panicked.
+        Err(error) => resume_unwind(error.into_panic()),
     }
 }
 

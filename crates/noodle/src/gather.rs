@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet, Node, Share, Shunned, Wanted};
 
 /// Requests under way at a time for one list of hosts: enough to keep all targets busy, few enough to leave turns to
@@ -46,8 +47,20 @@ impl Gathered {
             || earlier.into_iter().all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
     }
 
+    /// Asks for all of these at the same time.
+    pub async fn ask(fleet: &Arc<Fleet>, names: Vec<Wanted>, patterns: Vec<Wanted>) -> Self {
+        let (names, patterns) = tokio::join!(Self::names(fleet, names), Self::patterns(fleet, patterns));
+        Self {
+            pieces: names.pieces.into_iter().chain(patterns.pieces).collect(),
+            failed: names.failed.into_iter().chain(patterns.failed).collect(),
+            is_answered: names.is_answered || patterns.is_answered,
+            wanted: patterns.wanted,
+        }
+    }
+
     /// Asks for each of these hosts at its owner.
-    pub async fn names(&mut self, fleet: &Arc<Fleet>, names: Vec<Wanted>) {
+    async fn names(fleet: &Arc<Fleet>, names: Vec<Wanted>) -> Self {
+        let mut gathered = Self::default();
         let shunned = Arc::new(Shunned::default());
         let asked = names.into_iter().map(|wanted| {
             let (fleet, shunned) = (Arc::clone(fleet), Arc::clone(&shunned));
@@ -56,55 +69,55 @@ impl Gathered {
         for result in all(asked, AT_ONCE).await {
             match result {
                 Ok(share) => {
-                    self.is_answered = true;
-                    self.pieces.extend(share.map(|share| Piece { share, by_pattern: false }));
+                    gathered.is_answered = true;
+                    gathered.pieces.extend(share.map(|share| Piece { share, by_pattern: false }));
                 }
-                Err(failed) => self.failed.extend(failed),
+                Err(failed) => gathered.failed.extend(failed),
             }
         }
+        gathered
     }
 
     /// Asks every target for all of these, which name no owner.
-    pub async fn patterns(&mut self, fleet: &Arc<Fleet>, patterns: Vec<Wanted>) {
+    async fn patterns(fleet: &Arc<Fleet>, patterns: Vec<Wanted>) -> Self {
+        let mut gathered = Self::default();
+        if patterns.is_empty() {
+            return gathered;
+        }
         let patterns: Arc<[Wanted]> = patterns.into();
+        // Those whose share the next tier may have.
         let mut failed = Vec::new();
         for tier in 0..fleet.tiers.len() {
             let asked = fleet.nodes(tier).map(|node| ask_all(Arc::clone(fleet), node, Arc::clone(&patterns)));
             let results = all(asked, usize::MAX).await;
             let has_something = results.iter().any(|(shares, _)| !shares.is_empty());
             let mut wanted = Vec::with_capacity(results.len());
-            let before = failed.len();
-            let mut is_over = false;
             for (node, (shares, failure)) in fleet.nodes(tier).zip(results) {
-                self.is_answered |= failure.is_none();
-                self.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
-                // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
-                wanted.push(failure.is_some() || !has_something);
-                if let Some(failure) = failure {
-                    is_over |= !failure.asks_next_tier();
-                    failed.push((node, failure));
-                }
+                gathered.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
+                let Some(failure) = failure else {
+                    gathered.is_answered = true;
+                    // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
+                    wanted.push(!has_something);
+                    continue;
+                };
+                let asks_next_tier = failure.asks_next_tier();
+                wanted.push(asks_next_tier);
+                let list = if asks_next_tier { &mut failed } else { &mut gathered.failed };
+                list.push((node, failure));
             }
-            self.wanted.push(wanted);
-            if is_over {
-                break;
-            }
-            if has_something && failed.len() == before {
-                // Everything is there, from this tier and those before.
-                failed.clear();
-                break;
+            let is_complete = !wanted.contains(&true);
+            gathered.wanted.push(wanted);
+            if is_complete {
+                return gathered;
             }
         }
-        self.failed.extend(failed);
+        gathered.failed.extend(failed);
+        gathered
     }
 }
 
 /// What a target has for any of these, and why it did not tell all.
-async fn ask_all(
-    fleet: Arc<Fleet>,
-    node: Node,
-    patterns: Arc<[Wanted]>,
-) -> (Vec<Share>, Option<crate::failure::Failure>) {
+async fn ask_all(fleet: Arc<Fleet>, node: Node, patterns: Arc<[Wanted]>) -> (Vec<Share>, Option<Failure>) {
     let mut shares = Vec::new();
     for wanted in patterns.iter() {
         match fleet.ask(node, wanted).await {

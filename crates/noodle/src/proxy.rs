@@ -145,12 +145,8 @@ impl Proxy {
             path: path_and_query,
         };
         let names = names.iter().map(|name| wanted(name, composed(&encoded(name), &path, &query))).collect();
-        let patterns: Vec<_> = patterns.into_iter().map(|whole| wanted(&path.host, whole)).collect();
-        let mut gathered = Gathered::default();
-        gathered.names(&self.fleet, names).await;
-        if !patterns.is_empty() {
-            gathered.patterns(&self.fleet, patterns).await;
-        }
+        let patterns = patterns.into_iter().map(|whole| wanted(&path.host, whole)).collect();
+        let gathered = Gathered::ask(&self.fleet, names, patterns).await;
         Ok(self.joined(&path, gathered, query.callback.as_deref()))
     }
 

@@ -32,7 +32,7 @@ use connect::Connector;
 mod body;
 mod connect;
 
-/// An unused connection is closed after this; most servers close it themselves before.
+/// An unused connection is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The largest head of an answer, and the most that is read at a time.

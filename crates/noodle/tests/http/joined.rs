@@ -219,3 +219,28 @@ fn a_thousand_hosts_are_taken_and_no_more() {
     let answer = noodle.get(&format!("/data/web{{{}}}/load", range(1001)));
     assert_eq!((answer.status, answer.error().as_str()), (400, "more than 1000 hosts"));
 }
+
+/// What two dead nodes own together is missing; the rest of what the first owns is not.
+#[test]
+fn a_share_shrinks_from_tier_to_tier() {
+    let any = [Node::refusing(), Node::refusing()];
+    // As many targets would have the same shares.
+    let three = [any[0], any[1], Node::refusing()];
+    let names = Noodle::start(&tiers(&[("t", &any), ("u", &three)]), "");
+    let (own, next, lost) = (names.host_of(&[0, 1]), names.host_of(&[1, 0]), names.host_of(&[1, 1]));
+    let (zero, other) = (store(&[&own], 0), store(&[&own, &next, "web-elsewhere"], 2));
+    let noodle = Noodle::start(
+        &tiers(&[("t", &[zero.address, Node::refusing()]), ("u", &[other.address, three[1], three[2]])]),
+        "",
+    );
+    let pattern = ("/data/web*/load".to_owned(), &["t1:1", "u1:1", "u2:1"][..]);
+    let list = (format!("/data/{own},{next},{lost}/load"), &["t1:1", "u1:1"][..]);
+    for (path, errors) in [pattern, list] {
+        let answer = noodle.get(&path).json();
+        assert_eq!((&answer[&own], &answer[&next]), (&json!({"load": 0}), &json!({"load": 2})), "{path}");
+        assert!(answer.get(&lost).is_none());
+        let meta = &answer["_meta"];
+        assert_eq!((&meta["partial"], &meta["targets"]), (&json!(true), &json!(["t0:1", "u0:1"])), "{path}");
+        assert_eq!(meta["errors"].as_object().unwrap().keys().collect::<Vec<_>>(), errors, "{path}");
+    }
+}

@@ -84,7 +84,7 @@ impl Noodle {
             let owners = self.tiers.iter().map(|tier| tier.owner(host.as_bytes()));
             owners.zip(targets).all(|(owner, wanted)| owner == *wanted)
         };
-        (0..).map(|number| format!("web{number}")).find(owned).unwrap()
+        (0..10_000).map(|number| format!("web{number}")).find(owned).unwrap()
     }
 
     /// The object `noodle` of `/debug/vars`.

@@ -157,3 +157,27 @@ fn a_check_binds_nothing_and_warns_of_names_that_do_not_resolve() {
         text(&output.stderr).contains("fetch.max_hosts: expected a whole number from 1 to 100000, found 0")
     );
 }
+
+#[test]
+fn requests_are_logged_for_debugging_and_failures_always_but_not_each() {
+    let config = format!(
+        "{}\n[fetch]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"debug\"\n",
+        tiers(&[("t", &[Node::refusing()])])
+    );
+    let file = File::new("logs", &config);
+    let mut child = program().arg(&file.0).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.contains("serving HTTP")).unwrap();
+    let mut client = Client::connect(line.rsplit_once("address=").unwrap().1.parse().unwrap());
+    for _ in 0..3 {
+        assert_eq!(client.ask("GET", "/data/web1/load?x=1", "").status, 502);
+    }
+    terminate(&child);
+    let lines: Vec<_> = lines.collect();
+    assert!(child.wait().unwrap().success());
+    let with = |text: &str| lines.iter().filter(|line| line.contains(text)).collect::<Vec<_>>();
+    let requests = with("DEBUG answered method=GET path=/data/web1/load?x=1 status=502 ");
+    assert_eq!(requests.len(), 3, "{lines:?}");
+    let failures = with("WARN a target gave no answer host=web1 target=\"t0:1\" cause=cannot connect: ");
+    assert_eq!(failures.len(), 1, "{lines:?}");
+}
