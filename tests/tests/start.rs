@@ -40,13 +40,14 @@ fn a_good_configuration_passes_the_check() {
 
 #[test]
 fn every_problem_is_reported_at_once_with_its_key() {
-    let config = "[listen]\nbind = \"nonsense\"\n\
+    let config = "[listen]\nbind = \"nonsense\"\ntypesdb = \"/nonexistent/types.db\"\n\
                   [filter]\nblacklist = '(unclosed'\n\
                   [tiers.shortterm]\ntargets = [\"127.0.0.1:25827\", \"127.0.0.1:25827\"]\n\
                   [tiers.midterm]\ntargets = []\n\
                   [api]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"soon\"\n[surprise]\nkey = 1\n";
     let keys = [
         "listen.bind",
+        "listen.typesdb",
         "filter.blacklist",
         "tiers.shortterm.targets",
         "tiers.midterm.targets",

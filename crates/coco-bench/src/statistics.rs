@@ -24,42 +24,64 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(rank.max(1) - 1).copied().unwrap_or(f64::NAN)
 }
 
-/// The highest rate that holds, between the highest one seen to hold and the lowest one seen not to after `steps` halvings.
-///
-/// Doubles from `start` on until one does not hold or `limit` is exceeded. 0 if even the lowest one tried does not hold.
-pub(crate) fn highest<E>(
-    start: u64,
+/// Looks for the highest rate that holds: doubles as long as the rate tried does, then halves the gap a few times.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search {
+    /// The highest rate that held.
+    low: u64,
+    /// The lowest that did not, or the next to be tried.
+    high: u64,
     limit: u64,
-    steps: u32,
-    mut holds: impl FnMut(u64) -> Result<bool, E>,
-) -> Result<u64, E> {
-    let (mut low, mut high) = (0, start);
-    while high <= limit && holds(high)? {
-        (low, high) = (high, high * 2);
+    doubling: bool,
+    halvings: u32,
+}
+
+impl Search {
+    /// Starts at `start`, doubles to at most `limit`.
+    pub(crate) fn new(start: u64, limit: u64, halvings: u32) -> Self {
+        Self { low: 0, high: start, limit, doubling: start <= limit, halvings }
     }
-    for _ in 0..steps {
-        let middle = u64::midpoint(low, high);
-        if holds(middle)? {
-            low = middle;
+
+    /// The rate to try next, `None` at the end.
+    pub(crate) fn next(&self) -> Option<u64> {
+        if self.doubling {
+            return Some(self.high);
+        }
+        (self.halvings > 0).then(|| u64::midpoint(self.low, self.high))
+    }
+
+    /// Takes in whether that rate holds.
+    pub(crate) fn record(&mut self, holds: bool) {
+        let Some(tried) = self.next() else { return };
+        match (self.doubling, holds) {
+            (true, true) => (self.low, self.high) = (tried, 2 * tried),
+            (false, true) => self.low = tried,
+            (_, false) => self.high = tried,
+        }
+        if self.doubling {
+            self.doubling = holds && self.high <= self.limit;
         } else {
-            high = middle;
+            self.halvings -= 1;
         }
     }
-    Ok(low)
+
+    /// The highest rate that held; 0 if none did.
+    pub(crate) fn found(&self) -> u64 {
+        self.low
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::convert::Infallible;
 
     fn search(capacity: u64, tried: &mut Vec<u64>) -> u64 {
-        let holds = |rate| {
+        let mut search = Search::new(8_000, 256_000, 5);
+        while let Some(rate) = search.next() {
             tried.push(rate);
-            Ok::<_, Infallible>(rate <= capacity)
-        };
-        let Ok(found) = highest(8_000, 256_000, 5, holds);
-        found
+            search.record(rate <= capacity);
+        }
+        search.found()
     }
 
     #[test]
@@ -78,11 +100,6 @@ mod tests {
         let found = search(3_000, &mut Vec::new());
         assert!((2_750..=3_000).contains(&found), "{found}");
         assert_eq!(search(0, &mut Vec::new()), 0);
-    }
-
-    #[test]
-    fn an_error_ends_the_search() {
-        assert_eq!(highest(1, 10, 3, |_| Err("broken")), Err("broken"));
     }
 
     #[test]

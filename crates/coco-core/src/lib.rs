@@ -10,11 +10,13 @@
 //! - [`address`] is a host and a port as operators write them;
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
+//! - [`bytes`] compares names;
 //! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with it.
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod bytes;
 pub mod config;
 pub mod notification;
 pub mod ring;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,7 +56,9 @@ fn name(program: Program) -> &'static str {
 pub fn load(path: &Path, program: Program) -> Result<Config, LoadError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    Config::parse(&text, program).map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
+    let can_read = |path: &Path| File::open(path).map(drop);
+    Config::parse_with_files(&text, program, can_read)
+        .map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
 }
 
 /// A configuration that a daemon cannot start or go on with. Displayed as one line a problem, each with the

@@ -2,6 +2,7 @@
 //!
 //! In the order in which a daemon's `main` meets the modules:
 //!
+//! - [`process`] is a daemon's whole `main`;
 //! - [`command_line`] reads the arguments and the configuration, and says what is wrong with them;
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
@@ -22,6 +23,7 @@ pub mod http;
 pub mod latency;
 pub mod logging;
 pub mod lookup;
+pub mod process;
 pub mod resolve;
 pub mod signals;
 pub mod vars;

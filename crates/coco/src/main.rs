@@ -3,47 +3,18 @@
 #![forbid(unsafe_code)]
 
 use coco::service::{Service, check};
-use coco_core::config::{Config, Program};
-use coco_daemon::command_line::{CommandLine, give_up, load};
-use coco_daemon::logging;
-use coco_daemon::signals::Signals;
-use std::error::Error;
+use coco_core::config::Program;
+use coco_daemon::process;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let about = "Shards collectd's packets over storage nodes by a consistent hash of the host";
-    let arguments = CommandLine::parse(Program::Coco, env!("CARGO_PKG_VERSION"), about);
-    let config = match load(&arguments.config, Program::Coco) {
-        Ok(config) => config,
-        Err(problems) => return give_up(problems),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(problem) => return give_up(problem),
-    };
-    let result = if arguments.check {
-        runtime.block_on(check_only(&config))
-    } else {
-        logging::init(config.log.level);
-        runtime.block_on(serve(config))
-    };
-    // A resolver that does not answer must not hold up the exit.
-    runtime.shutdown_background();
-    result.map_or_else(
-        |problem| give_up(format_args!("{}: {problem}", arguments.config.display())),
-        |()| ExitCode::SUCCESS,
+    process::run(
+        Program::Coco,
+        env!("CARGO_PKG_VERSION"),
+        "Shards collectd's packets over storage nodes by a consistent hash of the host",
+        async |config| Ok(check(config).await?),
+        async |config, mut signals| {
+            Ok(Service::prepare(config).await?.run(async || signals.next().await).await?)
+        },
     )
-}
-
-async fn check_only(config: &Config) -> Result<(), Box<dyn Error>> {
-    for warning in check(config).await? {
-        give_up(format_args!("warning: {warning}"));
-    }
-    Ok(())
-}
-
-async fn serve(config: Config) -> Result<(), Box<dyn Error>> {
-    // Before anything is bound, so that no signal ends the process half way.
-    let mut signals = Signals::new()?;
-    Ok(Service::prepare(config).await?.run(async || signals.next().await).await?)
 }

@@ -125,8 +125,19 @@ impl Receiver {
         Self { socket, headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
     }
 
-    /// Adds what one system call brings to the batch. Returns how many datagrams that were: 0 when none came in time.
+    /// Adds what there is to the batch, until it is full. Returns how many datagrams that were: 0 when none came in time.
     pub fn receive(&mut self, batch: &mut Batch, wait: Wait) -> io::Result<usize> {
+        let mut received = self.receive_once(batch, wait)?;
+        let mut last = received;
+        while last == DATAGRAMS_PER_CALL && batch.datagrams.len() < batch.capacity() {
+            // What was received before an error is not lost; the error will come again.
+            last = self.receive_once(batch, Wait::No).unwrap_or(0);
+            received += last;
+        }
+        Ok(received)
+    }
+
+    fn receive_once(&mut self, batch: &mut Batch, wait: Wait) -> io::Result<usize> {
         let flags = match wait {
             Wait::ForOne => MsgFlags::MSG_WAITFORONE,
             Wait::No => MsgFlags::MSG_DONTWAIT,

@@ -80,7 +80,7 @@ pub const KEYS: &[Key] = &[
 
     key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1"),
     key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1"),
-    key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams received or sent by one system call").or("64"),
+    key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams that are received, decided and sent together").or("64"),
     key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16"),
 
     key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),

@@ -11,7 +11,8 @@
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex::bytes::Regex;
@@ -194,6 +195,16 @@ impl Config {
     /// Both check all sections, as it is one file. Noodle also needs `fetch.bind`; Coco also refuses targets that
     /// are its own `listen.bind`, as far as the text tells ([`is_loop`] is for what resolving tells).
     pub fn parse(text: &str, program: Program) -> Result<Self, Problems> {
+        Self::parse_with_files(text, program, |_| Ok(()))
+    }
+
+    /// The same, and asks `can_read` of each file that the program would read, so that a file that it can't read is
+    /// among the problems.
+    pub fn parse_with_files(
+        text: &str,
+        program: Program,
+        can_read: impl Fn(&Path) -> io::Result<()>,
+    ) -> Result<Self, Problems> {
         let mut document = Document::parse(text, program)?;
 
         let mut section = document.section("listen");
@@ -203,6 +214,11 @@ impl Config {
             typesdb: section.optional("typesdb"),
             receive_buffer: section.read("receive_buffer"),
         };
+        if let (Program::Coco, Some(path)) = (program, &listen.typesdb)
+            && let Err(problem) = can_read(path)
+        {
+            section.report("typesdb", &format!("cannot read {}: {problem}", path.display()));
+        }
         let mut section = document.section("pipeline");
         let pipeline = Pipeline {
             lanes: section.read("lanes"),

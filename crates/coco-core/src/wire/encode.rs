@@ -2,6 +2,7 @@
 
 use super::part::{self, HEADER, NUMBER, PartType};
 use super::{Carried, Span};
+use crate::bytes::equal;
 use crate::notification::NotificationRef;
 use crate::value_list::{Interval, Time, ValueListRef};
 use std::ops::Range;
@@ -266,7 +267,7 @@ impl State {
         }
         let mut changed = [false; 5];
         for i in 0..5 {
-            changed[i] = self.names[i].of(bytes) != names[i];
+            changed[i] = !equal(self.names[i].of(bytes), names[i]);
         }
         Changes {
             names: changed,
@@ -309,21 +310,23 @@ fn names_of<'a>(identifier: &crate::value_list::IdentifierRef<'a>) -> [&'a [u8];
     [identifier.host, plugin, plugin_instance, type_name, type_instance]
 }
 
-fn write_header(bytes: &mut Vec<u8>, kind: PartType, payload: usize) {
+fn header(kind: PartType, payload: usize) -> [u8; HEADER] {
     let length = u16::try_from(HEADER + payload).expect("a part is of at most 65,535 bytes");
     let ([a, b], [c, d]) = (kind.0.to_be_bytes(), length.to_be_bytes());
-    bytes.extend_from_slice(&[a, b, c, d]);
+    [a, b, c, d]
 }
 
 fn write_string(bytes: &mut Vec<u8>, kind: PartType, string: &[u8]) {
-    write_header(bytes, kind, string.len() + 1);
+    bytes.extend_from_slice(&header(kind, string.len() + 1));
     bytes.extend_from_slice(string);
     bytes.push(0);
 }
 
 fn write_number(bytes: &mut Vec<u8>, kind: PartType, number: u64) {
-    write_header(bytes, kind, 8);
-    bytes.extend_from_slice(&number.to_be_bytes());
+    let mut part = [0; NUMBER];
+    part[..HEADER].copy_from_slice(&header(kind, 8));
+    part[HEADER..].copy_from_slice(&number.to_be_bytes());
+    bytes.extend_from_slice(&part);
 }
 
 fn write_time(bytes: &mut Vec<u8>, time: Time) {
@@ -343,7 +346,8 @@ fn write_interval(bytes: &mut Vec<u8>, interval: Interval) {
 
 fn write_values(bytes: &mut Vec<u8>, list: &ValueListRef<'_>) {
     let values = list.values.bytes();
-    write_header(bytes, PartType::VALUES, 2 + values.len());
-    bytes.extend_from_slice(&(list.values.len() as u16).to_be_bytes());
+    let [a, b, c, d] = header(PartType::VALUES, 2 + values.len());
+    let [e, f] = (list.values.len() as u16).to_be_bytes();
+    bytes.extend_from_slice(&[a, b, c, d, e, f]);
     bytes.extend_from_slice(values);
 }

@@ -11,6 +11,7 @@ mod tests;
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use names::{Name, NameId};
 
+use coco_core::bytes::equal;
 use hashbrown::HashTable;
 use names::Names;
 use smallvec::SmallVec;
@@ -117,8 +118,8 @@ impl Routes {
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
         let hash = self.hash(name);
         let Self { index, hosts, .. } = self;
-        let id =
-            *index.find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| *host.name == *name))?;
+        let id = *index
+            .find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| equal(&host.name, name)))?;
         if let Some(host) = &mut hosts[id as usize] {
             host.seen = now;
         }

@@ -1,5 +1,6 @@
 //! Names of metrics, each kept once however many hosts have it.
 
+use coco_core::bytes::equal;
 use hashbrown::HashTable;
 use std::sync::Arc;
 
@@ -23,8 +24,10 @@ impl Name {
                 let Some((0, behind)) = rest.split_first() else { return false };
                 rest = behind;
             }
-            let Some(behind) = rest.strip_prefix(part) else { return false };
-            rest = behind;
+            match rest.split_at_checked(part.len()) {
+                Some((own, behind)) if equal(own, part) => rest = behind,
+                _ => return false,
+            }
         }
         rest.is_empty()
     }

@@ -1,0 +1,52 @@
+//! A daemon's process, from its arguments to its exit status.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use coco_core::config::{Config, Program};
+
+use crate::command_line::{CommandLine, give_up, load};
+use crate::logging;
+use crate::signals::Signals;
+
+/// What makes a daemon end early, for the operator to read.
+pub type Reason = Box<dyn Error>;
+
+/// Runs a daemon: reads the configuration, checks it or serves, and says on standard error what went wrong.
+///
+/// `check` returns warnings and binds nothing. `serve` starts, runs until a signal says stop, and stops; it runs on a
+/// runtime of this one thread. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
+pub fn run(
+    program: Program,
+    version: &'static str,
+    about: &'static str,
+    check: impl AsyncFnOnce(&Config) -> Result<Vec<String>, Reason>,
+    serve: impl AsyncFnOnce(Config, Signals) -> Result<(), Reason>,
+) -> ExitCode {
+    let arguments = CommandLine::parse(program, version, about);
+    let config = match load(&arguments.config, program) {
+        Ok(config) => config,
+        Err(problems) => return give_up(problems),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(problem) => return give_up(problem),
+    };
+    let result = runtime.block_on(async {
+        if arguments.check {
+            for warning in check(&config).await? {
+                give_up(format_args!("warning: {warning}"));
+            }
+            return Ok(());
+        }
+        logging::init(config.log.level);
+        // Before anything is bound, so that no signal ends the process half way.
+        serve(config, Signals::new()?).await
+    });
+    // A resolver that does not answer must not hold up the exit.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => give_up(format_args!("{}: {reason}", arguments.config.display())),
+    }
+}
