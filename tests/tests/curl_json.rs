@@ -1,12 +1,16 @@
-//! collectd reads Coco's counters with the configuration that we ship.
+//! collectd reads the counters of Coco and Noodle with the configurations that we ship.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::collectd::{Collectd, replaced, sample};
 use coco_tests::csv::Series;
+use coco_tests::directory::Directory;
+use coco_tests::noodle::Noodle;
+use coco_tests::rrd;
 use coco_tests::sink::Sink;
 use coco_tests::traffic;
+use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 

@@ -171,12 +171,12 @@ impl<const N: usize> Default for Cells<N> {
 impl<const N: usize> Cells<N> {
     fn add(&self, cell: usize, count: u64) {
         if count > 0 {
-            self.0[cell].fetch_add(count, Ordering::Relaxed);
+            self.0[cell].fetch_add(count, Ordering::Release);
         }
     }
 
     fn get(&self, cell: usize) -> u64 {
-        self.0[cell].load(Ordering::Relaxed)
+        self.0[cell].load(Ordering::Acquire)
     }
 }
 

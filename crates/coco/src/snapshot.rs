@@ -10,8 +10,20 @@ use std::sync::Arc;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
 pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, measurement: &Measurement) {
-    for (definition, count) in COUNTS.iter().zip(Count::ALL) {
-        snapshot.add(definition, &[], sum(lanes, |lane| lane.counts.get(*count)));
+    // Read against the stream, so that what has been counted behind was counted ahead: no more is sent than accepted,
+    // no more accepted than decoded.
+    let sends: Vec<Vec<u64>> = (0..outlets.iter().len())
+        .map(|index| {
+            let of_lane = |lane: &Lane, count| lane.outlets[index].counts.get(count);
+            OutletCount::ALL.iter().map(|count| sum(lanes, |lane| of_lane(lane, *count))).collect()
+        })
+        .collect();
+    let mut counts: Vec<u64> =
+        Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
+    counts.reverse();
+
+    for (definition, count) in COUNTS.iter().zip(counts) {
+        snapshot.add(definition, &[], count);
     }
     for reason in ByReason::all() {
         let (definition, label) = reason.definition();
@@ -21,13 +33,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
     snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
-    let mut total = 0;
-    for (index, outlet) in outlets.iter().enumerate() {
+    for (index, (outlet, sends)) in outlets.iter().zip(&sends).enumerate() {
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
-        for (definition, count) in OUTLET_COUNTS.iter().zip(OutletCount::ALL) {
-            let value = sum(lanes, |lane| lane.outlets[index].counts.get(*count));
-            snapshot.add(definition, &labels, value);
-            total += if *count == OutletCount::Sent { value } else { 0 };
+        for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
+            snapshot.add(definition, &labels, *value);
         }
         let summary = measurement.outlets[index];
         snapshot.add(&counters::HASH_HOSTS, &labels, summary.length);
@@ -36,6 +45,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
             snapshot.add(definition, &labels, value);
         }
     }
+    let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
     snapshot.add(&counters::SEND_TOTAL, &[], total);
     for (tier, summary) in measurement.tiers.iter().enumerate() {
         let Some(outlet) = outlets.of_tier(tier).first() else { continue };

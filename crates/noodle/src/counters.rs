@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coco_core::tier::Tiers;
 use coco_daemon::counters::{Definition, Snapshot, View};
 use coco_daemon::latency::Histogram;
+use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use hyper::StatusCode;
 
 use crate::failure::{Failure, Reason};
@@ -95,6 +96,22 @@ pub static ERRORS: [Definition; 5] = [
         "Unsuccessful marshalings of JSON for a response to a Noodle client.",
     ),
 ];
+
+/// The whole table, in the order in which the manual shows it. What Noodle shares with coco is in it.
+pub fn definitions() -> impl Iterator<Item = &'static Definition> {
+    let fetched = [
+        &TIER_REQUESTS,
+        &TIER_LATENCY,
+        &TARGET_REQUESTS,
+        &TARGET_REQUESTS_TOTAL,
+        &RESPONSE_CODES,
+        &FAILURES,
+        &PARTIAL,
+        &BYTES_PROXIED,
+        &MEMORY,
+    ];
+    fetched.into_iter().chain(&ERRORS).chain([&LOOKUP, &HASH_GET])
+}
 
 /// Every status below `/data`; the router answers other methods by itself.
 const STATUSES: [StatusCode; 5] = [

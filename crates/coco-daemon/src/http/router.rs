@@ -96,6 +96,11 @@ impl Router {
         self
     }
 
+    /// The paths of all routes, `/` included.
+    pub fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.routes.iter().map(|route| route.path).chain(["/"])
+    }
+
     /// The answer to a request whose body, if any, is not looked at.
     pub async fn answer(&self, request: Request) -> Response {
         let path = request.path();

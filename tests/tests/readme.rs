@@ -1,0 +1,182 @@
+//! What the documents say, held against the tables of the code: keys, counters, reasons, routes. A table must hold the
+//! rows of its test, in their order, and no other; what a failure prints can be pasted.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use coco::counters::{self, ByReason};
+use coco_core::config::{Config, KEYS, Key, Program};
+use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::lookup::Lookup;
+use coco_tests::coco::Coco;
+use coco_tests::repository;
+use noodle::api::Api;
+use noodle::fleet::Fleet;
+use noodle::proxy::Proxy;
+use serde_json::Value;
+
+fn read(document: &str) -> String {
+    std::fs::read_to_string(repository().join(document)).expect("the document is there")
+}
+
+/// The rows of the table between this heading and the next.
+fn table(heading: &str) -> Vec<String> {
+    let readme = read("README.md");
+    let mut lines = readme.lines().skip_while(|line| *line != heading).skip(1).peekable();
+    assert!(lines.peek().is_some(), "the README has no {heading:?}");
+    let rows = lines.take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|'));
+    rows.skip(2).map(str::to_owned).collect()
+}
+
+fn assert_table(heading: &str, expected: impl IntoIterator<Item = String>) {
+    let (found, expected) = (table(heading), expected.into_iter().collect::<Vec<_>>());
+    assert!(found == expected, "below {heading:?} is to stand:\n\n{}\n", expected.join("\n"));
+}
+
+fn config(text: &str) -> Config {
+    Config::parse(text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+}
+
+fn key_row(key: &Key) -> String {
+    let readers: &[Program] = key.read_by;
+    let readers = match (readers.contains(&Program::Coco), readers.contains(&Program::Noodle)) {
+        (true, true) => "both",
+        (true, false) => "Coco",
+        _ => "Noodle",
+    };
+    let default = match key.default {
+        Some(default) => format!("`{default}`"),
+        None if key.required_by.is_empty() => "none".to_owned(),
+        None => "required".to_owned(),
+    };
+    let Key { section, name, kind, meaning, .. } = key;
+    format!("| `{section}.{name}` | {readers} | {default} | {meaning} | {kind} |")
+}
+
+#[test]
+fn every_key_is_in_the_table_with_its_default() {
+    assert_table("### All keys", KEYS.iter().map(key_row));
+}
+
+#[test]
+fn every_configuration_shown_is_valid() {
+    let readme = read("README.md");
+    let blocks: Vec<_> =
+        readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        for program in [Program::Coco, Program::Noodle] {
+            if let Err(problems) = Config::parse(block, program) {
+                panic!("{program:?}: {problems}\n{block}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_counter_of_coco_is_in_the_table() {
+    assert_table("### Counters of Coco", counters::definitions().map(Definition::documentation_row));
+}
+
+#[test]
+fn every_counter_of_noodle_is_in_the_table() {
+    let definitions = noodle::counters::definitions();
+    assert_table("### Counters of Noodle", definitions.map(Definition::documentation_row));
+}
+
+#[test]
+fn noodle_counts_nothing_that_is_not_in_its_table() {
+    let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
+    let mut snapshot = Snapshot::new();
+    noodle::counters::Counters::new(&config.tiers).add_to(&mut snapshot, 0);
+    Lookup::new().add_to(&mut snapshot, &config.tiers);
+    let text = snapshot.prometheus();
+    let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    let shown: BTreeSet<_> = shown.map(str::to_owned).collect();
+    let defined = noodle::counters::definitions().filter(|definition| definition.view != View::Json);
+    assert_eq!(shown, defined.map(Definition::prometheus_name).collect());
+}
+
+#[test]
+fn every_reason_of_noodle_is_in_the_table() {
+    let reasons: BTreeSet<_> =
+        noodle::failure::Reason::ALL.into_iter().map(|(_, name)| name.to_owned()).collect();
+    assert_eq!(first_column("### Reasons for a target's failure"), reasons);
+}
+
+#[test]
+fn every_reason_is_in_the_table() {
+    let rows = ByReason::all().map(|reason| {
+        let meaning: &dyn Display = match &reason {
+            ByReason::Malformed(reason) => reason,
+            ByReason::Incomplete(reason) | ByReason::RefusedNotification(reason) => reason,
+        };
+        let (definition, key) = reason.definition();
+        format!("| `{}` | {meaning} |", definition.documented_name().replace("{{ reason }}", key))
+    });
+    assert_table("### Reasons for refusing", rows);
+}
+
+#[test]
+fn names_of_metrics_are_those_of_the_table() {
+    let definitions = counters::definitions().chain(noodle::counters::definitions());
+    let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
+    let readme = read("README.md");
+    let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: BTreeSet<_> = words
+        .filter(|word| ["coco_", "noodle_"].iter().any(|program| word.starts_with(program)))
+        .map(str::to_owned)
+        .collect();
+    assert!(!named.is_empty());
+    let unknown: Vec<_> = named.difference(&known).collect();
+    assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
+}
+
+/// What stands in backticks in the first column of a table, less what follows a question mark.
+fn first_column(heading: &str) -> BTreeSet<String> {
+    let first = |row: String| {
+        let quoted = row.split('`').nth(1).unwrap_or_else(|| panic!("nothing in backticks in {row}"));
+        quoted.split('?').next().unwrap_or(quoted).to_owned()
+    };
+    table(heading).into_iter().map(first).collect()
+}
+
+#[test]
+fn every_route_of_coco_is_in_the_table() {
+    let coco = Coco::start(
+        "[listen]\nbind = \"127.0.0.1:0\"\n[api]\nbind = \"127.0.0.1:0\"\n[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n",
+    );
+    let Value::Object(routes) = coco.json("/")["routes"].take() else { panic!("no routes") };
+    let routes = routes.into_iter().map(|(path, _)| path).chain(["/".to_owned()]).collect();
+    assert_eq!(first_column("### Paths of Coco"), routes);
+}
+
+#[test]
+fn every_route_of_noodle_is_in_the_table() {
+    let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
+    let fleet = Arc::new(
+        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).expect("the target has an address"),
+    );
+    let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
+    let router = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::default() }.router();
+    assert_eq!(first_column("### Paths of Noodle"), router.paths().map(str::to_owned).collect());
+}
+
+#[test]
+fn files_that_documents_name_are_there() {
+    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+        let text = read(document);
+        let quoted = text
+            .lines()
+            .filter(|line| !line.starts_with("```"))
+            .flat_map(|line| line.split('`').skip(1).step_by(2));
+        let is_file = |word: &&str| {
+            ["crates/", "etc/", "tests/"].iter().any(|start| word.starts_with(start))
+                && !word.contains(['*', '{', ' '])
+        };
+        for path in quoted.filter(is_file) {
+            assert!(repository().join(path).exists(), "{document} names {path}, which is not there");
+        }
+    }
+}
