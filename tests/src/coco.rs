@@ -1,18 +1,18 @@
 //! A real Coco: its configuration, its process, its API.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::ExitStatus;
 
 use serde_json::Value;
 
 use crate::curl::{self, Response};
 use crate::directory::Directory;
 use crate::process::Process;
-use crate::wait::PATIENCE;
+use crate::program::{self, Ended, Program, logged_address};
 
 /// The table of types that Debian's collectd-core brings.
 pub const TYPES_DB: &str = "/usr/share/collectd/types.db";
@@ -28,6 +28,8 @@ pub struct Config {
     pub blacklist: String,
     /// `tiers.NAME.targets`, in this order.
     pub tiers: Vec<(String, Vec<String>)>,
+    /// `fetch` of targets: where Noodle asks them.
+    pub fetch: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -42,6 +44,7 @@ impl Config {
             threads: 1,
             blacklist: String::new(),
             tiers: tiers.iter().map(tier).collect(),
+            fetch: BTreeMap::new(),
         }
     }
 
@@ -52,16 +55,28 @@ impl Config {
         self
     }
 
-    /// The text of the file.
+    /// With this URL to ask a target.
+    #[must_use]
+    pub fn fetch(mut self, target: &str, url: &str) -> Self {
+        self.fetch.insert(target.to_owned(), url.to_owned());
+        self
+    }
+
+    /// The text of the file, which both daemons read.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
             "[listen]\nbind = \"{}\"\ntypesdb = \"{TYPES_DB}\"\n[pipeline]\nthreads = {}\n[filter]\nblacklist = '{}'\n\
-             [api]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"200ms\"\n",
+             [api]\nbind = \"127.0.0.1:0\"\n[fetch]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"200ms\"\n",
             self.listen, self.threads, self.blacklist
         );
         for (name, targets) in &self.tiers {
-            writeln!(text, "[tiers.{name}]\ntargets = {targets:?}").expect("a String takes all");
+            let target = |target: &String| match self.fetch.get(target) {
+                None => format!("{target:?}"),
+                Some(url) => format!("{{ address = {target:?}, fetch = {url:?} }}"),
+            };
+            let targets = targets.iter().map(target).collect::<Vec<_>>().join(", ");
+            writeln!(text, "[tiers.{name}]\ntargets = [{targets}]").expect("a String takes all");
         }
         text
     }
@@ -86,12 +101,7 @@ impl Coco {
     /// When it doesn't come up.
     #[must_use]
     pub fn start(config: &str) -> Self {
-        let directory = Directory::new("coco");
-        let path = directory.write("coco.conf", config);
-        let mut process = Process::start("coco", directory.path(), Command::new(binary()).arg(path));
-        process.wait_for("ready", |process| {
-            process.stdout().lines().any(|line| line.contains("ready")).then_some(())
-        });
+        let (process, directory) = program::start(Program::Coco, config);
         let log = process.stdout();
         Self {
             listen: logged_address(&log, "listening for collectd packets"),
@@ -193,69 +203,11 @@ impl fmt::Display for Unsettled<'_> {
     }
 }
 
-/// How a Coco ended that was not meant to stay.
-#[derive(Debug)]
-pub struct Ended {
-    /// The exit status; none after a signal.
-    pub status: Option<i32>,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-}
-
 /// Runs Coco with these arguments until it ends.
 ///
 /// # Panics
 /// When it stays.
 #[must_use]
 pub fn run(arguments: &[&Path]) -> Ended {
-    let directory = Directory::new("coco-run");
-    let mut command = Command::new(binary());
-    let mut process = Process::start("coco", directory.path(), command.args(arguments));
-    let status = process.ended(PATIENCE).code();
-    Ended { status, stdout: process.stdout(), stderr: process.stderr() }
-}
-
-/// The address that Coco logged with an event.
-fn logged_address(log: &str, event: &str) -> SocketAddr {
-    let line =
-        log.lines().find(|line| line.contains(event)).unwrap_or_else(|| panic!("no '{event}' in {log}"));
-    let (_, rest) = line.split_once("address=").unwrap_or_else(|| panic!("no address in: {line}"));
-    let address = rest.split_whitespace().next().unwrap_or_default();
-    address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
-}
-
-/// The program under test: the one named by the environment variable `COCO` (a release build, an installed package), or else
-/// the one that cargo builds from this workspace.
-fn binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| std::env::var_os("COCO").map_or_else(build, PathBuf::from))
-}
-
-/// Has cargo build the program, since a test can't name the binary of another package, and returns its path.
-fn build() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-    let output = Command::new(cargo)
-        .current_dir(crate::repository())
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "coco",
-            "--bin",
-            "coco",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .expect("cargo runs");
-    assert!(output.status.success(), "coco doesn't build");
-    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
-    let executable = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        Some(PathBuf::from(message["executable"].as_str()?))
-    });
-    executable.expect("cargo names the program it built")
+    program::run(Program::Coco, arguments)
 }

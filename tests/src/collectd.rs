@@ -82,7 +82,7 @@ impl Collectd {
     }
 }
 
-/// A storage node as `etc/collectd/storage.conf` sets it up, but with csv files instead of RRD files.
+/// A storage node as `etc/collectd/storage.conf` sets it up, with csv files of its own.
 #[derive(Debug)]
 pub struct StorageNode {
     /// Where it listens.
@@ -92,12 +92,33 @@ pub struct StorageNode {
 }
 
 impl StorageNode {
-    /// Starts a node on a free port of 127.0.0.1.
+    /// Starts a node that writes csv files only, on a free port of 127.0.0.1.
     ///
     /// # Panics
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn start(name: &str) -> Self {
+        Self::with_files(name, |_| String::new())
+    }
+
+    /// Starts a node that writes RRD files too, for each value list at once, one row a second.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_rrd_files(name: &str) -> Self {
+        Self::with_files(name, |rrdtool| {
+            // The directory is that of the process, below `BaseDir`.
+            let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
+            replaced(
+                rrdtool,
+                &[("DataDir \"/var/lib/collectd/rrd\"", options), ("CacheTimeout 120", "CacheTimeout 0")],
+            )
+        })
+    }
+
+    /// `files` makes the second part of `storage.conf` fit for a test.
+    fn with_files(name: &str, files: impl Fn(&str) -> String) -> Self {
         // collectd sets SO_REUSEADDR and binds a taken port without a word. Set here after the bind, the option lets
         // collectd share the port for a moment, and nobody else can get it in between.
         let reservation = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -110,25 +131,40 @@ impl StorageNode {
         assert!(rrdtool.ends_with("</Plugin>\n"), "storage.conf ends with rrdtool");
         let listen = format!("\"127.0.0.1\" \"{}\"", address.port());
         // Its own counters would stand among the rows of the agents.
-        let config = replaced(
+        let network = replaced(
             network,
             &[("\"0.0.0.0\" \"25826\"", &listen), ("ReportStats true", "ReportStats false")],
         );
+        let rrdtool = files(&format!("# What Visage{rrdtool}"));
         let nudge = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        Self { address, collectd: Collectd::start(name, &config), nudge }
+        Self { address, collectd: Collectd::start(name, &(network + &rrdtool)), nudge }
     }
 
     /// What it has written so far.
+    ///
+    /// # Panics
+    /// When loopback doesn't work.
+    #[must_use]
+    pub fn rows(&self) -> Hosts {
+        self.nudge();
+        self.collectd.rows()
+    }
+
+    /// Where its RRD files are: `HOST/PLUGIN[-INSTANCE]/TYPE[-INSTANCE].rrd`.
+    #[must_use]
+    pub fn rrd_files(&self) -> PathBuf {
+        self.collectd.directory.path().join("rrd")
+    }
+
+    /// Makes it take what it has received.
     ///
     /// collectd's receive thread may keep a datagram until the next one arrives, so it is sent an empty one, which
     /// holds nothing and is skipped.
     ///
     /// # Panics
     /// When loopback doesn't work.
-    #[must_use]
-    pub fn rows(&self) -> Hosts {
+    pub fn nudge(&self) {
         self.nudge.send_to(&[], self.address).expect("an empty datagram");
-        self.collectd.rows()
     }
 
     /// Stops it and returns all it has written.

@@ -1,20 +1,23 @@
-//! The harness of the end-to-end tests: real collectd daemons around real Coco processes, all of it on loopback.
+//! The harness of the end-to-end tests: real collectd daemons around real Coco and Noodle processes, all of it on
+//! loopback.
 //!
-//! Nothing is simulated. An agent is a collectd that reads this machine, a storage node is a collectd that
-//! writes csv files, the HTTP client is curl, and the configurations are the samples that we ship. In the
-//! order in which a test meets the modules:
+//! Little is simulated. An agent is a collectd that reads this machine, a storage node is a collectd that writes csv
+//! or RRD files, the HTTP client is curl, and the configurations are the samples that we ship. In the order in which
+//! a test meets the modules:
 //!
-//! - [`collectd`] starts agents and storage nodes, [`csv`] reads what they wrote;
-//! - [`coco`] builds and starts Coco, [`curl`] asks it questions;
+//! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote;
+//! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
+//! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`sink`] is a target that keeps all it gets;
 //! - [`process`], [`directory`] and [`wait`] carry the rest: every process is killed and every directory removed
 //!   when its value is dropped, and [`wait`] is the only place that sleeps.
 //!
 //! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
-//! `collectd_tg` follow value lists from end to end, `curl_json` is collectd watching Coco, `operation` is what
-//! an operator does to it.
+//! `collectd_tg` follow value lists from end to end, `noodle_reads` follows them back out of RRD files, `curl_json` is
+//! collectd watching Coco and Noodle, `operation` is what an operator does to Coco, `noodle_clients` what hostile
+//! clients do to Noodle.
 //!
-//! They need collectd, collectd-tg and curl; `tests/run` installs them.
+//! They need collectd, collectd-tg, rrdtool and curl; `tests/run` installs them.
 
 #![forbid(unsafe_code)]
 
@@ -23,9 +26,13 @@ pub mod collectd;
 pub mod csv;
 pub mod curl;
 pub mod directory;
+pub mod noodle;
 pub mod process;
+pub mod program;
+pub mod rrd;
 pub mod sink;
 pub mod traffic;
+pub mod visage;
 pub mod wait;
 
 /// The root of the repository.

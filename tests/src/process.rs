@@ -51,6 +51,27 @@ impl Process {
         lossy(&self.stderr)
     }
 
+    /// The memory that it has in use, in KiB.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn resident_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        figure.unwrap_or_else(|| panic!("no VmRSS in {status}"))
+    }
+
+    /// How many files and sockets it has open.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn descriptors(&self) -> u64 {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("a process").count() as u64
+    }
+
     /// Waits for something that only happens while the child lives.
     ///
     /// # Panics

@@ -1,12 +1,17 @@
-//! collectd reads Coco's counters with the configuration that we ship.
+//! collectd reads the counters of Coco and Noodle with the configurations that we ship.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::collectd::{Collectd, replaced, sample};
 use coco_tests::csv::Series;
+use coco_tests::curl;
+use coco_tests::directory::Directory;
+use coco_tests::noodle::Noodle;
+use coco_tests::rrd;
 use coco_tests::sink::Sink;
 use coco_tests::traffic;
+use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
@@ -21,42 +26,97 @@ fn every_key_of_the_sample_becomes_a_series() {
 
     let text = replaced(&sample("coco.conf"), &[("http://localhost:9090", &format!("http://{}", coco.api))]);
     let watcher = Collectd::start(HOST, &text);
-    let expected = expected_series(&text, &coco.json("/debug/vars"));
-    wait_until(PATIENCE, "two rows of every key", || {
-        let rows = watcher.rows();
-        rows.get(HOST).is_some_and(|rows| {
-            expected.keys().all(|name| rows.get(&series(name)).is_some_and(|rows| rows.len() >= 2))
-        })
-    });
-
-    let rows = watcher.stop().remove(HOST).expect("its own host");
-    let watched = rows.iter().filter(|(name, _)| name.starts_with("curl_json-coco/"));
-    assert_eq!(
-        watched.map(|(name, _)| name.clone()).collect::<Vec<_>>(),
-        expected.keys().map(|name| series(name)).collect::<Vec<_>>()
-    );
-    for (name, key) in &expected {
-        let value = last(&rows, name);
-        assert!(
-            value.is_some_and(f64::is_finite),
-            "{name}, from key {key}, has no number: {:?}",
-            rows[&series(name)]
-        );
-    }
+    let vars = coco.json("/debug/vars");
+    let expected = expected_series("coco", &text, &vars);
+    assert_eq!(expected.len(), ways(&vars["coco"]).len(), "every counter is watched: {vars}");
+    let rows = rows_of_every_key("coco", watcher, &expected);
 
     // The names that checks and dashboards ask for, and that they carry what Coco counted.
     let counters = coco.counters();
     for target in targets {
         let sent = counters.count(&["send", &target.to_string()]);
-        assert_eq!(last(&rows, &format!("operations-send-{target}")), Some(sent as f64));
+        assert_eq!(last(&rows, "coco", &format!("operations-send-{target}")), Some(sent as f64));
     }
     for name in ["operations-errors-send-write", "operations-errors-send-dial"] {
-        assert_eq!(last(&rows, name), Some(0.0));
+        assert_eq!(last(&rows, "coco", name), Some(0.0));
     }
-    assert_eq!(last(&rows, "operations-errors-listen-receive"), Some(1.0));
-    assert_eq!(last(&rows, "operations-listen-decoded"), Some(traffic as f64));
-    assert_eq!(last(&rows, "objects-lookup-shortterm"), Some(1.0));
+    assert_eq!(last(&rows, "coco", "operations-errors-listen-receive"), Some(1.0));
+    assert_eq!(last(&rows, "coco", "operations-listen-decoded"), Some(traffic as f64));
+    assert_eq!(last(&rows, "coco", "objects-lookup-shortterm"), Some(1.0));
     assert!(coco.stop().success());
+}
+
+/// Beside Coco's sample, since both daemons may run on one host.
+#[test]
+fn every_key_of_noodles_sample_becomes_a_series() {
+    let directory = Directory::new("rrd");
+    rrd::create(&directory.path().join("web1/load/load.rrd"), 1_700_000_000, &[1.5, 2.5]);
+    let visage = Visage::start(directory.path());
+    let [target, gone] = ["127.0.0.1:25827", "127.0.0.1:25828"];
+    let nobody = Visage::start(directory.path()).url();
+    let config = Config::new(&[("shortterm", &[gone]), ("midterm", &[target])]);
+    let noodle = Noodle::start(&config.fetch(target, &visage.url()).fetch(gone, &nobody).text());
+
+    let path = "/data/web1/load?start=1699999998&finish=1700000000";
+    let body = noodle.get(path).body;
+    let from_node = curl::get(&format!("{}{path}", visage.url())).body;
+    assert!(body.starts_with(from_node.trim_end_matches('}')), "{body}");
+    assert_eq!(noodle.get("/data/web1,web2").status, 200);
+    assert_eq!(noodle.get("/data/web1%2Fweb2/load").status, 400);
+
+    let text =
+        replaced(&sample("noodle.conf"), &[("http://localhost:9080", &format!("http://{}", noodle.address))]);
+    let coco = Coco::start(&Config::new(&[("shortterm", &[target])]).text());
+    let of_coco =
+        replaced(&sample("coco.conf"), &[("http://localhost:9090", &format!("http://{}", coco.api))]);
+    let watcher = Collectd::start(HOST, &(of_coco + &text));
+    let expected = expected_series("noodle", &text, &noodle.json("/debug/vars"));
+    let rows = rows_of_every_key("noodle", watcher, &expected);
+
+    // The names of files in the field, and that they carry what Noodle counted.
+    let last =
+        |name: &str| last(&rows, "noodle", name).unwrap_or_else(|| panic!("no {name} in {:?}", rows.keys()));
+    assert_eq!(last("operations-fetch.target.response.codes-200"), 2.0);
+    assert_eq!(last("operations-fetch.target.response.codes-400"), 1.0);
+    assert_eq!(last("operations-fetch.tier.requests-shortterm"), 0.0);
+    assert_eq!(last("operations-fetch.tier.requests-midterm"), 2.0);
+    // The dead node is asked once for a list of hosts.
+    let requests =
+        [gone, target, "total"].map(|target| last(&format!("operations-fetch.target.requests-{target}")));
+    assert_eq!(requests[0] + requests[1], requests[2]);
+    assert_eq!(last("operations-http-get"), requests[0]);
+    assert_eq!(last("operations-con-get"), 1.0);
+    assert!(last("total_bytes-bytes-proxied") > from_node.len() as f64);
+    // Whether the dead node has something of web2, nobody knows.
+    assert_eq!(last("operations-partial"), 1.0);
+    for name in ["ioutil-readall", "json-unmarshal"] {
+        assert_eq!(last(&format!("operations-{name}")), 0.0, "{name}");
+    }
+    assert!(noodle.stop().success());
+    assert!(coco.stop().success());
+}
+
+/// The rows that a watcher has written, once there are two of each of these series, and a number in each.
+///
+/// # Panics
+/// When there are series of the instance that are not among these.
+fn rows_of_every_key(instance: &str, watcher: Collectd, expected: &BTreeMap<String, String>) -> Series {
+    let rows = |name: &str, of_host: &Series| of_host.get(&series(instance, name)).map(Vec::len);
+    wait_until(PATIENCE, "two rows of every key", || {
+        let written = watcher.rows();
+        written.get(HOST).is_some_and(|written| {
+            expected.keys().all(|name| rows(name, written).is_some_and(|rows| rows >= 2))
+        })
+    });
+    let rows = watcher.stop().remove(HOST).expect("its own host");
+    let watched = rows.keys().filter(|name| name.starts_with(&series(instance, ""))).cloned();
+    let names = expected.keys().map(|name| series(instance, name));
+    assert_eq!(watched.collect::<Vec<_>>(), names.collect::<Vec<_>>());
+    for (name, key) in expected {
+        let value = last(&rows, instance, name);
+        assert!(value.is_some_and(f64::is_finite), "{name}, from key {key}, has no number");
+    }
+    rows
 }
 
 /// Value lists that are accepted and refused, a datagram of garbage, a look-up; returns the number of value lists.
@@ -76,11 +136,11 @@ fn traffic_of_every_kind(coco: &mut Coco) -> u64 {
     lists.len() as u64
 }
 
-/// The series that the keys of the configuration make of these counters, each with its key.
+/// The series that the keys of the configuration make of the counters of `program`, each with its key.
 ///
 /// # Panics
-/// When a key leads to nothing, or when no key leads to a counter.
-fn expected_series(config: &str, vars: &Value) -> BTreeMap<String, String> {
+/// When a key leads to nothing.
+fn expected_series(program: &str, config: &str, vars: &Value) -> BTreeMap<String, String> {
     let mut by_way = BTreeMap::new();
     let mut blocks: Vec<_> = config.split("<Key \"").skip(1).collect();
     // A key that is spelled out wins over a wildcard, so it comes last.
@@ -101,17 +161,12 @@ fn expected_series(config: &str, vars: &Value) -> BTreeMap<String, String> {
         };
         let ways: Vec<_> = ways(vars).into_iter().filter(matches).collect();
         assert!(!ways.is_empty(), "key {key} leads to nothing in {vars}");
+        assert_eq!(steps[0], program, "key {key}");
         for way in ways {
             let instance = option("Instance ").unwrap_or_else(|| way[1..].join("-"));
             by_way.insert(way, (format!("{type_name}-{instance}"), key.to_owned()));
         }
     }
-    let counters = ways(vars).into_iter().filter(|way| way[0] == "coco");
-    assert_eq!(
-        by_way.keys().cloned().collect::<BTreeSet<_>>(),
-        counters.collect(),
-        "ways of keys and of counters"
-    );
     by_way.into_values().collect()
 }
 
@@ -130,11 +185,11 @@ fn ways(value: &Value) -> Vec<Vec<String>> {
     }
 }
 
-fn series(name: &str) -> String {
-    format!("curl_json-coco/{name}")
+fn series(instance: &str, name: &str) -> String {
+    format!("curl_json-{instance}/{name}")
 }
 
 /// The value in the last row of a series.
-fn last(rows: &Series, name: &str) -> Option<f64> {
-    rows.get(&series(name))?.last()?.split(',').nth(1)?.parse().ok()
+fn last(rows: &Series, instance: &str, name: &str) -> Option<f64> {
+    rows.get(&series(instance, name))?.last()?.split(',').nth(1)?.parse().ok()
 }

@@ -116,6 +116,20 @@ impl Drop for Child {
     }
 }
 
+/// Runs a program to its end and returns what it said.
+pub(crate) fn output<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<String, Error> {
+    let run = || Command::new(std::env::current_exe()?).arg("hold").arg(program).args(arguments).output();
+    let output = run().doing(|| format!("run {}", program.display()))?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    if output.status.success() {
+        return Ok(said);
+    }
+    Err(Error::Ended { name: program.display().to_string(), status: output.status, output: said })
+}
+
 /// Becomes `program`, which the kernel kills when the process that started this one dies.
 pub(crate) fn hold(program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<(), Error> {
     // Kept across exec, prctl(2).

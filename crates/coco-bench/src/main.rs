@@ -1,7 +1,8 @@
-//! `coco-bench`: measures Coco against a relay that reads nothing, on this machine, over loopback.
+//! `coco-bench`: measures Coco against a relay that reads nothing, and Noodle against nginx, on this machine, over
+//! loopback.
 //!
 //! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what
-//! is measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`rows`] says
+//! is measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all of that for Noodle; [`rows`] says
 //! which runs make which figure, [`report`] prints them. README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
@@ -15,6 +16,7 @@ mod http;
 mod measure;
 mod metrics;
 mod procfs;
+mod proxy;
 mod relay;
 mod report;
 mod rows;
@@ -35,7 +37,7 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-/// Measures Coco against a relay that reads nothing. Without a subcommand: all usual rows.
+/// Measures Coco against a relay that reads nothing, and Noodle against nginx. Without a subcommand: all usual rows.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -71,6 +73,9 @@ struct Options {
     /// The program to measure, instead of this workspace's release build.
     #[arg(long)]
     coco: Option<PathBuf>,
+    /// The Noodle to measure, instead of this workspace's release build.
+    #[arg(long)]
+    noodle: Option<PathBuf>,
 }
 
 /// The parts, each for itself.
@@ -135,12 +140,9 @@ fn main() -> ExitCode {
 
 /// Measures and reports. The exit status tells of flawed measurements, not of missed bars.
 fn bench(options: &Options) -> Result<ExitCode, Error> {
-    let coco = match &options.coco {
-        Some(path) => path.canonicalize().doing(|| format!("find {}", path.display()))?,
-        None => build_coco()?,
-    };
+    let [coco, noodle] = programs(options)?;
     let bench = Bench {
-        place: subject::Place::new(coco)?,
+        place: subject::Place::new(coco, noodle)?,
         rate: options.rate.max(1),
         seconds: options.seconds.max(1),
         rounds: options.rounds.max(1),
@@ -164,21 +166,38 @@ fn bench(options: &Options) -> Result<ExitCode, Error> {
     Ok(if outcomes.iter().any(flawed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Brings the release build up to date where cargo is at hand; else takes the one beside this program.
-fn build_coco() -> Result<PathBuf, Error> {
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-        let build = ["build", "--release", "--package", "coco", "--manifest-path", manifest];
-        let status = Command::new(cargo).args(build).status().doing(|| "run cargo".to_owned())?;
-        if !status.success() {
-            return Err(Error::Meaningless("coco does not build".to_owned()));
-        }
-    }
+/// The daemons to measure: those that are named, or the release builds of this workspace.
+fn programs(options: &Options) -> Result<[PathBuf; 2], Error> {
+    let named = [("coco", &options.coco), ("noodle", &options.noodle)];
+    let builds: Vec<&str> = named.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
+    build(&builds)?;
+    let path = |(name, path): (&str, &Option<PathBuf>)| match path {
+        Some(path) => path.canonicalize().doing(|| format!("find {}", path.display())),
+        None => beside(name),
+    };
+    Ok([path(named[0])?, path(named[1])?])
+}
+
+/// Brings release builds up to date where cargo is at hand.
+fn build(packages: &[&str]) -> Result<(), Error> {
+    let Some(cargo) = std::env::var_os("CARGO").filter(|_| !packages.is_empty()) else {
+        return Ok(());
+    };
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--manifest-path", manifest]);
+    command.args(packages.iter().flat_map(|package| ["--package", package]));
+    let status = command.status().doing(|| "run cargo".to_owned())?;
+    if status.success() { Ok(()) } else { Err(Error::Meaningless(format!("{packages:?} do not build"))) }
+}
+
+/// The program of this name beside this one.
+fn beside(name: &str) -> Result<PathBuf, Error> {
     let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
-    let beside = own.with_file_name("coco");
+    let beside = own.with_file_name(name);
     beside.is_file().then_some(beside).ok_or_else(|| {
         Error::Meaningless(format!(
-            "no coco beside {}: build it with --release, or say --coco",
+            "no {name} beside {}: build it with --release, or say --{name}",
             own.display()
         ))
     })

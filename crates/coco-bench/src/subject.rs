@@ -99,16 +99,18 @@ impl Configuration {
 pub(crate) struct Place {
     /// The release build of Coco.
     pub(crate) coco: PathBuf,
+    /// The release build of Noodle.
+    pub(crate) noodle: PathBuf,
     /// A folder for files that are removed at the end.
     pub(crate) folder: PathBuf,
 }
 
 impl Place {
     /// Makes the folder.
-    pub(crate) fn new(coco: PathBuf) -> Result<Self, Error> {
+    pub(crate) fn new(coco: PathBuf, noodle: PathBuf) -> Result<Self, Error> {
         let folder = std::env::temp_dir().join(format!("coco-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
-        Ok(Self { coco, folder })
+        Ok(Self { coco, noodle, folder })
     }
 }
 
@@ -183,7 +185,8 @@ fn listening(child: &Child) -> Result<Vec<procfs::UdpSocket>, Error> {
     Ok(sockets.into_iter().filter(|socket| !socket.connected && own.contains(&socket.inode)).collect())
 }
 
-fn healthy_api(child: &Child) -> Result<Option<SocketAddr>, Error> {
+/// The HTTP port of one of our daemons, once it is well.
+pub(crate) fn healthy_api(child: &Child) -> Result<Option<SocketAddr>, Error> {
     let own = procfs::socket_inodes(child.pid())?;
     let listeners = procfs::tcp_listeners()?;
     let api = listeners.iter().find(|(_, inode)| own.contains(inode)).map(|&(port, _)| loopback(port));

@@ -1,18 +1,17 @@
 //! An answer as a JSON object: found valid without building a tree, changed without touching what is not changed.
 
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use thiserror::Error;
+
+use crate::json::{Fault, Scanner};
 
 /// The member that Noodle adds.
 pub const META: &str = "_meta";
 
 /// Arrays and objects inside of each other, at most: what `serde_json` and the like take when they build a tree, as
 /// clients do. Visage's answers are 6 deep.
-const MOST_DEPTH: usize = 128;
+const MOST_DEPTH: u32 = 128;
 
 /// Where the members of an object stand in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +50,24 @@ impl Object {
     /// Finds the members of the object that is the whole of `text`.
     pub fn parse(text: &[u8]) -> Result<Self, NotAnObject> {
         let text = std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))?;
-        if is_too_deep(text.as_bytes()) {
-            return Err(NotAnObject::TooDeep);
+        let mut scanner = Scanner::new(text);
+        let mut members = Vec::new();
+        scanner.expect(b'{', "an object")?;
+        let mut is_open = !scanner.takes(b'}');
+        while is_open {
+            let key = scanner.string()?;
+            scanner.expect(b':', "a colon")?;
+            let value = scanner.value(MOST_DEPTH - 1)?;
+            let whole = key.start..value.end;
+            members.push(Member { key: decode(&text[key])?, whole, value });
+            is_open = scanner.takes(b',');
+            if !is_open {
+                scanner.expect(b'}', "a comma or }")?;
+            }
         }
-        let mut deserializer = serde_json::Deserializer::from_str(text);
-        let members = deserializer.deserialize_map(Members(text)).and_then(|members| {
-            deserializer.end()?;
-            Ok(members)
-        });
-        let members = members.map_err(|error| NotAnObject::Json(error.to_string()))?;
-        Ok(Self { members, end: text.trim_ascii_end().len() - 1 })
+        let end = scanner.at() - 1;
+        scanner.end()?;
+        Ok(Self { members, end })
     }
 
     /// The members but [`META`], in the order of the text.
@@ -92,65 +99,19 @@ impl Object {
     }
 }
 
-struct Members<'a>(&'a str);
-
-impl<'de> Visitor<'de> for Members<'de> {
-    type Value = Vec<Member>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Member>, A::Error> {
-        let Self(text) = self;
-        let mut members = Vec::new();
-        let mut behind = 0;
-        while let Some(key) = map.next_key::<String>()? {
-            let value = map.next_value::<&RawValue>()?.get();
-            // The value is borrowed from the text, so its address tells where it stands.
-            let start = (value.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
-            let value = start..start + value.len();
-            // Between two members there are white space, a brace or a comma; a key begins with a quote.
-            let between = text.get(behind..value.start).and_then(|between| between.find('"'));
-            let quote = between.ok_or_else(|| A::Error::custom("a member without a key"))?;
-            members.push(Member { key, whole: behind + quote..value.end, value: value.clone() });
-            behind = value.end;
-        }
-        Ok(members)
-    }
+/// The key in these quotes.
+fn decode(quoted: &str) -> Result<String, NotAnObject> {
+    // An escape may stand for half a character only.
+    serde_json::from_str(quoted).map_err(|error| NotAnObject::Json(format!("a key: {error}")))
 }
 
-/// Whether there are more than [`MOST_DEPTH`] brackets open anywhere. Exact for valid JSON, and no valid JSON is let
-/// through that is too deep.
-fn is_too_deep(text: &[u8]) -> bool {
-    // Most answers have fewer brackets than that at all, and counting them is much faster than following them.
-    if brackets(text) <= MOST_DEPTH {
-        return false;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in text {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > MOST_DEPTH {
-                    return true;
-                }
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+impl From<Fault> for NotAnObject {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Expected(what, byte) => Self::Json(format!("no {what} at byte {byte}")),
+            Fault::TooDeep => Self::TooDeep,
         }
     }
-    false
-}
-
-/// How many brackets open. In sums of one byte, of which a processor makes many at a time.
-fn brackets(text: &[u8]) -> usize {
-    let opens = |byte: &u8| u8::from(matches!(byte, b'[' | b'{'));
-    text.chunks(255).map(|chunk| usize::from(chunk.iter().map(opens).sum::<u8>())).sum()
 }
 
 #[cfg(test)]
@@ -228,8 +189,8 @@ mod tests {
         let nested = |depth: usize| {
             format!("{{\"a\":{}{}}}", "[".repeat(depth - 1), "]".repeat(depth - 1)).into_bytes()
         };
-        assert!(Object::parse(&nested(MOST_DEPTH)).is_ok());
-        assert_eq!(Object::parse(&nested(MOST_DEPTH + 1)), Err(NotAnObject::TooDeep));
+        assert!(Object::parse(&nested(MOST_DEPTH as usize)).is_ok());
+        assert_eq!(Object::parse(&nested(MOST_DEPTH as usize + 1)), Err(NotAnObject::TooDeep));
         assert_eq!(Object::parse(&nested(1_000_000)), Err(NotAnObject::TooDeep));
         let strings = format!("{{\"a\":[\"{0}\",\"\\\"{0}\",{{}}]}}", "[{".repeat(1000));
         assert!(Object::parse(strings.as_bytes()).is_ok());

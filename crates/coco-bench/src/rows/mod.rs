@@ -1,18 +1,19 @@
 //! The rows of the table: what they measure, and what is asked of them.
 //!
-//! A new row is a line of [`ROWS`] and a function in a file of its noun; `noodle` waits for one: CPU per proxied
-//! request over nginx's, with wrk as the client.
+//! A new row is a line of [`ROWS`] and a function in a file of its noun.
 
 mod capacity;
 mod cost;
 mod instructions;
 mod latency;
+mod proxied;
 mod scale;
 
 use crate::blast::Load;
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
 use crate::measure::{Measurement, measure};
+use crate::proxy::Tools;
 use crate::statistics::{median, range};
 use crate::subject::{Place, Subject};
 use serde::Serialize;
@@ -39,6 +40,8 @@ pub(crate) enum Group {
     Delay,
     /// The API fetched once a second under half the lossless rate
     Api,
+    /// CPU per proxied request over nginx's, and Noodle's peak memory (needs nginx and wrk)
+    Noodle,
     /// Metric names that no two hosts share (only when asked for)
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
@@ -49,7 +52,7 @@ pub(crate) enum Group {
 
 impl Group {
     /// What is measured unless something is asked for.
-    pub(crate) const USUAL: [Self; 9] = [
+    pub(crate) const USUAL: [Self; 10] = [
         Self::Agents,
         Self::Mixed,
         Self::Jumbo,
@@ -59,6 +62,7 @@ impl Group {
         Self::Fanout,
         Self::Delay,
         Self::Api,
+        Self::Noodle,
     ];
 }
 
@@ -97,6 +101,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("delay", "added delay, p99 at 5,000 datagrams/s", "ms", Better::Less, Some(1.0), Some(0.2)),
     row("api", "value lists lost, API fetched at half the lossless rate", "lost", Better::Less, Some(0.0), None),
     row("noodle", "noodle: CPU per proxied request over nginx's", "x nginx", Better::Less, Some(2.0), Some(1.3)),
+    row("noodle-memory", "peak memory there", "MiB", Better::Less, Some(32.0), None),
     row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
     row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
@@ -191,6 +196,8 @@ impl Bench {
     /// Measures everything that is asked for.
     pub(crate) fn outcomes(&self, groups: &[Group]) -> Result<Vec<Outcome>, Error> {
         let wants = |group| groups.contains(&group);
+        // What is missing is told before anything is measured.
+        let tools = wants(Group::Noodle).then(Tools::find).transpose()?;
         let mut outcomes =
             cost::agents(self, wants(Group::Agents), wants(Group::Jumbo), wants(Group::Memory))?;
         let mut add = |group, measure: &dyn Fn() -> Result<Vec<Outcome>, Error>| {
@@ -207,6 +214,9 @@ impl Bench {
         add(Group::Flood, &|| scale::flood(self))?;
         add(Group::Instructions, &|| instructions::lanes(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);
+        if let Some(tools) = tools {
+            outcomes.extend(proxied::noodle(self, tools)?);
+        }
         outcomes.sort_by_key(|outcome| ROWS.iter().position(|row| row.key == outcome.row.key));
         Ok(outcomes)
     }

@@ -1,0 +1,68 @@
+//! A real Noodle: its process, its answers.
+
+use std::net::SocketAddr;
+use std::process::ExitStatus;
+
+use serde_json::Value;
+
+use crate::curl::{self, Response};
+use crate::directory::Directory;
+use crate::process::Process;
+use crate::program::{self, Program, logged_address};
+
+/// A running Noodle.
+#[derive(Debug)]
+pub struct Noodle {
+    /// Where it speaks HTTP.
+    pub address: SocketAddr,
+    /// The process, for signals, output and memory.
+    pub process: Process,
+    _directory: Directory,
+}
+
+impl Noodle {
+    /// Starts Noodle with the given configuration and waits until it says that it is ready.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start(config: &str) -> Self {
+        let (process, directory) = program::start(Program::Noodle, config);
+        let address = logged_address(&process.stdout(), "serving HTTP");
+        Self { address, process, _directory: directory }
+    }
+
+    /// GETs a path.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        curl::get(&format!("http://{}{path}", self.address))
+    }
+
+    /// The JSON behind a path.
+    ///
+    /// # Panics
+    /// When the status isn't 200.
+    #[must_use]
+    pub fn json(&self, path: &str) -> Value {
+        let response = self.get(path);
+        assert_eq!(response.status, 200, "GET {path}: {}", response.body);
+        response.json()
+    }
+
+    /// A counter of the object `noodle` of `/debug/vars`, by its way.
+    ///
+    /// # Panics
+    /// When there is none: every counter is there from the start.
+    #[must_use]
+    pub fn count(&self, way: &[&str]) -> u64 {
+        let vars = self.json("/debug/vars");
+        let found = way.iter().fold(&vars["noodle"], |value, step| &value[*step]);
+        found.as_u64().unwrap_or_else(|| panic!("no counter at {way:?} in {vars}"))
+    }
+
+    /// Stops it by SIGTERM and waits for its exit status.
+    #[must_use]
+    pub fn stop(mut self) -> ExitStatus {
+        self.process.stop()
+    }
+}

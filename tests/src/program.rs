@@ -1,0 +1,115 @@
+//! The programs under test: building, starting, running them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::directory::Directory;
+use crate::process::Process;
+use crate::wait::PATIENCE;
+
+/// A program under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `coco`
+    Coco,
+    /// `noodle`
+    Noodle,
+}
+
+impl Program {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Coco => "coco",
+            Self::Noodle => "noodle",
+        }
+    }
+
+    /// The one named by the environment variable `COCO` or `NOODLE` (a release build, an installed package), or else
+    /// the one that cargo builds from this workspace.
+    fn path(self) -> &'static Path {
+        static PATHS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+        PATHS[self as usize].get_or_init(|| {
+            let variable = self.name().to_uppercase();
+            std::env::var_os(variable).map_or_else(|| build(self.name()), PathBuf::from)
+        })
+    }
+}
+
+/// How a program ended that was not meant to stay.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status; none after a signal.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Starts a program with the given configuration, waits until it says that it is ready, and returns it with the
+/// directory of its files.
+///
+/// # Panics
+/// When it doesn't come up.
+#[must_use]
+pub fn start(program: Program, config: &str) -> (Process, Directory) {
+    let directory = Directory::new(program.name());
+    let path = directory.write("coco.conf", config);
+    let mut process =
+        Process::start(program.name(), directory.path(), Command::new(program.path()).arg(path));
+    process.wait_for("ready", |process| {
+        process.stdout().lines().any(|line| line.contains("ready")).then_some(())
+    });
+    (process, directory)
+}
+
+/// Runs a program with these arguments until it ends.
+///
+/// # Panics
+/// When it stays.
+#[must_use]
+pub fn run(program: Program, arguments: &[&Path]) -> Ended {
+    let directory = Directory::new(&format!("{}-run", program.name()));
+    let mut command = Command::new(program.path());
+    let mut process = Process::start(program.name(), directory.path(), command.args(arguments));
+    let status = process.ended(PATIENCE).code();
+    Ended { status, stdout: process.stdout(), stderr: process.stderr() }
+}
+
+/// The address that a program logged with an event.
+///
+/// # Panics
+/// When it didn't.
+#[must_use]
+pub fn logged_address(log: &str, event: &str) -> SocketAddr {
+    let line =
+        log.lines().find(|line| line.contains(event)).unwrap_or_else(|| panic!("no '{event}' in {log}"));
+    let (_, rest) = line.split_once("address=").unwrap_or_else(|| panic!("no address in: {line}"));
+    let address = rest.split_whitespace().next().unwrap_or_default();
+    address.parse().unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// Has cargo build a program, since a test can't name the binary of another package, and returns its path.
+fn build(name: &str) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let output = Command::new(cargo)
+        .current_dir(crate::repository())
+        .args(["build", "--quiet", "--package", name, "--bin", name])
+        .args(["--message-format", "json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{name} doesn't build");
+    let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
+    let executable = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message["executable"].as_str()?))
+    });
+    executable.expect("cargo names the program it built")
+}
