@@ -6,63 +6,55 @@ use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counts {
-    ($($name:ident = [$($path:literal),+], $help:literal;)+) => {
-        /// What a lane counts.
+    ($(#[$doc:meta])* $enum:ident, $(#[$table_doc:meta])* $table:ident {
+        $($name:ident = [$($path:literal),+], $help:literal;)+
+    }) => {
+        $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Count { $(#[doc = $help] $name),+ }
+        pub enum $enum { $(#[doc = $help] $name),+ }
 
-        impl Count {
-            /// Every count, in the order of [`COUNTS`].
+        impl $enum {
+            /// Every count, in the order of the definitions.
             pub const ALL: &[Self] = &[$(Self::$name),+];
         }
 
-        /// The definition of each [`Count`], in their order.
-        pub static COUNTS: &[Definition] = &[$(Definition::counter(&["coco", $($path),+], $help)),+];
-
-        const COUNTS_LENGTH: usize = Count::ALL.len();
+        $(#[$table_doc])*
+        pub static $table: &[Definition] = &[$(Definition::counter(&["coco", $($path),+], $help)),+];
     };
 }
 
 counts! {
-    Raw = ["listen", "raw"], "Datagrams received.";
-    Decoded = ["listen", "decoded"], "Complete value lists decoded from them.";
-    Unverified = ["listen", "unverified"], "Value lists behind a signature that was not checked; they are decoded all the same.";
-    UnknownParts = ["listen", "unknown_parts"], "Parts of unknown type, skipped.";
-    Notifications = ["listen", "notifications"], "Complete notifications decoded.";
-    FetchReceive = ["errors", "fetch.receive"], "Datagrams that hold an error; what stands behind it is refused.";
-    Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
-    Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
-    Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
-    Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: held against the blacklist each time, and in no table.";
-    Unhandled = ["errors", "filter.unhandled"], "Unhandled panics in Filter; value lists that had no verdict yet are rejected.";
+    /// What a lane counts.
+    Count,
+    /// The definition of each [`Count`], in their order.
+    COUNTS {
+        Raw = ["listen", "raw"], "Datagrams received.";
+        Decoded = ["listen", "decoded"], "Complete value lists decoded from them.";
+        Unverified = ["listen", "unverified"], "Value lists behind a signature that was not checked; they are decoded all the same.";
+        UnknownParts = ["listen", "unknown_parts"], "Parts of unknown type, skipped.";
+        Notifications = ["listen", "notifications"], "Complete notifications decoded.";
+        FetchReceive = ["errors", "fetch.receive"], "Datagrams that hold an error; what stands behind it is refused.";
+        Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
+        Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
+        Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
+        Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: held against the blacklist each time, and in no table.";
+        Unhandled = ["errors", "filter.unhandled"], "Unhandled panics in Filter; value lists that had no verdict yet are rejected.";
+    }
 }
 
-macro_rules! outlet_counts {
-    ($($name:ident = [$($path:literal),+], $help:literal;)+) => {
-        /// What a lane counts for each target of each tier.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum OutletCount { $(#[doc = $help] $name),+ }
-
-        impl OutletCount {
-            /// Every count, in the order of [`OUTLET_COUNTS`].
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-        }
-
-        /// The definition of each [`OutletCount`], in their order. Labels: tier and target.
-        pub static OUTLET_COUNTS: &[Definition] = &[$(Definition::counter(&["coco", $($path),+], $help)),+];
-
-        const OUTLET_COUNTS_LENGTH: usize = OutletCount::ALL.len();
-    };
-}
-
-outlet_counts! {
-    Sent = ["send", "{target}"], "Value lists sent to a target.";
-    Datagrams = ["send.datagrams", "{target}"], "Datagrams sent to a target.";
-    Notifications = ["send.notifications", "{target}"], "Notifications sent to a target.";
-    Write = ["errors", "send.write"], "Value lists that the kernel did not take.";
-    Disconnected = ["errors", "send.disconnected"], "Value lists for a target whose name does not resolve yet.";
-    NotificationsLost = ["errors", "send.notifications"], "Notifications that could not be sent.";
-    Refused = ["errors", "send.refused"], "Times that a target's host answered that nothing listens there.";
+counts! {
+    /// What a lane counts for each target of each tier.
+    OutletCount,
+    /// The definition of each [`OutletCount`], in their order. Labels: tier and target.
+    OUTLET_COUNTS {
+        Sent = ["send", "{target}"], "Value lists sent to a target.";
+        Datagrams = ["send.datagrams", "{target}"], "Datagrams sent to a target.";
+        Notifications = ["send.notifications", "{target}"], "Notifications sent to a target.";
+        Write = ["errors", "send.write"], "Value lists that the kernel did not take.";
+        Disconnected = ["errors", "send.disconnected"], "Value lists for a target whose name does not resolve yet.";
+        NotificationsLost = ["errors", "send.notifications"], "Notifications that could not be sent.";
+        Refused = ["errors", "send.refused"], "Times that a target's host answered that nothing listens there.";
+    }
 }
 
 /// Datagrams with an error, by its reason.
@@ -183,7 +175,7 @@ impl<const N: usize> Cells<N> {
 /// The counts of one lane.
 #[derive(Debug, Default)]
 pub struct LaneCounts {
-    counts: Cells<COUNTS_LENGTH>,
+    counts: Cells<{ Count::ALL.len() }>,
     malformed: Cells<{ Malformed::ALL.len() }>,
     incomplete: Cells<{ Refusal::ALL.len() }>,
     refused_notifications: Cells<{ Refusal::ALL.len() }>,
@@ -252,7 +244,7 @@ impl ByReason {
 
 /// The counts of one lane for one target of one tier.
 #[derive(Debug, Default)]
-pub struct OutletCounts(Cells<OUTLET_COUNTS_LENGTH>);
+pub struct OutletCounts(Cells<{ OutletCount::ALL.len() }>);
 
 impl OutletCounts {
     /// Counts.
