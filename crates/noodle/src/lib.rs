@@ -6,7 +6,8 @@
 //! - [`proxy`] decides whom to ask: the owner of one host, or many for a joined answer;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them;
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
-//! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner; [`lists`] are answers that are lists;
+//! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner, to which
+//!   `numbers` and `block` lend speed; [`lists`] are answers that are lists;
 //! - [`join`] makes one answer of many; [`answer`] is what the client gets.
 //!
 //! And in the order in which an operator meets the rest:
@@ -19,6 +20,7 @@
 
 pub mod answer;
 pub mod api;
+mod block;
 pub mod budget;
 pub mod counters;
 pub mod failure;
@@ -28,6 +30,7 @@ pub mod hosts;
 pub mod join;
 mod json;
 pub mod lists;
+mod numbers;
 pub mod object;
 pub mod path;
 pub mod proxy;
