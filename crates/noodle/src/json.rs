@@ -18,6 +18,8 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 pub(crate) struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
+    /// Up to here plain numbers are not looked for: something else stands before it.
+    not_plain: usize,
 }
 
 /// Why a text is not what was expected.
@@ -55,7 +57,7 @@ impl Nesting {
 impl<'a> Scanner<'a> {
     /// The beginning of a text. That it is UTF-8 is all that is not looked at here.
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), at: 0 }
+        Self { text: text.as_bytes(), at: 0, not_plain: 0 }
     }
 
     /// The place: a number of bytes.
@@ -161,7 +163,7 @@ impl<'a> Scanner<'a> {
     /// Passes items of an array with their commas, as long as they are plain numbers. Returns whether there were any;
     /// another value must follow then.
     fn is_behind_plain_numbers(&mut self, nesting: &Nesting) -> bool {
-        if nesting.depth == 0 || nesting.is_in_object() {
+        if nesting.depth == 0 || nesting.is_in_object() || self.at < self.not_plain {
             return false;
         }
         let before = self.at;
@@ -176,6 +178,7 @@ impl<'a> Scanner<'a> {
                 self.at = before + LENGTH * index + passed.length;
             }
             if passed.is_end {
+                self.not_plain = before + LENGTH * (index + 1);
                 break;
             }
         }
