@@ -18,7 +18,7 @@ use hashbrown::HashTable;
 use index::MetricIndex;
 use names::Names;
 use smallvec::SmallVec;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 /// The number of a remembered host.
@@ -110,7 +110,10 @@ impl Routes {
     /// The hash of a host's name or of one part of a metric's, seeded anew in every process.
     #[inline]
     pub fn hash(&self, bytes: &[u8]) -> u64 {
-        self.hasher.hash_one(bytes)
+        // Without the length, which `hash_one` would mix in: who looks up compares what it finds.
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
     }
 
     /// A host that is remembered, seen now.
