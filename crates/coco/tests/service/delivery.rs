@@ -213,3 +213,22 @@ fn all_addresses_are_those_of_both_families_and_take_the_largest_datagrams() {
     assert_eq!(by_host(arrived), by_host(sent));
     coco.stop().unwrap();
 }
+
+#[test]
+fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
+    let node = Node::start();
+    let mut config = config(&[("shortterm", vec![node.address.clone()])]);
+    config.listen.bind = "239.192.74.66:0".parse().unwrap();
+    config.listen.interface = Some("lo".to_owned());
+    let coco = Running::start(config);
+
+    let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&agent).set_multicast_if_v4(&std::net::Ipv4Addr::LOCALHOST).unwrap();
+    agent.connect(coco.listen).unwrap();
+    let lists = [value_list(b"web1", "load", "load", 1)];
+    send(&agent, &lists);
+    let arrived =
+        wait_for("the group's value list", || Some(node.value_lists()).filter(|lists| !lists.is_empty()));
+    assert_eq!(arrived, lists);
+    coco.stop().unwrap();
+}
