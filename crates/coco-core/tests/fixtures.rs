@@ -8,8 +8,6 @@ use coco_core::value_list::{Value, ValueListRef};
 use coco_core::wire::{Decoder, Event, Malformed, PacketBuilder, PartOrder, Refusal, round_trip};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use std::fs;
-use std::path::Path;
 use support::{Reading, Stream, corpus, crafted, without_gauge_numbers};
 
 #[test]
@@ -119,17 +117,6 @@ fn notifications_leave_as_the_datagrams_that_were_sent() {
 fn every_datagram_survives_a_round_trip() {
     for (_, datagram) in corpus() {
         round_trip::survives(&datagram);
-    }
-}
-
-/// Run by hand: see the README.md of the fuzz folder.
-#[test]
-#[ignore = "writes files"]
-fn write_fuzz_seeds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/decode");
-    fs::create_dir_all(&folder).unwrap();
-    for (name, datagram) in corpus() {
-        fs::write(folder.join(name), datagram).unwrap();
     }
 }
 

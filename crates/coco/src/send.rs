@@ -197,7 +197,10 @@ impl Sending {
         outlet: &Outlet,
     ) -> usize {
         let Some(socket) = self.outlets.socket(index) else {
-            packets.packets().for_each(|(packet, _)| outlet.lose(packet, OutletCount::Disconnected));
+            packets
+                .packets()
+                .skip(next)
+                .for_each(|(packet, _)| outlet.lose(packet, OutletCount::Disconnected));
             return packets.packets().len();
         };
         let mut refused = None;
