@@ -7,6 +7,7 @@
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
 //! - [`resolve`] finds the addresses of targets that have names;
+//! - [`health`] tells up, down and flapping apart, by the [`damping`] of RFC 2439;
 //! - [`descriptors`] asks the system for as many files and sockets as it grants;
 //! - [`counters`] is the vocabulary of what is counted, and a snapshot of it; [`latency`] is what is measured;
 //! - [`http`] serves a table of routes within limits;
@@ -18,7 +19,9 @@
 
 pub mod command_line;
 pub mod counters;
+pub mod damping;
 pub mod descriptors;
+pub mod health;
 pub mod http;
 pub mod latency;
 pub mod logging;
