@@ -143,6 +143,16 @@ fn first_column(heading: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn every_command_of_cococtl_is_in_the_table() {
+    let command = cococtl::command();
+    let rows = command.get_subcommands().map(|command| {
+        let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+        format!("| `cococtl {}` | {about} |", command.get_name())
+    });
+    assert_table("### Commands", rows);
+}
+
+#[test]
 fn every_route_of_coco_is_in_the_table() {
     let coco = Coco::start(
         "[listen]\nbind = \"127.0.0.1:0\"\n[api]\nbind = \"127.0.0.1:0\"\n[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n",

@@ -1,0 +1,140 @@
+//! Asking running Cocos and Noodles over HTTP.
+
+use std::fmt::{self, Display};
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Incoming;
+use hyper::{Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// Longest wait for a connection, and for an answer to begin.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The largest answer that is not one of the long lists.
+const SMALL: usize = 1 << 20;
+
+/// Where a process serves HTTP: `http://HOST:PORT`, the `http://` being optional.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root(String);
+
+impl FromStr for Root {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        let uri: Uri = url.parse().map_err(|problem| format!("{problem}: expected http://HOST:PORT"))?;
+        match (uri.scheme_str(), uri.host(), uri.query()) {
+            (Some("http"), Some(host), None) if !host.is_empty() => {
+                Ok(Self(url.trim_end_matches('/').to_owned()))
+            }
+            (Some("https"), ..) => Err("there is no TLS: expected http://HOST:PORT".to_owned()),
+            _ => Err("expected http://HOST:PORT".to_owned()),
+        }
+    }
+}
+
+impl Display for Root {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Keeps connections open from question to question. Needs a tokio runtime.
+#[derive(Clone, Debug)]
+pub struct Client(Pool<HttpConnector, Empty<Bytes>>);
+
+impl Default for Client {
+    fn default() -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(PATIENCE));
+        connector.set_nodelay(true);
+        Self(Pool::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector))
+    }
+}
+
+impl Client {
+    /// The JSON behind a path (which begins with a slash), whatever the status, and the status.
+    pub async fn ask(&self, root: &Root, path: &str) -> Result<(StatusCode, Value), Failure> {
+        let url = format!("{root}{path}");
+        let response = self.get(&url).await?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), SMALL).collect();
+        let body = tokio::time::timeout(PATIENCE, body).await;
+        let body = body.map_err(|_| failure(&url, "the answer does not end"))?;
+        let body = body.map_err(|problem| failure(&url, reasons(&*problem)))?.to_bytes();
+        let value = serde_json::from_slice(&body)
+            .map_err(|problem| failure(&url, format!("status {status}, and no JSON: {problem}")))?;
+        Ok((status, value))
+    }
+
+    /// The same, of the shape that an answer with status 200 has.
+    pub async fn ask_for<T: DeserializeOwned>(&self, root: &Root, path: &str) -> Result<T, Failure> {
+        let (status, value) = self.ask(root, path).await?;
+        let url = format!("{root}{path}");
+        if status != StatusCode::OK {
+            let reason = value.get("error").and_then(Value::as_str).unwrap_or("no reason given");
+            return Err(failure(&url, format!("status {status}: {reason}")));
+        }
+        serde_json::from_value(value)
+            .map_err(|problem| failure(&url, format!("an answer of another shape: {problem}")))
+    }
+
+    async fn get(&self, url: &str) -> Result<Response<Incoming>, Failure> {
+        let uri: Uri = url.parse().map_err(|problem| failure(url, problem))?;
+        match tokio::time::timeout(PATIENCE, self.0.get(uri)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(problem)) => Err(failure(url, reasons(&problem))),
+            Err(_) => Err(failure(url, format!("no answer within {} s", PATIENCE.as_secs()))),
+        }
+    }
+}
+
+fn failure(url: &str, reason: impl Display) -> Failure {
+    Failure::Api { url: url.to_owned(), reason: reason.to_string() }
+}
+
+/// An error and what is behind it, down to what the system said.
+fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+/// A runtime of this one thread.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_urls_of_http() {
+        for (given, root) in [
+            ("http://localhost:9090", "http://localhost:9090"),
+            ("http://localhost:9090/", "http://localhost:9090"),
+            ("[::1]:9080", "http://[::1]:9080"),
+            ("coco1", "http://coco1"),
+        ] {
+            assert_eq!(given.parse::<Root>().unwrap().to_string(), root);
+        }
+        for given in ["", "https://localhost", "ftp://x", "http://", "a b", "http://x/?y"] {
+            assert!(given.parse::<Root>().is_err(), "{given}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! How a subcommand ends.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use coco_daemon::command_line::LoadError;
+use thiserror::Error;
+
+/// What a subcommand says by its exit status when it could do what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well: 0.
+    Fine,
+    /// Something was found that somebody should look at, and was told: 1.
+    Finding,
+}
+
+impl Outcome {
+    /// [`Finding`](Self::Finding) if there is something.
+    pub fn finding(there_is: bool) -> Self {
+        if there_is { Self::Finding } else { Self::Fine }
+    }
+}
+
+/// Why a subcommand could not do what it was asked for: exit status 2. Displayed with its subject first.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A configuration that cannot be read, or is wrong.
+    #[error(transparent)]
+    Configuration(#[from] LoadError),
+    /// Another file that cannot be read.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A process that gave no answer, or not the one that it should.
+    #[error("{url}: {reason}")]
+    Api {
+        /// What was asked for.
+        url: String,
+        /// What came instead.
+        reason: String,
+    },
+    /// Standard output is closed or full.
+    #[error("cannot write the answer: {0}")]
+    Output(#[from] io::Error),
+    /// The system refuses something that every process has.
+    #[error("cannot start: {0}")]
+    System(io::Error),
+}
+
+impl Failure {
+    /// A file that the system does not give.
+    pub fn file(path: &Path, source: io::Error) -> Self {
+        Self::File { path: path.to_owned(), source }
+    }
+}

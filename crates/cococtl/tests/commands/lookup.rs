@@ -1,0 +1,110 @@
+//! `cococtl lookup`.
+
+use std::fmt::Write as _;
+
+use coco_tests::coco::{Coco, Config};
+use coco_tests::directory::Directory;
+use serde_json::{Value, json};
+
+use crate::{cococtl, tiers};
+
+/// Owners that the deployed implementation computed.
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../../../coco-core/testdata/ring/ring.json")).unwrap()
+}
+
+#[test]
+fn owners_are_those_of_the_deployed_implementation() {
+    let vectors = vectors();
+    let names: Vec<_> =
+        vectors["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let directory = Directory::new("lookup");
+    for ring in vectors["rings"].as_array().unwrap().iter().step_by(33) {
+        let targets = ring["targets"].as_u64().unwrap() as usize;
+        let config = tiers(&directory, "coco.conf", &[("a", targets), ("b", targets)]);
+        let ended = cococtl(
+            ["lookup".as_ref(), "--json".as_ref(), "--config".as_ref(), config.as_os_str()],
+            (names.join("\n") + "\n").as_bytes(),
+        );
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+        // A line without a name asks for nothing.
+        let expected =
+            names.iter().zip(ring["owner"].as_array().unwrap()).filter(|(name, _)| !name.is_empty());
+        let expected: Vec<_> = expected
+            .map(|(name, owner)| {
+                let number = owner.as_u64().unwrap() + 1;
+                let [a, b] = [1, 2].map(|tier| format!("10.{tier}.0.{number}:25826"));
+                json!({ "host": name, "owners": { "a": a, "b": b } })
+            })
+            .collect();
+        assert_eq!(ended.json_lines(), expected, "{targets} targets");
+    }
+}
+
+#[test]
+fn a_million_names_come_back_in_order() {
+    const NAMES: usize = 1_000_000;
+    let directory = Directory::new("lookup");
+    let config = tiers(&directory, "coco.conf", &[("shortterm", 12)]);
+    let mut input = String::new();
+    for number in 0..NAMES {
+        writeln!(input, "web{number}").unwrap();
+    }
+    let ended = cococtl(["lookup".as_ref(), "--config".as_ref(), config.as_os_str()], input.as_bytes());
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    let mut lines = ended.stdout.lines();
+    for number in 0..NAMES {
+        let (name, owner) = lines.next().unwrap().split_once('\t').unwrap();
+        assert_eq!(name, format!("web{number}"));
+        assert!(owner.starts_with("shortterm=10.1.0."), "{owner}");
+    }
+    assert_eq!(lines.next(), None);
+}
+
+#[test]
+fn a_running_coco_says_what_its_configuration_says() {
+    let config = Config::new(&[
+        ("short", &["127.0.0.1:9", "127.0.0.1:10", "127.0.0.1:11"]),
+        ("mid", &["127.0.0.1:12"]),
+    ]);
+    let directory = Directory::new("lookup");
+    let file = directory.write("coco.conf", &config.text());
+    let coco = Coco::start(&config.text());
+    let api = format!("http://{}", coco.api);
+    let many: Vec<_> = (0..1000).map(|number| format!("web{number} \u{fc}&?%")).collect();
+    for (hosts, input) in [(&["web1", "web 2"][..], String::new()), (&[], many.join("\n"))] {
+        for json in [&[][..], &["--json"]] {
+            let asked =
+                |from: [&str; 2]| cococtl([&["lookup"], &from[..], json, hosts].concat(), input.as_bytes());
+            let (live, offline) = (asked(["--api", &api]), asked(["--config", file.to_str().unwrap()]));
+            assert_eq!((live.status, live.stderr.as_str()), (Some(0), ""));
+            assert_eq!(live.stdout, offline.stdout);
+            assert_eq!(live.stdout.lines().count(), hosts.len() + input.lines().count());
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_asked_is_named() {
+    let directory = Directory::new("lookup");
+    let wrong = directory.write("wrong.conf", "[tiers.a]\ntargets = [\"a\"]\n");
+    let missing = directory.path().join("missing.conf");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for (from, subject) in [
+        (["--config", wrong.to_str().unwrap()], "wrong.conf: line 2: tiers.a.targets[0]: "),
+        (["--config", missing.to_str().unwrap()], "missing.conf: No such file"),
+        (["--api", nobody.as_str()], "/lookup?name=web1: "),
+    ] {
+        let ended = cococtl([&["lookup"], &from[..], &["web1"]].concat(), b"");
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+        assert!(ended.stderr.contains(subject), "{ended:?}");
+    }
+}
+
+#[test]
+fn names_cannot_forge_lines() {
+    let directory = Directory::new("lookup");
+    let config = tiers(&directory, "coco.conf", &[("a", 1)]);
+    let ended = cococtl(["lookup", "--config", config.to_str().unwrap(), "web1\nweb2\tx\u{1b}[2J"], b"");
+    assert_eq!(ended.stdout, "web1\\nweb2\\tx\\u{1b}[2J\ta=10.1.0.1:25826\n");
+}
