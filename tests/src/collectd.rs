@@ -197,7 +197,7 @@ pub fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
 }
 
 /// Debian has collectd in /usr/sbin, which only root has in its path.
-fn path_with_sbin() -> OsString {
+pub(crate) fn path_with_sbin() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::join_paths(std::env::split_paths(&path).chain(sbin)).expect("PATH came from the environment")

@@ -1,4 +1,4 @@
-//! The harness of the end-to-end tests: real collectd daemons around real Coco and Noodle processes, all of it on
+//! The harness of the end-to-end tests: real collectd daemons around real Coco and Noodle processes, most of it on
 //! loopback.
 //!
 //! Little is simulated. An agent is a collectd that reads this machine, a storage node is a collectd that writes csv
@@ -9,15 +9,16 @@
 //! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`sink`] is a target that keeps all it gets;
+//! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`process`], [`directory`] and [`wait`] carry the rest: every process is killed and every directory removed
 //!   when its value is dropped, and [`wait`] is the only place that sleeps.
 //!
 //! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
 //! `collectd_tg` follow value lists from end to end, `noodle_reads` follows them back out of RRD files, `curl_json` is
-//! collectd watching Coco and Noodle, `operation` is what an operator does to Coco, `noodle_clients` what hostile
-//! clients do to Noodle.
+//! collectd watching Coco and Noodle, `operation` is what an operator does to Coco, `network` what links and storage
+//! nodes do to it, `noodle_clients` what hostile clients do to Noodle.
 //!
-//! They need collectd, collectd-tg, rrdtool and curl; `tests/run` installs them.
+//! They need collectd, collectd-tg, rrdtool, curl, iproute2 and nftables; `tests/run` installs them. `network` needs root.
 
 #![forbid(unsafe_code)]
 
@@ -26,6 +27,8 @@ pub mod collectd;
 pub mod csv;
 pub mod curl;
 pub mod directory;
+pub mod names;
+pub mod namespace;
 pub mod noodle;
 pub mod process;
 pub mod program;

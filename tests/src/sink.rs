@@ -51,8 +51,20 @@ impl Sink {
         Self::with_forward(Some(traffic::sender(to)))
     }
 
+    /// Listens on this socket.
+    ///
+    /// # Panics
+    /// When it is no socket to receive on.
+    #[must_use]
+    pub fn on(socket: UdpSocket) -> Self {
+        Self::reading(socket, None)
+    }
+
     fn with_forward(forward: Option<UdpSocket>) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        Self::reading(UdpSocket::bind("127.0.0.1:0").expect("a free port"), forward)
+    }
+
+    fn reading(socket: UdpSocket, forward: Option<UdpSocket>) -> Self {
         SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER).expect("SO_RCVBUF");
         // Often enough to see that the test is over.
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("SO_RCVTIMEO");
