@@ -73,7 +73,7 @@ fn stages(criterion: &mut Criterion) {
     "#;
     let config = Config::parse(config, Program::Coco).expect("a good configuration");
     let tiers = Arc::new(config.tiers);
-    let outlets = Arc::new(Outlets::new(&tiers));
+    let outlets = Arc::new(Outlets::new(&tiers, 1));
     // A multiplier that is prime to the number of value lists visits each once, far from the last.
     let shuffled = |n: usize| (n * 77_773) % (HOSTS * METRICS);
     let corpora = [
@@ -83,7 +83,7 @@ fn stages(criterion: &mut Criterion) {
     for (name, datagrams) in corpora {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements((HOSTS * METRICS) as u64)).sample_size(20);
-        let lane = Lane::new(outlets.iter().len(), 1 << 28);
+        let lane = Lane::new(0, 1 << 28);
         let mut filter = Filter::new(config.filter.blacklist.clone(), Arc::clone(outlets.partitions()));
         let mut packing = Packing::new(Arc::clone(outlets.partitions()), 1452);
         let mut batch = Batch::new(BATCH);

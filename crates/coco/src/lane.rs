@@ -1,16 +1,16 @@
 //! What the stages of a lane share with each other and with whoever looks at them.
 
-use crate::counters::{LaneCounts, OutletCounts, Queue};
+use crate::counters::{LaneCounts, Queue};
 use crate::routes::Routes;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
 #[derive(Debug)]
 pub struct Lane {
+    /// Its number, from 0: where it counts what it does at an [`Outlet`](crate::outlet::Outlet).
+    pub number: usize,
     /// What it counts.
     pub counts: LaneCounts,
-    /// What it counts for each outlet, in the order of [`Outlets`](crate::outlets::Outlets).
-    pub outlets: Box<[Outlet]>,
     /// Value lists between listen and filter.
     pub raw: Queue,
     /// Value lists between filter and send.
@@ -18,19 +18,12 @@ pub struct Lane {
     routes: Mutex<Routes>,
 }
 
-/// A lane's side of a target of a tier.
-#[derive(Debug, Default)]
-pub struct Outlet {
-    /// What is counted.
-    pub counts: OutletCounts,
-}
-
 impl Lane {
     /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
-    pub fn new(outlets: usize, memory: usize) -> Self {
+    pub fn new(number: usize, memory: usize) -> Self {
         Self {
+            number,
             counts: LaneCounts::default(),
-            outlets: (0..outlets).map(|_| Outlet::default()).collect(),
             raw: Queue::default(),
             filtered: Queue::default(),
             routes: Mutex::new(Routes::new(memory)),

@@ -6,7 +6,7 @@
 //! - [`socket`] receives batches of datagrams; [`batch`] is what travels from stage to stage;
 //! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
 //! - [`routes`] is what a lane remembers, [`partitions`] say who owns what, [`outlets`] are the
-//!   targets as places to send to;
+//!   targets as places to send to, each an [`outlet`] with an [`account`] of what is counted;
 //! - [`pipeline`] makes the threads and the channels between the stages.
 //!
 //! And in the order in which an operator meets the rest:
@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod api;
 pub mod batch;
 pub mod counters;
@@ -25,6 +26,7 @@ pub mod filter;
 pub mod lane;
 pub mod listen;
 pub mod measure;
+pub mod outlet;
 pub mod outlets;
 pub mod partitions;
 pub mod pipeline;

@@ -1,14 +1,14 @@
 //! The third stage: packs what each target gets and sends it.
 
 use crate::batch::{Batch, Datagram, Verdict};
-use crate::counters::OutletCount;
-use crate::lane::{Lane, Outlet};
+use crate::counters::{OutletCount, OutletCounts};
+use crate::lane::Lane;
+use crate::outlet::Outlet;
 use crate::outlets::Outlets;
 use crate::partitions::Partitions;
 use crate::socket::Transmitter;
 use coco_core::wire::{Packet, PacketBuilder, Span};
 use nix::errno::Errno;
-use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -167,7 +167,8 @@ impl Sending {
         loop {
             pending.retain_mut(|Pending { outlet, share, next }| {
                 let packets = &packing.packets[*share];
-                *next = self.send_from(*next, packets, *outlet, &lane.outlets[*outlet]);
+                let outlet = self.outlets.get(*outlet);
+                *next = send_from(&mut self.transmitter, *next, packets, outlet, outlet.counts(lane.number));
                 *next < packets.packets().len()
             });
             if pending.is_empty() {
@@ -181,71 +182,62 @@ impl Sending {
         }
         for Pending { outlet, share, next } in pending.drain(..) {
             let left = packing.packets[share].packets().skip(next);
-            left.for_each(|(packet, _)| lane.outlets[outlet].lose(packet, OutletCount::Write));
-            self.outlets.complain(outlet, "its socket's buffer is full");
+            let outlet = self.outlets.get(outlet);
+            left.for_each(|(packet, _)| outlet.counts(lane.number).lose(packet, OutletCount::Write));
+            outlet.complain("its socket's buffer is full");
         }
         self.pending = pending;
     }
-
-    /// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.
-    /// Returns the number of the first packet that is not done with.
-    fn send_from(
-        &mut self,
-        mut next: usize,
-        packets: &PacketBuilder,
-        index: usize,
-        outlet: &Outlet,
-    ) -> usize {
-        let Some(socket) = self.outlets.socket(index) else {
-            packets
-                .packets()
-                .skip(next)
-                .for_each(|(packet, _)| outlet.lose(packet, OutletCount::Disconnected));
-            return packets.packets().len();
-        };
-        let mut refused = None;
-        while next < packets.packets().len() {
-            match self.try_send(&socket, packets, next) {
-                Ok(sent) => {
-                    packets.packets().skip(next).take(sent).for_each(|(packet, _)| outlet.sent(packet));
-                    next += sent;
-                }
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
-                // Speaks of an earlier datagram: this one has not been tried yet.
-                Err(Errno::ECONNREFUSED) if refused != Some(next) => {
-                    refused = Some(next);
-                    outlet.counts.add(OutletCount::Refused, 1);
-                }
-                Err(error) => {
-                    packets
-                        .packets()
-                        .skip(next)
-                        .take(1)
-                        .for_each(|(packet, _)| outlet.lose(packet, OutletCount::Write));
-                    next += 1;
-                    self.outlets.complain(index, error.desc());
-                }
-            }
-        }
-        self.outlets.note(index, refused.is_some());
-        next
-    }
-
-    fn try_send(&mut self, socket: &UdpSocket, packets: &PacketBuilder, next: usize) -> Result<usize, Errno> {
-        self.transmitter.send(socket, packets.packets().skip(next).map(|(_, bytes)| bytes))
-    }
 }
 
-impl Outlet {
+/// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.
+/// Returns the number of the first packet that is not done with.
+fn send_from(
+    transmitter: &mut Transmitter,
+    mut next: usize,
+    packets: &PacketBuilder,
+    outlet: &Outlet,
+    counts: &OutletCounts,
+) -> usize {
+    let Some(socket) = outlet.socket() else {
+        packets.packets().skip(next).for_each(|(packet, _)| counts.lose(packet, OutletCount::Disconnected));
+        return packets.packets().len();
+    };
+    let mut refused = None;
+    while next < packets.packets().len() {
+        match transmitter.send(&socket, packets.packets().skip(next).map(|(_, bytes)| bytes)) {
+            Ok(sent) => {
+                packets.packets().skip(next).take(sent).for_each(|(packet, _)| counts.sent(packet));
+                next += sent;
+            }
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
+            // Speaks of an earlier datagram: this one has not been tried yet.
+            Err(Errno::ECONNREFUSED) if refused != Some(next) => {
+                refused = Some(next);
+                counts.add(OutletCount::Refused, 1);
+            }
+            Err(error) => {
+                let lost = packets.packets().skip(next).take(1);
+                lost.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
+                next += 1;
+                outlet.complain(error.desc());
+            }
+        }
+    }
+    outlet.note(refused.is_some());
+    next
+}
+
+impl OutletCounts {
     fn sent(&self, packet: &Packet) {
-        self.counts.add(OutletCount::Sent, u64::from(packet.value_lists));
-        self.counts.add(OutletCount::Notifications, u64::from(packet.notifications));
-        self.counts.add(OutletCount::Datagrams, 1);
+        self.add(OutletCount::Sent, u64::from(packet.value_lists));
+        self.add(OutletCount::Notifications, u64::from(packet.notifications));
+        self.add(OutletCount::Datagrams, 1);
     }
 
     fn lose(&self, packet: &Packet, why: OutletCount) {
-        self.counts.add(why, u64::from(packet.value_lists));
-        self.counts.add(OutletCount::NotificationsLost, u64::from(packet.notifications));
+        self.add(why, u64::from(packet.value_lists));
+        self.add(OutletCount::NotificationsLost, u64::from(packet.notifications));
     }
 }

@@ -11,7 +11,8 @@
 use crate::api::{Api, Health};
 use crate::lane::Lane;
 use crate::measure::Measure;
-use crate::outlets::{Outlets, leads_back};
+use crate::outlet::leads_back;
+use crate::outlets::Outlets;
 use crate::pipeline::{self, Plan};
 use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
@@ -145,7 +146,7 @@ impl Service {
         info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
         info!(address = %api.local_addr()?, "serving HTTP");
         let tiers = Arc::new(config.tiers.clone());
-        let outlets = Arc::new(Outlets::new(&tiers));
+        let outlets = Arc::new(Outlets::new(&tiers, sockets.len()));
         for (outlet, address) in outlets.iter().zip(outlets.dial(RESOLVE_PATIENCE).await) {
             if let Some(address) = address.filter(|&address| leads_back(listen, address)) {
                 let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
@@ -172,10 +173,8 @@ impl Service {
         let Self { config, tiers, outlets, sockets, api } = self;
         let listen = sockets[0].local_addr().map_err(RunError::Api)?;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
-        let lanes: Arc<[_]> = sockets
-            .iter()
-            .map(|_| Arc::new(Lane::new(outlets.iter().len(), config.state.max_memory)))
-            .collect();
+        let lanes: Arc<[_]> =
+            (0..sockets.len()).map(|number| Arc::new(Lane::new(number, config.state.max_memory))).collect();
         let health = Arc::new(Health::default());
         let plan = Plan {
             threads: config.pipeline.threads,
@@ -195,7 +194,7 @@ impl Service {
         let measure =
             Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
         let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
-        let dialing = tokio::spawn(Arc::clone(&outlets).keep_dialing(listen));
+        outlets.keep(listen);
         let router = Api {
             tiers,
             outlets,
@@ -222,7 +221,6 @@ impl Service {
         health.stopping.store(true, Ordering::Relaxed);
         let all_ended = async { while ended.recv().await.is_some() {} };
         let in_time = tokio::time::timeout(config.stop.grace, all_ended).await.is_ok();
-        dialing.abort();
         drop(measuring);
         let _ = close_api.send(());
         let served = serving.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));

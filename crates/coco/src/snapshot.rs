@@ -1,5 +1,6 @@
 //! Everything that is counted and measured, at one moment: what `/debug/vars` and `/metrics` show.
 
+use crate::account::Account;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::Lane;
 use crate::measure::Measurement;
@@ -12,12 +13,11 @@ use std::sync::Arc;
 pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, measurement: &Measurement) {
     // Read against the stream, so that what has been counted behind was counted ahead: no more is sent than accepted,
     // no more accepted than decoded.
-    let sends: Vec<Vec<u64>> = (0..outlets.iter().len())
-        .map(|index| {
-            let of_lane = |lane: &Lane, count| lane.outlets[index].counts.get(count);
-            OutletCount::ALL.iter().map(|count| sum(lanes, |lane| of_lane(lane, *count))).collect()
-        })
-        .collect();
+    let sent = |account: &Arc<Account>| -> Vec<u64> {
+        let sum = |count: &OutletCount| account.lanes().iter().map(|lane| lane.get(*count)).sum();
+        OutletCount::ALL.iter().map(sum).collect()
+    };
+    let sends: Vec<_> = outlets.accounts().iter().map(sent).collect();
     let mut counts: Vec<u64> =
         Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
     counts.reverse();
@@ -53,7 +53,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
             snapshot.add(definition, &[("tier", &outlet.tier)], value);
         }
     }
-    outlets.add_to(snapshot);
+    for account in outlets.accounts() {
+        let labels = [("tier", &account.tier), ("target", &account.target)];
+        snapshot.add(&counters::DIAL, &labels, account.dial_errors());
+    }
     let mut used = (0, 0, 0);
     for lane in lanes {
         let routes = lane.routes();

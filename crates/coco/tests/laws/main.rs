@@ -43,9 +43,9 @@ type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
 impl Stages {
     fn new(tiers: Tiers, blacklist: Option<Regex>, limit: usize, memory: usize, batch: usize) -> Self {
         let tiers = Arc::new(tiers);
-        let outlets = Arc::new(Outlets::new(&tiers));
+        let outlets = Arc::new(Outlets::new(&tiers, 1));
         Self {
-            lane: Lane::new(outlets.iter().len(), memory),
+            lane: Lane::new(0, memory),
             filter: Filter::new(blacklist, Arc::clone(outlets.partitions())),
             packing: Packing::new(Arc::clone(outlets.partitions()), limit),
             batch: Batch::new(batch),
