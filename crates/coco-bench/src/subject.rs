@@ -28,13 +28,20 @@ pub(crate) struct Configuration {
     pub(crate) targets_per_tier: usize,
     pub(crate) max_packet_size: usize,
     pub(crate) lanes: usize,
+    /// Whether hosts are spread over the lanes; then a lane has two threads.
+    pub(crate) spread_hosts: bool,
     /// `state.max_memory` in bytes; the default if none.
     pub(crate) max_memory: Option<usize>,
 }
 
 /// Two tiers of two targets, everything else as it comes.
-pub(crate) const COCO: Configuration =
-    Configuration { targets_per_tier: 2, max_packet_size: 1452, lanes: 1, max_memory: None };
+pub(crate) const COCO: Configuration = Configuration {
+    targets_per_tier: 2,
+    max_packet_size: 1452,
+    lanes: 1,
+    spread_hosts: false,
+    max_memory: None,
+};
 
 impl Subject {
     /// How many ports its sink has.
@@ -63,10 +70,12 @@ impl Subject {
                 name.push_str(&what);
             }
         };
-        let Configuration { targets_per_tier, max_packet_size, lanes, max_memory } = configuration;
+        let Configuration { targets_per_tier, max_packet_size, lanes, spread_hosts, max_memory } =
+            configuration;
         add(targets_per_tier != COCO.targets_per_tier, format!(", {targets_per_tier} targets per tier"));
         add(max_packet_size != COCO.max_packet_size, format!(", packets of {max_packet_size}"));
         add(lanes != COCO.lanes, format!(", {lanes} lanes"));
+        add(spread_hosts, ", hosts spread".to_owned());
         add(max_memory.is_some(), format!(", state of {} MiB", max_memory.unwrap_or_default() >> 20));
         name
     }
@@ -77,9 +86,12 @@ impl Configuration {
     fn text(&self, targets: &[SocketAddr]) -> String {
         let mut text = format!(
             "[listen]\nbind = \"127.0.0.1:0\"\nreceive_buffer = {RECEIVE_BUFFER}\n\
-             [pipeline]\nlanes = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
+             [pipeline]\nlanes = {}\nspread_hosts = {}\nthreads = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
              [send]\nmax_packet_size = {}\n[api]\nbind = \"127.0.0.1:0\"\n",
-            self.lanes, self.max_packet_size
+            self.lanes,
+            self.spread_hosts,
+            if self.spread_hosts { 2 } else { 1 },
+            self.max_packet_size
         );
         let mut add = |arguments: std::fmt::Arguments<'_>| {
             text.write_fmt(arguments).expect("a string takes anything");
@@ -209,6 +221,7 @@ mod tests {
             targets_per_tier: 3,
             max_packet_size: 8952,
             lanes: 2,
+            spread_hosts: true,
             max_memory: Some(64 << 20),
         };
         for configuration in [COCO, many] {
@@ -218,6 +231,7 @@ mod tests {
             assert_eq!(config.tiers.iter().count(), TIERS);
             assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
             assert_eq!(config.pipeline.lanes, configuration.lanes);
+            assert_eq!(config.pipeline.spread_hosts, configuration.spread_hosts);
             assert_eq!(config.filter.blacklist.unwrap().as_str(), BLACKLIST);
             assert_eq!(config.listen.receive_buffer, RECEIVE_BUFFER);
         }

@@ -127,6 +127,34 @@ impl Batch {
         });
     }
 
+    /// Adds a copy of a datagram of another batch, without its value lists.
+    pub fn add_copy(&mut self, other: &Self, datagram: &Datagram) {
+        let bytes = other.bytes(datagram);
+        let slot = self.datagrams.len() as u16;
+        let copy = Datagram { slot, value_lists: self.end()..self.end(), ..datagram.clone() };
+        self.datagrams.push(copy);
+        let start = usize::from(slot) * STRIDE;
+        self.buffer[start..start + bytes.len()].copy_from_slice(bytes);
+    }
+
+    /// Adds value lists to the datagram that was added last.
+    pub fn add_items(&mut self, items: &[Item]) {
+        self.value_lists.extend_from_slice(items);
+        let end = self.end();
+        if let Some(datagram) = self.datagrams.last_mut() {
+            datagram.value_lists.end = end;
+        }
+    }
+
+    /// How many value lists have no verdict yet.
+    pub fn pending(&self) -> u64 {
+        self.value_lists.iter().filter(|item| item.verdict == Verdict::Pending).count() as u64
+    }
+
+    fn end(&self) -> u32 {
+        self.value_lists.len() as u32
+    }
+
     /// The bytes of one of its datagrams.
     #[inline]
     pub fn bytes(&self, datagram: &Datagram) -> &[u8] {

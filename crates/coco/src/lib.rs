@@ -7,6 +7,7 @@
 //! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
 //! - [`routes`] is what a lane remembers, [`partitions`] say who owns what, [`outlets`] are the
 //!   targets as places to send to, each an [`outlet`] with an [`account`] of what is counted;
+//! - [`spread`] gives hosts to lanes where senders would leave most of them idle;
 //! - [`pipeline`] makes the threads and the channels between the stages.
 //!
 //! And in the order in which an operator meets the rest:
@@ -35,4 +36,5 @@ pub mod send;
 pub mod service;
 pub mod snapshot;
 pub mod socket;
+pub mod spread;
 pub mod summary;

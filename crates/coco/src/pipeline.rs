@@ -7,6 +7,8 @@
 //!     +------------- emptied batches -------------+
 //! ```
 //!
+//! With `pipeline.spread_hosts` every listen stage leads to the raw queues of all lanes.
+//!
 //! One, two or three threads carry the stages of a lane. Stages on one thread still hand over by the channel;
 //! it is emptied before the next receive. A stage ends when the channel that it takes from has no sender left
 //! and is empty, and drops its own sender by that: so a stop runs down the lane, and nothing is left behind.
@@ -19,6 +21,7 @@ use crate::listen::decode;
 use crate::outlets::Outlets;
 use crate::send::{Packing, Sending};
 use crate::socket::{Receiver, Wait};
+use crate::spread::{LaneOfHost, Spread};
 use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, TryRecvError, bounded};
 use regex::bytes::Regex;
@@ -43,6 +46,8 @@ pub struct Plan {
     pub batch: usize,
     /// Batches that a queue holds.
     pub queue: usize,
+    /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the other.
+    pub spread_hosts: bool,
     /// Bytes of the largest packet sent.
     pub max_packet_size: usize,
     /// What is not sent.
@@ -72,31 +77,52 @@ trait Stage {
 /// A stage is made on its own thread: what its system calls need does not move between threads.
 type MakeStage = Box<dyn FnOnce() -> Box<dyn Stage> + Send>;
 
-/// Starts the threads of one lane that receives from `socket`.
-pub fn start(
-    plan: &Plan,
-    number: usize,
-    socket: UdpSocket,
-    lane: &Arc<Lane>,
-) -> io::Result<Vec<JoinHandle<()>>> {
-    let (raw_in, raw_out) = bounded(plan.queue);
-    let (filtered_in, filtered_out) = bounded(plan.queue);
+/// Starts the threads of all lanes, each of which receives from a socket of its own.
+pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::Result<Vec<JoinHandle<()>>> {
     // As many as can be under way at once: both queues full, a batch in each stage's hands.
     let batches = if plan.threads == 1 { 1 } else { 2 * plan.queue + 3 };
-    let (empty_in, empty_out) = bounded(batches);
-
-    let listen: MakeStage = {
-        let (plan, lane) = (plan.clone(), Arc::clone(lane));
-        Box::new(move || {
-            Box::new(Listen::new(
-                &plan,
-                socket,
-                lane,
-                Pool { from: empty_out, spare: None, left: batches, size: plan.batch },
-                raw_in,
-            ))
+    let spreads = plan.spread_hosts && lanes.len() > 1;
+    // Every lane that hands on to a lane makes so many for it.
+    let most = if spreads { batches * lanes.len() } else { batches };
+    let (entrances, exits): (Vec<_>, Vec<_>) = lanes
+        .iter()
+        .map(|_| {
+            let (raw_in, raw_out) = bounded(plan.queue);
+            let (empty_in, empty_out) = bounded(most);
+            let pool = Pool { from: empty_out, left: batches, size: plan.batch };
+            (Entrance { pool, to: raw_in }, (raw_out, empty_in))
         })
+        .unzip();
+    let handovers: Vec<_> = if spreads {
+        let lane_of = LaneOfHost::new(lanes.len());
+        let all = || lanes.iter().cloned().zip(entrances.iter().cloned()).collect();
+        let to_all = || To::Lanes(Spread::new(lane_of.clone()), all());
+        lanes.iter().map(|_| Handover { spare: Some(Batch::new(plan.batch)), to: to_all() }).collect()
+    } else {
+        let to_own = |entrance| Handover { spare: None, to: To::Own(entrance) };
+        entrances.into_iter().map(to_own).collect()
     };
+    let mut threads = Vec::new();
+    let lanes = sockets.into_iter().zip(lanes).zip(handovers.into_iter().zip(exits));
+    for (number, ((socket, lane), (handover, (raw_out, empty_in)))) in lanes.enumerate() {
+        let listen: MakeStage = {
+            let (lane, stop) = (Arc::clone(lane), Arc::clone(&plan.stop));
+            Box::new(move || Box::new(Listen::new(socket, lane, handover, stop)))
+        };
+        threads.extend(start_lane(plan, number, lane, listen, raw_out, empty_in)?);
+    }
+    Ok(threads)
+}
+
+fn start_lane(
+    plan: &Plan,
+    number: usize,
+    lane: &Arc<Lane>,
+    listen: MakeStage,
+    raw_out: Takes<Batch>,
+    empty_in: Gives<Batch>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let (filtered_in, filtered_out) = bounded(plan.queue);
     let filter: MakeStage = {
         let filter = Filter::new(plan.blacklist.clone(), Arc::clone(plan.outlets.partitions()));
         let lane = Arc::clone(lane);
@@ -135,11 +161,62 @@ fn carry(stages: Vec<MakeStage>) {
     }
 }
 
+/// Where decoded batches come into a lane, and empty ones to bring them in.
+#[derive(Clone)]
+struct Entrance {
+    pool: Pool,
+    to: Gives<Batch>,
+}
+
+/// How the listen stage of a lane hands on.
+struct Handover {
+    /// An empty batch at hand.
+    spare: Option<Batch>,
+    to: To,
+}
+
+/// Whom to hand on to.
+enum To {
+    /// All to its own lane.
+    Own(Entrance),
+    /// To every lane what is its own.
+    Lanes(Spread, Box<[(Arc<Lane>, Entrance)]>),
+}
+
+impl Handover {
+    /// An empty batch to receive into. Waits for one when all are under way, `None` if none will come back.
+    fn empty(&mut self) -> Option<Batch> {
+        self.spare.take().or_else(|| match &mut self.to {
+            To::Own(Entrance { pool, .. }) => pool.take(),
+            To::Lanes(..) => None,
+        })
+    }
+
+    /// Hands on a batch that `own` has counted as waiting. `None` if nobody takes it any more.
+    fn hand_on(&mut self, mut batch: Batch, own: &Lane) -> Option<()> {
+        match &mut self.to {
+            To::Own(Entrance { to, .. }) => to.send(batch).ok(),
+            To::Lanes(spread, lanes) => {
+                spread.divide(&batch, |lane| lanes[lane].1.pool.take())?;
+                for (lane, part) in spread.parts() {
+                    let (lane, Entrance { to, .. }) = &lanes[lane];
+                    let pending = part.pending();
+                    own.raw.leave(pending);
+                    lane.raw.enter(pending);
+                    to.send(part).ok()?;
+                }
+                batch.clear();
+                self.spare = Some(batch);
+                Some(())
+            }
+        }
+    }
+}
+
 /// Batches that are not under way. New ones are made as long as none comes back.
+#[derive(Clone)]
 struct Pool {
     from: Takes<Batch>,
-    /// Taken, but nothing came in.
-    spare: Option<Batch>,
     /// How many may still be made, and for how many datagrams.
     left: usize,
     size: usize,
@@ -148,9 +225,6 @@ struct Pool {
 impl Pool {
     /// An empty batch. Waits for one when all are under way, `None` if none will come back.
     fn take(&mut self) -> Option<Batch> {
-        if let Some(spare) = self.spare.take() {
-            return Some(spare);
-        }
         if let Ok(batch) = self.from.try_recv() {
             return Some(batch);
         }
@@ -160,17 +234,12 @@ impl Pool {
         }
         self.from.recv().ok()
     }
-
-    fn put_back(&mut self, batch: Batch) {
-        self.spare = Some(batch);
-    }
 }
 
 struct Listen {
     receiver: Receiver,
     lane: Arc<Lane>,
-    pool: Pool,
-    to: Gives<Batch>,
+    handover: Handover,
     stop: Arc<AtomicBool>,
     /// When to end, once the lane is to stop.
     end: Option<Instant>,
@@ -178,17 +247,9 @@ struct Listen {
 }
 
 impl Listen {
-    fn new(plan: &Plan, socket: UdpSocket, lane: Arc<Lane>, pool: Pool, to: Gives<Batch>) -> Self {
+    fn new(socket: UdpSocket, lane: Arc<Lane>, handover: Handover, stop: Arc<AtomicBool>) -> Self {
         let receiver = Receiver::new(socket);
-        Self {
-            receiver,
-            lane,
-            pool,
-            to,
-            stop: Arc::clone(&plan.stop),
-            end: None,
-            complaints: Throttle::new(),
-        }
+        Self { receiver, lane, handover, stop, end: None, complaints: Throttle::new() }
     }
 
     fn receive(&mut self, batch: &mut Batch, wait: Wait) -> usize {
@@ -219,16 +280,16 @@ impl Stage for Listen {
         if stopping && *self.end.get_or_insert_with(|| Instant::now() + LAST_READS) <= Instant::now() {
             return Step::Ended;
         }
-        let Some(mut batch) = self.pool.take() else { return Step::Ended };
+        let Some(mut batch) = self.handover.empty() else { return Step::Ended };
         let wait = if may_wait && !stopping { Wait::ForOne } else { Wait::No };
         if self.receive(&mut batch, wait) == 0 {
-            self.pool.put_back(batch);
+            self.handover.spare = Some(batch);
             return if stopping { Step::Ended } else { Step::Idle };
         }
         batch.received =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
         self.decode(&mut batch);
-        if self.to.send(batch).is_err() { Step::Ended } else { Step::Done }
+        self.handover.hand_on(batch, &self.lane).map_or(Step::Ended, |()| Step::Done)
     }
 }
 

@@ -180,15 +180,13 @@ impl Service {
             threads: config.pipeline.threads,
             batch: config.pipeline.batch,
             queue: config.pipeline.queue,
+            spread_hosts: config.pipeline.spread_hosts,
             max_packet_size: config.send.max_packet_size,
             blacklist: config.filter.blacklist.clone(),
             outlets: Arc::clone(&outlets),
             stop: Arc::clone(&health.stopping),
         };
-        let mut threads = Vec::new();
-        for (number, (socket, lane)) in sockets.into_iter().zip(lanes.iter()).enumerate() {
-            threads.extend(pipeline::start(&plan, number, socket, lane).map_err(RunError::Api)?);
-        }
+        let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::Api)?;
         let mut ended = watch(threads).map_err(RunError::Api)?;
 
         let measure =

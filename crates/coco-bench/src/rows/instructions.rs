@@ -18,12 +18,13 @@ const SOCKETS: usize = 40;
 
 const LANES: [usize; 3] = [1, 2, 4];
 
-/// The largest count over the least.
+/// The largest count over the least. What it costs besides to spread hosts over lanes is in the note.
 pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let corpus = bench.corpus(Kind::Agents, HOSTS)?;
     let mut counts = Vec::new();
-    for lanes in LANES {
-        let subject = Subject::Coco(Configuration { lanes, ..COCO });
+    let spread = Configuration { lanes: 4, spread_hosts: true, ..COCO };
+    for configuration in LANES.map(|lanes| Configuration { lanes, ..COCO }).into_iter().chain([spread]) {
+        let subject = Subject::Coco(configuration);
         // What starting, ending and the first pass cost is the same in both and falls out of the difference.
         let (few, few_lists) = instructions(bench, subject, &corpus, 2)?;
         let (many, many_lists) = instructions(bench, subject, &corpus, 8)?;
@@ -31,9 +32,12 @@ pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
         (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
         counts.push(count);
     }
+    let spread = counts.pop().unwrap_or_default();
     let (least, largest) =
         (counts.iter().copied().fold(f64::MAX, f64::min), counts.iter().copied().fold(0.0, f64::max));
-    let note = format!("{counts:.1?} instructions for {LANES:?} lanes, without the kernel's");
+    let note = format!(
+        "{counts:.1?} instructions for {LANES:?} lanes, without the kernel's; {spread:.1} for 4 with hosts spread"
+    );
     Ok(vec![Outcome::new("instructions", &[largest / least]).note(note)])
 }
 

@@ -80,6 +80,7 @@ pub const KEYS: &[Key] = &[
 
     key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1"),
     key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1"),
+    key("pipeline", "spread_hosts", Kind::Boolean, COCO, "whether lanes hand each other the hosts that senders behind one port bring; needs 2 threads").or("false"),
     key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams that are received, decided and sent together").or("64"),
     key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16"),
 

@@ -92,6 +92,8 @@ pub struct Pipeline {
     pub lanes: usize,
     /// Threads that carry the three stages of a lane: 1, 2 or 3.
     pub threads: usize,
+    /// Whether hosts are spread over the lanes after receiving; then there are at least 2 threads.
+    pub spread_hosts: bool,
     /// Datagrams per system call, from 1.
     pub batch: usize,
     /// Batches that a queue between two stages holds, from 1.
@@ -223,9 +225,16 @@ impl Config {
         let pipeline = Pipeline {
             lanes: section.read("lanes"),
             threads: section.read("threads"),
+            spread_hosts: section.read("spread_hosts"),
             batch: section.read("batch"),
             queue: section.read("queue"),
         };
+        if pipeline.spread_hosts && pipeline.threads == 1 {
+            section.report(
+                "spread_hosts",
+                "needs pipeline.threads = 2 or 3: lanes that wait for each other can't share a thread",
+            );
+        }
         let filter = Filter { blacklist: document.section("filter").read("blacklist") };
         let send = Send { max_packet_size: document.section("send").read("max_packet_size") };
         let api = Api { bind: document.section("api").read("bind") };

@@ -121,6 +121,10 @@ fn wrong_values_are_told_with_what_was_expected() {
             ("threads = 4", "threads: expected a whole number from 1 to 3, found 4"),
             ("lanes = -1", "lanes: expected a whole number from 1 to 64, found -1"),
             ("lanes = '1'", "lanes: expected a whole number from 1 to 64, found the string \"1\""),
+            (
+                "spread_hosts = true",
+                "spread_hosts: needs pipeline.threads = 2 or 3: lanes that wait for each other can't share a thread",
+            ),
             ("queue = 1.5", "queue: expected a whole number from 1 to 1024, found the float 1.5"),
             (
                 "batch = 0xffffffffffffffffffff",

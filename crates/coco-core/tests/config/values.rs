@@ -38,6 +38,7 @@ fn every_value_is_taken() {
         [pipeline]
         lanes = 64
         threads = 3
+        spread_hosts = true
         batch = 1_024
         queue = 0x10
         [filter]
@@ -72,6 +73,7 @@ fn every_value_is_taken() {
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));
+    assert!(pipeline.spread_hosts);
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!(config.send.max_packet_size, 65507);
     assert_eq!(config.api.bind.to_string(), "localhost:0");

@@ -16,6 +16,7 @@ use coco::listen::decode;
 use coco::outlets::Outlets;
 use coco::routes::Detail;
 use coco::send::Packing;
+use coco::spread::{LaneOfHost, Spread};
 use coco_core::tier::{Target, Tier, Tiers};
 use coco_core::value_list::{Identifier, ValueListRef};
 use coco_core::wire::{Decoder, Event, PacketBuilder};
@@ -55,14 +56,23 @@ impl Stages {
 
     /// Runs one batch through, and checks the books that must balance after each.
     fn run(&mut self, datagrams: &[Vec<u8>], now: u32) -> Packets {
+        self.take_in(datagrams, now);
+        decode(&mut self.batch, &self.lane);
+        self.finish()
+    }
+
+    fn take_in(&mut self, datagrams: &[Vec<u8>], now: u32) {
         self.batch.clear();
-        self.packing.clear();
         for datagram in datagrams {
             self.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(datagram);
             self.batch.add(datagram.len(), None);
         }
         self.batch.received = now;
-        decode(&mut self.batch, &self.lane);
+    }
+
+    /// The same from the second stage on.
+    fn finish(&mut self) -> Packets {
+        self.packing.clear();
         self.filter.decide(&mut self.batch, &self.lane);
         assert_eq!(self.lane.raw.waiting(), 0);
         let packed = self.packing.pack(&self.batch);
@@ -189,6 +199,44 @@ proptest! {
         }
     }
 
+    #[test]
+    fn spread_over_lanes_every_host_is_on_one_and_all_leave_as_they_would_from_one(
+        shape in shape(),
+        lanes in 1_usize..5,
+        (pool, picks) in (vec(datagrams(), 1..3), vec(any::<Index>(), 1..4)),
+    ) {
+        let largest = pool.iter().map(Vec::len).max().unwrap();
+        let stages = || Stages::new(tiers(&shape), None, 1452, 1 << 20, largest);
+        let (mut all, mut lanes) = (stages(), (0..lanes).map(|_| stages()).collect::<Vec<_>>());
+        let mut spread = Spread::new(LaneOfHost::new(lanes.len()));
+        let mut lane_of: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for datagrams in picks.iter().map(|pick| pick.get(&pool)) {
+            all.take_in(datagrams, 7);
+            decode(&mut all.batch, &all.lane);
+            spread.divide(&all.batch, |_| Some(Batch::new(largest))).unwrap();
+            let mut packets = Packets::new();
+            for (lane, part) in spread.parts() {
+                all.lane.raw.leave(part.pending());
+                lanes[lane].lane.raw.enter(part.pending());
+                prop_assert_eq!(part.received, 7);
+                lanes[lane].batch = part;
+                let own = lanes[lane].finish();
+                for list in own.iter().flat_map(|(_, bytes, ..)| Contents::of(bytes).value_lists) {
+                    prop_assert_eq!(*lane_of.entry(list.identifier.host).or_insert(lane), lane);
+                }
+                packets.extend(own);
+            }
+            prop_assert_eq!(all.lane.raw.waiting(), 0);
+            let [mut arrived, mut expected] =
+                [arrived(&all.tiers, &packets, 1452), expected(&all.tiers, None, datagrams)];
+            // Each lane sends notifications by itself: they keep the order of their host.
+            for received in arrived.values_mut().chain(expected.values_mut()) {
+                received.notifications.sort_by(|a, b| a.identifier.host.cmp(&b.identifier.host));
+            }
+            prop_assert_eq!(arrived, expected);
+        }
+    }
+
     /// Any bytes at all.
     #[test]
     fn noise_is_survived_and_counted(datagrams in vec(vec(any::<u8>(), 0..300), 1..20)) {
@@ -278,6 +326,20 @@ fn small_datagrams_of_one_target_share_a_packet() {
     assert_eq!(packets, [(0, datagrams.concat(), 10, 0)]);
     let events: Vec<_> = Decoder::new(&packets[0].1).collect();
     assert!(events.len() == 10 && events.iter().all(|event| matches!(event, Ok(Event::ValueList(_)))));
+}
+
+#[test]
+fn hosts_of_one_sender_reach_every_lane() {
+    let datagrams: Vec<_> =
+        (0..1000).map(|number| inputs::one_value_list(format!("web{number}").as_bytes())).collect();
+    let mut stages = Stages::new(tiers(&[(1, None)]), None, 1452, 0, datagrams.len());
+    stages.take_in(&datagrams, 1);
+    decode(&mut stages.batch, &stages.lane);
+    let mut spread = Spread::new(LaneOfHost::new(4));
+    spread.divide(&stages.batch, |_| Some(Batch::new(datagrams.len()))).unwrap();
+    let shares: Vec<_> = spread.parts().map(|(_, part)| part.pending()).collect();
+    assert_eq!((shares.len(), shares.iter().sum::<u64>()), (4, 1000));
+    assert!(shares.iter().all(|&share| share > 150), "{shares:?}");
 }
 
 /// A panic in the filter cannot be caused from outside, so its mending is called as the pipeline calls it.

@@ -33,13 +33,22 @@ fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
 #[test]
 fn values_reach_their_owners_whichever_threads_carry_them() {
     let blacklist = Regex::new("/irq/").unwrap();
-    let shapes = [(1, 1, 64), (2, 1, 1), (3, 1, 3), (1, 2, 100), (2, 2, 7), (3, 2, 64)];
-    for (threads, lanes, batch) in shapes {
+    let shapes = [
+        (1, 1, 64, false),
+        (2, 1, 1, true),
+        (3, 1, 3, false),
+        (1, 2, 100, false),
+        (2, 2, 7, false),
+        (2, 4, 7, true),
+        (3, 2, 64, true),
+    ];
+    for (threads, lanes, batch, spread_hosts) in shapes {
         let (short, mid): (Vec<_>, Vec<_>) =
             ((0..2).map(|_| Node::start()).collect(), (0..3).map(|_| Node::start()).collect());
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
         config.pipeline.threads = threads;
         config.pipeline.lanes = lanes;
+        config.pipeline.spread_hosts = spread_hosts;
         config.pipeline.batch = batch;
         config.pipeline.queue = 2;
         config.filter.blacklist = Some(blacklist.clone());
@@ -68,7 +77,11 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
                     Some(node.value_lists()).filter(|arrived| arrived.len() >= own.len())
                 });
                 assert_eq!(number(&vars, "send", &node.address), own.len() as u64);
-                assert_eq!(by_host(arrived), by_host(own), "{threads} threads, {lanes} lanes");
+                assert_eq!(
+                    by_host(arrived),
+                    by_host(own),
+                    "{threads} threads, {lanes} lanes, spread: {spread_hosts}"
+                );
             }
         }
         assert_eq!(number(&vars, "listen", "decoded"), sent.len() as u64);
