@@ -135,10 +135,17 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     reader: Reader<'a>,
+    memory: Memory,
+    unverified: bool,
+    security: Span,
+}
+
+/// What parts have put in force.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Memory {
     state: ValueListSpans,
     has_time: bool,
     severity: u64,
-    unverified: bool,
 }
 
 impl<'a> Decoder<'a> {
@@ -148,13 +155,23 @@ impl<'a> Decoder<'a> {
     ///
     /// Of more than 65,535 bytes, which no UDP datagram has.
     pub fn new(datagram: &'a [u8]) -> Self {
-        Self {
-            reader: Reader::new(datagram),
-            state: ValueListSpans::default(),
-            has_time: false,
-            severity: 0,
-            unverified: false,
-        }
+        Self::behind(datagram, 0, Memory::default())
+    }
+
+    /// Goes on at an offset, with what is in force there.
+    pub(super) fn behind(datagram: &'a [u8], offset: usize, memory: Memory) -> Self {
+        let reader = Reader::behind(datagram, offset);
+        Self { reader, memory, unverified: false, security: Span::default() }
+    }
+
+    /// What is in force.
+    pub(super) fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// The last signature or encrypted part, header included.
+    pub(super) fn security(&self) -> Span {
+        self.security
     }
 
     /// Whether a signature has been skipped: what follows it claims a user that nobody has checked.
@@ -164,13 +181,13 @@ impl<'a> Decoder<'a> {
 
     /// What stays in force behind the last part read: what a value list would inherit if one followed.
     pub fn carried(&self, datagram: &[u8]) -> Carried {
-        self.state.carried(datagram)
+        self.memory.state.carried(datagram)
     }
 
     /// Takes in one part. `None` if it only changes the state.
     #[inline(always)]
     fn event(&mut self, part: &Part<'_>) -> Result<Option<Event>, Malformed> {
-        let names = &mut self.state.identifier;
+        let names = &mut self.memory.state.identifier;
         match part.kind {
             PartType::VALUES => return self.values(part).map(Some),
             PartType::TYPE_INSTANCE => names.type_instance = part.string(NAME_MAX)?,
@@ -185,20 +202,24 @@ impl<'a> Decoder<'a> {
                 } else {
                     Time::HighResolution(number)
                 };
-                self.has_time = !time.is_none();
-                self.state.time = part.span();
+                self.memory.has_time = !time.is_none();
+                self.memory.state.time = part.span();
             }
             PartType::INTERVAL | PartType::INTERVAL_HR => {
                 part.number()?;
-                self.state.interval = part.span();
+                self.memory.state.interval = part.span();
             }
             PartType::MESSAGE => return self.message(part).map(Some),
-            PartType::SEVERITY => self.severity = part.number()?,
+            PartType::SEVERITY => self.memory.severity = part.number()?,
             PartType::SIGN_SHA256 => {
                 self.unverified = true;
+                self.security = part.span();
                 return Ok(Some(Event::Signature));
             }
-            PartType::ENCR_AES256 => return Err(Malformed::Encrypted),
+            PartType::ENCR_AES256 => {
+                self.security = part.span();
+                return Err(Malformed::Encrypted);
+            }
             unknown => return Ok(Some(Event::Unknown(unknown))),
         }
         Ok(None)
@@ -215,19 +236,19 @@ impl<'a> Decoder<'a> {
         if ValuesRef::new(values).is_none() {
             return Err(Malformed::ValueKind);
         }
-        let names = &self.state.identifier;
+        let names = &self.memory.state.identifier;
         let refusal = if names.host.is_empty() {
             Refusal::NoHost
         } else if names.plugin.is_empty() {
             Refusal::NoPlugin
         } else if names.type_name.is_empty() {
             Refusal::NoType
-        } else if !self.has_time {
+        } else if !self.memory.has_time {
             Refusal::NoTime
         } else if values.is_empty() {
             Refusal::NoValues
         } else {
-            return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.state }));
+            return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.memory.state }));
         };
         Ok(Event::RefusedValueList(refusal, part.span()))
     }
@@ -235,14 +256,14 @@ impl<'a> Decoder<'a> {
     #[cold]
     fn message(&self, part: &Part<'_>) -> Result<Event, Malformed> {
         let message = part.string(MESSAGE_MAX)?;
-        let refusal = if self.state.identifier.host.is_empty() {
+        let refusal = if self.memory.state.identifier.host.is_empty() {
             Refusal::NoHost
-        } else if !self.has_time {
+        } else if !self.memory.has_time {
             Refusal::NoTime
         } else if message.is_empty() {
             Refusal::NoMessage
-        } else if let Some(severity) = Severity::from_wire(self.severity) {
-            let ValueListSpans { identifier, time, .. } = self.state;
+        } else if let Some(severity) = Severity::from_wire(self.memory.severity) {
+            let ValueListSpans { identifier, time, .. } = self.memory.state;
             return Ok(Event::Notification(NotificationSpans { identifier, time, severity, message }));
         } else {
             Refusal::Severity

@@ -24,8 +24,8 @@
 //! | seen | done |
 //! |---|---|
 //! | a part shorter than its header, longer than what is left, or 1 to 3 stray bytes at the end; a number that is not 12 bytes long; a string without final NUL or too long; a values part that is not 6 + 9n bytes long, or of an unknown kind | [`Malformed`]: the rest of the datagram is refused, what came before stays |
-//! | an encrypted part | [`Malformed::Encrypted`]: without a key the rest is refused |
-//! | a signature | [`Event::Signature`]: skipped, what follows is [unverified](Decoder::unverified) |
+//! | an encrypted part | [`Malformed::Encrypted`]: without a key the rest is refused; with keys, see [`Guard`] |
+//! | a signature | [`Event::Signature`]: skipped, what follows is [unverified](Decoder::unverified); with keys, see [`Guard`] |
 //! | a part of unknown type, of 4 bytes at the very end too | [`Event::Unknown`]: skipped by its length, not carried into a packet that is built anew |
 //! | a value list without host, plugin, type or time (0 after conversion counts as none), or of no values | [`Event::RefusedValueList`]; what follows is read on |
 //! | a notification without host, time or message, or of a severity (low 32 bits) other than 1, 2 and 4 | [`Event::RefusedNotification`]; what follows is read on |
@@ -35,17 +35,26 @@
 //! | a time or interval in both resolutions | the last one wins, and leaves as it came |
 //! | a datagram of no bytes | nothing is in it |
 //!
-//! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets.
+//! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets. [`Guard`] takes
+//! apart what may be signed or encrypted, [`Seal`] signs or encrypts what leaves.
 
+mod crypto;
 mod decode;
 mod encode;
+mod guard;
 pub mod part;
 mod reader;
 #[doc(hidden)]
 pub mod round_trip;
+mod seal;
+mod users;
 
+pub use crypto::{Key, SecurityLevel};
 pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
 pub use encode::{Packet, PacketBuilder, PartOrder};
+pub use guard::{Guard, Opened, Refused, Trust};
+pub use seal::{InitializationVectors, Seal, TooLong};
+pub use users::Users;
 
 use std::fmt;
 
@@ -138,7 +147,19 @@ reasons! {
         /// A value is of a kind that collectd does not know.
         ValueKind => "value_kind", "a value of unknown kind";
         /// An encrypted part, and no key.
-        Encrypted => "encrypted", "an encrypted part, and no key to read it";
+        Encrypted => "encrypted", "an encrypted part, and no `listen.auth_file` to read it with";
+        /// A signature that has no room for an HMAC and a user.
+        SignatureLength => "signature_length", "a signature without room for an HMAC and a user";
+        /// An encrypted part without a user or a payload.
+        EncryptionLength => "encryption_length", "an encrypted part without room for a user and a payload";
+        /// There is no password for the user of a signature or an encrypted part.
+        UnknownUser => "unknown_user", "a signature or an encrypted part of a user that is not in `listen.auth_file`";
+        /// A signature was not made with the password of its user, or not of these bytes.
+        SignatureMismatch => "signature_mismatch", "a signature that the user's password does not make";
+        /// An encrypted part was not made with the password of its user, or was changed.
+        ChecksumMismatch => "checksum_mismatch", "an encrypted part that the user's password does not open";
+        /// Signatures and encrypted parts within each other, to keep the receiver busy.
+        Nesting => "nesting", "more signatures and encrypted parts within each other than any sender makes";
     }
 }
 

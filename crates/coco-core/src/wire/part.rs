@@ -72,3 +72,22 @@ pub const NAME_MAX: usize = 128;
 
 /// Largest payload of a message with its final NUL (`NOTIF_MAX_MSG_LEN`).
 pub const MESSAGE_MAX: usize = 256;
+
+/// Bytes of the HMAC-SHA-256 in a signature.
+pub const MAC: usize = 32;
+
+/// Bytes of a signature before the name of its user: the header and the HMAC.
+pub const SIGNATURE_HEADER: usize = HEADER + MAC;
+
+/// Bytes of the initialization vector in an encrypted part.
+pub const IV: usize = 16;
+
+/// Bytes of the SHA-1 in an encrypted part.
+pub const CHECKSUM: usize = 20;
+
+/// Bytes of an encrypted part besides the name of its user and the payload: the header, the length of the name, the
+/// initialization vector and the checksum.
+pub const ENCRYPTION_OVERHEAD: usize = HEADER + 2 + IV + CHECKSUM;
+
+/// Longest name of a user that a sender may have (`BUFF_SIG_SIZE` of collectd keeps 64 bytes for it).
+pub const USER_MAX: usize = 64;

@@ -22,10 +22,10 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Offsets are of 16 bits, as is the length of any UDP datagram.
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    /// Starts at an offset. Offsets are of 16 bits, as is the length of any UDP datagram.
+    pub(super) fn behind(bytes: &'a [u8], offset: usize) -> Self {
         assert!(bytes.len() <= usize::from(u16::MAX), "no UDP datagram is this long");
-        Self { bytes, position: 0 }
+        Self { bytes, position: offset }
     }
 
     /// The next part, `None` at the end of the datagram.

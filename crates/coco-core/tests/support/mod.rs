@@ -8,7 +8,9 @@ pub(crate) mod parts;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};
-use coco_core::wire::{Decoder, Event, Malformed, Refusal, Span};
+use coco_core::wire::{
+    Decoder, Event, Guard, Malformed, Opened, Refusal, Refused, SecurityLevel, Span, Trust, Users,
+};
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
 use std::io::Read;
@@ -106,12 +108,27 @@ pub(crate) fn corpus() -> impl Iterator<Item = (String, Vec<u8>)> {
     captured.chain(crafted)
 }
 
+/// A listener as `cases.json` names it, with the users of the captured streams.
+pub(crate) fn listener(name: &str) -> Guard {
+    let (users, ignored) = Users::parse(&file("auth-file"));
+    assert_eq!((users.len(), ignored.len()), (2, 0));
+    match name {
+        "none" | "mps1452" => Guard::default(),
+        "none+auth" => Guard::new(SecurityLevel::None, Some(users)),
+        "sign" => Guard::new(SecurityLevel::Sign, Some(users)),
+        "encrypt" => Guard::new(SecurityLevel::Encrypt, Some(users)),
+        name => panic!("{name}"),
+    }
+}
+
 /// All that a datagram yields, copied out of it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) lists: Vec<ValueList>,
     /// How many of `lists` came behind a signature that nobody has checked.
     pub(crate) unverified: usize,
+    /// How many of `lists` were signed or encrypted by a known user.
+    pub(crate) verified: usize,
     /// Notifications in the shape of the expected files.
     pub(crate) notifications: Vec<Json>,
     pub(crate) refused_lists: Vec<(Refusal, Span)>,
@@ -127,24 +144,38 @@ impl Reading {
         let mut decoder = Decoder::new(datagram);
         while let Some(event) = decoder.next() {
             assert_eq!(reading.error, None, "nothing follows an error");
-            match event {
-                Ok(Event::ValueList(list)) => {
-                    reading.lists.push(list.of(datagram).to_owned());
-                    reading.unverified += usize::from(decoder.unverified());
-                }
-                Ok(Event::RefusedValueList(refusal, values)) => {
-                    reading.refused_lists.push((refusal, values));
-                }
-                Ok(Event::Notification(notification)) => {
-                    reading.notifications.push(notification_json(&notification.of(datagram)));
-                }
-                Ok(Event::RefusedNotification(refusal)) => reading.refused_notifications.push(refusal),
-                Ok(Event::Signature) => reading.signatures += 1,
-                Ok(Event::Unknown(_)) => reading.unknown += 1,
-                Err(error) => reading.error = Some(error),
-            }
+            reading.take(datagram, event, decoder.unverified());
         }
         reading
+    }
+
+    /// What a guard lets pass, and what it says of the datagram. The first error counts.
+    pub(crate) fn guarded(datagram: &[u8], guard: &Guard) -> (Self, Opened) {
+        let mut reading = Self::default();
+        let opened = guard.decode(&mut datagram.to_vec(), |bytes, trust, event| {
+            reading.verified +=
+                usize::from(trust > Trust::Unverified && matches!(event, Ok(Event::ValueList(_))));
+            let event = event.map_err(|Refused { reason, .. }| reading.error.unwrap_or(reason));
+            reading.take(bytes, event, trust == Trust::Unverified);
+        });
+        (reading, opened)
+    }
+
+    fn take(&mut self, datagram: &[u8], event: Result<Event, Malformed>, unverified: bool) {
+        match event {
+            Ok(Event::ValueList(list)) => {
+                self.lists.push(list.of(datagram).to_owned());
+                self.unverified += usize::from(unverified);
+            }
+            Ok(Event::RefusedValueList(refusal, values)) => self.refused_lists.push((refusal, values)),
+            Ok(Event::Notification(notification)) => {
+                self.notifications.push(notification_json(&notification.of(datagram)));
+            }
+            Ok(Event::RefusedNotification(refusal)) => self.refused_notifications.push(refusal),
+            Ok(Event::Signature) => self.signatures += 1,
+            Ok(Event::Unknown(_)) => self.unknown += 1,
+            Err(error) => self.error = Some(error),
+        }
     }
 
     /// The value lists in the shape of the expected files.
