@@ -1,18 +1,20 @@
 //! Asking running Cocos and Noodles over HTTP.
 
 use std::fmt::{self, Display};
+use std::io::{self, BufReader, Read};
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming};
 use hyper::{Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::failure::Failure;
 
@@ -62,30 +64,62 @@ impl Default for Client {
 }
 
 impl Client {
-    /// The JSON behind a path (which begins with a slash), whatever the status, and the status.
-    pub async fn ask(&self, root: &Root, path: &str) -> Result<(StatusCode, Value), Failure> {
+    /// The JSON behind a path (which begins with a slash), of an answer with status 200.
+    pub async fn ask_for<T: DeserializeOwned>(&self, root: &Root, path: &str) -> Result<T, Failure> {
         let url = format!("{root}{path}");
-        let response = self.get(&url).await?;
+        let (status, body) = self.ask(&url).await?;
+        if status != StatusCode::OK {
+            return Err(refused(&url, status, &body));
+        }
+        parse(&url, &body)
+    }
+
+    /// The same where another status says something, too.
+    pub async fn ask_whatever_the_status<T: DeserializeOwned>(
+        &self,
+        root: &Root,
+        path: &str,
+    ) -> Result<T, Failure> {
+        let url = format!("{root}{path}");
+        let (status, body) = self.ask(&url).await?;
+        parse(&url, &body)
+            .map_err(|problem| if status == StatusCode::OK { problem } else { refused(&url, status, &body) })
+    }
+
+    /// The same as [`ask_for`](Self::ask_for) for answers of any length: it is parsed while it comes.
+    pub async fn stream<T>(&self, root: &Root, path: &str) -> Result<T, Failure>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        let url = format!("{root}{path}");
+        let mut response = self.get(&url).await?;
+        if response.status() != StatusCode::OK {
+            return Err(failure(&url, format!("status {}", response.status())));
+        }
+        let (pieces, received) = mpsc::channel(16);
+        let parsed = tokio::task::spawn_blocking(move || {
+            serde_json::from_reader(BufReader::new(Pieces { received, piece: Bytes::new() }))
+        });
+        while let Some(frame) = frame_in_time(&url, &mut response).await? {
+            if let Ok(data) = frame.into_data()
+                && pieces.send(data).await.is_err()
+            {
+                // The parser has ended, and says why.
+                break;
+            }
+        }
+        drop(pieces);
+        let parsed = parsed.await.map_err(|problem| failure(&url, problem))?;
+        parsed.map_err(|problem| failure(&url, format!("an answer of another shape: {problem}")))
+    }
+
+    async fn ask(&self, url: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let response = self.get(url).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), SMALL).collect();
         let body = tokio::time::timeout(PATIENCE, body).await;
-        let body = body.map_err(|_| failure(&url, "the answer does not end"))?;
-        let body = body.map_err(|problem| failure(&url, reasons(&*problem)))?.to_bytes();
-        let value = serde_json::from_slice(&body)
-            .map_err(|problem| failure(&url, format!("status {status}, and no JSON: {problem}")))?;
-        Ok((status, value))
-    }
-
-    /// The same, of the shape that an answer with status 200 has.
-    pub async fn ask_for<T: DeserializeOwned>(&self, root: &Root, path: &str) -> Result<T, Failure> {
-        let (status, value) = self.ask(root, path).await?;
-        let url = format!("{root}{path}");
-        if status != StatusCode::OK {
-            let reason = value.get("error").and_then(Value::as_str).unwrap_or("no reason given");
-            return Err(failure(&url, format!("status {status}: {reason}")));
-        }
-        serde_json::from_value(value)
-            .map_err(|problem| failure(&url, format!("an answer of another shape: {problem}")))
+        let body = body.map_err(|_| failure(url, "the answer does not end"))?;
+        Ok((status, body.map_err(|problem| failure(url, reasons(&*problem)))?.to_bytes()))
     }
 
     async fn get(&self, url: &str) -> Result<Response<Incoming>, Failure> {
@@ -95,6 +129,49 @@ impl Client {
             Ok(Err(problem)) => Err(failure(url, reasons(&problem))),
             Err(_) => Err(failure(url, format!("no answer within {} s", PATIENCE.as_secs()))),
         }
+    }
+}
+
+async fn frame_in_time(
+    url: &str,
+    response: &mut Response<Incoming>,
+) -> Result<Option<Frame<Bytes>>, Failure> {
+    match tokio::time::timeout(PATIENCE, response.body_mut().frame()).await {
+        Ok(frame) => frame.transpose().map_err(|problem| failure(url, reasons(&problem))),
+        Err(_) => Err(failure(url, "the answer does not go on")),
+    }
+}
+
+/// What a body has brought so far, to be read.
+struct Pieces {
+    received: mpsc::Receiver<Bytes>,
+    piece: Bytes,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let Some(piece) = self.received.blocking_recv() else { return Ok(0) };
+            self.piece = piece;
+        }
+        let length = buffer.len().min(self.piece.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}
+
+fn parse<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body)
+        .map_err(|problem| failure(url, format!("an answer of another shape: {problem}")))
+}
+
+/// An answer that says by its status that it is none.
+fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
+    let object: Option<Value> = serde_json::from_slice(body).ok();
+    let reason = object.as_ref().and_then(|object| object["error"].as_str());
+    match reason {
+        Some(reason) => failure(url, format!("status {status}: {reason}")),
+        None => failure(url, format!("status {status}")),
     }
 }
 

@@ -44,6 +44,9 @@ pub enum Failure {
         /// What came instead.
         reason: String,
     },
+    /// More than one of them, a line each.
+    #[error("{}", lines(_0))]
+    Several(Vec<Failure>),
     /// Standard output is closed or full.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),
@@ -57,4 +60,8 @@ impl Failure {
     pub fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source }
     }
+}
+
+fn lines(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -3,19 +3,27 @@
 //! A file per subcommand, named after it; each has its arguments, with their help, and a `run` that writes what it
 //! found to standard output, for people or with `--json` for programs:
 //!
-//! - [`lookup`] says who owns hosts.
+//! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
+//! - [`plan`] says what a change of the configuration moves;
+//! - [`check`] compares what running processes route by.
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`text`] shows what
-//! strangers sent, [`api`] asks running processes, [`failure`] is why there is no answer.
+//! strangers sent, [`spread`] measures evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`],
+//! [`failure`] is why there is no answer.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod check;
 pub mod configuration;
 pub mod failure;
 pub mod hosts;
 pub mod lookup;
+pub mod plan;
+pub mod ring;
+pub mod spread;
 pub mod text;
+pub mod tier_state;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -38,6 +46,9 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lookup(lookup::Arguments),
+    Ring(ring::Arguments),
+    Plan(plan::Arguments),
+    Check(check::Arguments),
 }
 
 /// The command line, for whatever makes documents of it.
@@ -50,6 +61,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match CommandLine::try_parse_from(arguments) {
         Ok(line) => match line.subcommand {
             Command::Lookup(arguments) => lookup::run(&arguments),
+            Command::Ring(arguments) => ring::run(&arguments),
+            Command::Plan(arguments) => plan::run(&arguments),
+            Command::Check(arguments) => check::run(&arguments),
         },
         Err(stop) => {
             // Fails only where nobody reads it.
@@ -63,7 +77,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         // Who reads through `head` has seen enough.
         Err(Failure::Output(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(io::stderr(), "cococtl: {failure}");
+            for line in failure.to_string().lines() {
+                let _ = writeln!(io::stderr(), "cococtl: {line}");
+            }
             ExitCode::from(2)
         }
     }

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+mod check;
 mod lookup;
+mod plan;
+mod ring;
 
 use std::ffi::OsStr;
 use std::io::Write;
@@ -22,6 +25,11 @@ struct Ended {
 }
 
 impl Ended {
+    /// Standard output as one value of JSON.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
     /// Standard output as one value of JSON a line.
     fn json_lines(&self) -> Vec<Value> {
         let line = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"));

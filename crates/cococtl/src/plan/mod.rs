@@ -1,0 +1,259 @@
+//! `cococtl plan`: what a change of the configuration moves.
+//!
+//! With `--json`, one object: `{"old", "new" (fingerprints), "hosts", "kind", "warnings": [text], "tiers": [...]}`, a
+//! tier being `{"name", "change": "added" | "removed"}` or `{"name", "change": "same" | "changed", "moved", "share",
+//! "ideal", "metrics", "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}], "cheaper"}`.
+//! Shares are from 0 to 1, `ideal` is the share that must move however it is done, `metrics` is there where `--api`
+//! told it, `cheaper` is null or `{"virtual_replicas", "targets", "moved", "share", "largest", "reasons"}`.
+
+mod fleet;
+mod moves;
+mod rsync;
+
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::Args;
+use coco_core::tier::{Target, Tier, Tiers};
+use serde_json::{Value, json};
+
+use crate::api::Root;
+use crate::configuration;
+use crate::failure::{Failure, Outcome};
+use crate::hosts;
+use crate::spread::{Spread, ratio};
+use crate::text;
+use crate::tier_state::{TierState, difference_of};
+use fleet::Fleet;
+use moves::{Change, Load};
+
+/// Show what a change of the configuration moves, and how to move less
+///
+/// Without --hosts or --api, 20,000 hosts are made up. Exit status 1 means that there is a way to the same targets that
+/// moves clearly fewer hosts.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The configuration as it is
+    #[arg(value_name = "OLD")]
+    old: PathBuf,
+
+    /// The configuration as it is to be
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+
+    /// Names of hosts, one a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "api")]
+    hosts: Option<PathBuf>,
+
+    /// Take the hosts and metrics that a running Coco has seen, as http://HOST:PORT
+    #[arg(long, value_name = "URL")]
+    api: Option<Root>,
+
+    /// Write the commands that copy the hosts' RRD directories below DIR, for sh; nothing is run
+    #[arg(long, value_name = "DIR", conflicts_with = "json", value_parser = rsync::directory)]
+    rsync: Option<String>,
+
+    /// Write an object of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Compares the owners of all hosts and writes what is different.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let old = configuration::load(&arguments.old)?.tiers;
+    let new = configuration::load(&arguments.new)?.tiers;
+    let fleet = match (&arguments.hosts, &arguments.api) {
+        (Some(path), _) => Fleet::of_names(hosts::read(path)?, "hosts"),
+        (None, Some(root)) => Fleet::of_process(root)?,
+        (None, None) => Fleet::made_up(),
+    };
+    let plan = Plan::new(&old, &new, &fleet);
+    let mut out = BufWriter::new(io::stdout().lock());
+    match &arguments.rsync {
+        Some(directory) => plan.write_commands(directory, &mut out)?,
+        None if arguments.json => writeln!(out, "{}", plan.object())?,
+        None => plan.write(&mut out)?,
+    }
+    out.flush()?;
+    Ok(Outcome::finding(plan.changes.iter().any(|change| change.cheaper.is_some())))
+}
+
+struct Plan<'a> {
+    old: &'a Tiers,
+    new: &'a Tiers,
+    fleet: &'a Fleet,
+    /// Tiers that both have, in the order of the new configuration.
+    changes: Vec<Change<'a>>,
+    added: Vec<&'a Tier>,
+    removed: Vec<&'a Tier>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(old: &'a Tiers, new: &'a Tiers, fleet: &'a Fleet) -> Self {
+        let named = |tiers: &'a Tiers, name: &str| tiers.iter().find(|tier| tier.name() == name);
+        let changes: Vec<_> =
+            new.iter().filter_map(|tier| Some(Change::new(named(old, tier.name())?, tier, fleet))).collect();
+        let added: Vec<_> = new.iter().filter(|tier| named(old, tier.name()).is_none()).collect();
+        let removed: Vec<_> = old.iter().filter(|tier| named(new, tier.name()).is_none()).collect();
+        let mut warnings = Vec::new();
+        if fleet.unreadable > 0 {
+            warnings.push(format!("{} hosts are left out: their names are not UTF-8", fleet.unreadable));
+        }
+        let difference = |running: &Vec<TierState>| difference_of(running, &TierState::of(old));
+        if let Some(difference) = fleet.tiers.as_ref().and_then(difference) {
+            warnings.push(format!("what is running does not route by the old configuration: {difference}"));
+        }
+        Self { old, new, fleet, changes, added, removed, warnings }
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let (old, new) = (self.old.fingerprint(), self.new.fingerprint());
+        writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.fleet.names().len(), self.fleet.kind)?;
+        for warning in &self.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
+        for tier in &self.removed {
+            writeln!(out, "\ntier {}: removed, its targets get nothing more", shown(tier))?;
+        }
+        for tier in &self.added {
+            writeln!(out, "\ntier {}: new, all hosts begin anew there", shown(tier))?;
+        }
+        self.changes.iter().try_for_each(|change| self.write_change(change, out))
+    }
+
+    fn write_change(&self, change: &Change<'_>, out: &mut impl Write) -> io::Result<()> {
+        let [before, after] = [change.old, change.new].map(|tier| tier.targets().len());
+        writeln!(
+            out,
+            "\ntier {}: {before} to {after} targets, {} move ({:.1} %; {:.1} % have to)",
+            shown(change.new),
+            self.load(change.moved),
+            change.share() * 100.0,
+            change.ideal * 100.0
+        )?;
+        let mut moves: Vec<_> = change.moves.iter().collect();
+        moves.sort_by_key(|(_, load)| std::cmp::Reverse(load.hosts));
+        for ((from, to), load) in moves {
+            let (from, to) = (&change.old.targets()[*from].name, &change.new.targets()[*to].name);
+            writeln!(out, "  {from} -> {to}  {}", self.load(*load))?;
+        }
+        let [before, after] = [&change.before, &change.after].map(Spread::largest);
+        writeln!(out, "  the largest share is {before:.2} times the mean before, {after:.2} after")?;
+        let Some(cheaper) = &change.cheaper else { return Ok(()) };
+        writeln!(out, "  warning: it can be had for less")?;
+        for reason in change.reasons() {
+            writeln!(out, "    {reason}")?;
+        }
+        writeln!(
+            out,
+            "    this moves {} hosts ({:.1} %; the largest share is then {:.2} times the mean):",
+            cheaper.moved,
+            ratio(cheaper.moved, change.before.hosts()) * 100.0,
+            cheaper.after.largest()
+        )?;
+        for line in toml(&cheaper.tier) {
+            writeln!(out, "      {line}")?;
+        }
+        Ok(())
+    }
+
+    fn load(&self, load: Load) -> String {
+        match self.fleet.knows_metrics() {
+            true => format!("{} hosts with {} metrics", load.hosts, load.metrics),
+            false => format!("{} hosts", load.hosts),
+        }
+    }
+
+    fn write_commands(&self, directory: &str, out: &mut impl Write) -> io::Result<()> {
+        for line in rsync::HEAD {
+            writeln!(out, "{line}")?;
+        }
+        for warning in &self.warnings {
+            writeln!(out, "# warning: {warning}")?;
+        }
+        for change in &self.changes {
+            writeln!(out, "# tier {}: {} hosts", shown(change.new), change.moved.hosts)?;
+            for (host, _) in self.fleet.hosts() {
+                let (from, to) = (change.old.owner(host), change.new.owner(host));
+                if change.moves.contains_key(&(from, to)) {
+                    let (from, to) = (&change.old.targets()[from].address, &change.new.targets()[to].address);
+                    rsync::write_copy(from.host(), to.host(), directory, host, out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(&self) -> Value {
+        let only = |tiers: &[&Tier], change: &str| -> Vec<_> {
+            tiers.iter().map(|tier| json!({ "name": tier.name(), "change": change })).collect()
+        };
+        let changes: Vec<_> = self.changes.iter().map(|change| self.change_object(change)).collect();
+        let tiers = [changes, only(&self.added, "added"), only(&self.removed, "removed")].concat();
+        json!({
+            "old": self.old.fingerprint().to_string(),
+            "new": self.new.fingerprint().to_string(),
+            "hosts": self.fleet.names().len(),
+            "kind": self.fleet.kind,
+            "warnings": self.warnings,
+            "tiers": tiers,
+        })
+    }
+
+    fn change_object(&self, change: &Change<'_>) -> Value {
+        let metrics = |load: &Load| self.fleet.knows_metrics().then_some(load.metrics);
+        let moves = change.moves.iter().map(|((from, to), load)| {
+            json!({
+                "from": change.old.targets()[*from].name,
+                "to": change.new.targets()[*to].name,
+                "hosts": load.hosts,
+                "metrics": metrics(load),
+            })
+        });
+        let cheaper = change.cheaper.as_ref().map(|cheaper| {
+            json!({
+                "virtual_replicas": cheaper.tier.virtual_replicas(),
+                "targets": cheaper.tier.targets().iter().map(|target| &target.name).collect::<Vec<_>>(),
+                "moved": cheaper.moved,
+                "share": ratio(cheaper.moved, change.before.hosts()),
+                "largest": cheaper.after.largest(),
+                "reasons": change.reasons(),
+            })
+        });
+        let same = change.old.fingerprint() == change.new.fingerprint();
+        json!({
+            "name": change.new.name(),
+            "change": if same { "same" } else { "changed" },
+            "moved": change.moved.hosts,
+            "metrics": metrics(&change.moved),
+            "share": change.share(),
+            "ideal": change.ideal,
+            "largest": { "before": change.before.largest(), "after": change.after.largest() },
+            "moves": moves.collect::<Vec<_>>(),
+            "cheaper": cheaper,
+        })
+    }
+}
+
+fn shown(tier: &Tier) -> String {
+    text::name(tier.name().as_bytes())
+}
+
+/// A tier as it would stand in the file.
+fn toml(tier: &Tier) -> Vec<String> {
+    // A JSON string is one of TOML.
+    let quoted = |text: &str| Value::from(text).to_string();
+    let target = |target: &Target| match &target.fetch {
+        None => quoted(&target.name),
+        Some(fetch) => format!("{{ address = {}, fetch = {} }}", quoted(&target.name), quoted(fetch)),
+    };
+    let mut lines = vec![
+        format!("[tiers.{}]", quoted(tier.name())),
+        format!("virtual_replicas = {}", tier.virtual_replicas()),
+        "targets = [".to_owned(),
+    ];
+    lines.extend(tier.targets().iter().map(|each| format!("  {},", target(each))));
+    lines.push("]".to_owned());
+    lines
+}

@@ -1,0 +1,196 @@
+//! `cococtl plan`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use coco_core::ring::{Ring, default_virtual_replicas};
+use coco_tests::coco::{Coco, Config};
+use coco_tests::directory::Directory;
+use coco_tests::traffic;
+use serde_json::Value;
+
+use crate::{Ended, cococtl, tiers};
+
+fn plan(old: &str, new: &str, more: &[&str]) -> Ended {
+    let directory = Directory::new("plan");
+    let [old, new] = [("old.conf", old), ("new.conf", new)].map(|(name, text)| directory.write(name, text));
+    cococtl([&["plan", old.to_str().unwrap(), new.to_str().unwrap()], more].concat(), b"")
+}
+
+/// A tier of targets `10.0.0.N:25826`.
+fn tier(numbers: impl IntoIterator<Item = usize>) -> String {
+    let targets: Vec<_> = numbers.into_iter().map(|number| format!("\"10.0.0.{number}:25826\"")).collect();
+    format!("[tiers.a]\ntargets = [{}]\n", targets.join(", "))
+}
+
+#[test]
+fn from_12_to_13_targets_89_percent_move_and_pinning_saves_most_of_it() {
+    let ended = plan(&tier(1..=12), &tier(1..=13), &["--json"]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(1), ""));
+    let answer = ended.json();
+    let change = &answer["tiers"][0];
+
+    let hosts: Vec<_> = (0..20_000).map(|number| format!("host{number}.example.org").into_bytes()).collect();
+    let [old, new] = [12, 13].map(|targets| Ring::new(targets, default_virtual_replicas(targets)));
+    let pinned = Ring::new(13, default_virtual_replicas(12));
+    let mut moves = BTreeMap::new();
+    for host in &hosts {
+        *moves.entry((old.owner(host), new.owner(host))).or_insert(0) += 1;
+    }
+    moves.retain(|(from, to), _| from != to);
+    let moved: u64 = moves.values().sum();
+    assert_eq!(change["moved"], Value::from(moved));
+    assert!((0.88..0.90).contains(&change["share"].as_f64().unwrap()), "{change}");
+    assert!((change["ideal"].as_f64().unwrap() - 1.0 / 13.0).abs() < 1e-9);
+    let name = |index: usize| format!("10.0.0.{}:25826", index + 1);
+    let expected: BTreeSet<_> =
+        moves.iter().map(|((from, to), hosts)| (name(*from), name(*to), *hosts)).collect();
+    let told = change["moves"].as_array().unwrap().iter().map(|each| {
+        let text = |key: &str| each[key].as_str().unwrap().to_owned();
+        (text("from"), text("to"), each["hosts"].as_u64().unwrap())
+    });
+    assert_eq!(told.collect::<BTreeSet<_>>(), expected);
+
+    let cheaper = &change["cheaper"];
+    let fewer = hosts.iter().filter(|host| old.owner(host) != pinned.owner(host)).count();
+    assert_eq!(cheaper["moved"], Value::from(fewer));
+    assert_eq!(cheaper["virtual_replicas"], Value::from(default_virtual_replicas(12)));
+    assert!(cheaper["share"].as_f64().unwrap() < 0.10, "{cheaper}");
+}
+
+#[test]
+fn what_is_shown_as_cheaper_can_be_pasted_and_is() {
+    // The first of 20 is taken away, which by the table and by the places moves nearly all.
+    let (old, new) = (tier(1..=20), tier(2..=20));
+    let ended = plan(&old, &new, &[]);
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.stdout.contains("goes from targets[1] to targets[0]"), "{}", ended.stdout);
+    let pasted: String = ended
+        .stdout
+        .lines()
+        .skip_while(|line| !line.contains("[tiers."))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let better = plan(&old, &pasted, &["--json"]);
+    assert_eq!(better.status, Some(0), "{better:?}");
+    let share = |ended: &Ended| ended.json()["tiers"][0]["share"].as_f64().unwrap();
+    let (worse, better) = (share(&plan(&old, &new, &["--json"])), share(&better));
+    assert!(worse > 0.9 && better < 0.2, "{worse} {better}");
+}
+
+#[test]
+fn what_moves_nothing_is_fine() {
+    for new in [tier(1..=4), tier(1..=4).replace("[tiers.a]\n", "[tiers.a]\nvirtual_replicas = 58\n")] {
+        let ended = plan(&tier(1..=4), &new, &["--json"]);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(ended.json()["tiers"][0]["change"], Value::from("same"));
+    }
+    // A successor in the place of a target moves its hosts and no other.
+    let ended = plan(&tier(1..=4), &tier([1, 9, 3, 4]), &["--json"]);
+    let change = &ended.json()["tiers"][0];
+    assert_eq!((ended.status, change["moves"].as_array().unwrap().len()), (Some(0), 1));
+    assert_eq!(change["moves"][0]["to"], Value::from("10.0.0.9:25826"));
+    let ended = plan(&tier(1..=2), &tier(1..=2).replace("tiers.a", "tiers.b"), &[]);
+    assert_eq!(ended.status, Some(0));
+    assert!(ended.stdout.contains("tier a: removed") && ended.stdout.contains("tier b: new"), "{ended:?}");
+}
+
+#[test]
+fn a_running_coco_knows_hosts_and_metrics() {
+    let sink = coco_tests::sink::Sink::start();
+    let config = |targets: &[&str]| Config::new(&[("a", targets)]).text();
+    let node = sink.address.to_string();
+    let (old, new) = (config(&[&node]), config(&[&node, "10.0.0.1:1"]));
+    let mut coco = Coco::start(&old);
+    let mut lists: Vec<_> = (0..50).map(|host| traffic::value_list(&format!("web{host}"), 1)).collect();
+    let mut second = traffic::value_list("web1", 1);
+    second.identifier.type_instance = b"another".to_vec();
+    let mut odd = traffic::value_list("", 1);
+    odd.identifier.host = b"\xff\xfe".to_vec();
+    lists.extend([second, odd]);
+    let sender = traffic::sender(coco.listen);
+    for datagram in traffic::datagrams(1452, &lists) {
+        sender.send(&datagram).unwrap();
+    }
+    coco.settled(52);
+    let api = format!("http://{}", coco.api);
+    let answer = plan(&old, &new, &["--api", &api, "--json"]).json();
+    assert_eq!(answer["hosts"], Value::from(50));
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 1, "{answer}");
+    let ring = Ring::new(2, default_virtual_replicas(2));
+    let moved: Vec<_> = (0..50).filter(|host| ring.owner(format!("web{host}").as_bytes()) == 1).collect();
+    let metrics = moved.len() + usize::from(moved.contains(&1));
+    assert_eq!(answer["tiers"][0]["moved"], Value::from(moved.len()));
+    assert_eq!(answer["tiers"][0]["metrics"], Value::from(metrics));
+    // Who plans with another file than the one that runs is told.
+    let answer = plan(&new, &old, &["--api", &api, "--json"]).json();
+    assert_eq!(answer["warnings"].as_array().unwrap().len(), 2, "{answer}");
+}
+
+/// The commands run for real, against an ssh that, like the real one, gives its words to a shell, and an rsync that notes
+/// what it is asked for.
+#[test]
+fn hostile_names_reach_rsync_as_they_are() {
+    let directory = Directory::new("plan");
+    let hosts: &[&[u8]] = &[
+        b"web1.example.org",
+        b"it's",
+        b"$(touch pwned)",
+        b"`touch pwned`",
+        b"-e sh",
+        b"a b\\c\"d",
+        b"a;touch pwned",
+        b"\xff",
+        b"x:y",
+        b"*",
+        b"'\\''",
+        b"../up",
+        b"new\nline",
+        b"m\xc3\xbcnchen",
+        b"~root",
+        b"!!",
+    ];
+    let list = directory.path().join("hosts");
+    std::fs::write(&list, hosts.join(&b'\n')).unwrap();
+    let (old, new) = (
+        tiers(&directory, "old.conf", &[("a", 1)]),
+        directory.write("new.conf", "[tiers.a]\ntargets = [\"[2001:db8::1]:25826\"]\n"),
+    );
+    let arguments = [
+        "plan",
+        old.to_str().unwrap(),
+        new.to_str().unwrap(),
+        "--hosts",
+        list.to_str().unwrap(),
+        "--rsync",
+        "/var/lib/it's rrd/",
+    ];
+    let output = Command::new(env!("CARGO_BIN_EXE_cococtl")).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let script = directory.path().join("move.sh");
+    std::fs::write(&script, &output.stdout).unwrap();
+    for (name, text) in [
+        ("ssh", "#!/bin/sh\n[ \"$1 $2 $3\" = '-n -- 10.1.0.1' ] || exit 9\nshift 3\nexec sh -c \"$*\"\n"),
+        ("rsync", "#!/bin/sh\nprintf '%s\\0' \"$@\" >> rsynced\n"),
+    ] {
+        let path = directory.write(name, text);
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{}", directory.path().display(), std::env::var("PATH").unwrap());
+    let run =
+        Command::new("sh").arg(&script).env("PATH", path).current_dir(directory.path()).output().unwrap();
+    assert!(run.status.success() && run.stderr.is_empty(), "{run:?}");
+    assert!(!directory.path().join("pwned").exists());
+
+    let rsynced = std::fs::read(directory.path().join("rsynced")).unwrap();
+    let words: Vec<_> = rsynced.split(|&byte| byte == 0).collect();
+    let sources: Vec<_> = words.chunks_exact(6).map(|call| call[4].to_vec()).collect();
+    let to = b"[2001:db8::1]:/var/lib/it's rrd/";
+    assert!(words.chunks_exact(6).all(|call| call[3] == b"--" && call[5] == to));
+    // A name with a line feed is two lines of the list, which are names; what leads elsewhere is left out.
+    let names = hosts.join(&b'\n');
+    let names = names.split(|&byte| byte == b'\n').filter(|name| *name != b"../up");
+    let expected: Vec<_> = names.map(|name| [&b"/var/lib/it's rrd/"[..], name].concat()).collect();
+    assert_eq!(sources, expected);
+}
