@@ -1,5 +1,6 @@
 //! The programs under test: building, starting, running them.
 
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +19,10 @@ pub enum Program {
     Coco,
     /// `noodle`
     Noodle,
+    /// `anomalous_coco_send`
+    AnomalousCocoSend,
+    /// `anomalous_coco_errors`
+    AnomalousCocoErrors,
 }
 
 impl Program {
@@ -27,16 +32,26 @@ impl Program {
         match self {
             Self::Coco => "coco",
             Self::Noodle => "noodle",
+            Self::AnomalousCocoSend => "anomalous_coco_send",
+            Self::AnomalousCocoErrors => "anomalous_coco_errors",
         }
     }
 
-    /// The one named by the environment variable `COCO` or `NOODLE` (a release build, an installed package), or else
-    /// the one that cargo builds from this workspace.
+    /// The package that it is built from.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Coco | Self::Noodle => self.name(),
+            Self::AnomalousCocoSend | Self::AnomalousCocoErrors => "coco-checks",
+        }
+    }
+
+    /// The one named by the environment variable `COCO`, `NOODLE` and so on (a release build, an installed package),
+    /// or else the one that cargo builds from this workspace.
     fn path(self) -> &'static Path {
-        static PATHS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
+        static PATHS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
         PATHS[self as usize].get_or_init(|| {
             let variable = self.name().to_uppercase();
-            std::env::var_os(variable).map_or_else(|| build(self.name()), PathBuf::from)
+            std::env::var_os(variable).map_or_else(|| build(self.package(), self.name()), PathBuf::from)
         })
     }
 }
@@ -74,7 +89,7 @@ pub fn start(program: Program, config: &str) -> (Process, Directory) {
 /// # Panics
 /// When it stays.
 #[must_use]
-pub fn run(program: Program, arguments: &[&Path]) -> Ended {
+pub fn run<A: AsRef<OsStr>>(program: Program, arguments: &[A]) -> Ended {
     let directory = Directory::new(&format!("{}-run", program.name()));
     let mut command = Command::new(program.path());
     let mut process = Process::start(program.name(), directory.path(), command.args(arguments));
@@ -96,11 +111,11 @@ pub fn logged_address(log: &str, event: &str) -> SocketAddr {
 }
 
 /// Has cargo build a program, since a test can't name the binary of another package, and returns its path.
-fn build(name: &str) -> PathBuf {
+fn build(package: &str, name: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let output = Command::new(cargo)
         .current_dir(crate::repository())
-        .args(["build", "--quiet", "--package", name, "--bin", name])
+        .args(["build", "--quiet", "--package", package, "--bin", name])
         .args(["--message-format", "json-render-diagnostics"])
         .stderr(Stdio::inherit())
         .output()
