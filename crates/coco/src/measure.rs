@@ -175,7 +175,7 @@ fn union_of_lanes(lanes: &[Arc<Lane>], name: &[u8]) -> Option<HostExcerpt> {
 }
 
 /// Sums up the last column of `/proc/net/udp` and `/proc/net/udp6` (proc(5)) over these sockets.
-fn kernel_drops(inodes: &[u64]) -> std::io::Result<u64> {
+pub fn kernel_drops(inodes: &[u64]) -> std::io::Result<u64> {
     let mut drops = 0;
     for path in ["/proc/net/udp", "/proc/net/udp6"] {
         match std::fs::read_to_string(path) {

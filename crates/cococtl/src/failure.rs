@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use coco_core::address::Address;
 use coco_daemon::command_line::LoadError;
 use thiserror::Error;
 
@@ -44,6 +45,17 @@ pub enum Failure {
         /// What came instead.
         reason: String,
     },
+    /// An address at which nothing can be received, or to which nothing can be sent.
+    #[error("{address}: {source}")]
+    Address {
+        /// As it was given.
+        address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A list of hosts that names none.
+    #[error("there are no hosts: expected a name a line")]
+    NoHosts,
     /// More than one of them, a line each.
     #[error("{}", lines(_0))]
     Several(Vec<Failure>),

@@ -5,11 +5,12 @@
 //!
 //! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
-//! - [`check`] compares what running processes route by.
+//! - [`check`] compares what running processes route by;
+//! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`text`] shows what
 //! strangers sent, [`spread`] measures evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`],
-//! [`failure`] is why there is no answer.
+//! [`receive`] listens for packets, [`failure`] is why there is no answer.
 
 #![forbid(unsafe_code)]
 
@@ -18,12 +19,17 @@ pub mod check;
 pub mod configuration;
 pub mod failure;
 pub mod hosts;
+pub mod ledger;
+pub mod load;
 pub mod lookup;
 pub mod plan;
+pub mod receive;
 pub mod ring;
+pub mod sink;
 pub mod spread;
 pub mod text;
 pub mod tier_state;
+pub mod traffic;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -49,6 +55,8 @@ enum Command {
     Ring(ring::Arguments),
     Plan(plan::Arguments),
     Check(check::Arguments),
+    Load(load::Arguments),
+    Sink(sink::Arguments),
 }
 
 /// The command line, for whatever makes documents of it.
@@ -64,6 +72,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Ring(arguments) => ring::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Load(arguments) => load::run(&arguments),
+            Command::Sink(arguments) => sink::run(&arguments),
         },
         Err(stop) => {
             // Fails only where nobody reads it.

@@ -7,6 +7,7 @@ mod check;
 mod lookup;
 mod plan;
 mod ring;
+mod traffic;
 
 use std::ffi::OsStr;
 use std::io::Write;

@@ -1,0 +1,179 @@
+//! `cococtl load`: made-up agents.
+//!
+//! With `--json`, one object when it ends: `{"hosts", "metrics", "value_lists", "datagrams", "bytes", "refused",
+//! "failed", "seconds"}`. `metrics` are those of each host; `refused` counts how often nobody listened there, `failed`
+//! datagrams that the system did not take.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use coco_core::address::Address;
+use coco_core::config::duration;
+use coco_daemon::signals::{Signal, Signals};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::api;
+use crate::failure::{Failure, Outcome};
+use crate::hosts;
+use crate::receive::connect;
+use crate::traffic::{Counters, Generator, Sender};
+
+/// How often progress is shown.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Send what a fleet of made-up agents would
+///
+/// Each host sends all its metrics once an interval, the hosts evenly spread over it. Values are of the kinds and types
+/// of real plugins, and the same in every run of the same --seed. The last value list of a host counts those that it
+/// has sent, so that `cococtl sink` can tell what is missing. Exit status 1 means that nobody
+/// listened, or that the system did not take all.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where to send to, as HOST:PORT
+    #[arg(value_name = "ADDRESS")]
+    target: Address,
+
+    /// How many hosts there are
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    hosts: u32,
+
+    /// Names of the hosts, one a line; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "hosts")]
+    hosts_from: Option<PathBuf>,
+
+    /// Metrics of each host, the one that counts included
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    metrics: u32,
+
+    /// Time between two rounds of a host, such as 10s
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    interval: Duration,
+
+    /// Value lists a second, of all hosts together; the interval follows
+    #[arg(long, value_name = "N", conflicts_with = "interval", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
+
+    /// Stop after so long, such as 1m30s
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    duration: Option<Duration>,
+
+    /// Stop when each host has sent so often
+    #[arg(long, value_name = "N")]
+    rounds: Option<u64>,
+
+    /// What the values are made from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Largest packet in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 1452, value_parser = clap::value_parser!(u16).range(256..))]
+    packet_size: u16,
+
+    /// Write an object of JSON at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// A time above 0, as in the configuration.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(Duration::ZERO) => Err("it must be longer than 0".to_owned()),
+        Ok(time) => Ok(time),
+        Err(problem) => Err(format!("{problem}: expected such as 10s or 1m30s")),
+    }
+}
+
+/// Sends until all is sent or a signal says stop.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let hosts = match &arguments.hosts_from {
+        None => hosts::made_up(arguments.hosts as usize),
+        Some(path) => hosts::read(path)?,
+    };
+    if hosts.is_empty() {
+        return Err(Failure::NoHosts);
+    }
+    let metrics = arguments.metrics as usize;
+    let interval = match arguments.rate {
+        None => arguments.interval,
+        Some(rate) => Duration::from_secs_f64(hosts.len() as f64 * metrics as f64 / f64::from(rate)),
+    };
+    let generator = Generator::new(hosts, metrics, interval, arguments.seed);
+    api::runtime()?.block_on(send(arguments, generator))
+}
+
+async fn send(arguments: &Arguments, generator: Generator) -> Result<Outcome, Failure> {
+    let mut signals = Signals::new().map_err(Failure::System)?;
+    let sender = Sender {
+        generator,
+        socket: connect(&arguments.target).await?,
+        packet_size: usize::from(arguments.packet_size),
+        rounds: arguments.rounds,
+        duration: arguments.duration,
+    };
+    let (hosts, metrics) = (sender.generator.hosts(), sender.generator.metrics());
+    let counters = Arc::new(Counters::default());
+    let (stop, stopped) = mpsc::channel();
+    let (tell, mut ended) = oneshot::channel();
+    let start = Instant::now();
+    let counted = Arc::clone(&counters);
+    let thread = std::thread::Builder::new().name("sender".to_owned()).spawn(move || {
+        sender.run(&counted, &stopped);
+        let _ = tell.send(());
+    });
+    let thread = thread.map_err(Failure::System)?;
+    let mut stop = Some(stop);
+    let shows_progress = io::stderr().is_terminal();
+    loop {
+        tokio::select! {
+            _ = &mut ended => break,
+            signal = signals.next() => if signal == Signal::Stop { stop = None },
+            () = tokio::time::sleep(TICK), if shows_progress && stop.is_some() => progress(&counters, start),
+        }
+    }
+    drop(stop);
+    thread.join().map_err(|_| Failure::System(io::Error::other("the sender panicked")))?;
+    if shows_progress {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+    let Counters { value_lists, datagrams, bytes, refused, failed, reason } = &*counters;
+    let [value_lists, datagrams, bytes, refused, failed, reason] =
+        [value_lists, datagrams, bytes, refused, failed, reason].map(|counter| counter.load(Relaxed));
+    let seconds = start.elapsed().as_secs_f64();
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        let sent = json!({
+            "hosts": hosts, "metrics": metrics, "value_lists": value_lists, "datagrams": datagrams, "bytes": bytes,
+            "refused": refused, "failed": failed, "seconds": seconds,
+        });
+        writeln!(out, "{sent}")?;
+    } else {
+        writeln!(
+            out,
+            "sent {value_lists} value lists of {hosts} hosts in {datagrams} datagrams ({bytes} bytes) in {seconds:.1} s"
+        )?;
+        if refused > 0 {
+            writeln!(out, "nobody listened there, {refused} times")?;
+        }
+        if failed > 0 {
+            let reason = io::Error::from_raw_os_error(i32::try_from(reason).unwrap_or_default());
+            writeln!(out, "{failed} datagrams were not sent: {reason}")?;
+        }
+    }
+    Ok(Outcome::finding(refused + failed > 0))
+}
+
+fn progress(counters: &Counters, start: Instant) {
+    let sent = counters.value_lists.load(Relaxed);
+    let mut line = String::from("\r\x1b[K");
+    let rate = sent as f64 / start.elapsed().as_secs_f64();
+    let _ = write!(line, "sent {sent} value lists, {rate:.0} a second");
+    // Who does not look at progress misses nothing.
+    let _ = io::stderr().write_all(line.as_bytes());
+}

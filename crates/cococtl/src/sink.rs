@@ -1,0 +1,237 @@
+//! `cococtl sink`: takes what is sent, counts it, and says whether it is whole.
+//!
+//! With `--json`, one object when it ends: `{"value_lists", "notifications", "datagrams", "bytes", "malformed",
+//! "kernel_drops", "missing", "extra", "restarts", "unverified_hosts", "targets": [{"address", "hosts", "value_lists"}]}`.
+//! `malformed` counts datagrams, `kernel_drops` those that came faster than they were read.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use coco::measure::kernel_drops;
+use coco::socket::inode;
+use coco_core::address::Address;
+use coco_core::wire::{Decoder, Event};
+use coco_daemon::signals::{Signal, Signals};
+use serde_json::json;
+
+use crate::api;
+use crate::failure::{Failure, Outcome};
+use crate::ledger::{Findings, Ledger};
+use crate::load::time;
+use crate::receive::{self, DATAGRAM};
+
+/// How often it is looked whether all has come.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long more is waited for where a number is expected, unless `--idle` says otherwise.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Receive packets, count them, and tell what is missing
+///
+/// Each address is a target. What `cococtl load` sends is checked host by host, so start this first. Ends on Ctrl-C, when
+/// as much has come as is expected, or when nothing comes any more. Exit status 1 means that something is missing, came
+/// twice, or is malformed.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Where to listen, as HOST:PORT or :PORT; port 0 lets the system choose
+    #[arg(value_name = "ADDRESS", default_value = ":25826")]
+    listen: Vec<Address>,
+
+    /// End when so many value lists have come, to all addresses together
+    #[arg(long, value_name = "N")]
+    expect: Option<u64>,
+
+    /// End when nothing has come for so long, once something has. With --expect 10s unless given
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    idle: Option<Duration>,
+
+    /// Write an object of JSON at the end
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a thread receives.
+struct Target {
+    address: SocketAddr,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Default)]
+struct Counters {
+    value_lists: AtomicU64,
+    notifications: AtomicU64,
+    datagrams: AtomicU64,
+    bytes: AtomicU64,
+    malformed: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// Receives until it is enough.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    api::runtime()?.block_on(receive(arguments))
+}
+
+async fn receive(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut signals = Signals::new().map_err(Failure::System)?;
+    let counters = Arc::new(Counters::default());
+    let (mut targets, mut inodes, mut threads) = (Vec::new(), Vec::new(), Vec::new());
+    for address in &arguments.listen {
+        let socket = receive::listen(address).await?;
+        inodes.push(inode(&socket).map_err(Failure::System)?);
+        let address = socket.local_addr().map_err(Failure::System)?;
+        // Who lets the system choose reads it here.
+        let _ = writeln!(io::stderr(), "listening at {address}");
+        let target = Arc::new(Target { address, ledger: Mutex::default() });
+        targets.push(Arc::clone(&target));
+        let counters = Arc::clone(&counters);
+        let keep = move || keep(&socket, &target, &counters);
+        threads
+            .push(std::thread::Builder::new().name("sink".to_owned()).spawn(keep).map_err(Failure::System)?);
+    }
+    wait(arguments, &counters, &mut signals).await;
+    // What the kernel has dropped it says only as long as the sockets are open.
+    let dropped = kernel_drops(&inodes).unwrap_or(0);
+    counters.stop.store(true, Relaxed);
+    for thread in threads {
+        thread
+            .join()
+            .map_err(|_| Failure::System(io::Error::other("a receiver panicked")))?
+            .map_err(Failure::System)?;
+    }
+    report(arguments, &targets, &counters, dropped)
+}
+
+async fn wait(arguments: &Arguments, counters: &Counters, signals: &mut Signals) {
+    let shows_progress = io::stderr().is_terminal();
+    let idle = arguments.idle.or(arguments.expect.map(|_| IDLE));
+    let (mut seen, mut since) = (0, Instant::now());
+    loop {
+        tokio::select! {
+            signal = signals.next() => if signal == Signal::Stop { break },
+            () = tokio::time::sleep(TICK) => {}
+        }
+        let [value_lists, datagrams] =
+            [&counters.value_lists, &counters.datagrams].map(|counter| counter.load(Relaxed));
+        if arguments.expect.is_some_and(|expected| value_lists >= expected) {
+            break;
+        }
+        if datagrams != seen {
+            (seen, since) = (datagrams, Instant::now());
+            if shows_progress {
+                let _ = write!(
+                    io::stderr(),
+                    "\r\x1b[Kreceived {value_lists} value lists in {datagrams} datagrams"
+                );
+            }
+        } else if seen > 0 && idle.is_some_and(|idle| since.elapsed() >= idle) {
+            break;
+        }
+    }
+    if shows_progress {
+        let _ = write!(io::stderr(), "\r\x1b[K");
+    }
+}
+
+/// Receives for a target until told to stop.
+fn keep(socket: &UdpSocket, target: &Target, counters: &Counters) -> io::Result<()> {
+    let mut buffer = vec![0; DATAGRAM];
+    loop {
+        let Some((datagram, _)) = receive::next(socket, &mut buffer)? else {
+            // What has arrived before the stop is read first.
+            if counters.stop.load(Relaxed) {
+                return Ok(());
+            }
+            continue;
+        };
+        let mut value_lists = 0;
+        let mut ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in Decoder::new(datagram) {
+            match event {
+                Ok(Event::ValueList(spans)) => {
+                    ledger.add(&spans.of(datagram));
+                    value_lists += 1;
+                }
+                Ok(Event::Notification(_)) => _ = counters.notifications.fetch_add(1, Relaxed),
+                Ok(_) => {}
+                Err(_) => _ = counters.malformed.fetch_add(1, Relaxed),
+            }
+        }
+        drop(ledger);
+        counters.bytes.fetch_add(datagram.len() as u64, Relaxed);
+        counters.datagrams.fetch_add(1, Relaxed);
+        counters.value_lists.fetch_add(value_lists, Relaxed);
+    }
+}
+
+fn report(
+    arguments: &Arguments,
+    targets: &[Arc<Target>],
+    counters: &Counters,
+    kernel_drops: u64,
+) -> Result<Outcome, Failure> {
+    let [value_lists, notifications, datagrams, bytes, malformed] = [
+        &counters.value_lists,
+        &counters.notifications,
+        &counters.datagrams,
+        &counters.bytes,
+        &counters.malformed,
+    ]
+    .map(|counter| counter.load(Relaxed));
+    let mut all = Findings::default();
+    let mut rows = Vec::new();
+    for target in targets {
+        let ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = ledger.findings();
+        all.missing += found.missing;
+        all.extra += found.extra;
+        all.restarts += found.restarts;
+        all.unverified_hosts += found.unverified_hosts;
+        rows.push((target.address, ledger.hosts(), ledger.value_lists));
+    }
+    // What never came, its sequence included, shows only against a number.
+    if let Some(expected) = arguments.expect {
+        all.missing = all.missing.max(expected.saturating_sub(value_lists));
+    }
+    let Findings { missing, extra, restarts, unverified_hosts } = all;
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        let targets: Vec<_> = rows
+            .iter()
+            .map(|(address, hosts, value_lists)| {
+                json!({ "address": address.to_string(), "hosts": hosts, "value_lists": value_lists })
+            })
+            .collect();
+        let received = json!({
+            "value_lists": value_lists, "notifications": notifications, "datagrams": datagrams, "bytes": bytes,
+            "malformed": malformed, "kernel_drops": kernel_drops, "missing": missing, "extra": extra,
+            "restarts": restarts, "unverified_hosts": unverified_hosts, "targets": targets,
+        });
+        writeln!(out, "{received}")?;
+    } else {
+        for (address, hosts, value_lists) in rows {
+            writeln!(out, "{address}: {value_lists} value lists of {hosts} hosts")?;
+        }
+        writeln!(
+            out,
+            "{value_lists} value lists and {notifications} notifications in {datagrams} datagrams ({bytes} bytes)"
+        )?;
+        writeln!(
+            out,
+            "{missing} missing, {extra} too many, {malformed} datagrams malformed, {kernel_drops} dropped by the kernel"
+        )?;
+        if restarts > 0 {
+            writeln!(
+                out,
+                "sequences began anew {restarts} times: agents were restarted, or packets reordered"
+            )?;
+        }
+        if unverified_hosts > 0 {
+            writeln!(out, "{unverified_hosts} hosts have sent no sequence: of them nothing more is known")?;
+        }
+    }
+    Ok(Outcome::finding(missing + extra + malformed + kernel_drops > 0))
+}
