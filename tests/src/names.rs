@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::namespace::Host;
+use crate::wait::{PATIENCE, wait_until};
 
 /// What makes the C library ask it, and nobody else.
 pub const ETC: &[(&str, &str)] = &[
@@ -29,6 +30,7 @@ pub struct Names {
 #[derive(Debug, Default)]
 struct Shared {
     table: Mutex<HashMap<String, Vec<Ipv4Addr>>>,
+    questions: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -53,6 +55,14 @@ impl Names {
     /// From now on a name has these addresses, or, with none, does not exist.
     pub fn set(&self, name: &str, addresses: &[Ipv4Addr]) {
         self.shared.table().insert(name.to_owned(), addresses.to_vec());
+    }
+
+    /// Waits until a name has been asked for again, and the answer was made use of: that is, once more.
+    pub fn await_question(&self) {
+        let asked = || self.shared.questions.load(Ordering::Relaxed);
+        let before = asked();
+        // A question may be for more than one kind of address.
+        wait_until(PATIENCE, "a name to be looked up twice", || asked() >= before + 4);
     }
 }
 
@@ -79,6 +89,7 @@ impl Shared {
     fn answer_to(&self, question: &[u8]) -> Option<Vec<u8>> {
         let (name, end) = name(question)?;
         let asked = question.get(HEADER..end + 4)?;
+        self.questions.fetch_add(1, Ordering::Relaxed);
         let table = self.table();
         let addresses = table.get(&name).map_or(&[][..], |addresses| addresses);
         let code = if addresses.is_empty() { NO_SUCH_NAME } else { 0 };

@@ -1,106 +1,146 @@
 //! Coco among real links and storage nodes that fail: what the others get is compared value list by value list.
 
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 
 use coco_core::value_list::ValueList;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::namespace::Host;
+use coco_tests::coco::{Coco, Config, Counters};
+use coco_tests::names::{ETC, Names};
+use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::sink::Sink;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
+use serde_json::Value;
+use socket2::SockRef;
 
 const TIER: &str = "shortterm";
 
 /// Enough hosts that every target owns some.
 const HOSTS: u32 = 40;
 
+/// So few rounds are on their way at a time that no socket buffer of this machine overflows.
+const ROUNDS: usize = 50;
+
+/// What Coco says of a target.
+fn connection(coco: &Coco, target: &str) -> Value {
+    coco.json("/tiers")[0]["connections"][target].take()
+}
+
+fn state(coco: &Coco, target: &str) -> String {
+    connection(coco, target)["state"].as_str().expect("every target has a state").to_owned()
+}
+
+/// Lines of the log that hold this.
+fn logged(coco: &Coco, text: &str) -> usize {
+    coco.process.stdout().lines().filter(|line| line.contains(text)).count()
+}
+
+/// A Coco with these targets, for which time passes quickly.
+fn coco(targets: &[&str]) -> Coco {
+    let config = Config::new(&[(TIER, targets)]).text();
+    Coco::start(&(config + "[send]\nrecovery = \"100ms\"\nresolve_interval = \"1s\"\n"))
+}
+
+/// A target that is well, and what it gets.
+struct Good {
+    name: String,
+    sink: Sink,
+}
+
+impl Good {
+    fn on(node: &Node) -> Self {
+        Self { name: node.address().to_string(), sink: node.sink() }
+    }
+}
+
 /// Agents that send a value list of each of their hosts at a time, and what each target is to get of it.
 struct Agents {
     /// Each with the target that owns it.
-    hosts: Vec<(String, SocketAddr)>,
-    sender: std::net::UdpSocket,
+    hosts: Vec<(String, String)>,
+    sender: UdpSocket,
     rounds: u32,
 }
 
 impl Agents {
     fn of(coco: &Coco) -> Self {
-        let hosts = (0..HOSTS).map(|number| {
-            let host = format!("host-{number}");
-            let owner = coco.owner(&host, TIER).parse().expect("an address");
-            (host, owner)
-        });
-        Self { hosts: hosts.collect(), sender: traffic::sender(coco.listen), rounds: 0 }
+        let hosts = (0..HOSTS).map(|number| format!("host-{number}"));
+        let hosts = hosts.map(|host| (host.clone(), coco.owner(&host, TIER))).collect();
+        Self { hosts, sender: traffic::sender(coco.listen), rounds: 0 }
     }
 
-    /// The next value list of every host, in a datagram of its own.
-    fn send(&mut self) {
+    /// The next value list of every host, in a datagram of its own, and waits until this target has its share: so
+    /// nothing overflows on the way.
+    fn send(&mut self, good: &Good) {
         for (host, _) in &self.hosts {
             let list = traffic::value_list(host, self.rounds);
             self.sender.send(&traffic::datagrams(1452, [&list])[0]).expect("coco listens");
         }
         self.rounds += 1;
+        let expected = self.sent_for(&good.name).len() as u64;
+        assert!(expected > 0, "{} owns none of {HOSTS} hosts", good.name);
+        wait_until(PATIENCE, format_args!("round {}", self.rounds), || good.sink.count() >= expected);
+    }
+
+    /// Goes on sending until a target is in this state, which it must be seen in.
+    fn send_until(&mut self, good: &Good, coco: &Coco, target: &str, wanted: &str) {
+        wait_until(PATIENCE, format_args!("{target} to be {wanted}"), || {
+            self.send(good);
+            state(coco, target) == wanted
+        });
     }
 
     /// What was sent so far for this target, host by host.
-    fn sent_for(&self, target: SocketAddr) -> Vec<ValueList> {
-        let hosts = self.hosts.iter().filter(|(_, owner)| *owner == target);
+    fn sent_for(&self, target: &str) -> Vec<ValueList> {
+        let hosts = self.hosts.iter().filter(|(_, owner)| owner == target);
         hosts.flat_map(|(host, _)| (0..self.rounds).map(|place| traffic::value_list(host, place))).collect()
     }
 
-    /// Sends to all, and waits until this one has all of its own; so nothing overflows on the way.
-    fn send_and_await(&mut self, target: SocketAddr, sink: &Sink) {
-        self.send();
-        let expected = self.sent_for(target).len() as u64;
-        assert!(expected > 0, "{target} owns none of {HOSTS} hosts");
-        wait_until(PATIENCE, format_args!("round {} at {target}", self.rounds), || sink.count() >= expected);
-    }
-
-    /// This target got all that it should have, each host's in order, and nothing else.
-    fn assert_complete(&self, target: SocketAddr, sink: &Sink) {
-        let mut lists = sink.value_lists();
-        // Stable: what is in order stays in order.
-        let place = |list: &ValueList| {
+    /// Value lists host by host, those of one host as they came.
+    fn sorted(&self, mut lists: Vec<ValueList>) -> Vec<ValueList> {
+        let host = |list: &ValueList| {
             self.hosts.iter().position(|(host, _)| list.identifier.host == host.as_bytes())
         };
-        lists.sort_by_key(place);
-        assert_eq!(lists, self.sent_for(target));
+        lists.sort_by_key(host);
+        lists
     }
 
-    /// Value lists sent so far.
-    fn count(&self) -> u64 {
-        u64::from(HOSTS * self.rounds)
+    /// The good target got all that it should have, each host's in order, and nothing else; all books balance.
+    fn assert_complete(&self, good: &Good, coco: &mut Coco) -> Counters {
+        let counters = coco.settled(u64::from(HOSTS * self.rounds));
+        assert_eq!(self.sorted(good.sink.value_lists()), self.sent_for(&good.name));
+        assert_eq!(counters.count(&["send", &good.name]), self.sent_for(&good.name).len() as u64);
+        counters
     }
 }
 
-fn config(targets: &[SocketAddr]) -> Config {
-    Config::new(&[(TIER, targets)])
+/// A rule of a host that drops some of what comes for a target, and a counter of what it has dropped.
+fn drop_datagrams(node: &Node, which: &str) {
+    node.host.nft(&format!(
+        "table ip t {{
+           counter dropped {{}}
+           chain input {{
+             type filter hook input priority 0;
+             udp dport {PORT} {which} counter name dropped drop;
+           }}
+         }}"
+    ));
 }
 
 #[test]
 fn a_black_hole_costs_its_own_share_and_no_more() {
     let here = Host::new();
     let (good, bad) = (here.node(), here.node());
-    let sinks = [good.sink(), bad.sink()];
-    bad.host.nft(&format!(
-        "table ip t {{
-           counter swallowed {{}}
-           chain input {{ type filter hook input priority 0; udp dport {} counter name swallowed drop; }}
-         }}",
-        bad.address().port()
-    ));
+    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    drop_datagrams(&bad, "");
     here.run(|| {
-        let mut coco = Coco::start(&config(&[good.address(), bad.address()]).text());
+        let mut coco = coco(&[&good.name, &bad_name]);
         let mut agents = Agents::of(&coco);
-        for _ in 0..50 {
-            agents.send_and_await(good.address(), &sinks[0]);
-        }
-        let counters = coco.settled(agents.count());
-        agents.assert_complete(good.address(), &sinks[0]);
+        (0..ROUNDS).for_each(|_| agents.send(&good));
+        let counters = agents.assert_complete(&good, &mut coco);
         // Nobody tells Coco; only the target could say what it got.
-        let lost = counters.count(&["send.datagrams", &bad.address().to_string()]);
-        wait_until(PATIENCE, "all to be swallowed", || bad.host.counted("swallowed") == lost);
-        assert_eq!(counters.count(&["send", "total"]), agents.count());
-        assert_eq!(sinks[1].count(), 0);
+        let sent = counters.count(&["send.datagrams", &bad_name]);
+        wait_until(PATIENCE, "all to be swallowed", || bad.host.counted("dropped") == sent);
+        assert_eq!(counters.count(&["send", &bad_name]), agents.sent_for(&bad_name).len() as u64);
+        assert_eq!((bad_sink.count(), state(&coco, &bad_name).as_str()), (0, "up"));
         assert!(coco.stop().success());
     });
 }
@@ -109,30 +149,270 @@ fn a_black_hole_costs_its_own_share_and_no_more() {
 fn what_a_link_loses_was_counted_as_sent() {
     let here = Host::new();
     let (good, bad) = (here.node(), here.node());
-    let sinks = [good.sink(), bad.sink()];
-    bad.host.nft(&format!(
-        "table ip t {{
-           counter lost {{}}
-           chain input {{
-             type filter hook input priority 0;
-             udp dport {} numgen random mod 100 < 30 counter name lost drop;
-           }}
-         }}",
-        bad.address().port()
-    ));
+    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    drop_datagrams(&bad, "numgen random mod 100 < 30");
     here.run(|| {
-        let mut coco = Coco::start(&config(&[good.address(), bad.address()]).text());
+        let mut coco = coco(&[&good.name, &bad_name]);
         let mut agents = Agents::of(&coco);
-        for _ in 0..50 {
-            agents.send_and_await(good.address(), &sinks[0]);
-        }
-        let counters = coco.settled(agents.count());
-        agents.assert_complete(good.address(), &sinks[0]);
-        let sent = counters.count(&["send.datagrams", &bad.address().to_string()]);
+        (0..ROUNDS).for_each(|_| agents.send(&good));
+        let counters = agents.assert_complete(&good, &mut coco);
+        let sent = counters.count(&["send.datagrams", &bad_name]);
         wait_until(PATIENCE, "every datagram to be received or lost", || {
-            sinks[1].datagrams().len() as u64 + bad.host.counted("lost") == sent
+            bad_sink.datagrams().len() as u64 + bad.host.counted("dropped") == sent
         });
-        assert!(bad.host.counted("lost") > 0 && sinks[1].count() > 0);
+        assert!(bad.host.counted("dropped") > 0 && bad_sink.count() > 0);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_receiver_that_is_too_slow_loses_what_it_has_no_room_for() {
+    let here = Host::new();
+    let (good, bad) = (here.node(), here.node());
+    let (good, bad_name) = (Good::on(&good), bad.address().to_string());
+    // So slow that it never reads.
+    let slow = bad.bind(bad.address());
+    SockRef::from(&slow).set_recv_buffer_size(4096).expect("SO_RCVBUF");
+    slow.set_nonblocking(true).expect("O_NONBLOCK");
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &bad_name]);
+        let mut agents = Agents::of(&coco);
+        (0..ROUNDS).for_each(|_| agents.send(&good));
+        let counters = agents.assert_complete(&good, &mut coco);
+        let sent = counters.count(&["send.datagrams", &bad_name]);
+        let read = std::iter::from_fn(|| slow.recv(&mut [0; 2048]).ok()).count() as u64;
+        assert!(read > 0 && read < sent);
+        // The last column of proc_net_udp(5).
+        let dropped = bad.host.run(|| {
+            let table = std::fs::read_to_string("/proc/thread-self/net/udp").expect("a network");
+            let count =
+                table.lines().nth(1).and_then(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+            count.expect("one socket")
+        });
+        assert_eq!(read + dropped, sent);
+        assert_eq!((counters.count(&["errors", "send.write"]), state(&coco, &bad_name).as_str()), (0, "up"));
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_link_that_takes_less_than_is_sent_does_not_keep_the_others_waiting() {
+    let here = Host::new();
+    let (good, bad) = (here.node(), here.node());
+    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    // A queue that is longer than what a socket may have in it: what is sent stays in the socket's buffer.
+    let link = |rate| {
+        here.tc(&format!("qdisc replace dev {} root tbf rate {rate} burst 100k limit 100m", bad.device()));
+    };
+    link("16kbit");
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &bad_name]);
+        let mut agents = Agents::of(&coco);
+        agents.send_until(&good, &coco, &bad_name, "down");
+        assert_eq!(connection(&coco, &bad_name)["problem"], "its socket's buffer is full");
+        (0..ROUNDS).for_each(|_| agents.send(&good));
+        let counters = agents.assert_complete(&good, &mut coco);
+        let lost = counters.count(&["errors", "send.write"]);
+        assert_eq!(counters.count(&["send", &bad_name]) + lost, agents.sent_for(&bad_name).len() as u64);
+        assert_eq!(counters.count(&["listen", "kernel_drops"]), 0);
+        assert!(lost > 0);
+
+        link("1gbit");
+        agents.send_until(&good, &coco, &bad_name, "up");
+        let counters = agents.assert_complete(&good, &mut coco);
+        let sent = counters.count(&["send", &bad_name]);
+        wait_until(PATIENCE, "all that the socket took", || bad_sink.count() == sent);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_link_that_goes_down_and_up_again() {
+    let here = Host::new();
+    let (good, bad) = (here.node(), here.node());
+    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &bad_name]);
+        let mut agents = Agents::of(&coco);
+        agents.send(&good);
+        assert_eq!(state(&coco, &bad_name), "up");
+
+        here.ip(&format!("link set {} down", bad.device()));
+        agents.send_until(&good, &coco, &bad_name, "down");
+        assert_eq!(connection(&coco, &bad_name)["problem"], "Network is unreachable");
+        let counters = agents.assert_complete(&good, &mut coco);
+        let lost = counters.count(&["errors", "send.write"]);
+        assert!(lost > 0 && counters.count(&["errors", "send.unreachable"]) > 0);
+        assert_eq!(counters.count(&["send", &bad_name]) + lost, agents.sent_for(&bad_name).len() as u64);
+
+        here.ip(&format!("link set {} up", bad.device()));
+        agents.send_until(&good, &coco, &bad_name, "up");
+        agents.send(&good);
+        let counters = agents.assert_complete(&good, &mut coco);
+        let sent = counters.count(&["send", &bad_name]);
+        wait_until(PATIENCE, "all that was sent", || bad_sink.count() == sent);
+        assert_eq!(logged(&coco, "target is down"), 1);
+        assert_eq!(logged(&coco, "target is up again"), 1);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_machine_that_is_gone_is_down_though_udp_does_not_tell() {
+    let here = Host::new();
+    let (good, bad) = (here.node(), here.node());
+    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    bad.host.ip("link set eth0 down");
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &bad_name]);
+        let mut agents = Agents::of(&coco);
+        // Nobody answers who has its address (arp(7)).
+        wait_until(PATIENCE, "the system to notice", || {
+            agents.send(&good);
+            connection(&coco, &bad_name)["problem"] == "No route to host"
+        });
+        assert_eq!(state(&coco, &bad_name), "down");
+        let counters = agents.assert_complete(&good, &mut coco);
+        assert!(counters.count(&["errors", "send.unreachable"]) > 0);
+        assert_eq!(bad_sink.count(), 0);
+
+        bad.host.ip("link set eth0 up");
+        agents.send_until(&good, &coco, &bad_name, "up");
+        wait_until(PATIENCE, "something to arrive", || {
+            agents.send(&good);
+            bad_sink.count() > 0
+        });
+        agents.assert_complete(&good, &mut coco);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
+    let here = Host::new();
+    let (good, bad) = (here.node(), here.node());
+    let (good, bad_name) = (Good::on(&good), bad.address().to_string());
+    // Otherwise a host says once a second at most that nothing listens there (icmp(7)), which is a recovery of ours.
+    bad.host.run(|| std::fs::write("/proc/sys/net/ipv4/icmp_ratelimit", "0")).expect("we are root there");
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &bad_name]);
+        let mut agents = Agents::of(&coco);
+        for round in 1..=3 {
+            agents.send_until(&good, &coco, &bad_name, if round < 3 { "down" } else { "flapping" });
+            assert_eq!(connection(&coco, &bad_name)["problem"], "nothing listens there");
+            if round < 3 {
+                let _back = bad.sink();
+                agents.send_until(&good, &coco, &bad_name, "up");
+            }
+        }
+        let metric = |state: &str, value: u32| {
+            let line = format!(
+                "coco_send_state{{tier=\"{TIER}\",target=\"{bad_name}\",state=\"{state}\"}} {value}\n"
+            );
+            coco.get("/metrics").body.contains(&line)
+        };
+        assert!(metric("flapping", 1) && metric("down", 0) && metric("up", 0) && metric("unresolved", 0));
+        let _back = bad.sink();
+        agents.send_until(&good, &coco, &bad_name, "up");
+        assert!(metric("flapping", 0) && metric("up", 1));
+
+        let counters = agents.assert_complete(&good, &mut coco);
+        assert!(counters.count(&["errors", "send.refused"]) > 0);
+        wait_until(PATIENCE, "the log to say so", || logged(&coco, "target is calm") == 1);
+        let lines = ["target is down", "target is up again", "target is flapping", "target is calm"];
+        assert_eq!(lines.map(|line| logged(&coco, line)), [2, 2, 1, 1]);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_name_is_followed_to_another_address_and_kept_when_it_vanishes() {
+    const NAME: &str = "storage.example.org";
+    let here = Host::new().with_etc(ETC);
+    let names = Names::serve(&here);
+    let nodes = [(); 3].map(|()| here.node());
+    let (good, sinks) = (Good::on(&nodes[0]), [nodes[1].sink(), nodes[2].sink()]);
+    let [first, second] = [nodes[1].ip(2), nodes[2].ip(2)];
+    let target = format!("{NAME}:{PORT}");
+    names.set(NAME, &[first]);
+    here.run(|| {
+        // At the port of the targets, so that the name can lead back.
+        let mut config = Config::new(&[(TIER, &[good.name.as_str(), &target])]);
+        config.listen = format!("127.0.0.1:{PORT}");
+        let mut coco = Coco::start(&(config.text() + "[send]\nresolve_interval = \"1s\"\n"));
+        let address = |coco: &Coco| connection(coco, &target)["address"].clone();
+        let is_at = |coco: &Coco, ip: std::net::Ipv4Addr| address(coco) == format!("{ip}:{PORT}");
+        let mut agents = Agents::of(&coco);
+        let mut send = |coco: &mut Coco| {
+            (0..10).for_each(|_| agents.send(&good));
+            agents.assert_complete(&good, coco);
+            (
+                agents.sent_for(&target).len() as u64,
+                agents.sorted(sinks.iter().flat_map(Sink::value_lists).collect()),
+            )
+        };
+        send(&mut coco);
+        assert!(is_at(&coco, first));
+
+        // One of several, and not the first: it stays.
+        names.set(NAME, &[second, first]);
+        names.await_question();
+        send(&mut coco);
+        assert!(is_at(&coco, first));
+        assert_eq!(sinks[1].count(), 0);
+
+        // Gone: it stays.
+        names.set(NAME, &[]);
+        let failures = |coco: &Coco| coco.counters().count(&["errors", "send.dial"]);
+        wait_until(PATIENCE, "two look-ups to fail", || failures(&coco) >= 2);
+        // Where Coco itself listens: it stays.
+        names.set(NAME, &["127.0.0.1".parse().expect("an address")]);
+        names.await_question();
+        assert_eq!((failures(&coco) > 2, logged(&coco, "keeps its last address")), (true, 1));
+        let (sent, _) = send(&mut coco);
+        wait_until(PATIENCE, "everything at the first address", || sinks[0].count() == sent);
+        assert_eq!(state(&coco, &target), "up");
+
+        // Elsewhere: there it goes, and nothing is lost on the way.
+        names.set(NAME, &[second]);
+        wait_until(PATIENCE, "the other address", || {
+            send(&mut coco);
+            is_at(&coco, second)
+        });
+        let (sent, _) = send(&mut coco);
+        wait_until(PATIENCE, "everything", || sinks[0].count() + sinks[1].count() == sent);
+        let (sent, _) = send(&mut coco);
+        wait_until(PATIENCE, "everything", || sinks[0].count() + sinks[1].count() == sent);
+        let arrived = agents.sorted(sinks.iter().flat_map(Sink::value_lists).collect());
+        assert_eq!(arrived, agents.sent_for(&target));
+        assert_eq!(logged(&coco, "target has another address"), 1);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_name_that_appears_late_is_found() {
+    const NAME: &str = "late.example.org";
+    let here = Host::new().with_etc(ETC);
+    let names = Names::serve(&here);
+    let (good, late) = (here.node(), here.node());
+    let (good, sink, target) = (Good::on(&good), late.sink(), format!("{NAME}:{PORT}"));
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &target]);
+        let mut agents = Agents::of(&coco);
+        (0..10).for_each(|_| agents.send(&good));
+        let lost = agents.assert_complete(&good, &mut coco).count(&["errors", "send.disconnected"]);
+        assert_eq!(
+            (lost, state(&coco, &target).as_str()),
+            (agents.sent_for(&target).len() as u64, "unresolved")
+        );
+
+        names.set(NAME, &[late.ip(2)]);
+        wait_until(PATIENCE, "the name to be found", || state(&coco, &target) == "up");
+        (0..10).for_each(|_| agents.send(&good));
+        let counters = agents.assert_complete(&good, &mut coco);
+        assert_eq!(counters.count(&["errors", "send.disconnected"]), lost);
+        wait_until(PATIENCE, "what was sent since", || sink.count() == counters.count(&["send", &target]));
         assert!(coco.stop().success());
     });
 }

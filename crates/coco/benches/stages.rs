@@ -73,7 +73,7 @@ fn stages(criterion: &mut Criterion) {
     "#;
     let config = Config::parse(config, Program::Coco).expect("a good configuration");
     let tiers = Arc::new(config.tiers);
-    let outlets = Arc::new(Outlets::new(&tiers, 1));
+    let outlets = Arc::new(Outlets::new(&tiers, 1, (&config.send).into()));
     // A multiplier that is prime to the number of value lists visits each once, far from the last.
     let shuffled = |n: usize| (n * 77_773) % (HOSTS * METRICS);
     let corpora = [

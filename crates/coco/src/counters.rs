@@ -54,6 +54,7 @@ counts! {
         Disconnected = ["errors", "send.disconnected"], "Value lists for a target whose name does not resolve yet.";
         NotificationsLost = ["errors", "send.notifications"], "Notifications that could not be sent.";
         Refused = ["errors", "send.refused"], "Times that a target's host answered that nothing listens there.";
+        Unreachable = ["errors", "send.unreachable"], "Times that a target's host or network could not be reached.";
     }
 }
 
@@ -84,7 +85,12 @@ pub static SEND_TOTAL: Definition =
 /// Failed attempts to resolve or to connect.
 pub static DIAL: Definition = Definition::counter(
     &["coco", "errors", "send.dial"],
-    "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged.",
+    "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged, or the first in a row where the target keeps its last address.",
+);
+/// How targets are.
+pub static SEND_STATE: Definition = Definition::gauge(
+    &["coco", "send.state", "{target}", "{state}"],
+    "1 for the state that a target is in, 0 for the others.",
 );
 /// Between listen and filter.
 pub static QUEUES_RAW: Definition =
@@ -145,7 +151,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .iter()
         .chain(by_reason)
         .chain(OUTLET_COUNTS)
-        .chain([&SEND_TOTAL, &DIAL, &LOOKUP, &HASH_GET])
+        .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET])
         .chain(measured)
         .chain(summaries)
 }

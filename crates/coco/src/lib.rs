@@ -6,7 +6,8 @@
 //! - [`socket`] receives batches of datagrams; [`batch`] is what travels from stage to stage;
 //! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
 //! - [`routes`] is what a lane remembers, [`partitions`] say who owns what, [`outlets`] are the
-//!   targets as places to send to, each an [`outlet`] with an [`account`] of what is counted;
+//!   targets as places to send to, each an [`outlet`] that is [`dial`]ed, with an [`account`] of what
+//!   is counted, and [`patience`] is what it may cost the others;
 //! - [`spread`] gives hosts to lanes where senders would leave most of them idle;
 //! - [`pipeline`] makes the threads and the channels between the stages.
 //!
@@ -23,6 +24,7 @@ pub mod account;
 pub mod api;
 pub mod batch;
 pub mod counters;
+pub mod dial;
 pub mod filter;
 pub mod lane;
 pub mod listen;
@@ -30,6 +32,7 @@ pub mod measure;
 pub mod outlet;
 pub mod outlets;
 pub mod partitions;
+pub mod patience;
 pub mod pipeline;
 pub mod routes;
 pub mod send;

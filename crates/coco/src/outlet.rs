@@ -1,32 +1,18 @@
-//! One target of one tier as a place to send to: whether it is reachable, and by which socket.
+//! One target of one tier as a place to send to: by which socket, and how it is.
 
 use crate::account::Account;
 use crate::counters::OutletCounts;
-use crate::socket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
-use coco_core::config::is_loop;
-use coco_daemon::logging::Throttle;
-use coco_daemon::resolve::resolve;
-use std::io;
+use coco_core::config::Send;
+use coco_daemon::health::{self, Health, News};
+use nix::errno::Errno;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use tracing::{info, warn};
-
-/// How long the resolver may take for one name.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The wait after the first failed attempt; it doubles up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// How long nothing must be refused before a target is no longer down. A host that refuses says so once a second at
-/// most (`icmp_ratelimit`, icmp(7)), however much is sent to it.
-const UNREFUSED: Duration = Duration::from_secs(3);
 
 /// One target of one tier. Lanes share its socket.
 #[derive(Debug)]
@@ -35,30 +21,86 @@ pub struct Outlet {
     pub tier: Arc<str>,
     /// The target as configured.
     pub target: Arc<str>,
-    address: Address,
-    account: Arc<Account>,
+    pub(crate) address: Address,
+    pub(crate) account: Arc<Account>,
+    pub(crate) settings: Settings,
     /// Connected once the name has resolved.
     socket: ArcSwapOption<UdpSocket>,
+    /// As its health says, for a look without a lock.
     down: AtomicBool,
-    /// When its host last said that nothing listens there, in milliseconds since `epoch`.
-    refused: AtomicU64,
-    epoch: Instant,
-    complaints: Mutex<Throttle>,
+    condition: Mutex<Condition>,
+    /// Whether the last attempt to find a way to it failed.
+    pub(crate) dial_fails: AtomicBool,
+    /// Tells whoever [looks after it](crate::dial::keep) that something has changed.
+    pub(crate) changed: Arc<Notify>,
+}
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What is down is up again when nothing has gone wrong for so long.
+    pub recovery: Duration,
+    /// How often a name is looked up again, more or less.
+    pub resolve_interval: Duration,
+}
+
+#[derive(Debug)]
+struct Condition {
+    health: Health,
+    /// What went wrong last.
+    problem: &'static str,
+}
+
+/// How an outlet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What is sent is taken, and nobody says that it does not arrive. UDP has no other sign of life.
+    Up,
+    /// What is sent is refused, or can't be sent.
+    Down,
+    /// Up and down by turns.
+    Flapping,
+    /// Its name has no address yet, or there is no way to it.
+    Unresolved,
+}
+
+impl From<&Send> for Settings {
+    fn from(send: &Send) -> Self {
+        Self { recovery: send.recovery, resolve_interval: send.resolve_interval }
+    }
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Flapping, Self::Unresolved];
+
+    /// The name in `/tiers` and in counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => health::State::Up.as_str(),
+            Self::Down => health::State::Down.as_str(),
+            Self::Flapping => health::State::Flapping.as_str(),
+            Self::Unresolved => "unresolved",
+        }
+    }
 }
 
 impl Outlet {
     /// Not connected. It counts in `account`, whose names it takes.
-    pub fn new(account: Arc<Account>, address: Address) -> Self {
+    pub fn new(account: Arc<Account>, address: Address, settings: Settings) -> Self {
+        let health = Health::new(settings.recovery);
+        let condition = Condition { health, problem: "" };
         Self {
             tier: Arc::clone(&account.tier),
             target: Arc::clone(&account.target),
             address,
             account,
+            settings,
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
-            refused: AtomicU64::new(0),
-            epoch: Instant::now(),
-            complaints: Mutex::new(Throttle::new()),
+            condition: Mutex::new(condition),
+            dial_fails: AtomicBool::new(false),
+            changed: Arc::default(),
         }
     }
 
@@ -74,138 +116,144 @@ impl Outlet {
         self.socket.load_full()
     }
 
+    /// From now on this is the socket. What is being sent by the one before goes its way.
+    pub(crate) fn swap_socket(&self, socket: UdpSocket) {
+        self.socket.store(Some(Arc::new(socket)));
+    }
+
     /// Where it leads to, `None` until its name has resolved.
     pub fn peer(&self) -> Option<SocketAddr> {
         let socket: Guard<_> = self.socket.load();
         socket.as_ref()?.peer_addr().ok()
     }
 
-    /// Whether nothing listens there, as far as its host says.
+    /// How it is, and what went wrong last if it is down or flapping.
+    pub fn state(&self) -> (State, Option<&'static str>) {
+        if self.socket.load().is_none() {
+            return (State::Unresolved, None);
+        }
+        let condition = self.condition();
+        match condition.health.state(Instant::now()) {
+            health::State::Up => (State::Up, None),
+            health::State::Down => (State::Down, Some(condition.problem)),
+            health::State::Flapping => (State::Flapping, Some(condition.problem)),
+        }
+    }
+
+    /// Whether something goes wrong.
     #[inline]
     pub fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
 
-    /// Takes note of whether its host has just said that nothing listens there.
+    /// Takes note that packets were sent and nothing was said against it.
     #[inline]
-    pub fn note(&self, refused: bool) {
-        if refused || self.is_down() {
-            self.note_trouble(refused);
+    pub fn note_success(&self) {
+        if self.is_down() {
+            self.note(None);
+        }
+    }
+
+    /// Takes note of what the kernel says instead of sending, be it of this machine or what a host has answered to an
+    /// earlier packet.
+    pub fn note_fault(&self, fault: Errno) {
+        // Says that one datagram is too large for a link, and nothing of the target.
+        if fault != Errno::EMSGSIZE {
+            self.note(Some(fault));
         }
     }
 
     #[cold]
-    fn note_trouble(&self, refused: bool) {
-        let now = self.epoch.elapsed().as_millis() as u64;
-        if refused {
-            self.refused.store(now, Ordering::Relaxed);
-            if !self.down.swap(true, Ordering::Relaxed) {
-                self.complain("nothing listens there");
+    fn note(&self, fault: Option<Errno>) {
+        let mut condition = self.condition();
+        let now = Instant::now();
+        let was_down = condition.health.is_down();
+        let news = match fault {
+            Some(fault) => {
+                condition.problem = meaning(fault);
+                condition.health.fault(now)
             }
-        } else if u128::from(now.saturating_sub(self.refused.load(Ordering::Relaxed))) > UNREFUSED.as_millis()
-        {
-            self.down.store(false, Ordering::Relaxed);
+            None => condition.health.success(now),
+        };
+        let is_down = condition.health.is_down();
+        self.down.store(is_down, Ordering::Relaxed);
+        self.tell(news, condition.problem);
+        if is_down != was_down {
+            self.changed.notify_one();
         }
     }
 
-    /// Logs that sending to it fails, not more than once a minute.
-    pub fn complain(&self, problem: &str) {
-        let Self { tier, target, complaints, .. } = self;
-        let passed = complaints.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());
-        if let Some(suppressed) = passed {
-            warn!(%tier, %target, problem, suppressed, "cannot send");
-        }
+    /// Time has passed. Returns when to look again if nothing happens before.
+    pub(crate) fn look(&self) -> Option<Instant> {
+        let mut condition = self.condition();
+        let news = condition.health.look(Instant::now());
+        self.tell(news, condition.problem);
+        condition.health.calm_at()
     }
 
-    /// Tries once to connect it.
-    ///
-    /// A name that turns out to lead back to `listen` stays unconnected: what is sent there would come round for ever.
-    pub async fn dial(&self, listen: Option<SocketAddr>) {
+    fn tell(&self, news: Option<News>, problem: &str) {
         let Self { tier, target, .. } = self;
-        match self.connect(listen).await {
-            Ok(address) => info!(%tier, %target, %address, "connected"),
-            Err(problem) => {
-                self.account.dial_failed();
-                warn!(%tier, %target, %problem, "cannot connect, will try again");
+        match news {
+            None => {}
+            Some(News::Down) => warn!(%tier, %target, problem, "target is down"),
+            Some(News::Up) => info!(%tier, %target, "target is up again"),
+            Some(News::Flaps) => {
+                warn!(%tier, %target, problem, "target is flapping; up or down, no more of it until it is calm");
             }
+            Some(News::Calm(state)) => info!(%tier, %target, %state, "target is calm"),
         }
     }
 
-    /// Takes the first address that there is a way to.
-    async fn connect(&self, listen: Option<SocketAddr>) -> io::Result<SocketAddr> {
-        let mut problem = io::Error::from(io::ErrorKind::NotFound);
-        for address in resolve(&self.address, RESOLVE_TIMEOUT).await? {
-            if listen.is_some_and(|listen| leads_back(listen, address)) {
-                return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
-            }
-            match socket::connect(address) {
-                Ok(socket) => {
-                    self.socket.store(Some(Arc::new(socket)));
-                    return Ok(address);
-                }
-                Err(error) => problem = error,
-            }
-        }
-        Err(problem)
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Looks after an outlet for as long as anyone else holds it: tries to connect it, with longer and longer waits, until it is.
-pub async fn keep(outlet: Weak<Outlet>, listen: SocketAddr) {
-    let mut wait = FIRST_WAIT;
-    while outlet.upgrade().is_some_and(|outlet| outlet.peer().is_none()) {
-        tokio::time::sleep(wait).await;
-        let Some(outlet) = outlet.upgrade() else { return };
-        outlet.dial(Some(listen)).await;
-        wait = LONGEST_WAIT.min(wait * 2);
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.changed.notify_one();
     }
 }
 
-/// Whether what is sent to `target` arrives where this machine listens.
-pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
-    let own = [target.ip()];
-    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
-    is_loop(listen, target, local)
+/// What it means to an operator.
+fn meaning(error: Errno) -> &'static str {
+    match error {
+        Errno::ECONNREFUSED => "nothing listens there",
+        Errno::EAGAIN => "its socket's buffer is full",
+        Errno::ENOBUFS => "the network device takes no more",
+        other => other.desc(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn outlet(target: &str) -> Outlet {
-        Outlet::new(Arc::new(Account::new("t", target, 1)), target.parse().unwrap())
-    }
-
-    #[test]
-    fn a_name_that_resolves_late_may_not_lead_back() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        for (listen, is_connected) in
-            [("127.0.0.1:25826", false), ("[::]:25826", false), ("127.0.0.1:25827", true)]
-        {
-            let outlet = outlet("127.0.0.1:25826");
-            runtime.block_on(outlet.dial(Some(listen.parse().unwrap())));
-            assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
-            assert_eq!(outlet.account.dial_errors(), u64::from(!is_connected));
-        }
+    fn outlet() -> Outlet {
+        let settings = Settings { recovery: Duration::from_secs(3600), resolve_interval: Duration::MAX };
+        let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
+        assert_eq!(outlet.state(), (State::Unresolved, None));
+        outlet.swap_socket(UdpSocket::bind("127.0.0.1:0").unwrap());
+        outlet
     }
 
     #[test]
     fn a_target_whose_host_refuses_now_and_then_stays_down() {
-        let outlet = outlet("a:1");
-        outlet.note(false);
-        assert!(!outlet.is_down());
-        for refused in [true, false, false, true, false] {
-            outlet.note(refused);
-            assert!(outlet.is_down());
+        let outlet = outlet();
+        outlet.note_success();
+        assert_eq!(outlet.state(), (State::Up, None));
+        for fault in [Some(Errno::ECONNREFUSED), None, None, Some(Errno::ECONNREFUSED), None] {
+            fault.map_or_else(|| outlet.note_success(), |fault| outlet.note_fault(fault));
+            assert_eq!(outlet.state(), (State::Down, Some("nothing listens there")));
         }
     }
 
     #[test]
-    fn nobody_looks_after_an_outlet_that_is_gone() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let outlet = Arc::new(outlet("a:1"));
-        let weak = Arc::downgrade(&outlet);
-        drop(outlet);
-        runtime.block_on(keep(weak, "127.0.0.1:1".parse().unwrap()));
+    fn a_datagram_that_is_too_large_says_nothing_of_the_target() {
+        let outlet = outlet();
+        outlet.note_fault(Errno::EMSGSIZE);
+        assert_eq!(outlet.state(), (State::Up, None));
+        outlet.note_fault(Errno::EAGAIN);
+        assert_eq!(outlet.state(), (State::Down, Some("its socket's buffer is full")));
     }
 }

@@ -1,7 +1,8 @@
 //! The targets of all tiers as places to send to.
 
 use crate::account::Account;
-use crate::outlet::{Outlet, keep};
+use crate::dial::keep;
+use crate::outlet::{Outlet, Settings};
 use crate::partitions::Partitions;
 use coco_core::tier::Tiers;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ pub struct Outlets {
 
 impl Outlets {
     /// The targets of these tiers, none of them connected, to be counted by so many lanes.
-    pub fn new(tiers: &Arc<Tiers>, lanes: usize) -> Self {
+    pub fn new(tiers: &Arc<Tiers>, lanes: usize, settings: Settings) -> Self {
         let mut outlets = Vec::new();
         let mut accounts = Vec::new();
         let mut starts = Vec::new();
@@ -31,7 +32,7 @@ impl Outlets {
             starts.push(outlets.len());
             for target in tier.targets() {
                 let account = Arc::new(Account::new(tier.name(), &target.name, lanes));
-                outlets.push(Arc::new(Outlet::new(Arc::clone(&account), target.address.clone())));
+                outlets.push(Arc::new(Outlet::new(Arc::clone(&account), target.address.clone(), settings)));
                 accounts.push(account);
             }
         }

@@ -6,17 +6,19 @@ use crate::lane::Lane;
 use crate::outlet::Outlet;
 use crate::outlets::Outlets;
 use crate::partitions::Partitions;
+use crate::patience::Patience;
 use crate::socket::Transmitter;
 use coco_core::wire::{Packet, PacketBuilder, Span};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a batch waits for targets whose socket buffers are full.
-const PATIENCE: Duration = Duration::from_millis(10);
-
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
+
+/// How often in a row sending a packet to a target fails before it is lost. An error may speak of an earlier packet, whose
+/// answer has come back, or of one that another lane has sent meanwhile; then this one has not been tried yet.
+const RETRIES: u32 = 2;
 
 /// Packets for every target: one packing for each [share](crate::partitions) of the hosts.
 pub struct Packing {
@@ -138,6 +140,8 @@ impl Packing {
 pub struct Sending {
     outlets: Arc<Outlets>,
     transmitter: Transmitter,
+    /// With each outlet.
+    patience: Box<[Patience]>,
     /// Kept for its memory.
     pending: Vec<Pending>,
 }
@@ -148,85 +152,131 @@ struct Pending {
     share: usize,
     /// The first of them.
     next: usize,
+    /// Why it is not done with.
+    full: Option<Errno>,
+    /// How long the others may wait for it.
+    patience: Duration,
 }
 
 impl Sending {
     /// To these outlets.
     pub fn new(outlets: Arc<Outlets>) -> Self {
-        Self { outlets, transmitter: Transmitter::new(), pending: Vec::new() }
+        let now = Instant::now();
+        let patience = outlets.iter().map(|_| Patience::new(now)).collect();
+        Self { outlets, transmitter: Transmitter::new(), patience, pending: Vec::new() }
     }
 
-    /// Sends everything that is packed and counts what became of it. No outlet waits for another one's full buffer.
+    /// Sends everything that is packed and counts what became of it. All are sent to first; then those whose buffer is
+    /// full are waited for, as long as they have not been too often.
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
         let mut pending = std::mem::take(&mut self.pending);
         for &share in &packing.touched {
             let outlets = packing.partitions.outlets(share).iter();
-            pending.extend(outlets.map(|&outlet| Pending { outlet, share, next: 0 }));
+            let first = |&outlet| Pending { outlet, share, next: 0, full: None, patience: Duration::ZERO };
+            pending.extend(outlets.map(first));
         }
-        let mut deadline = None;
-        loop {
-            pending.retain_mut(|Pending { outlet, share, next }| {
-                let packets = &packing.packets[*share];
-                let outlet = self.outlets.get(*outlet);
-                *next = send_from(&mut self.transmitter, *next, packets, outlet, outlet.counts(lane.number));
-                *next < packets.packets().len()
-            });
-            if pending.is_empty() {
-                break;
-            }
-            let now = Instant::now();
-            if now >= *deadline.get_or_insert(now + PATIENCE) {
-                break;
-            }
-            std::thread::sleep(PAUSE);
-        }
-        for Pending { outlet, share, next } in pending.drain(..) {
-            let left = packing.packets[share].packets().skip(next);
-            let outlet = self.outlets.get(outlet);
-            left.for_each(|(packet, _)| outlet.counts(lane.number).lose(packet, OutletCount::Write));
-            outlet.complain("its socket's buffer is full");
+        pending.retain_mut(|pending| !self.try_to_send(pending, packing, lane));
+        if !pending.is_empty() {
+            self.wait_for(&mut pending, packing, lane);
         }
         self.pending = pending;
     }
-}
 
-/// Sends the packets of one outlet from number `next` on, until all are done with or its buffer is full.
-/// Returns the number of the first packet that is not done with.
-fn send_from(
-    transmitter: &mut Transmitter,
-    mut next: usize,
-    packets: &PacketBuilder,
-    outlet: &Outlet,
-    counts: &OutletCounts,
-) -> usize {
-    let Some(socket) = outlet.socket() else {
-        packets.packets().skip(next).for_each(|(packet, _)| counts.lose(packet, OutletCount::Disconnected));
-        return packets.packets().len();
-    };
-    let mut refused = None;
-    while next < packets.packets().len() {
-        match transmitter.send(&socket, packets.packets().skip(next).map(|(_, bytes)| bytes)) {
-            Ok(sent) => {
-                packets.packets().skip(next).take(sent).for_each(|(packet, _)| counts.sent(packet));
-                next += sent;
-            }
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN | Errno::ENOBUFS) => break,
-            // Speaks of an earlier datagram: this one has not been tried yet.
-            Err(Errno::ECONNREFUSED) if refused != Some(next) => {
-                refused = Some(next);
-                counts.add(OutletCount::Refused, 1);
-            }
-            Err(error) => {
-                let lost = packets.packets().skip(next).take(1);
-                lost.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
-                next += 1;
-                outlet.complain(error.desc());
+    #[cold]
+    fn wait_for(&mut self, pending: &mut Vec<Pending>, packing: &Packing, lane: &Lane) {
+        let start = Instant::now();
+        let mut waited = Duration::ZERO;
+        for Pending { outlet, patience, .. } in &mut *pending {
+            *patience = self.patience[*outlet].left(start);
+        }
+        while !pending.is_empty() {
+            pending.retain_mut(|pending| {
+                let is_sent = !waited.is_zero() && self.try_to_send(pending, packing, lane);
+                let is_left = !is_sent && waited + PAUSE <= pending.patience;
+                if !is_sent && !is_left {
+                    self.give_up(pending, packing, lane);
+                }
+                if !is_left {
+                    self.patience[pending.outlet].spend(waited);
+                }
+                is_left
+            });
+            if !pending.is_empty() {
+                std::thread::sleep(PAUSE);
+                waited = start.elapsed();
             }
         }
     }
-    outlet.note(refused.is_some());
-    next
+
+    /// Whether all packets are done with.
+    fn try_to_send(&mut self, pending: &mut Pending, packing: &Packing, lane: &Lane) -> bool {
+        let packets = &packing.packets[pending.share];
+        let outlet = self.outlets.get(pending.outlet);
+        let counts = outlet.counts(lane.number);
+        pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, outlet, counts);
+        pending.full.is_none()
+    }
+
+    fn give_up(&self, pending: &Pending, packing: &Packing, lane: &Lane) {
+        let outlet = self.outlets.get(pending.outlet);
+        let counts = outlet.counts(lane.number);
+        let left = packing.packets[pending.share].packets().skip(pending.next);
+        left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
+        if let Some(full) = pending.full {
+            outlet.note_fault(full);
+        }
+    }
+}
+
+/// Sends the packets of one outlet from number `next` on, until all are done with or there is no room for them. `next` is
+/// then the first one that is not done with, and what is full is returned.
+fn send_from(
+    transmitter: &mut Transmitter,
+    next: &mut usize,
+    packets: &PacketBuilder,
+    outlet: &Outlet,
+    counts: &OutletCounts,
+) -> Option<Errno> {
+    let Some(socket) = outlet.socket() else {
+        packets.packets().skip(*next).for_each(|(packet, _)| counts.lose(packet, OutletCount::Disconnected));
+        return None;
+    };
+    let (mut taken, mut in_a_row, mut fault, mut full) = (0, 0, None, None);
+    while *next < packets.packets().len() {
+        match transmitter.send(&socket, packets.packets().skip(*next).map(|(_, bytes)| bytes)) {
+            Ok(sent) => {
+                packets.packets().skip(*next).take(sent).for_each(|(packet, _)| counts.sent(packet));
+                *next += sent;
+                taken += sent;
+                in_a_row = 0;
+            }
+            Err(Errno::EINTR) => {}
+            Err(error @ (Errno::EAGAIN | Errno::ENOBUFS)) => {
+                full = Some(error);
+                break;
+            }
+            Err(error) => {
+                match error {
+                    Errno::ECONNREFUSED => counts.add(OutletCount::Refused, 1),
+                    Errno::EHOSTUNREACH | Errno::ENETUNREACH => counts.add(OutletCount::Unreachable, 1),
+                    _ => {}
+                }
+                fault = Some(error);
+                in_a_row += 1;
+                if in_a_row > RETRIES {
+                    let lost = packets.packets().skip(*next).take(1);
+                    lost.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
+                    *next += 1;
+                }
+            }
+        }
+    }
+    match fault {
+        Some(fault) => outlet.note_fault(fault),
+        None if taken > 0 => outlet.note_success(),
+        None => {}
+    }
+    full
 }
 
 impl OutletCounts {

@@ -9,9 +9,9 @@
 //! 4. the API, which until then has answered `/healthz` with 503, is closed.
 
 use crate::api::{Api, Health};
+use crate::dial::leads_back;
 use crate::lane::Lane;
 use crate::measure::Measure;
-use crate::outlet::leads_back;
 use crate::outlets::Outlets;
 use crate::pipeline::{self, Plan};
 use crate::socket::{self, ListenOptions};
@@ -146,7 +146,7 @@ impl Service {
         info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
         info!(address = %api.local_addr()?, "serving HTTP");
         let tiers = Arc::new(config.tiers.clone());
-        let outlets = Arc::new(Outlets::new(&tiers, sockets.len()));
+        let outlets = Arc::new(Outlets::new(&tiers, sockets.len(), (&config.send).into()));
         for (outlet, address) in outlets.iter().zip(outlets.dial(RESOLVE_PATIENCE).await) {
             if let Some(address) = address.filter(|&address| leads_back(listen, address)) {
                 let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));

@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::Lane;
 use crate::measure::Measurement;
+use crate::outlet::State;
 use crate::outlets::Outlets;
 use crate::summary::Summary;
 use coco_daemon::counters::{Snapshot, Value};
@@ -43,6 +44,14 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
         snapshot.add(&counters::HASH_METRICS, &labels, summary.sum);
         for ((definition, _), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
             snapshot.add(definition, &labels, value);
+        }
+    }
+    let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
+    for outlet in outlets.iter() {
+        let (now, _) = outlet.state();
+        for (state, name) in &states {
+            let labels = [("tier", &outlet.tier), ("target", &outlet.target), ("state", name)];
+            snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *state));
         }
     }
     let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();

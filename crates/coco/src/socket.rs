@@ -66,13 +66,21 @@ pub fn all_addresses(port: u16) -> SocketAddr {
     }
 }
 
-/// A socket that sends to `target` alone, so that the kernel looks the way up once and reports refusals.
+/// A socket that sends to `target` alone, so that the kernel looks the way up once and reports what it hears of `target`.
+///
+/// IP_RECVERR (ip(7)) has it report unreachable hosts and packets that the network device drops, not refusals alone. The
+/// next send returns the error; nobody reads the queue of details, so it may take no memory.
 pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
     let socket = UdpSocket::bind((any, 0))?;
+    match target {
+        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
+        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
+    }
+    setsockopt(&socket, sockopt::RcvBuf, &0)?;
     socket.connect(target)?;
     Ok(socket)
 }

@@ -87,6 +87,8 @@ pub const KEYS: &[Key] = &[
     key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),
 
     key("send", "max_packet_size", Kind::Integer(1024..=65507), COCO, "largest datagram sent, in bytes; a collectd receives no more than its own MaxPacketSize").or("1452"),
+    key("send", "recovery", Kind::Duration(Duration::from_millis(100)), COCO, "a target that was down is up again when nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
+    key("send", "resolve_interval", Kind::Duration(Duration::from_secs(1)), COCO, "longest time until a target's name is looked up again; sooner while it is down").or(r#""60s""#),
 
     key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; their order decides who owns what").required_by(BOTH),
     key(TIER, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points of each target on the ring; without it, by the number of targets"),

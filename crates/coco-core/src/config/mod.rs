@@ -112,6 +112,10 @@ pub struct Filter {
 pub struct Send {
     /// Largest payload of a datagram in bytes.
     pub max_packet_size: usize,
+    /// What was down is up again when nothing has gone wrong for so long; never zero.
+    pub recovery: Duration,
+    /// The longest time until the name of a target is looked up again; never zero.
+    pub resolve_interval: Duration,
 }
 
 /// `[api]`
@@ -236,7 +240,12 @@ impl Config {
             );
         }
         let filter = Filter { blacklist: document.section("filter").read("blacklist") };
-        let send = Send { max_packet_size: document.section("send").read("max_packet_size") };
+        let mut section = document.section("send");
+        let send = Send {
+            max_packet_size: section.read("max_packet_size"),
+            recovery: section.read("recovery"),
+            resolve_interval: section.read("resolve_interval"),
+        };
         let api = Api { bind: document.section("api").read("bind") };
         let mut section = document.section("fetch");
         let fetch = Fetch {

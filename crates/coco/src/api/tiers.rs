@@ -54,16 +54,19 @@ fn write_tier(
     object.end()
 }
 
-/// `{target: {"state": ...}}`: `up`, `down` while what is sent is refused, `unresolved`.
+/// `{target: {"state": ..., "address": ..., "problem": ...}}`: the address once there is one, the problem when it is down
+/// or flapping.
 fn connections(api: &Api, tier: usize) -> Value {
     let states = api.outlets.of_tier(tier).iter().map(|outlet| {
-        let connection = match outlet.peer() {
-            None => json!({ "state": "unresolved" }),
-            Some(address) => {
-                json!({ "state": if outlet.is_down() { "down" } else { "up" }, "address": address.to_string() })
-            }
-        };
-        (outlet.target.to_string(), connection)
+        let (state, problem) = outlet.state();
+        let mut connection = Map::from_iter([("state".to_owned(), json!(state.as_str()))]);
+        if let Some(address) = outlet.peer() {
+            connection.insert("address".to_owned(), json!(address.to_string()));
+        }
+        if let Some(problem) = problem {
+            connection.insert("problem".to_owned(), json!(problem));
+        }
+        (outlet.target.to_string(), Value::Object(connection))
     });
     Value::Object(states.collect())
 }

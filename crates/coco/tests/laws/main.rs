@@ -13,6 +13,7 @@ use coco::counters::{ByReason, Count};
 use coco::filter::Filter;
 use coco::lane::Lane;
 use coco::listen::decode;
+use coco::outlet::Settings;
 use coco::outlets::Outlets;
 use coco::routes::Detail;
 use coco::send::Packing;
@@ -28,6 +29,7 @@ use proptest::sample::{Index, select};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The three stages of a lane.
 struct Stages {
@@ -44,7 +46,8 @@ type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
 impl Stages {
     fn new(tiers: Tiers, blacklist: Option<Regex>, limit: usize, memory: usize, batch: usize) -> Self {
         let tiers = Arc::new(tiers);
-        let outlets = Arc::new(Outlets::new(&tiers, 1));
+        let settings = Settings { recovery: Duration::ZERO, resolve_interval: Duration::ZERO };
+        let outlets = Arc::new(Outlets::new(&tiers, 1, settings));
         Self {
             lane: Lane::new(0, memory),
             filter: Filter::new(blacklist, Arc::clone(outlets.partitions())),

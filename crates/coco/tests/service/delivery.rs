@@ -5,6 +5,7 @@ use coco_core::value_list::{Value, ValueList};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::time::Duration;
 
 fn addresses(nodes: &[Node]) -> Vec<String> {
     nodes.iter().map(|node| node.address.clone()).collect()
@@ -110,8 +111,9 @@ fn deserted() -> String {
 #[test]
 fn a_target_nobody_listens_at_is_down_and_goes_on_being_sent_to() {
     let (node, deserted) = (Node::start(), deserted());
-    let coco =
-        Running::start(config(&[("live", vec![node.address.clone()]), ("dead", vec![deserted.clone()])]));
+    let mut config = config(&[("live", vec![node.address.clone()]), ("dead", vec![deserted.clone()])]);
+    config.send.recovery = Duration::from_millis(200);
+    let coco = Running::start(config);
     let agent = agent(coco.listen);
     let state =
         |tier: usize, target: &str| coco.get("/tiers").json()[tier]["connections"][target]["state"].clone();

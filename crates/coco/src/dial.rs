@@ -1,0 +1,253 @@
+//! How an outlet gets its socket, and keeps one that leads to where the target is now.
+
+use crate::outlet::Outlet;
+use crate::socket;
+use coco_core::config::is_loop;
+use coco_daemon::resolve::resolve;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// How long the resolver may take for one name.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The wait behind the first attempt when a target is down or has no address; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest wait between two attempts then.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+impl Outlet {
+    /// Tries once to connect it, or to find out whether it must be connected anew. What it has it keeps until there is
+    /// something better.
+    ///
+    /// A name that leads back to `listen` is not connected: what is sent there would come round for ever.
+    pub async fn dial(&self, listen: Option<SocketAddr>) {
+        let Self { tier, target, .. } = self;
+        let before = self.peer();
+        match (self.connect(before, listen).await, before) {
+            (Ok(found), _) => {
+                if self.dial_fails.swap(false, Ordering::Relaxed) && before.is_some() {
+                    info!(%tier, %target, "target is found again");
+                }
+                if let Some((address, socket)) = found {
+                    self.swap_socket(socket);
+                    match before.filter(|before| *before != address) {
+                        Some(before) => {
+                            info!(%tier, %target, %address, %before, "target has another address");
+                        }
+                        None => info!(%tier, %target, %address, "connected"),
+                    }
+                }
+            }
+            (Err(problem), before) => {
+                self.account.dial_failed();
+                let is_news = !self.dial_fails.swap(true, Ordering::Relaxed);
+                match before {
+                    None => warn!(%tier, %target, %problem, "cannot connect, will try again"),
+                    Some(address) if is_news => {
+                        warn!(%tier, %target, %problem, %address, "cannot find the target, keeps its last address");
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+
+    /// Connects to the first address that there is a way to. None if what it has is as good.
+    async fn connect(
+        &self,
+        before: Option<SocketAddr>,
+        listen: Option<SocketAddr>,
+    ) -> io::Result<Option<(SocketAddr, UdpSocket)>> {
+        let mut addresses = resolve(&self.address, RESOLVE_TIMEOUT).await?;
+        if let Some(before) = before.filter(|before| addresses.contains(before)) {
+            if !self.is_down() {
+                return Ok(None);
+            }
+            addresses = vec![before];
+        }
+        let mut problem = io::Error::from(io::ErrorKind::NotFound);
+        for address in addresses {
+            if listen.is_some_and(|listen| leads_back(listen, address)) {
+                return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
+            }
+            match socket::connect(address) {
+                Ok(socket) if self.has_one_like(&socket) => return Ok(None),
+                Ok(socket) => return Ok(Some((address, socket))),
+                Err(error) => problem = error,
+            }
+        }
+        Err(problem)
+    }
+
+    /// Whether its socket leads to the same place from the same address of this machine, which a socket keeps when the
+    /// machine gets another one.
+    fn has_one_like(&self, other: &UdpSocket) -> bool {
+        let ends = |socket: &UdpSocket| Some((socket.peer_addr().ok()?, socket.local_addr().ok()?.ip()));
+        self.socket().is_some_and(|socket| ends(&socket) == ends(other))
+    }
+}
+
+/// Looks after an outlet for as long as anyone else holds it: connects it, looks its name up from time to time and sooner
+/// when it is down, and notices when it no longer flaps.
+pub async fn keep(outlet: Weak<Outlet>, listen: SocketAddr) {
+    let Some(changed) = outlet.upgrade().map(|outlet| Arc::clone(&outlet.changed)) else { return };
+    let mut rhythm = Rhythm::new();
+    while let Some((dial, look)) = outlet.upgrade().map(|outlet| (rhythm.next(&outlet), outlet.look())) {
+        tokio::select! {
+            () = changed.notified() => {}
+            () = at(look) => {}
+            () = at(dial) => {
+                let Some(outlet) = outlet.upgrade() else { return };
+                outlet.dial(Some(listen)).await;
+                rhythm = rhythm.dialed();
+            }
+        }
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When an outlet is dialed next.
+struct Rhythm {
+    last: Instant,
+    /// Attempts since it went down, or from the start.
+    attempts: u32,
+    /// By which share of the interval this wait is shorter, so that not all names are looked up at the same moment.
+    jitter: f64,
+}
+
+impl Rhythm {
+    fn new() -> Self {
+        let random = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
+        Self { last: Instant::now(), attempts: 0, jitter: random / 4.0 }
+    }
+
+    /// None as long as there is nothing to find out: the target is up, and its address is no name.
+    fn next(&mut self, outlet: &Outlet) -> Option<Instant> {
+        let interval = outlet.settings.resolve_interval;
+        let wait = if outlet.peer().is_none() || outlet.is_down() {
+            FIRST_WAIT.saturating_mul(1 << self.attempts.min(10)).min(LONGEST_WAIT).min(interval)
+        } else {
+            self.attempts = 0;
+            if outlet.address.ip().is_some() {
+                return None;
+            }
+            interval - interval.mul_f64(self.jitter)
+        };
+        self.last.checked_add(wait)
+    }
+
+    fn dialed(self) -> Self {
+        Self { attempts: self.attempts + 1, ..Self::new() }
+    }
+}
+
+/// Whether what is sent to `target` arrives where this machine listens.
+pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
+    let own = [target.ip()];
+    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
+    is_loop(listen, target, local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::outlet::Settings;
+    use nix::errno::Errno;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn outlet(target: &str) -> Outlet {
+        let settings = Settings { recovery: MINUTE, resolve_interval: MINUTE };
+        Outlet::new(Arc::new(Account::new("t", target, 1)), target.parse().unwrap(), settings)
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn a_name_that_resolves_late_may_not_lead_back() {
+        for (listen, is_connected) in
+            [("127.0.0.1:25826", false), ("[::]:25826", false), ("127.0.0.1:25827", true)]
+        {
+            let outlet = outlet("127.0.0.1:25826");
+            runtime().block_on(outlet.dial(Some(listen.parse().unwrap())));
+            assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
+            assert_eq!(outlet.account.dial_errors(), u64::from(!is_connected));
+        }
+    }
+
+    #[test]
+    fn a_socket_is_kept_as_long_as_no_other_is_better() {
+        let outlet = outlet("127.0.0.1:9");
+        let runtime = runtime();
+        runtime.block_on(outlet.dial(None));
+        let socket = outlet.socket().unwrap();
+        outlet.note_fault(Errno::ECONNREFUSED);
+        runtime.block_on(outlet.dial(None));
+        assert!(Arc::ptr_eq(&socket, &outlet.socket().unwrap()));
+
+        // From another address of this machine.
+        let other = UdpSocket::bind("127.0.0.2:0").unwrap();
+        other.connect("127.0.0.1:9").unwrap();
+        outlet.swap_socket(other);
+        runtime.block_on(outlet.dial(None));
+        assert_eq!(outlet.socket().unwrap().local_addr().unwrap().ip(), socket.local_addr().unwrap().ip());
+    }
+
+    #[test]
+    fn nobody_looks_after_an_outlet_that_is_gone() {
+        let outlet = Arc::new(outlet("127.0.0.1:9"));
+        let weak = Arc::downgrade(&outlet);
+        runtime().block_on(async {
+            let kept = tokio::spawn(keep(weak.clone(), "127.0.0.1:1".parse().unwrap()));
+            tokio::task::yield_now().await;
+            assert!(!kept.is_finished());
+            drop(outlet);
+            kept.await.unwrap();
+            keep(weak, "127.0.0.1:1".parse().unwrap()).await;
+        });
+    }
+
+    #[test]
+    fn names_are_looked_up_every_interval_and_sooner_when_down() {
+        let waits = |outlet: &Outlet, times: u32| {
+            let mut rhythm = Rhythm::new();
+            let wait = |_| {
+                let wait = rhythm.next(outlet).map(|next| next - rhythm.last);
+                rhythm =
+                    Rhythm { last: rhythm.last, ..std::mem::replace(&mut rhythm, Rhythm::new()).dialed() };
+                wait
+            };
+            (0..times).map(wait).collect::<Vec<_>>()
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        let unresolved = outlet("a:1");
+        let doubling = [1, 2, 4, 8, 16, 32, 60, 60].map(seconds);
+        assert_eq!(waits(&unresolved, 8), doubling);
+        for (target, is_name) in [("a:1", true), ("127.0.0.1:9", false)] {
+            let outlet = outlet(target);
+            outlet.swap_socket(socket::connect("127.0.0.1:9".parse().unwrap()).unwrap());
+            for wait in waits(&outlet, 100) {
+                assert_eq!(wait.is_some(), is_name);
+                assert!(wait.is_none_or(|wait| wait <= MINUTE && wait >= 3 * MINUTE / 4), "{wait:?}");
+            }
+            outlet.note_fault(Errno::ENETUNREACH);
+            assert_eq!(waits(&outlet, 8), doubling);
+        }
+    }
+}
