@@ -59,6 +59,14 @@ pub enum Failure {
     /// More than one of them, a line each.
     #[error("{}", lines(_0))]
     Several(Vec<Failure>),
+    /// A daemon that does not start, or has ended by itself.
+    #[error("{program}: {reason}")]
+    Daemon {
+        /// Which.
+        program: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// Standard output is closed or full.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),

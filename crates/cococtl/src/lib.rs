@@ -6,7 +6,8 @@
 //! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`check`] compares what running processes route by;
-//! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]).
+//! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
+//! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`text`] shows what
 //! strangers sent, [`spread`] measures evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`],
@@ -17,6 +18,7 @@
 pub mod api;
 pub mod check;
 pub mod configuration;
+pub mod demo;
 pub mod failure;
 pub mod hosts;
 pub mod ledger;
@@ -27,6 +29,7 @@ pub mod receive;
 pub mod ring;
 pub mod sink;
 pub mod spread;
+pub mod storage;
 pub mod text;
 pub mod tier_state;
 pub mod traffic;
@@ -57,6 +60,7 @@ enum Command {
     Check(check::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
+    Demo(demo::Arguments),
 }
 
 /// The command line, for whatever makes documents of it.
@@ -74,6 +78,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Check(arguments) => check::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
+            Command::Demo(arguments) => demo::run(&arguments),
         },
         Err(stop) => {
             // Fails only where nobody reads it.

@@ -4,7 +4,7 @@
 //! more, requests in progress get the grace period; what is not finished then is cut off, and the exit status says so.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -90,6 +90,11 @@ impl Service {
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?);
         info!(address = %listener.local_addr()?, "serving HTTP");
         Ok(Self { config, listener, fleet })
+    }
+
+    /// Where it serves HTTP: the port that the system chose if none is configured.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 
     /// Answers until a signal says stop.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod check;
+mod demo;
 mod lookup;
 mod plan;
 mod ring;

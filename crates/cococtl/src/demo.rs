@@ -1,0 +1,360 @@
+//! `cococtl demo`: all of it in one process, with nothing installed.
+//!
+//! ```text
+//! made-up agents --UDP--> coco --UDP--> 2 tiers of 2 storage nodes in memory <--HTTP-- noodle <--HTTP-- you
+//! ```
+//!
+//! With `--json`, one object as soon as every URL answers: `{"coco": {"listen", "api"}, "noodle", "nodes": [{"tier",
+//! "address", "url"}], "urls": [...]}`, and another at the end: `{"sent", "nodes": [...], "received"}`, in value lists.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use coco::socket::{self, ListenOptions};
+use coco_core::config::{Config, Level, Program};
+use coco_daemon::command_line::load;
+use coco_daemon::http;
+use coco_daemon::logging;
+use coco_daemon::signals::{Signal, Signals};
+use serde_json::json;
+
+use crate::api;
+use crate::failure::{Failure, Outcome};
+use crate::hosts;
+use crate::storage::StorageNode;
+use crate::traffic::{Counters, Generator, Sender};
+
+/// The tiers, each of two nodes.
+const TIERS: [&str; 2] = ["shortterm", "midterm"];
+
+/// The ports of `coco.sample.conf`: taken if they are free.
+const LISTEN: u16 = 25826;
+const API: u16 = 9090;
+const NOODLE: u16 = 9080;
+
+/// Ports of the nodes: 25827 and so on, as in the sample, and 9081 and so on.
+const NODES: [u16; 4] = [0, 1, 2, 3];
+
+/// How often each made-up agent sends, and the summary is shown.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether all that was sent has arrived.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How long that is waited for before the URLs are shown all the same.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Run Coco, Noodle, four storage nodes and made-up agents on this machine, with nothing installed
+///
+/// Prints what to try, and ends on Ctrl-C. Everything is on loopback, at the ports of coco.sample.conf where they are
+/// free. The storage nodes keep ten minutes in memory.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Run Coco and Noodle alone, both with this configuration, on your own targets
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "metrics", "free_ports", "json"])]
+    config: Option<PathBuf>,
+
+    /// How many made-up hosts there are
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    hosts: u32,
+
+    /// Metrics of each host
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(20..=1000))]
+    metrics: u32,
+
+    /// Let the system choose all ports
+    #[arg(long)]
+    free_ports: bool,
+
+    /// Write objects of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs until a signal says stop.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let runtime = api::runtime()?;
+    let result = match &arguments.config {
+        Some(path) => runtime.block_on(daemons(path)),
+        None => runtime.block_on(demo(arguments)),
+    };
+    // A resolver that does not answer must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+/// Both daemons as they would run by themselves, until a signal stops both.
+async fn daemons(path: &Path) -> Result<Outcome, Failure> {
+    let (coco, noodle) = (load(path, Program::Coco)?, load(path, Program::Noodle)?);
+    logging::init(coco.log.level);
+    Daemons::prepare(coco, noodle).await?.run().await?;
+    Ok(Outcome::Fine)
+}
+
+struct Daemons {
+    coco: coco::service::Service,
+    noodle: noodle::service::Service,
+    signals: [Signals; 2],
+}
+
+impl Daemons {
+    async fn prepare(coco: Config, noodle: Config) -> Result<Self, Failure> {
+        // Each gets every signal.
+        let signals = || Signals::new().map_err(Failure::System);
+        let signals = [signals()?, signals()?];
+        let coco = coco::service::Service::prepare(coco).await.map_err(|reason| daemon("coco", &reason))?;
+        let noodle = noodle::service::Service::prepare(noodle).map_err(|reason| daemon("noodle", &reason))?;
+        Ok(Self { coco, noodle, signals })
+    }
+
+    /// Until both have stopped, or one has failed.
+    async fn run(self) -> Result<(), Failure> {
+        let Self { coco, noodle, signals: [mut of_coco, of_noodle] } = self;
+        let coco =
+            async { coco.run(async || of_coco.next().await).await.map_err(|reason| daemon("coco", &reason)) };
+        let noodle = async { noodle.run(of_noodle).await.map_err(|reason| daemon("noodle", &reason)) };
+        tokio::try_join!(coco, noodle).map(|_| ())
+    }
+}
+
+fn daemon(program: &'static str, reason: &impl Display) -> Failure {
+    Failure::Daemon { program, reason: reason.to_string() }
+}
+
+async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut signals = Signals::new().map_err(Failure::System)?;
+    logging::init(Level::Warn);
+    let port = |port: u16| if arguments.free_ports { 0 } else { port };
+    let mut nodes = Vec::new();
+    for number in NODES {
+        let socket = udp(port(LISTEN + 1 + number))?;
+        nodes.push(StorageNode::start(socket, tcp(port(NOODLE + 1 + number))?)?);
+    }
+    // Each is free by the time that the daemon takes it.
+    let ports = [
+        port_of(udp(port(LISTEN))?.local_addr())?,
+        port_of(tcp(port(API))?.local_addr())?,
+        port_of(tcp(port(NOODLE))?.local_addr())?,
+    ];
+    let text = configuration(ports, &nodes);
+    let parse =
+        |program| Config::parse(&text, program).map_err(|problems| daemon("configuration", &problems));
+    let daemons = Daemons::prepare(parse(Program::Coco)?, parse(Program::Noodle)?).await?;
+    let address = |address: io::Result<SocketAddr>| address.map_err(Failure::System);
+    let addresses = Addresses {
+        listen: address(daemons.coco.listen_address())?,
+        api: address(daemons.coco.api_address())?,
+        noodle: address(daemons.noodle.address())?,
+    };
+
+    let names = hosts::made_up(arguments.hosts as usize);
+    let generator = Generator::new(names, arguments.metrics as usize, INTERVAL, 1);
+    let socket = socket::connect(addresses.listen).map_err(Failure::System)?;
+    let sender = Sender { generator, socket, packet_size: 1452, rounds: None, duration: None };
+    let counters = Arc::new(Counters::default());
+    let (stop, stopped) = mpsc::channel();
+    let counted = Arc::clone(&counters);
+    let agents = std::thread::Builder::new().name("agents".to_owned());
+    let agents = agents.spawn(move || sender.run(&counted, &stopped)).map_err(Failure::System)?;
+
+    let showing = async {
+        tell(arguments, &addresses, &nodes, &counters, &mut signals).await?;
+        // From now on nothing is sent any more; what was sent is on its way while the others stop.
+        drop(stop);
+        Ok(())
+    };
+    tokio::try_join!(daemons.run(), showing)?;
+    agents.join().map_err(|_| Failure::System(io::Error::other("the agents panicked")))?;
+    let mut received = Vec::new();
+    for node in nodes {
+        received.push(node.stop().await?);
+    }
+    report(arguments, counters.value_lists.load(Relaxed), &received)?;
+    Ok(Outcome::Fine)
+}
+
+struct Addresses {
+    listen: SocketAddr,
+    api: SocketAddr,
+    noodle: SocketAddr,
+}
+
+/// Waits until there is something to see, says what to try, and shows a summary until a signal says stop.
+async fn tell(
+    arguments: &Arguments,
+    addresses: &Addresses,
+    nodes: &[StorageNode],
+    counters: &Counters,
+    signals: &mut Signals,
+) -> Result<(), Failure> {
+    // Twice of every host and more, whatever the blacklist drops: what is counted needs two values to be a rate.
+    let enough = 3 * TIERS.len() as u64 * u64::from(arguments.hosts) * u64::from(arguments.metrics) * 9 / 10;
+    let start = Instant::now();
+    while nodes.iter().map(received).sum::<u64>() < enough && start.elapsed() < PATIENCE {
+        tokio::select! {
+            signal = signals.next() => if signal == Signal::Stop { return Ok(()) },
+            () = tokio::time::sleep(TICK) => {}
+        }
+    }
+    let urls = urls(addresses);
+    write_introduction(arguments, addresses, nodes, &urls)?;
+    let shows_progress = io::stderr().is_terminal();
+    loop {
+        tokio::select! {
+            signal = signals.next() => if signal == Signal::Stop { break },
+            () = tokio::time::sleep(INTERVAL), if shows_progress => progress(nodes, counters),
+        }
+    }
+    if shows_progress {
+        // Who does not look at progress misses nothing.
+        let _ = write!(io::stderr(), "\r\x1b[Kstopping\r\x1b[K");
+    }
+    Ok(())
+}
+
+fn received(node: &StorageNode) -> u64 {
+    node.memory().value_lists()
+}
+
+fn progress(nodes: &[StorageNode], counters: &Counters) {
+    let nodes: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            let memory = node.memory();
+            format!("{}: {} hosts, {}", node.address.port(), memory.hosts().len(), memory.value_lists())
+        })
+        .collect();
+    let sent = counters.value_lists.load(Relaxed);
+    let _ = write!(io::stderr(), "\r\x1b[K{sent} value lists sent | {}", nodes.join(" | "));
+}
+
+/// What is worth a look, and what for.
+fn urls(addresses: &Addresses) -> Vec<(&'static str, String)> {
+    let Addresses { api, noodle, .. } = addresses;
+    let host = "host0.example.org";
+    vec![
+        ("who owns a host", format!("http://{api}/lookup?name={host}")),
+        ("what went where, and when", format!("http://{api}/tiers")),
+        ("what the blacklist drops", format!("http://{api}/blacklisted")),
+        ("the books", format!("http://{api}/debug/vars")),
+        ("the same for Prometheus", format!("http://{api}/metrics")),
+        ("all hosts of all nodes, by way of Noodle", format!("http://{noodle}/data")),
+        ("what a host measures", format!("http://{noodle}/data/{host}")),
+        ("its values, from the node that owns it", format!("http://{noodle}/data/{host}/load/load")),
+        ("many hosts at once, joined", format!("http://{noodle}/data/host*/memory/memory-used")),
+    ]
+}
+
+fn write_introduction(
+    arguments: &Arguments,
+    addresses: &Addresses,
+    nodes: &[StorageNode],
+    urls: &[(&str, String)],
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let Addresses { listen, api, noodle } = addresses;
+    let tier = |number: usize| TIERS[number * TIERS.len() / NODES.len()];
+    if arguments.json {
+        let nodes = nodes.iter().enumerate().map(|(number, node)| {
+            json!({ "tier": tier(number), "address": node.address.to_string(), "url": node.url })
+        });
+        let introduction = json!({
+            "coco": { "listen": listen.to_string(), "api": format!("http://{api}") },
+            "noodle": format!("http://{noodle}"),
+            "nodes": nodes.collect::<Vec<_>>(),
+            "urls": urls.iter().map(|(_, url)| url).collect::<Vec<_>>(),
+        });
+        return writeln!(out, "{introduction}");
+    }
+    let Arguments { hosts, metrics, .. } = arguments;
+    writeln!(out, "{hosts} made-up agents send {metrics} metrics a second each to\n")?;
+    writeln!(out, "  coco           {listen} (UDP), http://{api}")?;
+    for (number, node) in nodes.iter().enumerate() {
+        writeln!(out, "  storage node   {} (UDP), {}, of tier {}", node.address, node.url, tier(number))?;
+    }
+    writeln!(out, "  noodle         http://{noodle}\n\nTry, in another terminal:\n")?;
+    for (what, url) in urls {
+        // The last values are worth more than the hour that a node shows by itself.
+        let query = if url.ends_with("/load/load") || url.contains("/memory/") {
+            "?start=$(($(date +%s)-10))"
+        } else {
+            ""
+        };
+        writeln!(out, "  # {what}\n  curl -s \"{url}{query}\"")?;
+    }
+    writeln!(out, "\nA collectd of yours may send to {listen}, too. Ctrl-C ends it all.")
+}
+
+fn report(arguments: &Arguments, sent: u64, received: &[u64]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let sum: u64 = received.iter().sum();
+    if arguments.json {
+        return writeln!(out, "{}", json!({ "sent": sent, "nodes": received, "received": sum }));
+    }
+    writeln!(
+        out,
+        "{sent} value lists were sent, {sum} received by the storage nodes of {} tiers",
+        TIERS.len()
+    )
+}
+
+/// What an operator would write, with two tiers of these nodes.
+fn configuration([listen, api, noodle]: [u16; 3], nodes: &[StorageNode]) -> String {
+    let mut text = format!(
+        "[listen]\nbind = \"127.0.0.1:{listen}\"\nreceive_buffer = \"64KiB\"\n\
+         [filter]\nblacklist = \"/swap/\"\n\
+         [api]\nbind = \"127.0.0.1:{api}\"\n\
+         [fetch]\nbind = \"127.0.0.1:{noodle}\"\n\
+         [measure]\ninterval = \"1s\"\n"
+    );
+    for (tier, nodes) in TIERS.iter().zip(nodes.chunks(NODES.len() / TIERS.len())) {
+        let targets = nodes
+            .iter()
+            .map(|node| format!("  {{ address = \"{}\", fetch = \"{}\" }},\n", node.address, node.url));
+        text += &format!("[tiers.{tier}]\ntargets = [\n{}]\n", targets.collect::<String>());
+    }
+    text
+}
+
+/// Receives at this port of loopback; at one that the system chooses if it is taken.
+fn udp(port: u16) -> Result<UdpSocket, Failure> {
+    let listen = |port| {
+        let options = ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None };
+        socket::listen((Ipv4Addr::LOCALHOST, port).into(), options)
+    };
+    listen(port).or_else(|_| listen(0)).map_err(Failure::System)
+}
+
+/// The same for HTTP.
+fn tcp(port: u16) -> Result<TcpListener, Failure> {
+    let listen = |port: u16| {
+        let address = format!("127.0.0.1:{port}").parse().expect("this is an address");
+        http::bind(&address)
+    };
+    listen(port).or_else(|_| listen(0)).map_err(|problem| daemon("storage node", &problem))
+}
+
+fn port_of(address: io::Result<SocketAddr>) -> Result<u16, Failure> {
+    address.map(|address| address.port()).map_err(Failure::System)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_replaced() {
+        let (packets, http) = (udp(0).unwrap(), tcp(0).unwrap());
+        let taken = packets.local_addr().unwrap().port();
+        assert_ne!(udp(taken).unwrap().local_addr().unwrap().port(), taken);
+        let taken = http.local_addr().unwrap().port();
+        assert_ne!(tcp(taken).unwrap().local_addr().unwrap().port(), taken);
+    }
+}

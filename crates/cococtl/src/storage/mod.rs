@@ -1,0 +1,93 @@
+//! A storage node in memory: what a collectd and a Visage are on a real one, for as long as the process lives.
+//!
+//! [`memory`] keeps the values, within bounds; [`visage`] answers for them. It is for showing and trying out: it keeps
+//! ten minutes, and loses them when it ends.
+
+pub mod memory;
+pub mod visage;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use coco_core::wire::{Decoder, Event};
+use coco_daemon::http::{self, Limits};
+use tokio::sync::oneshot;
+use tokio::task;
+
+use crate::failure::Failure;
+use crate::receive;
+use memory::Memory;
+
+/// A running storage node. Its thread and its server end with [`stop`](Self::stop).
+#[derive(Debug)]
+pub struct StorageNode {
+    /// Where it receives packets.
+    pub address: SocketAddr,
+    /// The root of its URLs.
+    pub url: String,
+    memory: Arc<Mutex<Memory>>,
+    stopping: Arc<AtomicBool>,
+    receiver: JoinHandle<io::Result<()>>,
+    close: oneshot::Sender<()>,
+    server: task::JoinHandle<io::Result<()>>,
+}
+
+impl StorageNode {
+    /// Receives at the one, which [`receive::listen`] or the like has made, and answers at the other. Must be called
+    /// within a tokio runtime.
+    pub fn start(socket: UdpSocket, listener: TcpListener) -> Result<Self, Failure> {
+        let address = socket.local_addr().map_err(Failure::System)?;
+        let url = format!("http://{}", listener.local_addr().map_err(Failure::System)?);
+        let memory = Arc::new(Mutex::new(Memory::default()));
+        let stopping = Arc::new(AtomicBool::new(false));
+        let (kept, stop) = (Arc::clone(&memory), Arc::clone(&stopping));
+        let receiver = std::thread::Builder::new().name("storage".to_owned());
+        let receiver = receiver.spawn(move || keep(&socket, &kept, &stop)).map_err(Failure::System)?;
+        let (close, closed) = oneshot::channel::<()>();
+        let router = visage::router(&memory);
+        let server = tokio::spawn(http::serve(listener, router, Limits::default(), async {
+            let _ = closed.await;
+        }));
+        Ok(Self { address, url, memory, stopping, receiver, close, server })
+    }
+
+    /// What it keeps.
+    pub fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads what has arrived, and ends. Returns how many value lists there were in all.
+    pub async fn stop(self) -> Result<u64, Failure> {
+        self.stopping.store(true, Relaxed);
+        let receiver = task::spawn_blocking(|| self.receiver.join());
+        let joined = receiver.await.unwrap_or_else(|problem| Ok(Err(io::Error::other(problem))));
+        joined
+            .unwrap_or_else(|_| Err(io::Error::other("a storage node panicked")))
+            .map_err(Failure::System)?;
+        let _ = self.close.send(());
+        let served = self.server.await.unwrap_or_else(|problem| Err(io::Error::other(problem)));
+        served.map_err(Failure::System)?;
+        Ok(self.memory.lock().unwrap_or_else(PoisonError::into_inner).value_lists())
+    }
+}
+
+fn keep(socket: &UdpSocket, memory: &Mutex<Memory>, stopping: &AtomicBool) -> io::Result<()> {
+    let mut buffer = vec![0; receive::DATAGRAM];
+    loop {
+        let Some((datagram, _)) = receive::next(socket, &mut buffer)? else {
+            if stopping.load(Relaxed) {
+                return Ok(());
+            }
+            continue;
+        };
+        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in Decoder::new(datagram) {
+            if let Ok(Event::ValueList(spans)) = event {
+                memory.add(&spans.of(datagram));
+            }
+        }
+    }
+}
