@@ -89,7 +89,9 @@ fn every_counter_of_noodle_is_in_the_table() {
 fn noodle_counts_nothing_that_is_not_in_its_table() {
     let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
     let mut snapshot = Snapshot::new();
-    noodle::counters::Counters::new(&config.tiers).add_to(&mut snapshot, 0);
+    Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)
+        .expect("the target has an address")
+        .add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());

@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 
 use crate::fleet::{Fleet, Node};
 use crate::proxy::Proxy;
-use crate::upstream::State;
 
 /// What the routes look at.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ impl Api {
 
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new();
-        self.fleet.counters.add_to(&mut snapshot, self.fleet.budget.lent());
+        self.fleet.add_to(&mut snapshot);
         self.lookup.add_to(&mut snapshot, &self.fleet.tiers);
         snapshot
     }
@@ -94,12 +93,7 @@ impl Api {
             tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
         let connections = names.iter().enumerate().map(|(target, name)| {
             let upstream = self.fleet.upstream(Node { tier: index, target });
-            let state = match upstream.state() {
-                State::Unasked => "unasked",
-                State::Up => "up",
-                State::Down => "down",
-            };
-            ((*name).to_owned(), json!({ "state": state, "url": upstream.root() }))
+            ((*name).to_owned(), json!({ "state": upstream.state().as_str(), "url": upstream.root() }))
         });
         json!({
             "name": tier.name(),

@@ -47,6 +47,11 @@ pub static FAILURES: Definition = Definition::counter(
     &["noodle", "fetch.target.failures", "{target}", "{reason}"],
     "Requests to a target that failed, by reason.",
 );
+/// How targets are.
+pub static TARGET_STATE: Definition = Definition::gauge(
+    &["noodle", "fetch.target.state", "{target}", "{state}"],
+    "1 for the state that a target is in, 0 for the others.",
+);
 /// Answers with a share missing.
 pub static PARTIAL: Definition = Definition::counter(
     &["noodle", "fetch.partial"],
@@ -106,6 +111,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &TARGET_REQUESTS_TOTAL,
         &RESPONSE_CODES,
         &FAILURES,
+        &TARGET_STATE,
         &PARTIAL,
         &BYTES_PROXIED,
         &MEMORY,

@@ -8,16 +8,17 @@ use std::time::Instant;
 use coco_core::address::AddressError;
 use coco_core::config::Fetch;
 use coco_core::tier::Tiers;
+use coco_daemon::counters::Snapshot;
 use hyper::http::uri::PathAndQuery;
 use thiserror::Error;
 
 use crate::budget::{Budget, Held};
-use crate::counters::Counters;
+use crate::counters::{Counters, TARGET_STATE};
 use crate::failure::Failure;
 use crate::lists;
 use crate::object::Object;
 use crate::path::Content;
-use crate::upstream::{self, Reply, Upstream};
+use crate::upstream::{self, Reply, State, Upstream};
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;
@@ -133,6 +134,22 @@ impl Fleet {
         (0..self.upstreams[tier].len()).map(move |target| Node { tier, target })
     }
 
+    /// Adds all that was counted, the state of every target, and the memory lent now.
+    pub fn add_to(&self, snapshot: &mut Snapshot) {
+        self.counters.add_to(snapshot, self.budget.lent());
+        let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
+        for (tier, upstreams) in self.tiers.iter().zip(&self.upstreams) {
+            let tier_name = Arc::from(tier.name());
+            for (target, upstream) in tier.targets().iter().zip(upstreams) {
+                let (target, now) = (Arc::from(&*target.name), upstream.state());
+                for (state, name) in &states {
+                    let labels = [("tier", &tier_name), ("target", &target), ("state", name)];
+                    snapshot.add(&TARGET_STATE, &labels, u64::from(now == *state));
+                }
+            }
+        }
+    }
+
     /// Asks one target: its answer, or none when it honestly has nothing.
     pub async fn ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
         let result = self.try_to_ask(node, wanted).await;
@@ -166,7 +183,13 @@ impl Fleet {
         Ok((!is_empty).then_some(Share { node, body, object, names }))
     }
 
-    /// Asks the owner of a host, tier by tier: the first answer, or none when every tier honestly has nothing.
+    /// Whether a target flaps and there is a choice: then all other tiers are asked before it.
+    pub fn is_asked_last(&self, node: Node) -> bool {
+        self.tiers.len() > 1 && self.upstream(node).state() == State::Flapping
+    }
+
+    /// Asks the owner of a host, tier by tier, those that flap last: the first answer, or none when every tier honestly
+    /// has nothing.
     pub async fn ask_owner(
         &self,
         host: &[u8],
@@ -174,8 +197,9 @@ impl Fleet {
         shunned: Option<&Shunned>,
     ) -> Result<Option<Share>, Vec<Failed>> {
         let mut failed = Vec::new();
-        for tier in 0..self.tiers.len() {
-            let node = self.owner(tier, host);
+        let mut owners: Vec<_> = (0..self.tiers.len()).map(|tier| self.owner(tier, host)).collect();
+        owners.sort_by_cached_key(|owner| self.is_asked_last(*owner));
+        for node in owners {
             let result = match shunned.and_then(|shunned| shunned.get(node)) {
                 Some(failure) => Err(failure),
                 None => self.ask(node, wanted).await,

@@ -2,7 +2,8 @@
 //!
 //! A host has an owner in each tier, and is asked for there, tier by tier. What a pattern stands for only the targets
 //! know, so each of the first tier is asked. Where one fails, its *share*, the hosts that it owns, is looked for in
-//! the next tier, again with every target; what these have of other shares is left out, since it was answered.
+//! the next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
+//! flaps, the next tier is asked for its share first, and it itself only for what is still missing then.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -85,34 +86,58 @@ impl Gathered {
             return gathered;
         }
         let patterns: Arc<[Wanted]> = patterns.into();
+        let ask = async |nodes: &[Node]| {
+            let ask = |&node| ask_all(Arc::clone(fleet), node, Arc::clone(&patterns));
+            all(nodes.iter().map(ask).collect::<Vec<_>>(), usize::MAX).await
+        };
         // Those whose share the next tier may have.
         let mut failed = Vec::new();
+        let mut flapping = Vec::new();
         for tier in 0..fleet.tiers.len() {
-            let asked = fleet.nodes(tier).map(|node| ask_all(Arc::clone(fleet), node, Arc::clone(&patterns)));
-            let results = all(asked, usize::MAX).await;
+            let (last, nodes): (Vec<_>, Vec<_>) =
+                fleet.nodes(tier).partition(|node| fleet.is_asked_last(*node));
+            gathered.wanted.push(vec![true; last.len() + nodes.len()]);
+            flapping.extend(last);
+            let results = ask(&nodes).await;
             let has_something = results.iter().any(|(shares, _)| !shares.is_empty());
-            let mut wanted = Vec::with_capacity(results.len());
-            for (node, (shares, failure)) in fleet.nodes(tier).zip(results) {
-                gathered.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
-                let Some(failure) = failure else {
-                    gathered.is_answered = true;
-                    // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
-                    wanted.push(!has_something);
-                    continue;
-                };
-                let asks_next_tier = failure.asks_next_tier();
-                wanted.push(asks_next_tier);
-                let list = if asks_next_tier { &mut failed } else { &mut gathered.failed };
-                list.push((node, failure));
+            for (node, result) in nodes.into_iter().zip(results) {
+                let failure = gathered.take(node, result);
+                // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
+                let is_complete = failure.is_none() && has_something;
+                gathered.wanted[tier][node.target] &= !is_complete;
+                failed.extend(failure.map(|failure| (node, failure)));
             }
-            let is_complete = !wanted.contains(&true);
-            gathered.wanted.push(wanted);
-            if is_complete {
+            if gathered.is_complete() {
                 return gathered;
             }
         }
-        gathered.failed.extend(failed);
+        let results = ask(&flapping).await;
+        for (node, result) in flapping.into_iter().zip(results) {
+            let failure = gathered.take(node, result);
+            gathered.wanted[node.tier][node.target] &= failure.is_some();
+            failed.extend(failure.map(|failure| (node, failure)));
+        }
+        if !gathered.is_complete() {
+            gathered.failed.extend(failed);
+        }
         gathered
+    }
+
+    /// Takes what a target has for patterns. Returns why its share is to be looked for elsewhere, if it is.
+    fn take(&mut self, node: Node, (shares, failure): (Vec<Share>, Option<Failure>)) -> Option<Failure> {
+        self.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
+        self.is_answered |= failure.is_none();
+        if failure.as_ref().is_none_or(Failure::asks_next_tier) {
+            return failure;
+        }
+        self.wanted[node.tier][node.target] = false;
+        self.failed.extend(failure.map(|failure| (node, failure)));
+        None
+    }
+
+    /// Whether every share of some tier is there.
+    fn is_complete(&self) -> bool {
+        self.wanted.iter().any(|wanted| !wanted.contains(&true))
     }
 }
 

@@ -99,6 +99,7 @@ pub const KEYS: &[Key] = &[
 
     key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
+    key("fetch", "recovery", Kind::Duration(Duration::from_millis(100)), NOODLE, "a target that did not answer is up again when it answers and nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
     key("fetch", "keep_alive", Kind::Boolean, NOODLE, "whether connections to targets are used again").or("true"),
     key("fetch", "max_requests", Kind::Integer(1..=4096), NOODLE, "requests to one target at a time; others wait up to `proxy_timeout`").or("64"),

@@ -132,6 +132,8 @@ pub struct Fetch {
     pub bind: Option<Address>,
     /// For one request to one target; never zero.
     pub proxy_timeout: Duration,
+    /// What did not answer is up again when it answers and nothing has gone wrong for so long; never zero.
+    pub recovery: Duration,
     /// Port of Visage on targets that have no `fetch` of their own; never 0.
     pub remote_port: u16,
     /// Whether connections to targets are used again.
@@ -251,6 +253,7 @@ impl Config {
         let fetch = Fetch {
             bind: section.optional("bind"),
             proxy_timeout: section.read("proxy_timeout"),
+            recovery: section.read("recovery"),
             remote_port: section.read("remote_port"),
             keep_alive: section.read("keep_alive"),
             max_requests: section.read("max_requests"),

@@ -94,8 +94,8 @@ fn unknown_names_lead_to_known_ones() {
             ("types_db = ''", "types_db: unknown key, `typesdb` belongs to [listen]"),
             (
                 "\"a b\\n\" = 1",
-                "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout`, `remote_port`, `keep_alive`, \
-                 `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory` or `metadata`",
+                "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout`, `recovery`, `remote_port`, \
+                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory` or `metadata`",
             ),
             ("keep_alive = 1", "keep_alive: expected true or false, found the integer 1"),
         ],

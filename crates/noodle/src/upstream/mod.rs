@@ -5,14 +5,15 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use coco_core::address::{Address, AddressError};
 use coco_core::config::Fetch;
 use coco_core::tier::Target;
+use coco_daemon::health::{self, Health, News};
 use coco_daemon::logging::Throttle;
 use http_body_util::Empty;
 use hyper::body::Incoming;
@@ -23,7 +24,7 @@ use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
@@ -38,15 +39,32 @@ const IDLE: Duration = Duration::from_secs(30);
 /// The largest head of an answer, and the most that is read at a time.
 const HEAD: usize = 64 * 1024;
 
-/// How a node fared when it was last asked.
+/// How a target fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It was not asked yet.
     Unasked,
-    /// It answered.
+    /// It answers.
     Up,
-    /// It could not be reached, or did not answer.
+    /// It can't be reached, or does not answer.
     Down,
+    /// It answers now and then.
+    Flapping,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Unasked, Self::Up, Self::Down, Self::Flapping];
+
+    /// The name in `/tiers` and in counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unasked => "unasked",
+            Self::Up => health::State::Up.as_str(),
+            Self::Down => health::State::Down.as_str(),
+            Self::Flapping => health::State::Flapping.as_str(),
+        }
+    }
 }
 
 /// Where a target serves what it has stored. Targets of several tiers may share one.
@@ -62,7 +80,9 @@ pub struct Upstream {
     places: Arc<Semaphore>,
     timeout: Duration,
     max_body: usize,
-    state: AtomicU8,
+    recovery: Duration,
+    /// None until it is asked.
+    health: Mutex<Option<Health>>,
     complaints: Mutex<Throttle>,
 }
 
@@ -117,7 +137,8 @@ impl Upstream {
             places: Arc::new(Semaphore::new(config.max_requests)),
             timeout: config.proxy_timeout,
             max_body: config.max_body,
-            state: AtomicU8::new(State::Unasked as u8),
+            recovery: config.recovery,
+            health: Mutex::default(),
             complaints: Mutex::new(Throttle::new()),
         }
     }
@@ -127,13 +148,43 @@ impl Upstream {
         &self.root
     }
 
-    /// How it fared when it was last asked.
+    /// How it fares.
     pub fn state(&self) -> State {
-        match self.state.load(Ordering::Relaxed) {
-            up if up == State::Up as u8 => State::Up,
-            down if down == State::Down as u8 => State::Down,
-            _ => State::Unasked,
+        let now = Instant::now();
+        let mut health = self.health();
+        let Some(health) = health.as_mut() else { return State::Unasked };
+        self.tell(health.look(now));
+        match health.state(now) {
+            health::State::Up => State::Up,
+            health::State::Down => State::Down,
+            health::State::Flapping => State::Flapping,
         }
+    }
+
+    fn note(&self, has_answered: bool) {
+        let now = Instant::now();
+        let mut health = self.health();
+        let health = health.get_or_insert_with(|| Health::new(self.recovery));
+        self.tell(if has_answered { health.success(now) } else { health.fault(now) });
+    }
+
+    /// That it is down was [said of a request](Self::complain).
+    fn tell(&self, news: Option<News>) {
+        let url = self.root();
+        match news {
+            Some(News::Flaps) => {
+                warn!(
+                    url,
+                    "target is flapping; until it is calm it is asked last, and no more is said of it"
+                );
+            }
+            Some(News::Calm(state)) => info!(url, %state, "target is calm"),
+            Some(News::Up | News::Down) | None => {}
+        }
+    }
+
+    fn health(&self) -> MutexGuard<'_, Option<Health>> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a turn, no longer than for an answer.
@@ -153,8 +204,7 @@ impl Upstream {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let head = timeout_at(deadline, self.head(path)).await;
         let head = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)));
-        let state = if head.is_ok() { State::Up } else { State::Down };
-        self.state.store(state as u8, Ordering::Relaxed);
+        self.note(head.is_ok());
         let (head, body) = head?.into_parts();
         if head.status == StatusCode::OK {
             let held = timeout_at(deadline, body::read(body, self.max_body, budget)).await;
@@ -207,8 +257,11 @@ impl Upstream {
         request
     }
 
-    /// Logs a failure, once a minute.
+    /// Logs a failure, once a minute, unless it flaps.
     pub fn complain(&self, host: &[u8], target: &str, failure: &Failure) {
+        if self.state() == State::Flapping {
+            return;
+        }
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(suppressed) = complaints.pass(Instant::now()) {
             let host = String::from_utf8_lossy(host);

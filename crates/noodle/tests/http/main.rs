@@ -4,6 +4,7 @@
 
 mod clients;
 mod collectd;
+mod flapping;
 mod joined;
 mod node;
 mod nodes;
