@@ -91,7 +91,7 @@ pub struct Coco {
     pub api: SocketAddr,
     /// The process, for signals and output.
     pub process: Process,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Coco {
@@ -107,8 +107,20 @@ impl Coco {
             listen: logged_address(&log, "listening for collectd packets"),
             api: logged_address(&log, "serving HTTP"),
             process,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Writes another configuration, without telling.
+    pub fn write_config(&self, config: &str) {
+        self.directory.write("coco.conf", config);
+    }
+
+    /// Writes another configuration, says so by SIGHUP, and waits until it is taken over or refused. Returns the lines
+    /// that the log has for it.
+    pub fn reload(&mut self, config: &str) -> String {
+        self.write_config(config);
+        self.process.reload()
     }
 
     /// GETs a path of the API.

@@ -17,7 +17,7 @@ pub struct Noodle {
     pub address: SocketAddr,
     /// The process, for signals, output and memory.
     pub process: Process,
-    _directory: Directory,
+    directory: Directory,
 }
 
 impl Noodle {
@@ -29,7 +29,14 @@ impl Noodle {
     pub fn start(config: &str) -> Self {
         let (process, directory) = program::start(Program::Noodle, config);
         let address = logged_address(&process.stdout(), "serving HTTP");
-        Self { address, process, _directory: directory }
+        Self { address, process, directory }
+    }
+
+    /// Writes another configuration, says so by SIGHUP, and waits until it is taken over or refused. Returns the lines
+    /// that the log has for it.
+    pub fn reload(&mut self, config: &str) -> String {
+        self.directory.write("coco.conf", config);
+        self.process.reload()
     }
 
     /// GETs a path.

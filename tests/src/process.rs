@@ -96,6 +96,21 @@ impl Process {
         kill(Pid::from_raw(id), signal).unwrap_or_else(|error| panic!("can't signal {}: {error}", self.name));
     }
 
+    /// How many reloads it has said to be done with, well or not.
+    #[must_use]
+    pub fn reloads(&self) -> usize {
+        let log = self.stdout();
+        log.lines().filter(|line| line.contains(" reloaded ") || line.contains("nothing changes")).count()
+    }
+
+    /// SIGHUP; waits until it says how that went, and returns what it has written since.
+    pub fn reload(&mut self) -> String {
+        let (before, log) = (self.reloads(), self.stdout().len());
+        self.signal(Signal::SIGHUP);
+        self.wait_for("a reload", |process| (process.reloads() > before).then_some(()));
+        self.stdout().split_off(log)
+    }
+
     /// Whether it has ended.
     ///
     /// # Panics

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use coco::counters::{self, ByReason};
 use coco_core::config::{Config, KEYS, Key, Program};
 use coco_daemon::counters::{Definition, Snapshot, View};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::Reloads;
 use coco_tests::coco::Coco;
 use coco_tests::repository;
 use noodle::api::Api;
@@ -50,8 +52,9 @@ fn key_row(key: &Key) -> String {
         None if key.required_by.is_empty() => "none".to_owned(),
         None => "required".to_owned(),
     };
-    let Key { section, name, kind, meaning, .. } = key;
-    format!("| `{section}.{name}` | {readers} | {default} | {meaning} | {kind} |")
+    let change = if key.needs_restart { "restart" } else { "SIGHUP" };
+    let Key { kind, meaning, .. } = key;
+    format!("| `{}` | {readers} | {change} | {default} | {meaning} | {kind} |", key.path())
 }
 
 #[test]
@@ -93,6 +96,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
         .expect("the target has an address")
         .add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
+    Reloads::new(Program::Noodle).add_to(&mut snapshot);
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
     let shown: BTreeSet<_> = shown.map(str::to_owned).collect();
@@ -171,7 +175,13 @@ fn every_route_of_noodle_is_in_the_table() {
         Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).expect("the target has an address"),
     );
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
-    let router = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::default() }.router();
+    let router = Api {
+        proxy: Arc::new(ArcSwap::from_pointee(proxy)),
+        lookup: Lookup::new(),
+        reloads: Arc::new(Reloads::new(Program::Noodle)),
+        stopping: Arc::default(),
+    }
+    .router();
     assert_eq!(first_column("### Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 

@@ -123,6 +123,7 @@ fn every_key_stands_in_the_sample_with_its_default() {
         };
         assert_eq!(stated.comment.last(), Some(&default.as_str()), "{path}");
         assert!(stated.comment.len() > 1, "{path} is not explained");
+        assert_eq!(stated.comment.contains(&"# A change needs a restart."), key.needs_restart, "{path}");
         if stated.is_commented_out && key.default.is_some() {
             assert_eq!(key.default, Some(stated.value.as_str()), "{path}");
         }

@@ -6,6 +6,7 @@
 //! - [`command_line`] reads the arguments and the configuration, and says what is wrong with them;
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
+//! - [`reload`] reads the configuration again while the daemon runs;
 //! - [`resolve`] finds the addresses of targets that have names;
 //! - [`health`] tells up, down and flapping apart, by the [`damping`] of RFC 2439;
 //! - [`descriptors`] asks the system for as many files and sockets as it grants;
@@ -27,6 +28,7 @@ pub mod latency;
 pub mod logging;
 pub mod lookup;
 pub mod process;
+pub mod reload;
 pub mod resolve;
 pub mod signals;
 pub mod vars;

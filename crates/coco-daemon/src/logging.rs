@@ -1,29 +1,46 @@
 //! Log lines on standard output, and fewer of them where many would say the same.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use coco_core::config::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{Registry, fmt, reload};
+
+/// Changes the level of the log of this process.
+static CHANGE: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
 
 /// Sends every event of `level` and more severe ones to standard output, one line each, coloured only on a terminal.
 /// A second call in one process changes nothing.
 pub fn init(level: Level) {
-    let level = match level {
+    let (level, handle) = reload::Layer::new(filter(level));
+    let lines = fmt::layer().with_target(false).with_ansi(io::stdout().is_terminal()).with_writer(io::stdout);
+    // Fails only when there is one already.
+    if tracing::subscriber::set_global_default(Registry::default().with(level).with(lines)).is_ok() {
+        let _ = CHANGE.set(Box::new(move |level| {
+            // Fails only when the subscriber is gone, which it never is.
+            let _ = handle.reload(level);
+        }));
+    }
+}
+
+/// Sends events of another `level` and more severe ones from now on. Without [`init`] it changes nothing.
+pub fn set_level(level: Level) {
+    if let Some(change) = CHANGE.get() {
+        change(filter(level));
+    }
+}
+
+fn filter(level: Level) -> LevelFilter {
+    match level {
         Level::Error => LevelFilter::ERROR,
         Level::Warn => LevelFilter::WARN,
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
-    };
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_target(false)
-        .with_ansi(io::stdout().is_terminal())
-        .with_writer(io::stdout)
-        .finish();
-    // Fails only when there is one already.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    }
 }
 
 /// Holds back repetitions of a message: the first passes at once, then one a period.

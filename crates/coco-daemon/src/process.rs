@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use coco_core::config::{Config, Program};
 
-use crate::command_line::{CommandLine, give_up, load};
+use crate::command_line::{CommandLine, LoadError, give_up, load};
 use crate::logging;
 use crate::signals::Signals;
 
@@ -15,13 +15,13 @@ pub type Reason = Box<dyn Error>;
 /// Runs a daemon: reads the configuration, checks it or serves, and says on standard error what went wrong.
 ///
 /// `check` returns warnings and binds nothing. `serve` starts, runs until a signal says stop, and stops; it runs on a
-/// runtime of this one thread. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
+/// runtime of this one thread, and can read the file again. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
 pub fn run(
     program: Program,
     version: &'static str,
     about: &'static str,
     check: impl AsyncFnOnce(&Config) -> Result<Vec<String>, Reason>,
-    serve: impl AsyncFnOnce(Config, Signals) -> Result<(), Reason>,
+    serve: impl AsyncFnOnce(Config, Signals, &dyn Fn() -> Result<Config, LoadError>) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(program, version, about);
     let config = match load(&arguments.config, program) {
@@ -41,7 +41,7 @@ pub fn run(
         }
         logging::init(config.log.level);
         // Before anything is bound, so that no signal ends the process half way.
-        serve(config, Signals::new()?).await
+        serve(config, Signals::new()?, &|| load(&arguments.config, program)).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();

@@ -10,7 +10,7 @@ use coco::batch::Batch;
 use coco::filter::Filter;
 use coco::lane::Lane;
 use coco::listen::decode;
-use coco::outlets::Outlets;
+use coco::routing::{Newest, Routing};
 use coco::send::Packing;
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
@@ -72,8 +72,7 @@ fn stages(criterion: &mut Criterion) {
         targets = ["127.0.0.1:3", "127.0.0.1:4"]
     "#;
     let config = Config::parse(config, Program::Coco).expect("a good configuration");
-    let tiers = Arc::new(config.tiers);
-    let outlets = Arc::new(Outlets::new(&tiers, 1, (&config.send).into()));
+    let newest = Arc::new(Newest::from_pointee(Routing::new(&config, 1)));
     // A multiplier that is prime to the number of value lists visits each once, far from the last.
     let shuffled = |n: usize| (n * 77_773) % (HOSTS * METRICS);
     let corpora = [
@@ -84,8 +83,8 @@ fn stages(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements((HOSTS * METRICS) as u64)).sample_size(20);
         let lane = Lane::new(0, 1 << 28);
-        let mut filter = Filter::new(config.filter.blacklist.clone(), Arc::clone(outlets.partitions()));
-        let mut packing = Packing::new(Arc::clone(outlets.partitions()), 1452);
+        let mut filter = Filter::new(Arc::clone(&newest));
+        let mut packing = Packing::new(newest.load_full());
         let mut batch = Batch::new(BATCH);
 
         group.bench_function("fill", |bencher| {

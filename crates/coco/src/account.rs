@@ -1,4 +1,4 @@
-//! What is counted of a target of a tier.
+//! What is counted of a target of a tier. It outlives the target: a reload may take one away and bring it back.
 
 use crate::counters::OutletCounts;
 use std::sync::Arc;
@@ -24,6 +24,11 @@ impl Account {
             lanes: (0..lanes).map(|_| OutletCounts::default()).collect(),
             dial_errors: AtomicU64::new(0),
         }
+    }
+
+    /// Whether it is of this target of this tier.
+    pub fn is_of(&self, tier: &str, target: &str) -> bool {
+        *self.tier == *tier && *self.target == *target
     }
 
     /// Where a lane counts.

@@ -1,8 +1,10 @@
 //! The unit that travels from stage to stage: received bytes and a table of spans over them.
 
+use crate::routing::Routing;
 use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
 pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
@@ -25,6 +27,8 @@ pub struct Batch {
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.
     pub received: u32,
+    /// What the owners were decided by.
+    pub routing: Option<Arc<Routing>>,
 }
 
 /// One datagram of a batch.
@@ -92,6 +96,7 @@ impl Batch {
             notifications: Vec::new(),
             owners: Vec::new(),
             received: 0,
+            routing: None,
         }
     }
 
@@ -106,6 +111,7 @@ impl Batch {
         self.value_lists.clear();
         self.notifications.clear();
         self.owners.clear();
+        self.routing = None;
     }
 
     /// The slots behind the datagrams already there, to be filled in order.

@@ -1,8 +1,10 @@
 //! Everything that coco counts: one table of names, and the cells that the lanes count in.
 
+use coco_core::config::Program;
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
+use coco_daemon::reload;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counts {
@@ -152,6 +154,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain(by_reason)
         .chain(OUTLET_COUNTS)
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET])
+        .chain(reload::definitions(Program::Coco))
         .chain(measured)
         .chain(summaries)
 }

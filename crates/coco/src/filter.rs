@@ -3,20 +3,18 @@
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::partitions::Partitions;
-use crate::routes::{HostId, MetricId, NameId, Routes, combine};
+use crate::routes::{HostId, Judge, MetricId, NameId, Routes, combine};
+use crate::routing::{Newest, Routing, Rules};
+use arc_swap::Cache;
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
-use regex::bytes::Regex;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The blacklist and the rings.
+/// Decides by the newest routing, batch by batch.
 pub struct Filter {
-    blacklist: Option<Regex>,
-    partitions: Arc<Partitions>,
-    /// What the blacklist is matched against; kept for its memory.
-    path: Vec<u8>,
+    newest: Cache<Arc<Newest>, Arc<Routing>>,
+    rules: Rules,
     /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
     probes: Vec<Probe>,
     /// The runs of the datagram at hand; kept for its memory.
@@ -45,15 +43,28 @@ struct Probe {
 }
 
 impl Filter {
-    /// A filter that refuses what `blacklist` matches.
-    pub fn new(blacklist: Option<Regex>, partitions: Arc<Partitions>) -> Self {
-        Self { blacklist, partitions, path: Vec::new(), probes: Vec::new(), runs: Vec::new(), next: None }
+    /// Decides by whatever `newest` holds when a batch comes.
+    pub fn new(newest: Arc<Newest>) -> Self {
+        let rules = Rules::new(newest.load_full());
+        Self { newest: Cache::new(newest), rules, probes: Vec::new(), runs: Vec::new(), next: None }
+    }
+
+    /// Goes over to the newest routing, and lets the last one go.
+    pub fn catch_up(&mut self) {
+        let newest = self.newest.load();
+        if !Arc::ptr_eq(newest, self.rules.routing()) {
+            self.rules = Rules::new(Arc::clone(newest));
+        }
     }
 
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
         let mut routes = lane.routes();
+        // Behind the lock: nobody can have decided by a newer one meanwhile.
+        self.catch_up();
+        routes.adopt(self.rules.version());
+        batch.routing = Some(Arc::clone(self.rules.routing()));
         let mut tally = Tally::default();
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
@@ -166,7 +177,7 @@ impl Filter {
             let metric = probe.host.zip(routes.find_metric(probe.host, name, probe.hash));
             let known = metric.map(|(host, metric)| routes.see(host, metric, now));
             let rejected = known.unwrap_or_else(|| {
-                let rejected = self.matches(&identifier);
+                let rejected = self.rules.refuses(&identifier);
                 let added =
                     probe.host.and_then(|host| routes.add_metric(host, probe.hash, parts, now, rejected));
                 tally.unremembered += u64::from(added.is_none());
@@ -190,6 +201,7 @@ impl Filter {
                 }
             }
         }
+        batch.routing.get_or_insert_with(|| Arc::clone(self.rules.routing()));
         self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
         Self::count(lane, accepted, rejected);
@@ -205,7 +217,7 @@ impl Filter {
     /// A host's number, if there is room to remember it, and where its owners stand in the batch.
     #[inline]
     fn enter_host(
-        &self,
+        &mut self,
         name: &[u8],
         routes: &mut Routes,
         batch_owners: &mut Vec<u16>,
@@ -215,16 +227,21 @@ impl Filter {
         let id = routes.find_host(name, now);
         match id {
             Some(id) => batch_owners.extend_from_slice(routes.owners(id)),
-            None => batch_owners.extend(self.partitions.owners(name)),
+            None => batch_owners.extend(self.rules.routing().partitions.owners(name)),
         }
-        (id.or_else(|| routes.add_host(name, &batch_owners[start..], now)), start as u32)
+        (id.or_else(|| self.remember_host(name, routes, &batch_owners[start..], now)), start as u32)
     }
 
-    fn matches(&mut self, identifier: &IdentifierRef<'_>) -> bool {
-        let Some(blacklist) = &self.blacklist else { return false };
-        self.path.clear();
-        identifier.write_path(&mut self.path);
-        blacklist.is_match(&self.path)
+    /// Takes a host up, or decides anew on one that was decided by an older routing.
+    #[cold]
+    fn remember_host(
+        &mut self,
+        name: &[u8],
+        routes: &mut Routes,
+        owners: &[u16],
+        now: u32,
+    ) -> Option<HostId> {
+        routes.renew_host(name, now, &mut self.rules).or_else(|| routes.add_host(name, owners, now))
     }
 
     /// Notifications are rare and not filtered; their hosts are looked up on the ring.
@@ -233,8 +250,12 @@ impl Filter {
         let mut notifications = std::mem::take(notifications);
         for notification in &mut notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            let found: Vec<u16> =
-                self.partitions.owners(notification.spans.of(bytes).identifier.host).collect();
+            let found: Vec<u16> = self
+                .rules
+                .routing()
+                .partitions
+                .owners(notification.spans.of(bytes).identifier.host)
+                .collect();
             notification.owners = batch.owners.len() as u32;
             batch.owners.extend(found);
         }

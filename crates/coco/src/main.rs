@@ -13,8 +13,8 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         "Shards collectd's packets over storage nodes by a consistent hash of the host",
         async |config| Ok(check(config).await?),
-        async |config, mut signals| {
-            Ok(Service::prepare(config).await?.run(async || signals.next().await).await?)
+        async |config, mut signals, load| {
+            Ok(Service::prepare(config).await?.run(async || signals.next().await, load).await?)
         },
     )
 }

@@ -2,8 +2,9 @@
 
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::outlets::Outlets;
-use crate::routes::{Detail, HostExcerpt};
+use crate::outlet::Outlet;
+use crate::routes::{Detail, HostExcerpt, Judge};
+use crate::routing::{Newest, Routing, Rules};
 use crate::summary::Summary;
 use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -16,27 +17,50 @@ use tracing::warn;
 /// The result of the last measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Measurement {
-    /// Of each outlet's hosts.
-    pub outlets: Vec<Summary>,
-    /// Of each tier's hosts.
-    pub tiers: Vec<Summary>,
+    /// Of the hosts of each target, by the names of its tier and its own.
+    outlets: HashMap<(Arc<str>, Arc<str>), Summary>,
+    /// Of each tier's hosts, by its name.
+    tiers: HashMap<Arc<str>, Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
     /// Value lists of metrics that there was no room to remember, until then.
     unremembered: u64,
 }
 
+impl Measurement {
+    /// Of the hosts of a target; all zeros if it is new.
+    pub fn of_outlet(&self, outlet: &Outlet) -> Summary {
+        let key = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+        self.outlets.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Of the hosts of a tier; all zeros if it is new.
+    pub fn of_tier(&self, tier: &str) -> Summary {
+        self.tiers.get(tier).copied().unwrap_or_default()
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Between two measurements.
+    pub interval: Duration,
+    /// After how long a silent host or metric is forgotten.
+    pub expire: Duration,
+}
+
 /// Measures the lanes of a coco.
 pub struct Measure {
     lanes: Arc<[Arc<Lane>]>,
-    outlets: Arc<Outlets>,
+    routing: Arc<Newest>,
     /// The listening sockets, as `/proc/net/udp` names them.
     inodes: Vec<u64>,
-    /// After how many seconds a silent host or metric is forgotten.
-    expire: u32,
     last: Mutex<Arc<Measurement>>,
     complaints: Mutex<Complaints>,
 }
+
+/// Summaries by target and by tier.
+type Spread = (HashMap<(Arc<str>, Arc<str>), Summary>, HashMap<Arc<str>, Summary>);
 
 #[derive(Default)]
 struct Complaints {
@@ -46,22 +70,8 @@ struct Complaints {
 
 impl Measure {
     /// Nothing measured yet: all zeros.
-    pub fn new(lanes: Arc<[Arc<Lane>]>, outlets: Arc<Outlets>, inodes: Vec<u64>, expire: Duration) -> Self {
-        let none = Measurement {
-            outlets: vec![Summary::default(); outlets.iter().len()],
-            tiers: vec![Summary::default(); outlets.tiers()],
-            kernel_drops: 0,
-            unremembered: 0,
-        };
-        let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
-        Self {
-            lanes,
-            outlets,
-            inodes,
-            expire,
-            last: Mutex::new(Arc::new(none)),
-            complaints: Mutex::default(),
-        }
+    pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, inodes: Vec<u64>) -> Self {
+        Self { lanes, routing, inodes, last: Mutex::default(), complaints: Mutex::default() }
     }
 
     /// The last measurement.
@@ -69,23 +79,30 @@ impl Measure {
         Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Measures every `interval` until the other side of `until` is dropped.
-    pub fn run(&self, interval: Duration, until: &Receiver<()>) {
-        while until.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+    /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
+    pub fn run(&self, mut terms: Terms, news: &Receiver<Terms>) {
+        loop {
+            match news.recv_timeout(terms.interval) {
+                Ok(new) => terms = new,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
-            self.measure(now);
+            self.measure(now, terms.expire);
         }
     }
 
-    /// Measures, and forgets who has been silent for too long at `now` (Unix seconds).
-    pub fn measure(&self, now: u32) {
-        let forget_before = now.saturating_sub(self.expire);
+    /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
+    pub fn measure(&self, now: u32, expire: Duration) {
+        let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
+        let forget_before = now.saturating_sub(expire);
         for lane in self.lanes.iter() {
             let mut next = Some(0);
             while let Some(from) = next {
                 next = lane.routes().expire(from, forget_before);
             }
         }
+        self.renew();
         let kernel_drops = kernel_drops(&self.inodes).unwrap_or_else(|problem| {
             warn!(%problem, "cannot read what the kernel dropped");
             self.last().kernel_drops
@@ -113,36 +130,57 @@ impl Measure {
         }
     }
 
-    fn spread(&self) -> (Vec<Summary>, Vec<Summary>) {
-        let mut sizes: Vec<Vec<u32>> = vec![Vec::new(); self.outlets.iter().len()];
-        let hosts = merged(&self.lanes, Detail::Counts);
+    /// Has what the lanes remember decided by the newest routing, also of hosts that are silent.
+    fn renew(&self) {
+        for lane in self.lanes.iter() {
+            let mut rules = Rules::new(self.routing.load_full());
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let mut routes = lane.routes();
+                // Behind the lock: the filter can't have decided by a newer one.
+                let newest = self.routing.load();
+                if !Arc::ptr_eq(&newest, rules.routing()) {
+                    rules = Rules::new(Arc::clone(&newest));
+                }
+                next = routes.renew_some(from, &mut rules);
+            }
+        }
+    }
+
+    fn spread(&self) -> Spread {
+        let routing = self.routing.load_full();
+        let Routing { tiers, partitions, outlets, .. } = &*routing;
+        let mut sizes: Vec<Vec<u32>> = vec![Vec::new(); outlets.iter().len()];
+        let hosts = merged(&self.lanes, Detail::Counts, &mut Rules::new(Arc::clone(&routing)));
         for host in hosts.iter().filter(|host| host.accepted > 0) {
             for (partition, &owner) in host.owners.iter().enumerate() {
-                let partitions = self.outlets.partitions();
                 for &outlet in partitions.outlets(partitions.share(partition, owner)) {
                     sizes[outlet].push(host.accepted);
                 }
             }
         }
-        let tiers = (0..self.outlets.tiers()).map(|tier| {
-            let first = self.outlets.index(tier, 0);
-            Summary::of(&mut sizes[first..first + self.outlets.of_tier(tier).len()].concat())
+        let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
+            let first = outlets.index(index, 0);
+            let mut sizes = sizes[first..first + tier.targets().len()].concat();
+            (tier.name().into(), Summary::of(&mut sizes))
         });
-        let tiers = tiers.collect();
-        (sizes.iter_mut().map(|sizes| Summary::of(sizes)).collect(), tiers)
+        let of_tiers = of_tiers.collect();
+        let key = |outlet: &Outlet| (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+        let of_outlets = outlets.iter().zip(&mut sizes);
+        (of_outlets.map(|(outlet, sizes)| (key(outlet), Summary::of(sizes))).collect(), of_tiers)
     }
 }
 
-/// The hosts of all lanes, each once.
+/// The hosts of all lanes as `judge` sees them, each once.
 ///
 /// A host that several lanes have seen (its agent was started anew, say) has the metrics of all of them, each
 /// last seen at the latest time: a union in which the last write wins.
-pub fn merged(lanes: &[Arc<Lane>], detail: Detail) -> Vec<HostExcerpt> {
+pub fn merged(lanes: &[Arc<Lane>], detail: Detail, judge: &mut impl Judge) -> Vec<HostExcerpt> {
     let mut hosts = Vec::new();
     for lane in lanes {
         let mut next = Some(0);
         while let Some(from) = next {
-            next = lane.routes().excerpt(from, detail, &mut hosts);
+            next = lane.routes().excerpt(from, detail, judge, &mut hosts);
         }
     }
     if lanes.len() == 1 {
@@ -160,7 +198,7 @@ pub fn merged(lanes: &[Arc<Lane>], detail: Detail) -> Vec<HostExcerpt> {
                 let known = &mut unique[*occupied.get()];
                 *known = match detail {
                     Detail::Metrics => known.union(&host),
-                    Detail::Counts => union_of_lanes(lanes, &host.name).unwrap_or(host),
+                    Detail::Counts => union_of_lanes(lanes, &host.name, judge).unwrap_or(host),
                 };
             }
         }
@@ -169,8 +207,8 @@ pub fn merged(lanes: &[Arc<Lane>], detail: Detail) -> Vec<HostExcerpt> {
 }
 
 /// One host with the metrics of all lanes.
-fn union_of_lanes(lanes: &[Arc<Lane>], name: &[u8]) -> Option<HostExcerpt> {
-    let seen = lanes.iter().filter_map(|lane| lane.routes().excerpt_of(name));
+fn union_of_lanes(lanes: &[Arc<Lane>], name: &[u8], judge: &mut impl Judge) -> Option<HostExcerpt> {
+    let seen = lanes.iter().filter_map(|lane| lane.routes().excerpt_of(name, judge));
     seen.reduce(|one, other| one.union(&other))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::counters::OutletCounts;
+use crate::dial::keep;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
 use coco_core::config::Send;
@@ -31,6 +32,8 @@ pub struct Outlet {
     condition: Mutex<Condition>,
     /// Whether the last attempt to find a way to it failed.
     pub(crate) dial_fails: AtomicBool,
+    /// Whether someone [looks after](crate::dial::keep) it.
+    kept: AtomicBool,
     /// Tells whoever [looks after it](crate::dial::keep) that something has changed.
     pub(crate) changed: Arc<Notify>,
 }
@@ -100,8 +103,29 @@ impl Outlet {
             down: AtomicBool::new(false),
             condition: Mutex::new(condition),
             dial_fails: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
             changed: Arc::default(),
         }
+    }
+
+    /// The same with the socket of another outlet of its target, if there is one.
+    pub(crate) fn like(self, other: Option<&Arc<Self>>) -> Self {
+        if let Some(socket) = other.and_then(|other| other.socket()) {
+            self.socket.store(Some(socket));
+        }
+        self
+    }
+
+    /// Has it looked after in a task of its own that ends with the outlet. A second call changes nothing.
+    pub fn keep(self: &Arc<Self>, listen: SocketAddr) {
+        if !self.kept.swap(true, Ordering::Relaxed) {
+            tokio::spawn(keep(Arc::downgrade(self), listen));
+        }
+    }
+
+    /// What is counted of it.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// Where a lane counts what it does here.

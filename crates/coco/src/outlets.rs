@@ -1,10 +1,8 @@
 //! The targets of all tiers as places to send to.
 
 use crate::account::Account;
-use crate::dial::keep;
 use crate::outlet::{Outlet, Settings};
-use crate::partitions::Partitions;
-use coco_core::tier::Tiers;
+use coco_core::tier::{Target, Tier, Tiers};
 use std::net::SocketAddr;
 use std::slice;
 use std::sync::Arc;
@@ -15,34 +13,46 @@ use tokio::task::JoinSet;
 #[derive(Debug)]
 pub struct Outlets {
     outlets: Box<[Arc<Outlet>]>,
-    /// What each of them counts.
+    /// What is counted of each of them, and behind that of targets that are gone.
     accounts: Box<[Arc<Account>]>,
+    lanes: usize,
     /// Where each tier starts.
     starts: Box<[usize]>,
-    partitions: Arc<Partitions>,
 }
 
 impl Outlets {
     /// The targets of these tiers, none of them connected, to be counted by so many lanes.
-    pub fn new(tiers: &Arc<Tiers>, lanes: usize, settings: Settings) -> Self {
-        let mut outlets = Vec::new();
-        let mut accounts = Vec::new();
-        let mut starts = Vec::new();
-        for tier in tiers.iter() {
-            starts.push(outlets.len());
-            for target in tier.targets() {
-                let account = Arc::new(Account::new(tier.name(), &target.name, lanes));
-                outlets.push(Arc::new(Outlet::new(Arc::clone(&account), target.address.clone(), settings)));
-                accounts.push(account);
-            }
-        }
-        let partitions = Arc::new(Partitions::new(Arc::clone(tiers)));
-        Self { outlets: outlets.into(), accounts: accounts.into(), starts: starts.into(), partitions }
+    pub fn new(tiers: &Tiers, lanes: usize, settings: Settings) -> Self {
+        Self { outlets: Box::default(), accounts: Box::default(), starts: Box::default(), lanes }
+            .renewed(tiers, settings)
     }
 
-    /// How hosts are parted among them.
-    pub fn partitions(&self) -> &Arc<Partitions> {
-        &self.partitions
+    /// The targets of these tiers. Those that are here already are the same outlets; those that were once go on with
+    /// their counters.
+    #[must_use]
+    pub fn renewed(&self, tiers: &Tiers, settings: Settings) -> Self {
+        let mut outlets: Vec<Arc<Outlet>> = Vec::new();
+        let mut starts = Vec::new();
+        for tier in tiers {
+            starts.push(outlets.len());
+            outlets.extend(tier.targets().iter().map(|target| self.outlet(tier, target, settings)));
+        }
+        let mut accounts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(outlet.account())).collect();
+        let gone = self.accounts.iter().filter(|old| !accounts.iter().any(|new| Arc::ptr_eq(old, new)));
+        let gone: Vec<_> = gone.cloned().collect();
+        accounts.extend(gone);
+        Self { outlets: outlets.into(), accounts: accounts.into(), starts: starts.into(), lanes: self.lanes }
+    }
+
+    fn outlet(&self, tier: &Tier, target: &Target, settings: Settings) -> Arc<Outlet> {
+        let account = self.accounts.iter().find(|account| account.is_of(tier.name(), &target.name));
+        let account =
+            account.map_or_else(|| Arc::new(Account::new(tier.name(), &target.name, self.lanes)), Arc::clone);
+        let here = self.outlets.iter().find(|outlet| Arc::ptr_eq(outlet.account(), &account));
+        match here {
+            Some(outlet) if outlet.settings == settings => Arc::clone(outlet),
+            here => Arc::new(Outlet::new(account, target.address.clone(), settings).like(here)),
+        }
     }
 
     /// How many tiers there are.
@@ -73,7 +83,7 @@ impl Outlets {
         &self.outlets[self.starts[tier]..end]
     }
 
-    /// What is counted of each, in their order.
+    /// What is counted of each, in their order, and then of those that were removed: sums must not go back.
     pub fn accounts(&self) -> &[Arc<Account>] {
         &self.accounts
     }
@@ -93,10 +103,8 @@ impl Outlets {
         self.outlets.iter().map(|outlet| outlet.peer()).collect()
     }
 
-    /// Starts to look after each of them, in a task of its own that ends with the outlet.
+    /// Has each of them looked after until it is gone.
     pub fn keep(&self, listen: SocketAddr) {
-        for outlet in &self.outlets {
-            tokio::spawn(keep(Arc::downgrade(outlet), listen));
-        }
+        self.outlets.iter().for_each(|outlet| outlet.keep(listen));
     }
 }

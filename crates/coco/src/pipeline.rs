@@ -18,13 +18,12 @@ use crate::counters::Count;
 use crate::filter::Filter;
 use crate::lane::Lane;
 use crate::listen::decode;
-use crate::outlets::Outlets;
+use crate::routing::{Newest, Routing};
 use crate::send::{Packing, Sending};
 use crate::socket::{Receiver, Wait};
 use crate::spread::{LaneOfHost, Spread};
 use coco_daemon::logging::Throttle;
-use crossbeam_channel::{Receiver as Takes, Sender as Gives, TryRecvError, bounded};
-use regex::bytes::Regex;
+use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError, bounded};
 use std::io;
 use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -37,6 +36,10 @@ use tracing::{error, warn};
 /// How long a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);
 
+/// How long a stage without work sleeps: it is to let go of a routing that nobody uses any more, and to show that it
+/// lives.
+const WAKE_UP: Duration = Duration::from_millis(500);
+
 /// How a lane is built.
 #[derive(Clone)]
 pub struct Plan {
@@ -48,12 +51,8 @@ pub struct Plan {
     pub queue: usize,
     /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the other.
     pub spread_hosts: bool,
-    /// Bytes of the largest packet sent.
-    pub max_packet_size: usize,
-    /// What is not sent.
-    pub blacklist: Option<Regex>,
-    /// Where to send to.
-    pub outlets: Arc<Outlets>,
+    /// What to decide and to send by.
+    pub routing: Arc<Newest>,
     /// Set when the lanes are to stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -124,16 +123,24 @@ fn start_lane(
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let (filtered_in, filtered_out) = bounded(plan.queue);
     let filter: MakeStage = {
-        let filter = Filter::new(plan.blacklist.clone(), Arc::clone(plan.outlets.partitions()));
+        let filter = Filter::new(Arc::clone(&plan.routing));
         let lane = Arc::clone(lane);
         Box::new(move || Box::new(FilterStage { filter, lane, from: raw_out, to: filtered_in }))
     };
     let send: MakeStage = {
         let (plan, lane) = (plan.clone(), Arc::clone(lane));
         Box::new(move || {
-            let packing = Packing::new(Arc::clone(plan.outlets.partitions()), plan.max_packet_size);
-            let sending = Sending::new(plan.outlets);
-            Box::new(SendStage { packing, sending, lane, from: filtered_out, to: empty_in })
+            let routing = plan.routing.load_full();
+            let sending = Sending::new(&routing.outlets);
+            let packing = Packing::new(routing);
+            Box::new(SendStage {
+                packing,
+                sending,
+                newest: plan.routing,
+                lane,
+                from: filtered_out,
+                to: empty_in,
+            })
         })
     };
     let threads: Vec<(&str, Vec<MakeStage>)> = match plan.threads {
@@ -304,7 +311,10 @@ impl Stage for FilterStage {
     fn step(&mut self, may_wait: bool) -> Step {
         let mut batch = match take(&self.from, may_wait) {
             Ok(batch) => batch,
-            Err(step) => return step,
+            Err(step) => {
+                self.filter.catch_up();
+                return step;
+            }
         };
         let decided = catch_unwind(AssertUnwindSafe(|| self.filter.decide(&mut batch, &self.lane)));
         if decided.is_err() {
@@ -317,17 +327,34 @@ impl Stage for FilterStage {
 struct SendStage {
     packing: Packing,
     sending: Sending,
+    newest: Arc<Newest>,
     lane: Arc<Lane>,
     from: Takes<Batch>,
     to: Gives<Batch>,
+}
+
+impl SendStage {
+    /// Packs and sends by this routing from now on, and lets the last one go.
+    fn go_over_to(&mut self, routing: &Arc<Routing>) {
+        if !Arc::ptr_eq(routing, self.packing.routing()) {
+            self.sending.go_over(&self.packing.routing().outlets, &routing.outlets);
+            self.packing = Packing::new(Arc::clone(routing));
+        }
+    }
 }
 
 impl Stage for SendStage {
     fn step(&mut self, may_wait: bool) -> Step {
         let mut batch = match take(&self.from, may_wait) {
             Ok(batch) => batch,
-            Err(step) => return step,
+            Err(step) => {
+                self.go_over_to(&Arc::clone(&self.newest.load()));
+                return step;
+            }
         };
+        if let Some(routing) = &batch.routing {
+            self.go_over_to(routing);
+        }
         let packed = self.packing.pack(&batch);
         self.sending.send(&self.packing, &self.lane);
         self.packing.clear();
@@ -341,7 +368,10 @@ impl Stage for SendStage {
 
 fn take(from: &Takes<Batch>, may_wait: bool) -> Result<Batch, Step> {
     if may_wait {
-        return from.recv().map_err(|_| Step::Ended);
+        return from.recv_timeout(WAKE_UP).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Step::Idle,
+            RecvTimeoutError::Disconnected => Step::Ended,
+        });
     }
     from.try_recv().map_err(|error| match error {
         TryRecvError::Empty => Step::Idle,

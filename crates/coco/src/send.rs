@@ -5,8 +5,8 @@ use crate::counters::{OutletCount, OutletCounts};
 use crate::lane::Lane;
 use crate::outlet::Outlet;
 use crate::outlets::Outlets;
-use crate::partitions::Partitions;
 use crate::patience::Patience;
+use crate::routing::Routing;
 use crate::socket::Transmitter;
 use coco_core::wire::{Packet, PacketBuilder, Span};
 use nix::errno::Errno;
@@ -22,8 +22,8 @@ const RETRIES: u32 = 2;
 
 /// Packets for every target: one packing for each [share](crate::partitions) of the hosts.
 pub struct Packing {
-    limit: usize,
-    partitions: Arc<Partitions>,
+    /// What batches must have been decided by.
+    routing: Arc<Routing>,
     /// Of each share.
     packets: Vec<PacketBuilder>,
     /// Shares that have something to send.
@@ -32,17 +32,23 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// Packets of at most `limit` bytes.
-    pub fn new(partitions: Arc<Partitions>, limit: usize) -> Self {
-        let packets = (0..partitions.shares()).map(|_| PacketBuilder::new(limit)).collect();
-        Self { limit, partitions, packets, touched: Vec::new(), cuts: Vec::new() }
+    /// For batches that are decided by this routing.
+    pub fn new(routing: Arc<Routing>) -> Self {
+        let limit = routing.max_packet_size;
+        let packets = (0..routing.partitions.shares()).map(|_| PacketBuilder::new(limit)).collect();
+        Self { routing, packets, touched: Vec::new(), cuts: Vec::new() }
+    }
+
+    /// What batches must have been decided by.
+    pub fn routing(&self) -> &Arc<Routing> {
+        &self.routing
     }
 
     /// Packs the accepted value lists and the notifications of a batch. Returns how many value lists that were.
     pub fn pack(&mut self, batch: &Batch) -> u64 {
         let mut packed = 0;
         for datagram in &batch.datagrams {
-            packed += if datagram.whole && usize::from(datagram.length()) <= self.limit {
+            packed += if datagram.whole && usize::from(datagram.length()) <= self.routing.max_packet_size {
                 self.pack_whole(batch, datagram)
             } else {
                 self.pack_anew(batch, datagram)
@@ -50,7 +56,7 @@ impl Packing {
         }
         for notification in &batch.notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            for partition in 0..self.partitions.len() {
+            for partition in 0..self.routing.partitions.len() {
                 self.builder(batch, notification.owners, partition)
                     .push_notification(&notification.spans.of(bytes));
             }
@@ -78,7 +84,7 @@ impl Packing {
         }
         if let Some((first, owners)) = first {
             let relied_on = first.carried(bytes);
-            for partition in 0..self.partitions.len() {
+            for partition in 0..self.routing.partitions.len() {
                 self.builder(batch, owners, partition).append(
                     bytes,
                     &cuts,
@@ -99,7 +105,7 @@ impl Packing {
         for item in batch.items(datagram) {
             if let Verdict::Accepted(owners) = item.verdict {
                 let list = item.spans.of(bytes);
-                for partition in 0..self.partitions.len() {
+                for partition in 0..self.routing.partitions.len() {
                     self.builder(batch, owners, partition).push(&list);
                 }
                 count += 1;
@@ -112,7 +118,7 @@ impl Packing {
     #[inline]
     fn builder(&mut self, batch: &Batch, owners: u32, partition: usize) -> &mut PacketBuilder {
         let owner = batch.owners[owners as usize + partition];
-        let share = self.partitions.share(partition, owner);
+        let share = self.routing.partitions.share(partition, owner);
         let builder = &mut self.packets[share];
         if builder.is_empty() {
             self.touched.push(share);
@@ -124,7 +130,7 @@ impl Packing {
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
         self.touched.iter().flat_map(|&share| {
             let packets = &self.packets[share];
-            self.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
+            self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
         })
     }
 
@@ -138,7 +144,6 @@ impl Packing {
 
 /// Sends packings, several packets a system call.
 pub struct Sending {
-    outlets: Arc<Outlets>,
     transmitter: Transmitter,
     /// With each outlet.
     patience: Box<[Patience]>,
@@ -160,10 +165,19 @@ struct Pending {
 
 impl Sending {
     /// To these outlets.
-    pub fn new(outlets: Arc<Outlets>) -> Self {
+    pub fn new(outlets: &Outlets) -> Self {
         let now = Instant::now();
         let patience = outlets.iter().map(|_| Patience::new(now)).collect();
-        Self { outlets, transmitter: Transmitter::new(), patience, pending: Vec::new() }
+        Self { transmitter: Transmitter::new(), patience, pending: Vec::new() }
+    }
+
+    /// To other outlets from now on. With those that stay the patience is no longer than it was.
+    pub fn go_over(&mut self, old: &Outlets, new: &Outlets) {
+        let now = Instant::now();
+        let known = |outlet| old.iter().position(|old| Arc::ptr_eq(old, outlet));
+        let patience =
+            new.iter().map(|outlet| known(outlet).map_or(Patience::new(now), |index| self.patience[index]));
+        self.patience = patience.collect();
     }
 
     /// Sends everything that is packed and counts what became of it. All are sent to first; then those whose buffer is
@@ -171,7 +185,7 @@ impl Sending {
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
         let mut pending = std::mem::take(&mut self.pending);
         for &share in &packing.touched {
-            let outlets = packing.partitions.outlets(share).iter();
+            let outlets = packing.routing.partitions.outlets(share).iter();
             let first = |&outlet| Pending { outlet, share, next: 0, full: None, patience: Duration::ZERO };
             pending.extend(outlets.map(first));
         }
@@ -211,14 +225,14 @@ impl Sending {
     /// Whether all packets are done with.
     fn try_to_send(&mut self, pending: &mut Pending, packing: &Packing, lane: &Lane) -> bool {
         let packets = &packing.packets[pending.share];
-        let outlet = self.outlets.get(pending.outlet);
+        let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
         pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, outlet, counts);
         pending.full.is_none()
     }
 
     fn give_up(&self, pending: &Pending, packing: &Packing, lane: &Lane) {
-        let outlet = self.outlets.get(pending.outlet);
+        let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
         let left = packing.packets[pending.share].packets().skip(pending.next);
         left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));

@@ -11,18 +11,21 @@
 use crate::api::{Api, Health};
 use crate::dial::leads_back;
 use crate::lane::Lane;
-use crate::measure::Measure;
-use crate::outlets::Outlets;
+use crate::measure::{Measure, Terms};
 use crate::pipeline::{self, Plan};
+use crate::routing::{Newest, Routing};
 use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
-use coco_core::config::Config;
-use coco_core::tier::Tiers;
+use coco_core::config::{Config, Program};
 use coco_core::types_db::TypesDb;
+use coco_daemon::command_line::LoadError;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::{resolve, resolve_all};
 use coco_daemon::signals::Signal;
+use crossbeam_channel::Sender;
+use std::cell::Cell;
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -120,8 +123,7 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
 /// A coco whose sockets are bound, and which has not received anything yet.
 pub struct Service {
     config: Config,
-    tiers: Arc<Tiers>,
-    outlets: Arc<Outlets>,
+    routing: Routing,
     sockets: Vec<UdpSocket>,
     api: TcpListener,
 }
@@ -145,15 +147,9 @@ impl Service {
         }
         info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
         info!(address = %api.local_addr()?, "serving HTTP");
-        let tiers = Arc::new(config.tiers.clone());
-        let outlets = Arc::new(Outlets::new(&tiers, sockets.len(), (&config.send).into()));
-        for (outlet, address) in outlets.iter().zip(outlets.dial(RESOLVE_PATIENCE).await) {
-            if let Some(address) = address.filter(|&address| leads_back(listen, address)) {
-                let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
-                return Err(StartError::Loop { tier, target, address });
-            }
-        }
-        Ok(Self { config, tiers, outlets, sockets, api })
+        let routing = Routing::new(&config, sockets.len());
+        dial(&routing, listen).await?;
+        Ok(Self { config, routing, sockets, api })
     }
 
     /// Where it receives packets: the port that the system chose if none is configured.
@@ -166,11 +162,16 @@ impl Service {
         self.api.local_addr()
     }
 
-    /// Receives and sends until a signal says stop.
+    /// Receives and sends until a signal says stop. `load` reads the configuration again, for a signal that says reload.
     ///
     /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
-    pub async fn run(self, mut next_signal: impl AsyncFnMut() -> Signal) -> Result<(), RunError> {
-        let Self { config, tiers, outlets, sockets, api } = self;
+    pub async fn run(
+        self,
+        next_signal: impl AsyncFnMut() -> Signal,
+        load: impl Fn() -> Result<Config, LoadError>,
+    ) -> Result<(), RunError> {
+        let Self { config, routing, sockets, api } = self;
+        let routing = Arc::new(Newest::from_pointee(routing));
         let listen = sockets[0].local_addr().map_err(RunError::Api)?;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
         let lanes: Arc<[_]> =
@@ -181,21 +182,19 @@ impl Service {
             batch: config.pipeline.batch,
             queue: config.pipeline.queue,
             spread_hosts: config.pipeline.spread_hosts,
-            max_packet_size: config.send.max_packet_size,
-            blacklist: config.filter.blacklist.clone(),
-            outlets: Arc::clone(&outlets),
+            routing: Arc::clone(&routing),
             stop: Arc::clone(&health.stopping),
         };
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::Api)?;
         let mut ended = watch(threads).map_err(RunError::Api)?;
 
-        let measure =
-            Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&outlets), inodes, config.state.expire));
-        let measuring = start_measuring(&measure, config.measure.interval).map_err(RunError::Api)?;
-        outlets.keep(listen);
+        let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&routing), inodes));
+        let measuring = start_measuring(&measure, terms(&config)).map_err(RunError::Api)?;
+        routing.load().outlets.keep(listen);
+        let reloads = Arc::new(Reloads::new(Program::Coco));
         let router = Api {
-            tiers,
-            outlets,
+            routing: Arc::clone(&routing),
+            reloads: Arc::clone(&reloads),
             lanes: Arc::clone(&lanes),
             measure,
             health: Arc::clone(&health),
@@ -207,8 +206,15 @@ impl Service {
         }));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
 
+        let grace = Cell::new(config.stop.grace);
+        let running = Running { lanes: Arc::clone(&lanes), routing, measuring, listen };
+        let take_over = async |new: Config| {
+            let changes = running.take_over(&new).await?;
+            grace.set(new.stop.grace);
+            Ok::<_, StartError>(changes)
+        };
         let died = tokio::select! {
-            () = stop_asked_for(&mut next_signal) => false,
+            () = until_stop(next_signal, async || reloads.reload(&config, &load, &take_over).await) => false,
             _ = ended.recv() => true,
         };
         if died {
@@ -218,8 +224,8 @@ impl Service {
         info!("stopping");
         health.stopping.store(true, Ordering::Relaxed);
         let all_ended = async { while ended.recv().await.is_some() {} };
-        let in_time = tokio::time::timeout(config.stop.grace, all_ended).await.is_ok();
-        drop(measuring);
+        let in_time = tokio::time::timeout(grace.get(), all_ended).await.is_ok();
+        drop(running);
         let _ = close_api.send(());
         let served = serving.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let left: u64 = lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum();
@@ -229,6 +235,50 @@ impl Service {
             _ => served.map_err(RunError::Api),
         }
     }
+}
+
+/// What a reload changes in a running coco.
+struct Running {
+    lanes: Arc<[Arc<Lane>]>,
+    routing: Arc<Newest>,
+    measuring: Sender<Terms>,
+    listen: SocketAddr,
+}
+
+impl Running {
+    /// Goes over to another configuration, but for keys that need a restart. Nothing changes if it can't.
+    async fn take_over(&self, config: &Config) -> Result<Changes, StartError> {
+        let warnings = read_types_db(config)?;
+        let old = self.routing.load_full();
+        let new = old.renewed(config);
+        dial(&new, self.listen).await?;
+        // From here on nothing fails, and nothing waits.
+        warnings.iter().for_each(|warning| warn!("{warning}"));
+        let new = Arc::new(new);
+        self.routing.store(Arc::clone(&new));
+        new.outlets.keep(self.listen);
+        self.lanes.iter().for_each(|lane| lane.routes().set_limit(config.state.max_memory));
+        // Its thread lives as long as this.
+        let _ = self.measuring.send(terms(config));
+        let changes = Changes {
+            old: old.tiers.fingerprint(),
+            added: new.targets_beyond(&old),
+            removed: old.targets_beyond(&new),
+        };
+        Ok(changes)
+    }
+}
+
+/// Connects what is not connected, as far as that works at once. Nothing may lead back to where coco listens.
+async fn dial(routing: &Routing, listen: SocketAddr) -> Result<(), StartError> {
+    let outlets = &routing.outlets;
+    for (outlet, address) in outlets.iter().zip(outlets.dial(RESOLVE_PATIENCE).await) {
+        if let Some(address) = address.filter(|&address| leads_back(listen, address)) {
+            let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+            return Err(StartError::Loop { tier, target, address });
+        }
+    }
+    Ok(())
 }
 
 /// Reads a configured types.db, only to tell the operator what is wrong with it: forwarding does not need it.
@@ -294,18 +344,13 @@ fn complain_of_death(thread: &str, panic: impl Display) {
 }
 
 /// Measures in a thread of its own until what is returned is dropped.
-fn start_measuring(measure: &Arc<Measure>, interval: Duration) -> io::Result<crossbeam_channel::Sender<()>> {
-    let (running, until) = crossbeam_channel::bounded(0);
+fn start_measuring(measure: &Arc<Measure>, terms: Terms) -> io::Result<Sender<Terms>> {
+    let (send, news) = crossbeam_channel::unbounded();
     let measure = Arc::clone(measure);
-    std::thread::Builder::new().name("measure".to_owned()).spawn(move || measure.run(interval, &until))?;
-    Ok(running)
+    std::thread::Builder::new().name("measure".to_owned()).spawn(move || measure.run(terms, &news))?;
+    Ok(send)
 }
 
-async fn stop_asked_for(next_signal: &mut impl AsyncFnMut() -> Signal) {
-    loop {
-        match next_signal().await {
-            Signal::Stop => return,
-            Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
-        }
-    }
+fn terms(config: &Config) -> Terms {
+    Terms { interval: config.measure.interval, expire: config.state.expire }
 }

@@ -5,13 +5,14 @@ use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_CO
 use crate::lane::Lane;
 use crate::measure::Measurement;
 use crate::outlet::State;
-use crate::outlets::Outlets;
+use crate::routing::Routing;
 use crate::summary::Summary;
 use coco_daemon::counters::{Snapshot, Value};
 use std::sync::Arc;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
-pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, measurement: &Measurement) {
+pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, measurement: &Measurement) {
+    let outlets = &routing.outlets;
     // Read against the stream, so that what has been counted behind was counted ahead: no more is sent than accepted,
     // no more accepted than decoded.
     let sent = |account: &Arc<Account>| -> Vec<u64> {
@@ -34,12 +35,15 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
     snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
-    for (index, (outlet, sends)) in outlets.iter().zip(&sends).enumerate() {
-        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+    for (account, sends) in outlets.accounts().iter().zip(&sends) {
+        let labels = [("tier", &account.tier), ("target", &account.target)];
         for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
             snapshot.add(definition, &labels, *value);
         }
-        let summary = measurement.outlets[index];
+    }
+    for outlet in outlets.iter() {
+        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+        let summary = measurement.of_outlet(outlet);
         snapshot.add(&counters::HASH_HOSTS, &labels, summary.length);
         snapshot.add(&counters::HASH_METRICS, &labels, summary.sum);
         for ((definition, _), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
@@ -56,10 +60,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], outlets: &Outlets, m
     }
     let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
     snapshot.add(&counters::SEND_TOTAL, &[], total);
-    for (tier, summary) in measurement.tiers.iter().enumerate() {
-        let Some(outlet) = outlets.of_tier(tier).first() else { continue };
-        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(summary)) {
-            snapshot.add(definition, &[("tier", &outlet.tier)], value);
+    for tier in routing.tiers.iter() {
+        let summary = measurement.of_tier(tier.name());
+        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
+            snapshot.add(definition, &[("tier", &tier.name().into())], value);
         }
     }
     for account in outlets.accounts() {

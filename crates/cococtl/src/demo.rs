@@ -94,13 +94,14 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 async fn daemons(path: &Path) -> Result<Outcome, Failure> {
     let (coco, noodle) = (load(path, Program::Coco)?, load(path, Program::Noodle)?);
     logging::init(coco.log.level);
-    Daemons::prepare(coco, noodle).await?.run().await?;
+    Daemons::prepare(coco, noodle).await?.run(Some(path)).await?;
     Ok(Outcome::Fine)
 }
 
 struct Daemons {
     coco: coco::service::Service,
     noodle: noodle::service::Service,
+    configs: [Config; 2],
     signals: [Signals; 2],
 }
 
@@ -109,17 +110,22 @@ impl Daemons {
         // Each gets every signal.
         let signals = || Signals::new().map_err(Failure::System);
         let signals = [signals()?, signals()?];
+        let configs = [coco.clone(), noodle.clone()];
         let coco = coco::service::Service::prepare(coco).await.map_err(|reason| daemon("coco", &reason))?;
         let noodle = noodle::service::Service::prepare(noodle).map_err(|reason| daemon("noodle", &reason))?;
-        Ok(Self { coco, noodle, signals })
+        Ok(Self { coco, noodle, configs, signals })
     }
 
-    /// Until both have stopped, or one has failed.
-    async fn run(self) -> Result<(), Failure> {
-        let Self { coco, noodle, signals: [mut of_coco, of_noodle] } = self;
-        let coco =
-            async { coco.run(async || of_coco.next().await).await.map_err(|reason| daemon("coco", &reason)) };
-        let noodle = async { noodle.run(of_noodle).await.map_err(|reason| daemon("noodle", &reason)) };
+    /// Until both have stopped, or one has failed. They read the file again when a signal says so, if there is one.
+    async fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+        let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
+        let again = |program, config: Config| {
+            move || file.map_or_else(|| Ok(config.clone()), |file| load(file, program))
+        };
+        let coco = coco.run(async || of_coco.next().await, again(Program::Coco, for_coco));
+        let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };
+        let noodle = noodle.run(of_noodle, again(Program::Noodle, for_noodle));
+        let noodle = async { noodle.await.map_err(|reason| daemon("noodle", &reason)) };
         tokio::try_join!(coco, noodle).map(|_| ())
     }
 }
@@ -170,7 +176,7 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
         drop(stop);
         Ok(())
     };
-    tokio::try_join!(daemons.run(), showing)?;
+    tokio::try_join!(daemons.run(None), showing)?;
     agents.join().map_err(|_| Failure::System(io::Error::other("the agents panicked")))?;
     let mut received = Vec::new();
     for node in nodes {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coco_core::tier::{Tier, Tiers};
+use arc_swap::ArcSwap;
+use coco_core::tier::Tier;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Request, Response, Router, body};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -17,12 +19,12 @@ use crate::proxy::Proxy;
 /// What the routes look at.
 #[derive(Debug)]
 pub struct Api {
-    /// Who is asked.
-    pub fleet: Arc<Fleet>,
-    /// Who asks.
-    pub proxy: Proxy,
+    /// Who asks whom; a reload puts another one in its place, and requests under way end with the one they began with.
+    pub proxy: Arc<ArcSwap<Proxy>>,
     /// Who asked whom.
     pub lookup: Lookup,
+    /// How often the configuration was read again.
+    pub reloads: Arc<Reloads>,
     /// Set when the process is about to end.
     pub stopping: Arc<AtomicBool>,
 }
@@ -35,7 +37,7 @@ impl Api {
             let api = Arc::clone(&api);
             move |request: Request| {
                 let api = Arc::clone(&api);
-                async move { api.proxy.answer(&request).await }
+                async move { api.proxy.load_full().answer(&request).await }
             }
         };
         let shown = |show: fn(&Self, &Request) -> Response| {
@@ -49,7 +51,7 @@ impl Api {
             .route(
                 "/lookup",
                 "/lookup?name=HOST: the target of each tier that owns a host.",
-                shown(|api, request| api.lookup.answer(&api.fleet.tiers, request)),
+                shown(|api, request| api.lookup.answer(&api.fleet().tiers, request)),
             )
             .route(
                 "/debug/vars",
@@ -64,10 +66,16 @@ impl Api {
             .route("/healthz", "200 while all is well, 503 otherwise.", shown(|api, _| api.health()))
     }
 
+    fn fleet(&self) -> Arc<Fleet> {
+        Arc::clone(self.proxy.load().fleet())
+    }
+
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new();
-        self.fleet.add_to(&mut snapshot);
-        self.lookup.add_to(&mut snapshot, &self.fleet.tiers);
+        let fleet = self.fleet();
+        fleet.add_to(&mut snapshot);
+        self.lookup.add_to(&mut snapshot, &fleet.tiers);
+        self.reloads.add_to(&mut snapshot);
         snapshot
     }
 
@@ -77,32 +85,33 @@ impl Api {
         } else {
             (StatusCode::OK, "ok")
         };
-        let fingerprint = self.fleet.tiers.fingerprint().to_string();
+        let fingerprint = self.fleet().tiers.fingerprint().to_string();
         body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
     }
 
     fn tiers(&self) -> Response {
-        let tiers: &Tiers = &self.fleet.tiers;
-        body::json(&tiers.iter().enumerate().map(|(index, tier)| self.tier(index, tier)).collect::<Vec<_>>())
+        let fleet = self.fleet();
+        let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(&fleet, index, one));
+        body::json(&tiers.collect::<Vec<_>>())
     }
+}
 
-    /// As coco's, without the routes, which Noodle never sees.
-    fn tier(&self, index: usize, tier: &Tier) -> Value {
-        let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
-        let shadows: Map<_, _> =
-            tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
-        let connections = names.iter().enumerate().map(|(target, name)| {
-            let upstream = self.fleet.upstream(Node { tier: index, target });
-            ((*name).to_owned(), json!({ "state": upstream.state().as_str(), "url": upstream.root() }))
-        });
-        json!({
-            "name": tier.name(),
-            "targets": names,
-            "shadows": shadows,
-            "virtual_replicas": tier.virtual_replicas(),
-            "hash": tier.hash(),
-            "fingerprint": tier.fingerprint().to_string(),
-            "connections": connections.collect::<Map<_, _>>(),
-        })
-    }
+/// As coco's, without the routes, which Noodle never sees.
+fn tier(fleet: &Fleet, index: usize, tier: &Tier) -> Value {
+    let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
+    let shadows: Map<_, _> =
+        tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
+    let connections = names.iter().enumerate().map(|(target, name)| {
+        let upstream = fleet.upstream(Node { tier: index, target });
+        ((*name).to_owned(), json!({ "state": upstream.state().as_str(), "url": upstream.root() }))
+    });
+    json!({
+        "name": tier.name(),
+        "targets": names,
+        "shadows": shadows,
+        "virtual_replicas": tier.virtual_replicas(),
+        "hash": tier.hash(),
+        "fingerprint": tier.fingerprint().to_string(),
+        "connections": connections.collect::<Map<_, _>>(),
+    })
 }

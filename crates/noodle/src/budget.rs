@@ -23,6 +23,12 @@ impl Budget {
         Self { limit, lent: Arc::default() }
     }
 
+    /// The same with another limit: what is lent stays lent.
+    #[must_use]
+    pub fn with_limit(&self, limit: usize) -> Self {
+        Self { limit, lent: Arc::clone(&self.lent) }
+    }
+
     /// Lends bytes.
     pub fn reserve(&self, bytes: usize) -> Result<Reservation, Exhausted> {
         let mut reservation = Reservation { budget: self.clone(), bytes: 0 };

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coco_core::tier::Tiers;
+use coco_core::config::Program;
+use coco_core::tier::{Target, Tier, Tiers};
 use coco_daemon::counters::{Definition, Snapshot, View};
 use coco_daemon::latency::Histogram;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
+use coco_daemon::reload;
 use hyper::StatusCode;
 
 use crate::failure::{Failure, Reason};
@@ -116,7 +118,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &BYTES_PROXIED,
         &MEMORY,
     ];
-    fetched.into_iter().chain(&ERRORS).chain([&LOOKUP, &HASH_GET])
+    fetched.into_iter().chain(&ERRORS).chain([&LOOKUP, &HASH_GET]).chain(reload::definitions(Program::Noodle))
 }
 
 /// Every status below `/data`; the router answers other methods by itself.
@@ -131,19 +133,31 @@ const STATUSES: [StatusCode; 5] = [
 /// What is counted.
 #[derive(Debug)]
 pub struct Counters {
-    bytes_proxied: AtomicU64,
-    partial: AtomicU64,
-    errors: [AtomicU64; ERRORS.len()],
-    codes: [(Arc<str>, AtomicU64); STATUSES.len()],
+    overall: Arc<Overall>,
+    /// In the order of the configuration, and behind them those that were removed: sums must not go back.
     tiers: Vec<TierCounters>,
 }
 
 #[derive(Debug)]
+struct Overall {
+    bytes_proxied: AtomicU64,
+    partial: AtomicU64,
+    errors: [AtomicU64; ERRORS.len()],
+    codes: [(Arc<str>, AtomicU64); STATUSES.len()],
+}
+
+#[derive(Clone, Debug)]
 struct TierCounters {
     name: Arc<str>,
+    cells: Arc<TierCells>,
+    /// In the order of the configuration, and behind them those that were removed.
+    targets: Vec<Arc<TargetCounters>>,
+}
+
+#[derive(Debug, Default)]
+struct TierCells {
     used: AtomicU64,
     latency: Histogram,
-    targets: Vec<TargetCounters>,
 }
 
 #[derive(Debug)]
@@ -153,27 +167,54 @@ struct TargetCounters {
     failures: [AtomicU64; Reason::ALL.len()],
 }
 
-impl Counters {
-    /// All zero.
-    pub fn new(tiers: &Tiers) -> Self {
-        let target = |name: &str| TargetCounters {
+impl TierCounters {
+    fn new(name: &str) -> Self {
+        Self { name: name.into(), cells: Arc::default(), targets: Vec::new() }
+    }
+
+    /// The same cells for other targets.
+    fn renewed(&self, tier: &Tier) -> Self {
+        let new = |name: &str| TargetCounters {
             name: name.into(),
             requests: AtomicU64::new(0),
             failures: Default::default(),
         };
-        let tiers = tiers.iter().map(|tier| TierCounters {
-            name: tier.name().into(),
-            used: AtomicU64::new(0),
-            latency: Histogram::default(),
-            targets: tier.targets().iter().map(|of_tier| target(&of_tier.name)).collect(),
-        });
-        Self {
+        let of = |target: &Target| {
+            let known = self.targets.iter().find(|known| *known.name == *target.name);
+            known.map_or_else(|| Arc::new(new(&target.name)), Arc::clone)
+        };
+        let mut targets: Vec<_> = tier.targets().iter().map(of).collect();
+        let is_gone = |old: &&Arc<_>| !targets.iter().any(|new| Arc::ptr_eq(old, new));
+        let gone: Vec<_> = self.targets.iter().filter(is_gone).cloned().collect();
+        targets.extend(gone);
+        Self { name: Arc::clone(&self.name), cells: Arc::clone(&self.cells), targets }
+    }
+}
+
+impl Counters {
+    /// All zero.
+    pub fn new(tiers: &Tiers) -> Self {
+        let overall = Overall {
             bytes_proxied: AtomicU64::new(0),
             partial: AtomicU64::new(0),
             errors: Default::default(),
             codes: STATUSES.map(|status| (status.as_str().into(), AtomicU64::new(0))),
-            tiers: tiers.collect(),
-        }
+        };
+        Self { overall: Arc::new(overall), tiers: Vec::new() }.renewed(tiers)
+    }
+
+    /// For other tiers: whatever was counted is counted on.
+    #[must_use]
+    pub fn renewed(&self, tiers: &Tiers) -> Self {
+        let of = |tier: &Tier| {
+            let known = self.tiers.iter().find(|known| *known.name == *tier.name());
+            known.map_or_else(|| TierCounters::new(tier.name()).renewed(tier), |known| known.renewed(tier))
+        };
+        let mut renewed: Vec<_> = tiers.iter().map(of).collect();
+        let is_gone = |old: &&TierCounters| !renewed.iter().any(|new| new.name == old.name);
+        let gone: Vec<_> = self.tiers.iter().filter(is_gone).cloned().collect();
+        renewed.extend(gone);
+        Self { overall: Arc::clone(&self.overall), tiers: renewed }
     }
 
     /// A request leaves for a target.
@@ -191,23 +232,23 @@ impl Counters {
 
     /// Where durations of requests to a tier are counted.
     pub fn latency(&self, tier: usize) -> &Histogram {
-        &self.tiers[tier].latency
+        &self.tiers[tier].cells.latency
     }
 
     /// A target's answer of so many bytes goes to a client.
     pub fn used(&self, tier: usize, bytes: usize) {
-        count(&self.tiers[tier].used, 1);
-        count(&self.bytes_proxied, bytes as u64);
+        count(&self.tiers[tier].cells.used, 1);
+        count(&self.overall.bytes_proxied, bytes as u64);
     }
 
     /// An error happened.
     pub fn error(&self, error: ErrorCount) {
-        count(&self.errors[error as usize], 1);
+        count(&self.overall.errors[error as usize], 1);
     }
 
     /// A joined answer lacks something.
     pub fn partial(&self) {
-        count(&self.partial, 1);
+        count(&self.overall.partial, 1);
     }
 
     /// An answer leaves.
@@ -215,13 +256,13 @@ impl Counters {
         let index = STATUSES.iter().position(|known| *known == status);
         debug_assert!(index.is_some(), "{status} is not in the table");
         if let Some(index) = index {
-            count(&self.codes[index].1, 1);
+            count(&self.overall.codes[index].1, 1);
         }
     }
 
     /// Adds all that was counted, and the memory lent now.
     pub fn add_to(&self, snapshot: &mut Snapshot, memory: usize) {
-        snapshot.add(&BYTES_PROXIED, &[], get(&self.bytes_proxied));
+        snapshot.add(&BYTES_PROXIED, &[], get(&self.overall.bytes_proxied));
         let mut total = 0;
         for tier in &self.tiers {
             for target in &tier.targets {
@@ -231,12 +272,16 @@ impl Counters {
             }
         }
         snapshot.add(&TARGET_REQUESTS_TOTAL, &[], total);
-        for (code, answers) in &self.codes {
+        for (code, answers) in &self.overall.codes {
             snapshot.add(&RESPONSE_CODES, &[("code", code)], get(answers));
         }
         for tier in &self.tiers {
-            snapshot.add(&TIER_REQUESTS, &[("tier", &tier.name)], get(&tier.used));
-            snapshot.add_distribution(&TIER_LATENCY, &[("tier", &tier.name)], tier.latency.distribution());
+            snapshot.add(&TIER_REQUESTS, &[("tier", &tier.name)], get(&tier.cells.used));
+            snapshot.add_distribution(
+                &TIER_LATENCY,
+                &[("tier", &tier.name)],
+                tier.cells.latency.distribution(),
+            );
         }
         let reasons = Reason::ALL.map(|(_, name)| Arc::from(name));
         for tier in &self.tiers {
@@ -247,9 +292,9 @@ impl Counters {
                 }
             }
         }
-        snapshot.add(&PARTIAL, &[], get(&self.partial));
+        snapshot.add(&PARTIAL, &[], get(&self.overall.partial));
         snapshot.add(&MEMORY, &[], memory as u64);
-        for (definition, errors) in ERRORS.iter().zip(&self.errors) {
+        for (definition, errors) in ERRORS.iter().zip(&self.overall.errors) {
             snapshot.add(definition, &[], get(errors));
         }
     }

@@ -5,7 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use coco_core::address::AddressError;
+use coco_core::address::{Address, AddressError};
 use coco_core::config::Fetch;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
@@ -41,6 +41,7 @@ pub struct Fleet {
     pub counters: Counters,
     /// Memory for answers.
     pub budget: Budget,
+    by_address: HashMap<Address, Arc<Upstream>>,
     upstreams: Vec<Vec<Arc<Upstream>>>,
 }
 
@@ -88,6 +89,25 @@ pub struct FleetError {
 impl Fleet {
     /// Nothing is connected yet.
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
+        let (counters, budget) = (Counters::new(&tiers), Budget::new(config.max_memory));
+        Self::with_known(tiers, config, counters, budget, &HashMap::new())
+    }
+
+    /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
+    pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
+        let (counters, budget) = (self.counters.renewed(&tiers), self.budget.with_limit(config.max_memory));
+        Self::with_known(tiers, config, counters, budget, &self.by_address)
+    }
+
+    fn with_known(
+        tiers: Arc<Tiers>,
+        config: &Fetch,
+        counters: Counters,
+        budget: Budget,
+        known: &HashMap<Address, Arc<Upstream>>,
+    ) -> Result<Self, FleetError> {
+        let known =
+            |address: &Address| known.get(address).filter(|known| known.is_as_configured(config)).cloned();
         let mut by_address = HashMap::new();
         let mut upstreams = Vec::with_capacity(tiers.len());
         for tier in tiers.iter() {
@@ -98,20 +118,31 @@ impl Fleet {
                     target: target.name.clone(),
                     source,
                 })?;
-                let upstream = by_address
-                    .entry(address.clone())
-                    .or_insert_with(|| Arc::new(Upstream::new(&address, config)));
+                let upstream = by_address.entry(address.clone()).or_insert_with(|| {
+                    known(&address).unwrap_or_else(|| Arc::new(Upstream::new(&address, config)))
+                });
                 of_tier.push(Arc::clone(upstream));
             }
             upstreams.push(of_tier);
         }
-        let (counters, budget) = (Counters::new(&tiers), Budget::new(config.max_memory));
-        Ok(Self { tiers, counters, budget, upstreams })
+        Ok(Self { tiers, counters, budget, by_address, upstreams })
     }
 
     /// Where a target is asked.
     pub fn upstream(&self, node: Node) -> &Arc<Upstream> {
         &self.upstreams[node.tier][node.target]
+    }
+
+    /// The targets that `other` lacks, each as `tier/target`.
+    pub fn targets_beyond(&self, other: &Self) -> Vec<String> {
+        let all = |fleet: &Self| -> Vec<String> {
+            let names = fleet.tiers.iter().flat_map(|tier| {
+                tier.targets().iter().map(|target| format!("{}/{}", tier.name(), target.name))
+            });
+            names.collect()
+        };
+        let others = all(other);
+        all(self).into_iter().filter(|name| !others.contains(name)).collect()
     }
 
     /// The name of a target, as configured.

@@ -13,6 +13,6 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         "Answers Visage's requests from the storage node that owns the host",
         async |config| Ok(check(config).await?),
-        async |config, signals| Ok(Service::prepare(config)?.run(signals).await?),
+        async |config, signals, load| Ok(Service::prepare(config)?.run(signals, load).await?),
     )
 }

@@ -86,6 +86,11 @@ impl Proxy {
         }
     }
 
+    /// Who is asked.
+    pub fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
+    }
+
     /// By another clock.
     #[must_use]
     pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {

@@ -3,20 +3,24 @@
 //! Start: the address is bound before anything else. Stop: `/healthz` turns to 503, no connection is accepted any
 //! more, requests in progress get the grace period; what is not finished then is cut off, and the exit status says so.
 
+use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use coco_core::config::Config;
+use arc_swap::ArcSwap;
+use coco_core::config::{Config, Program};
+use coco_daemon::command_line::LoadError;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
-use coco_daemon::signals::{Signal, Signals};
+use coco_daemon::signals::Signals;
 use coco_daemon::{descriptors, http::serve_and_count};
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::api::Api;
 use crate::fleet::{Fleet, FleetError};
@@ -97,21 +101,39 @@ impl Service {
         self.listener.local_addr()
     }
 
-    /// Answers until a signal says stop.
-    pub async fn run(self, mut signals: Signals) -> Result<(), RunError> {
+    /// Answers until a signal says stop. `load` reads the configuration again, for a signal that says reload.
+    pub async fn run(
+        self,
+        mut signals: Signals,
+        load: impl Fn() -> Result<Config, LoadError>,
+    ) -> Result<(), RunError> {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));
-        let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
-        let api = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::clone(&stopping) };
-        let mut limits = Limits { grace: config.stop.grace, ..Limits::default() };
+        let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
+        let reloads = Arc::new(Reloads::new(Program::Noodle));
+        let api = Api {
+            proxy: Arc::clone(&proxy),
+            lookup: Lookup::new(),
+            reloads: Arc::clone(&reloads),
+            stopping: Arc::clone(&stopping),
+        };
+        let mut limits = Limits::default();
         // At most half of the descriptors are for clients: an answer takes a connection to a target too.
         let half = usize::try_from(descriptors::raise_limit() / 2).unwrap_or(usize::MAX);
         limits.connections = limits.connections.min(half).max(1);
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let stopped = async {
-            stop_asked_for(&mut signals).await;
+            let grace = Cell::new(config.stop.grace);
+            let take_over = async |new: Config| {
+                let changes = take_over(&proxy, &new)?;
+                grace.set(new.stop.grace);
+                Ok::<_, FleetError>(changes)
+            };
+            let reload = async || reloads.reload(&config, &load, &take_over).await;
+            until_stop(async || signals.next().await, reload).await;
             info!("stopping");
             stopping.store(true, Ordering::Relaxed);
+            grace.get()
         };
         match serve_and_count(listener, api.router(), limits, stopped).await? {
             0 => Ok(()),
@@ -120,11 +142,14 @@ impl Service {
     }
 }
 
-async fn stop_asked_for(signals: &mut Signals) {
-    loop {
-        match signals.next().await {
-            Signal::Stop => return,
-            Signal::Reload => warn!("SIGHUP: the configuration is not read again; restart to change it"),
-        }
-    }
+/// Has requests to come answered as configured now. Nothing changes if that can't be.
+fn take_over(proxy: &ArcSwap<Proxy>, config: &Config) -> Result<Changes, FleetError> {
+    let old = Arc::clone(proxy.load().fleet());
+    let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch)?);
+    proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
+    Ok(Changes {
+        old: old.tiers.fingerprint(),
+        added: new.targets_beyond(&old),
+        removed: old.targets_beyond(&new),
+    })
 }

@@ -1,5 +1,6 @@
 //! The text as a tree of TOML whose places are known, and the problems found while it is read.
 
+use std::fmt::Debug;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -90,7 +91,11 @@ impl<'d, 't> Section<'d, 't> {
 
     /// The value of a key, or its default.
     pub(super) fn read<T: FromToml>(&mut self, name: &str) -> T {
-        self.optional(name).unwrap_or_else(|| default(self.key(name)))
+        self.optional(name).unwrap_or_else(|| {
+            let (key, default) = (self.key(name), default(self.key(name)));
+            self.findings.note_fixed(key, &default);
+            default
+        })
     }
 
     /// The value of a key. `None` when it is absent, which is reported when the program can't do without, and when
@@ -99,7 +104,10 @@ impl<'d, 't> Section<'d, 't> {
         let (key, value) = self.find(name);
         let value = value?;
         match T::from_toml(&key.kind, value.get_ref()) {
-            Ok(read) => Some(read),
+            Ok(read) => {
+                self.findings.note_fixed(key, &read);
+                Some(read)
+            }
             Err(mismatch) => {
                 let message = mismatch.message(&key.kind, value.get_ref());
                 self.findings.report(Some(value.span()), &path(&self.path, name), &message);
@@ -159,12 +167,14 @@ pub(super) struct Findings {
     /// Where each line but the first starts.
     line_starts: Vec<usize>,
     found: Vec<(Option<usize>, Problem)>,
+    /// The values of keys that need a restart, for comparing them.
+    fixed: Vec<(&'static Key, String)>,
 }
 
 impl Findings {
     fn new(text: &str, program: Program) -> Self {
         let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
-        Self { program, line_starts, found: Vec::new() }
+        Self { program, line_starts, found: Vec::new(), fixed: Vec::new() }
     }
 
     /// Notes a problem at a place in the text.
@@ -172,6 +182,17 @@ impl Findings {
         let offset = span.map(|span| span.start);
         let line = offset.map(|offset| self.line_starts.partition_point(|start| *start <= offset) + 1);
         self.found.push((offset, Problem { line, key: key.to_owned(), message: message.to_owned() }));
+    }
+
+    fn note_fixed(&mut self, key: &'static Key, value: &impl Debug) {
+        if key.needs_restart && key.read_by.contains(&self.program) {
+            self.fixed.push((key, format!("{value:?}")));
+        }
+    }
+
+    /// The values of the keys that the program reads and that need a restart to change.
+    pub(super) fn take_fixed(&mut self) -> Vec<(&'static Key, String)> {
+        std::mem::take(&mut self.fixed)
     }
 
     /// Whether nothing was reported about this key.

@@ -24,6 +24,8 @@ pub struct Key {
     pub read_by: &'static [Program],
     /// Who refuses to start without it.
     pub required_by: &'static [Program],
+    /// Whether a running process can't change it.
+    pub needs_restart: bool,
     /// What it does, for operators.
     pub meaning: &'static str,
 }
@@ -73,16 +75,16 @@ const BOTH: &[Program] = &[Program::Coco, Program::Noodle];
 /// Every key, in the order of the sample file.
 #[rustfmt::skip]
 pub const KEYS: &[Key] = &[
-    key("listen", "bind", Kind::Address, COCO, "UDP address at which collectd's packets arrive; `:PORT` means all addresses, a multicast group is joined").or(r#"":25826""#),
-    key("listen", "interface", Kind::Name, COCO, "network interface for a multicast group or an IPv6 link-local address"),
+    key("listen", "bind", Kind::Address, COCO, "UDP address at which collectd's packets arrive; `:PORT` means all addresses, a multicast group is joined").or(r#"":25826""#).at_start(),
+    key("listen", "interface", Kind::Name, COCO, "network interface for a multicast group or an IPv6 link-local address").at_start(),
     key("listen", "typesdb", Kind::Path, COCO, "collectd's types.db; not needed to forward, unreadable is fatal"),
-    key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#),
+    key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#).at_start(),
 
-    key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1"),
-    key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1"),
-    key("pipeline", "spread_hosts", Kind::Boolean, COCO, "whether lanes hand each other the hosts that senders behind one port bring; needs 2 threads").or("false"),
-    key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams that are received, decided and sent together").or("64"),
-    key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16"),
+    key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1").at_start(),
+    key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1").at_start(),
+    key("pipeline", "spread_hosts", Kind::Boolean, COCO, "whether lanes hand each other the hosts that senders behind one port bring; needs 2 threads").or("false").at_start(),
+    key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams that are received, decided and sent together").or("64").at_start(),
+    key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16").at_start(),
 
     key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),
 
@@ -95,9 +97,9 @@ pub const KEYS: &[Key] = &[
     key(TARGET, "address", Kind::Address, BOTH, "UDP address of the storage node").required_by(BOTH),
     key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
 
-    key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#),
+    key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#).at_start(),
 
-    key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE),
+    key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE).at_start(),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
     key("fetch", "recovery", Kind::Duration(Duration::from_millis(100)), NOODLE, "a target that did not answer is up again when it answers and nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
@@ -132,7 +134,8 @@ pub(super) fn top_sections() -> impl Iterator<Item = &'static str> {
     tops.filter(move |top| std::mem::replace(&mut last, top) != *top)
 }
 
-/// A key that is optional and has no default; [`Key::or`] and [`Key::required_by`] say otherwise.
+/// A key that is optional, has no default and can change while the program runs; [`Key::or`], [`Key::required_by`] and
+/// [`Key::at_start`] say otherwise.
 const fn key(
     section: &'static str,
     name: &'static str,
@@ -140,12 +143,22 @@ const fn key(
     read_by: &'static [Program],
     meaning: &'static str,
 ) -> Key {
-    Key { section, name, kind, default: None, read_by, required_by: &[], meaning }
+    Key { section, name, kind, default: None, read_by, required_by: &[], needs_restart: false, meaning }
 }
 
 impl Key {
+    /// Section and name: `listen.bind`.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
     const fn or(mut self, default: &'static str) -> Self {
         self.default = Some(default);
+        self
+    }
+
+    const fn at_start(mut self) -> Self {
+        self.needs_restart = true;
         self
     }
 

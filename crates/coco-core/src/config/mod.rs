@@ -70,6 +70,8 @@ pub struct Config {
     pub stop: Stop,
     /// What is logged.
     pub log: Log,
+    /// The values of keys that a running process can't change.
+    fixed: Vec<(&'static Key, String)>,
 }
 
 /// `[listen]`
@@ -277,10 +279,36 @@ impl Config {
 
         match tiers {
             Some(tiers) if document.findings.is_empty() => {
-                Ok(Self { listen, pipeline, filter, send, tiers, api, fetch, measure, state, stop, log })
+                let fixed = document.findings.take_fixed();
+                Ok(Self {
+                    listen,
+                    pipeline,
+                    filter,
+                    send,
+                    tiers,
+                    api,
+                    fetch,
+                    measure,
+                    state,
+                    stop,
+                    log,
+                    fixed,
+                })
             }
             _ => Err(document.findings.into_problems()),
         }
+    }
+}
+
+impl Config {
+    /// The keys whose values differ between the two files, but can't change while the program runs.
+    pub fn needs_restart<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'static Key> + 'a {
+        let differs = move |key: &&Key| {
+            let value =
+                move |config: &'a Self| config.fixed.iter().find(|(fixed, _)| fixed.path() == key.path());
+            value(self).map(|(_, value)| value) != value(other).map(|(_, value)| value)
+        };
+        KEYS.iter().filter(|key| key.needs_restart).filter(differs)
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a value of TOML to what a key of some kind means by it.
 
-use std::fmt::Display;
+use std::fmt::{Debug, Display};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Mismatch {
 }
 
 /// A type that the value of a key turns into.
-pub(super) trait FromToml: Sized {
+pub(super) trait FromToml: Sized + Debug {
     fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch>;
 }
 
@@ -68,6 +68,7 @@ impl FromToml for Address {
 }
 
 /// An address that can be sent to, and how it was written.
+#[derive(Debug)]
 pub(super) struct Destination {
     pub(super) name: String,
     pub(super) address: Address,
@@ -153,6 +154,7 @@ impl FromToml for Level {
 }
 
 /// The root of an HTTP server, kept as `http://host:port`.
+#[derive(Debug)]
 pub(super) struct Url(pub(super) String);
 
 impl FromToml for Url {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use coco_core::config::Level;
+use coco_core::config::{Config, Key, Level, Program};
 
 use super::{TIER, coco};
 
@@ -95,4 +95,26 @@ fn every_value_is_taken() {
 #[test]
 fn a_blacklist_of_nothing_refuses_nothing() {
     assert!(coco(&format!("filter.blacklist = ''\n{TIER}")).filter.blacklist.is_none());
+}
+
+#[test]
+fn keys_that_need_a_restart_are_compared_by_what_they_mean() {
+    let changed = |program, one: &str, other: &str| {
+        let [one, other] = [one, other].map(|text| {
+            let text = format!("{text}\n{TIER}\n[fetch]\nbind = 'localhost:1'");
+            Config::parse(&text, program).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+        });
+        one.needs_restart(&other).map(Key::path).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(changed(Program::Coco, "listen.receive_buffer = 16_777_216\npipeline.threads = 1", ""), none);
+    assert_eq!(
+        changed(Program::Coco, "pipeline.threads = 2\nlisten.interface = 'eth0'", "listen.bind = ':1'"),
+        ["listen.bind", "listen.interface", "pipeline.threads"]
+    );
+    assert_eq!(
+        changed(Program::Coco, "log.level = 'warn'\nmeasure.interval = '1s'", "filter.blacklist = 'a'"),
+        none
+    );
+    assert_eq!(changed(Program::Noodle, "listen.bind = ':1'", ""), none);
 }

@@ -122,31 +122,35 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let grace = limits.grace;
+    let shutdown = async {
+        shutdown.await;
+        grace
+    };
     serve_and_count(listener, router, limits, shutdown).await.map(|_| ())
 }
 
-/// The same; returns how many connections were cut off with a request in progress when the grace was over.
+/// The same, with the grace that `shutdown` gives; returns how many connections were cut off with a request in progress when the grace was over.
 pub async fn serve_and_count(
     listener: TcpListener,
     router: Router,
     limits: Limits,
-    shutdown: impl Future<Output = ()>,
+    shutdown: impl Future<Output = Duration>,
 ) -> io::Result<usize> {
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let grace = limits.grace;
     let (stop, stopped) = watch::channel(());
     let mut tasks = JoinSet::new();
-    {
+    let grace = {
         let server = Arc::new(Server { router, limits });
         let mut shutdown = pin!(shutdown);
         let mut accept = pin!(server.accept(listener, &mut tasks, stopped));
         tokio::select! {
             biased;
-            () = &mut shutdown => {}
+            grace = &mut shutdown => grace,
             never = &mut accept => match never {},
         }
-    }
+    };
     drop(stop);
     let finished = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(grace, finished).await.is_err() {

@@ -4,5 +4,5 @@ use super::{Api, write_hosts};
 use std::io::{self, Write};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
-    write_hosts(out, &api.hosts(), |metric| metric.rejected)
+    write_hosts(out, &api.hosts(&api.routing.load_full()), |metric| metric.rejected)
 }

@@ -13,13 +13,13 @@ mod tiers;
 
 use crate::lane::Lane;
 use crate::measure::{Measure, merged};
-use crate::outlets::Outlets;
 use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
+use crate::routing::{Newest, Routing, Rules};
 use crate::snapshot;
-use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Response, Router, body};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
 pub use healthz::Health;
 use std::collections::BTreeMap;
@@ -32,10 +32,8 @@ const LARGE_ANSWERS: usize = 2;
 
 /// What the routes look at.
 pub struct Api {
-    /// Who owns whom.
-    pub tiers: Arc<Tiers>,
-    /// Where it is sent.
-    pub outlets: Arc<Outlets>,
+    /// Who owns whom, and where it is sent.
+    pub routing: Arc<Newest>,
     /// Who sends it.
     pub lanes: Arc<[Arc<Lane>]>,
     /// What was last measured.
@@ -44,6 +42,8 @@ pub struct Api {
     pub health: Arc<Health>,
     /// Who asked whom.
     pub lookup: Lookup,
+    /// How often the configuration was read again.
+    pub reloads: Arc<Reloads>,
 }
 
 impl Api {
@@ -65,7 +65,9 @@ impl Api {
             .route(
                 "/lookup",
                 "/lookup?name=HOST: the target of each tier that owns a host.",
-                move |request| std::future::ready(lookup.lookup.answer(&lookup.tiers, &request)),
+                move |request| {
+                    std::future::ready(lookup.lookup.answer(&lookup.routing.load().tiers, &request))
+                },
             )
             .route("/blacklisted", "Metrics that the blacklist refuses.", streamed(blacklisted::write))
             .route(
@@ -75,20 +77,22 @@ impl Api {
             )
             .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
             .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
-                std::future::ready(healthz.health.answer(&healthz.tiers))
+                std::future::ready(healthz.health.answer(&healthz.routing.load().tiers))
             })
     }
 
     fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot::new();
-        snapshot::add_to(&mut snapshot, &self.lanes, &self.outlets, &self.measure.last());
-        self.lookup.add_to(&mut snapshot, &self.tiers);
+        let routing = self.routing.load_full();
+        snapshot::add_to(&mut snapshot, &self.lanes, &routing, &self.measure.last());
+        self.lookup.add_to(&mut snapshot, &routing.tiers);
+        self.reloads.add_to(&mut snapshot);
         snapshot
     }
 
     /// Every host that is remembered, by name as it is shown.
-    fn hosts(&self) -> Vec<HostExcerpt> {
-        let mut hosts = merged(&self.lanes, Detail::Metrics);
+    fn hosts(&self, routing: &Arc<Routing>) -> Vec<HostExcerpt> {
+        let mut hosts = merged(&self.lanes, Detail::Metrics, &mut Rules::new(Arc::clone(routing)));
         hosts.sort_by_cached_key(|host| String::from_utf8_lossy(&host.name).into_owned());
         hosts
     }

@@ -3,24 +3,26 @@
 
 use super::{Api, ObjectWriter, write_hosts};
 use crate::routes::HostExcerpt;
+use crate::routing::Routing;
 use coco_core::tier::Tier;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
-    let hosts = api.hosts();
+    let routing = api.routing.load_full();
+    let hosts = api.hosts(&routing);
     out.write_all(b"[")?;
-    for (index, tier) in api.tiers.iter().enumerate() {
+    for (index, tier) in routing.tiers.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
         }
-        write_tier(api, index, tier, &hosts, out)?;
+        write_tier(&routing, index, tier, &hosts, out)?;
     }
     out.write_all(b"]")
 }
 
 fn write_tier(
-    api: &Api,
+    routing: &Routing,
     index: usize,
     tier: &Tier,
     hosts: &[HostExcerpt],
@@ -36,7 +38,7 @@ fn write_tier(
         ("virtual_replicas", json!(tier.virtual_replicas())),
         ("hash", json!(tier.hash())),
         ("fingerprint", json!(tier.fingerprint().to_string())),
-        ("connections", connections(api, index)),
+        ("connections", connections(routing, index)),
     ];
     let mut object = ObjectWriter::new(out)?;
     for (key, value) in members {
@@ -44,7 +46,7 @@ fn write_tier(
     }
     let mut by_owner = vec![Vec::new(); names.len()];
     for host in hosts.iter().filter(|host| host.accepted > 0) {
-        by_owner[usize::from(host.owners[api.outlets.partitions().of_tier(index)])].push(host);
+        by_owner[usize::from(host.owners[routing.partitions.of_tier(index)])].push(host);
     }
     let mut routes = ObjectWriter::new(object.key("routes")?)?;
     for (target, hosts) in names.iter().zip(by_owner) {
@@ -56,8 +58,8 @@ fn write_tier(
 
 /// `{target: {"state": ..., "address": ..., "problem": ...}}`: the address once there is one, the problem when it is down
 /// or flapping.
-fn connections(api: &Api, tier: usize) -> Value {
-    let states = api.outlets.of_tier(tier).iter().map(|outlet| {
+fn connections(routing: &Routing, tier: usize) -> Value {
+    let states = routing.outlets.of_tier(tier).iter().map(|outlet| {
         let (state, problem) = outlet.state();
         let mut connection = Map::from_iter([("state".to_owned(), json!(state.as_str()))]);
         if let Some(address) = outlet.peer() {

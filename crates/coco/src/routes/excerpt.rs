@@ -1,6 +1,6 @@
 //! Copies of what is remembered, made a few hosts at a time so that a lane is never held up.
 
-use super::{Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
+use super::{Host, HostId, Judge, Name, Names, Owners, Routes, VISITED_AT_ONCE};
 use std::sync::Arc;
 
 /// A host and its metrics at one moment.
@@ -37,8 +37,14 @@ pub enum Detail {
 }
 
 impl Routes {
-    /// Copies some of the hosts, from number `from` on. Returns where to go on, `None` at the end.
-    pub fn excerpt(&self, from: HostId, detail: Detail, out: &mut Vec<HostExcerpt>) -> Option<HostId> {
+    /// Copies some of the hosts as `judge` sees them, from number `from` on. Returns where to go on, `None` at the end.
+    pub fn excerpt(
+        &self,
+        from: HostId,
+        detail: Detail,
+        judge: &mut impl Judge,
+        out: &mut Vec<HostExcerpt>,
+    ) -> Option<HostId> {
         let mut visited = 0;
         for (id, host) in (from..).zip(self.hosts.get(from as usize..).unwrap_or_default()) {
             if visited >= VISITED_AT_ONCE {
@@ -47,39 +53,39 @@ impl Routes {
             visited += 1;
             let Some(host) = host else { continue };
             visited += if detail == Detail::Metrics { host.metrics.len() } else { 0 };
-            out.push(host.excerpt(&self.names, detail));
+            visited += host.cost_of_verdicts(judge.version());
+            out.push(host.excerpt(&self.names, detail, judge));
         }
         None
     }
 
-    /// Copies one host with its metrics.
-    pub fn excerpt_of(&self, name: &[u8]) -> Option<HostExcerpt> {
-        let hash = self.hash(name);
-        let mut found = self.index.iter_hash(hash).filter_map(|&id| self.hosts[id as usize].as_ref());
-        found.find(|host| *host.name == *name).map(|host| host.excerpt(&self.names, Detail::Metrics))
+    /// Copies one host with its metrics, as `judge` sees them.
+    pub fn excerpt_of(&self, name: &[u8], judge: &mut impl Judge) -> Option<HostExcerpt> {
+        let host = self.hosts[self.id_of(self.hash(name), name)? as usize].as_ref()?;
+        Some(host.excerpt(&self.names, Detail::Metrics, judge))
     }
 }
 
 impl Host {
-    fn excerpt(&self, names: &Names, detail: Detail) -> HostExcerpt {
-        let metrics = match detail {
-            Detail::Counts => Vec::new(),
-            Detail::Metrics => self
-                .metrics
-                .iter()
-                .map(|metric| MetricExcerpt {
+    fn excerpt(&self, names: &Names, detail: Detail, judge: &mut impl Judge) -> HostExcerpt {
+        let (name, owners) = (Arc::clone(&self.name), self.owners_by(judge));
+        if detail == Detail::Counts && self.version.verdicts == judge.version().verdicts {
+            let accepted = self.metrics.len() as u32 - self.rejected;
+            return HostExcerpt { name, owners, accepted, metrics: Vec::new() };
+        }
+        let mut accepted = 0;
+        let mut metrics = Vec::new();
+        for (metric, rejected) in self.metrics.iter().zip(self.verdicts_by(names, judge)) {
+            accepted += u32::from(!rejected);
+            if detail == Detail::Metrics {
+                metrics.push(MetricExcerpt {
                     name: names.get(metric.name()).clone(),
                     seen: metric.seen,
-                    rejected: metric.rejected(),
-                })
-                .collect(),
-        };
-        HostExcerpt {
-            name: Arc::clone(&self.name),
-            owners: self.owners.clone(),
-            accepted: self.metrics.len() as u32 - self.rejected,
-            metrics,
+                    rejected,
+                });
+            }
         }
+        HostExcerpt { name, owners, accepted, metrics }
     }
 }
 

@@ -6,12 +6,14 @@
 mod excerpt;
 mod index;
 mod names;
+mod renew;
 #[cfg(test)]
 mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use index::MetricId;
 pub use names::{Name, NameId};
+pub use renew::{Judge, Version};
 
 use coco_core::bytes::equal;
 use hashbrown::HashTable;
@@ -40,6 +42,8 @@ struct Host {
     rejected: u32,
     /// When it was last seen, in Unix seconds.
     seen: u32,
+    /// What its owners and the verdicts on its metrics were decided by.
+    version: Version,
 }
 
 /// Eight bytes, since there may be millions.
@@ -52,6 +56,10 @@ struct Metric {
 }
 
 impl Metric {
+    fn decide(&mut self, rejected: bool) {
+        self.name_and_verdict = self.name() << 1 | u32::from(rejected);
+    }
+
     fn name(self) -> NameId {
         self.name_and_verdict >> 1
     }
@@ -79,6 +87,8 @@ pub struct Routes {
     metrics: usize,
     used: usize,
     limit: usize,
+    /// What is decided by now.
+    version: Version,
 }
 
 /// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
@@ -104,7 +114,13 @@ impl Routes {
             metrics: 0,
             used: 0,
             limit,
+            version: Version::default(),
         }
+    }
+
+    /// Sets how many bytes it may take at most. What is there stays until it expires.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
     }
 
     /// The hash of a host's name or of one part of a metric's, seeded anew in every process.
@@ -116,17 +132,19 @@ impl Routes {
         hasher.finish()
     }
 
-    /// A host that is remembered, seen now.
+    /// A host that is remembered, and was decided by the [adopted](Self::adopt) version; seen now.
     #[inline]
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
-        let hash = self.hash(name);
-        let Self { index, hosts, .. } = self;
-        let id = *index
-            .find(hash, |&id| hosts[id as usize].as_ref().is_some_and(|host| equal(&host.name, name)))?;
-        if let Some(host) = &mut hosts[id as usize] {
-            host.seen = now;
-        }
+        let id = self.id_of(self.hash(name), name)?;
+        let host = self.hosts[id as usize].as_mut().filter(|host| host.version == self.version)?;
+        host.seen = now;
         Some(id)
+    }
+
+    #[inline]
+    fn id_of(&self, hash: u64, name: &[u8]) -> Option<HostId> {
+        let is = |&id: &HostId| self.hosts[id as usize].as_ref().is_some_and(|host| equal(&host.name, name));
+        self.index.find(hash, is).copied()
     }
 
     /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room.
@@ -141,6 +159,7 @@ impl Routes {
             index: MetricIndex::default(),
             rejected: 0,
             seen: now,
+            version: self.version,
         };
         let id = match self.free.pop() {
             Some(id) => {
@@ -256,27 +275,34 @@ impl Routes {
                 return Some(id);
             }
             visited += 1;
-            let Some(host) = &mut self.hosts[id as usize] else { continue };
+            let Some(host) = &self.hosts[id as usize] else { continue };
             visited += host.metrics.len();
-            let before = host.metrics.len();
-            let Self { names, used, metrics, .. } = self;
-            host.metrics.retain(|metric| {
-                let stays = metric.seen >= time;
-                if !stays {
-                    *used -= METRIC_COST + names.release(metric.name());
-                    *metrics -= 1;
-                    host.rejected -= u32::from(metric.rejected());
-                }
-                stays
-            });
-            if host.metrics.len() < before {
-                host.index_anew(names);
-            }
-            if host.seen < time && host.metrics.is_empty() {
+            let is_silent = host.seen < time;
+            if self.forget_metrics(id, |metric| metric.seen < time) == 0 && is_silent {
                 self.forget(id);
             }
         }
         None
+    }
+
+    /// Forgets some of a host's metrics. Returns how many stay.
+    fn forget_metrics(&mut self, id: HostId, forgotten: impl Fn(&Metric) -> bool) -> usize {
+        let Self { hosts, names, used, metrics, .. } = self;
+        let Some(host) = &mut hosts[id as usize] else { return 0 };
+        let before = host.metrics.len();
+        host.metrics.retain(|metric| {
+            let goes = forgotten(metric);
+            if goes {
+                *used -= METRIC_COST + names.release(metric.name());
+                *metrics -= 1;
+                host.rejected -= u32::from(metric.rejected());
+            }
+            !goes
+        });
+        if host.metrics.len() < before {
+            host.index_anew(names);
+        }
+        host.metrics.len()
     }
 
     fn forget(&mut self, id: HostId) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Name(Arc<[u8]>);
 
 impl Name {
-    fn new(parts: [&[u8]; 4]) -> Self {
+    pub(super) fn new(parts: [&[u8]; 4]) -> Self {
         Self(parts.join(&0).into())
     }
 

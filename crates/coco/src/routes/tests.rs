@@ -26,7 +26,7 @@ const DEAREST: usize = 1024;
 
 /// A verdict of the filter depends on nothing but the names.
 fn rejected(host: &[u8], parts: Parts) -> bool {
-    (host.len() + parts.concat().len()).is_multiple_of(3)
+    ByLength::default().verdict(host, parts)
 }
 
 fn owners_of(host: &[u8]) -> [u16; 2] {
@@ -44,12 +44,51 @@ fn find(routes: &mut Routes, host: HostId, hash: u64, parts: Parts, now: u32) ->
     Some(routes.see(host, metric, now))
 }
 
+/// Decides in another way by every version.
+#[derive(Clone, Copy, Default)]
+struct ByLength {
+    version: Version,
+}
+
+impl Judge for ByLength {
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn owners(&self, host: &[u8]) -> Owners {
+        owners_of(host).map(|owner| owner.wrapping_add(self.version.owners as u16)).into_iter().collect()
+    }
+
+    fn rejects(&mut self, host: &[u8], metric: &Name) -> bool {
+        let length = host.len() + metric.parts().map(<[u8]>::len).sum::<usize>();
+        (length + self.version.verdicts as usize).is_multiple_of(3)
+    }
+}
+
+impl ByLength {
+    fn verdict(mut self, host: &[u8], parts: Parts) -> bool {
+        self.rejects(host, &Name::new(parts))
+    }
+}
+
 /// What the filter does with a value list: finds, or adds what is not there. Whether it is remembered now.
 fn see(routes: &mut Routes, host: &[u8], parts: Parts, now: u32) -> (Option<HostId>, bool) {
-    let id = routes.find_host(host, now).or_else(|| routes.add_host(host, &owners_of(host), now));
+    see_by(ByLength::default(), routes, host, parts, now)
+}
+
+fn see_by(
+    mut judge: ByLength,
+    routes: &mut Routes,
+    host: &[u8],
+    parts: Parts,
+    now: u32,
+) -> (Option<HostId>, bool) {
+    routes.adopt(judge.version);
+    let known = routes.find_host(host, now).or_else(|| routes.renew_host(host, now, &mut judge));
+    let id = known.or_else(|| routes.add_host(host, &judge.owners(host), now));
     let Some(id) = id else { return (None, false) };
-    assert_eq!(routes.owners(id), owners_of(host));
-    let (hash, verdict) = (hash_of(routes, parts), rejected(host, parts));
+    assert_eq!(routes.owners(id), judge.owners(host).as_slice());
+    let (hash, verdict) = (hash_of(routes, parts), judge.verdict(host, parts));
     if let Some(known) = find(routes, id, hash, parts, now) {
         assert_eq!(known, verdict);
         return (Some(id), true);
@@ -74,15 +113,19 @@ fn owned(parts: Parts) -> Vec<Vec<u8>> {
 
 /// Everything in the tables, `seen` of hosts left out since no reader is told of it.
 fn contents(routes: &Routes) -> Model {
+    contents_by(ByLength::default(), routes)
+}
+
+fn contents_by(mut judge: ByLength, routes: &Routes) -> Model {
     let mut hosts = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {
-        next = routes.excerpt(from, Detail::Metrics, &mut hosts);
+        next = routes.excerpt(from, Detail::Metrics, &mut judge, &mut hosts);
     }
     let model: Model = hosts
         .iter()
         .map(|host| {
-            assert_eq!(*host.owners, owners_of(&host.name));
+            assert_eq!(host.owners, judge.owners(&host.name));
             let metrics: BTreeMap<_, _> = host
                 .metrics
                 .iter()
@@ -112,11 +155,22 @@ fn expire_all(routes: &mut Routes, time: u32) {
 enum Step {
     See(usize, usize),
     Expire(u32),
+    /// Other owners, other verdicts.
+    Reload(bool, bool),
+    Renew,
 }
 
 fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
     let see = (0..HOSTS.len(), 0..METRICS.len()).prop_map(|(host, metric)| Step::See(host, metric));
-    vec((0_u32..3, prop_oneof![8 => see, 1 => (0_u32..12).prop_map(Step::Expire)]), 0..200)
+    vec(
+        (
+            0_u32..3,
+            prop_oneof![8 => see, 1 => (0_u32..12).prop_map(Step::Expire),
+        1 => any::<(bool, bool)>().prop_map(|(owners, verdicts)| Step::Reload(owners, verdicts)),
+        1 => Just(Step::Renew)],
+        ),
+        0..200,
+    )
 }
 
 proptest! {
@@ -124,6 +178,7 @@ proptest! {
     fn agrees_with_a_naive_model(limit in prop_oneof![0_usize..8192, Just(1 << 20)], steps in steps()) {
         let mut routes = Routes::new(limit);
         let mut model = Model::new();
+        let mut judge = ByLength::default();
         let mut now = 1000;
         for (passed, step) in steps {
             now += passed;
@@ -131,7 +186,7 @@ proptest! {
                 Step::See(host, metric) => {
                     let (host, parts) = (HOSTS[host], METRICS[metric]);
                     let used = routes.used();
-                    let (id, remembered) = see(&mut routes, host, parts, now);
+                    let (id, remembered) = see_by(judge, &mut routes, host, parts, now);
                     let full = used + DEAREST > limit;
                     prop_assert!(id.is_some() || (full && !model.contains_key(host)));
                     if id.is_some() {
@@ -140,7 +195,7 @@ proptest! {
                         let known = host_model.metrics.contains_key(&owned(parts));
                         prop_assert!(remembered || (full && !known), "what is there is found, what fits is added");
                         if remembered {
-                            host_model.metrics.insert(owned(parts), (rejected(host, parts), now));
+                            host_model.metrics.insert(owned(parts), (false, now));
                         }
                     }
                 }
@@ -152,17 +207,29 @@ proptest! {
                     }
                     model.retain(|_, host| host.seen >= time || !host.metrics.is_empty());
                 }
+                Step::Reload(owners, verdicts) => {
+                    judge.version.owners += u32::from(owners);
+                    judge.version.verdicts += u32::from(verdicts);
+                }
+                Step::Renew => prop_assert_eq!(routes.renew_some(0, &mut judge), None),
+            }
+            // Whoever reads sees the verdicts of its own time, on what was decided before too.
+            for (host, of_host) in &mut model {
+                for (parts, (rejected, _)) in &mut of_host.metrics {
+                    let parts = METRICS.into_iter().find(|known| owned(*known) == *parts).unwrap();
+                    *rejected = judge.verdict(host, parts);
+                }
             }
             prop_assert!(routes.used() <= limit);
             prop_assert_eq!(routes.hosts(), model.len());
             prop_assert_eq!(routes.metrics(), model.values().map(|host| host.metrics.len()).sum::<usize>());
         }
         for (name, host) in &model {
-            let own = routes.excerpt_of(name).unwrap();
+            let own = routes.excerpt_of(name, &mut judge).unwrap();
             prop_assert_eq!(own.metrics.len(), host.metrics.len());
         }
         model.values_mut().for_each(|host| host.seen = 0);
-        prop_assert_eq!(contents(&routes), model);
+        prop_assert_eq!(contents_by(judge, &routes), model);
         expire_all(&mut routes, u32::MAX);
         prop_assert_eq!((routes.used(), routes.hosts(), routes.metrics()), (0, 0, 0));
     }
@@ -177,7 +244,7 @@ proptest! {
                 for &(metric, now) in seen {
                     see(&mut routes, b"a", METRICS[metric], now);
                 }
-                routes.excerpt_of(b"a").unwrap()
+                routes.excerpt_of(b"a", &mut ByLength::default()).unwrap()
             })
             .collect();
         let [a, b, c] = lanes.as_slice() else { unreachable!() };
@@ -215,7 +282,7 @@ proptest! {
         let staying: BTreeSet<_> = (0..hosts).filter(|host| host % stays == 0).map(name).collect();
         for name in &staying {
             let id = routes.find_host(name, 2).unwrap();
-            let metric = routes.excerpt_of(name).unwrap().metrics[0].name.clone();
+            let metric = routes.excerpt_of(name, &mut ByLength::default()).unwrap().metrics[0].name.clone();
             let parts = METRICS.into_iter().find(|parts| metric.parts().eq(*parts)).unwrap();
             let hash = hash_of(&routes, parts);
             prop_assert!(find(&mut routes, id, hash, parts, 2).is_some());
@@ -224,7 +291,7 @@ proptest! {
         let mut pieces = 0;
         let (mut next, mut expiry) = (Some(0), Some(0));
         while let Some(from) = next {
-            next = routes.excerpt(from, detail, &mut seen);
+            next = routes.excerpt(from, detail, &mut ByLength::default(), &mut seen);
             pieces += 1;
             // Others go between two pieces, a piece of the table at a time, and newcomers take their places.
             expiry = expiry.and_then(|from| routes.expire(from, 2));
@@ -257,7 +324,7 @@ fn a_name_that_two_hosts_have_outlives_one_of_them() {
     }
     let both = routes.used();
     expire_all(&mut routes, 3);
-    assert!(routes.excerpt_of(b"a").is_none());
+    assert!(routes.excerpt_of(b"a", &mut ByLength::default()).is_none());
     assert_eq!(
         contents(&routes)[&b"b"[..]].metrics,
         BTreeMap::from([(owned(METRICS[3]), (rejected(b"b", METRICS[3]), 5))])
@@ -283,7 +350,10 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
     }
     assert!(!see(&mut routes, b"a newcomer with a name too long for what is left", METRICS[3], 2).1);
     expire_all(&mut routes, 2);
-    assert_eq!(known.iter().filter(|name| routes.excerpt_of(name).is_some()).count(), known.len());
+    assert_eq!(
+        known.iter().filter(|name| routes.excerpt_of(name, &mut ByLength::default()).is_some()).count(),
+        known.len()
+    );
 }
 
 /// Who had many metrics once and has few now must not hold on to memory that is no longer in `used`.
@@ -303,4 +373,29 @@ fn what_is_forgotten_gives_its_memory_back() {
     assert!(host.metrics.capacity() < 100, "{}", host.metrics.capacity());
     let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| routes.hash(part)));
     assert_eq!(find(&mut routes, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
+}
+
+/// Deciding anew must not hold up a lane: a host with very many metrics starts over when verdicts change.
+#[test]
+fn a_host_of_very_many_metrics_is_learned_anew_when_verdicts_change() {
+    for (metrics, stay) in [(100_u32, true), (20_000, false)] {
+        let mut routes = Routes::new(usize::MAX);
+        let id = routes.add_host(b"a", &[0], 1).unwrap();
+        for metric in 0..metrics {
+            let instance = metric.to_string();
+            let parts: [&[u8]; 4] = [b"p", instance.as_bytes(), b"t", b""];
+            let hash = combine(parts.map(|part| routes.hash(part)));
+            routes.add_metric(id, hash, parts, 1, false).unwrap();
+        }
+        for (owners, verdicts, expected) in [(1, 0, metrics), (1, 1, if stay { metrics } else { 0 })] {
+            let mut judge = ByLength { version: Version { owners, verdicts } };
+            routes.adopt(judge.version);
+            assert_eq!(routes.find_host(b"a", 2), None);
+            assert_eq!(routes.renew_host(b"a", 2, &mut judge), Some(id));
+            assert_eq!(routes.find_host(b"a", 2), Some(id));
+            assert_eq!(routes.metrics(), expected as usize);
+        }
+        expire_all(&mut routes, 3);
+        assert_eq!((routes.used(), routes.hosts()), (0, 0));
+    }
 }

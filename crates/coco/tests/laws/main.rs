@@ -13,11 +13,11 @@ use coco::counters::{ByReason, Count};
 use coco::filter::Filter;
 use coco::lane::Lane;
 use coco::listen::decode;
-use coco::outlet::Settings;
-use coco::outlets::Outlets;
 use coco::routes::Detail;
+use coco::routing::{Newest, Routing, Rules};
 use coco::send::Packing;
 use coco::spread::{LaneOfHost, Spread};
+use coco_core::config::{Config, Program};
 use coco_core::tier::{Target, Tier, Tiers};
 use coco_core::value_list::{Identifier, ValueListRef};
 use coco_core::wire::{Decoder, Event, PacketBuilder};
@@ -29,11 +29,11 @@ use proptest::sample::{Index, select};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The three stages of a lane.
 struct Stages {
     tiers: Arc<Tiers>,
+    newest: Arc<Newest>,
     lane: Lane,
     filter: Filter,
     packing: Packing,
@@ -45,16 +45,26 @@ type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
 
 impl Stages {
     fn new(tiers: Tiers, blacklist: Option<Regex>, limit: usize, memory: usize, batch: usize) -> Self {
-        let tiers = Arc::new(tiers);
-        let settings = Settings { recovery: Duration::ZERO, resolve_interval: Duration::ZERO };
-        let outlets = Arc::new(Outlets::new(&tiers, 1, settings));
+        let newest = Arc::new(Newest::from_pointee(Routing::new(&config(tiers, blacklist, limit), 1)));
         Self {
+            tiers: Arc::clone(&newest.load().tiers),
             lane: Lane::new(0, memory),
-            filter: Filter::new(blacklist, Arc::clone(outlets.partitions())),
-            packing: Packing::new(Arc::clone(outlets.partitions()), limit),
+            filter: Filter::new(Arc::clone(&newest)),
+            packing: Packing::new(newest.load_full()),
             batch: Batch::new(batch),
-            tiers,
+            newest,
         }
+    }
+
+    /// From the next batch on, another configuration holds.
+    fn reload(&mut self, tiers: Tiers, blacklist: Option<Regex>, limit: usize) {
+        let renewed = self.newest.load().renewed(&config(tiers, blacklist, limit));
+        self.tiers = Arc::clone(&renewed.tiers);
+        self.newest.store(Arc::new(renewed));
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::new(self.newest.load_full())
     }
 
     /// Runs one batch through, and checks the books that must balance after each.
@@ -78,6 +88,10 @@ impl Stages {
         self.packing.clear();
         self.filter.decide(&mut self.batch, &self.lane);
         assert_eq!(self.lane.raw.waiting(), 0);
+        let routing = self.batch.routing.as_ref().unwrap();
+        if !Arc::ptr_eq(routing, self.packing.routing()) {
+            self.packing = Packing::new(Arc::clone(routing));
+        }
         let packed = self.packing.pack(&self.batch);
         assert_eq!(self.lane.filtered.waiting(), packed);
         self.lane.filtered.leave(packed);
@@ -88,6 +102,14 @@ impl Stages {
         });
         packets.collect()
     }
+}
+
+fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Config {
+    let mut config = Config::parse("tiers.a.targets = ['a:1']", Program::Coco).unwrap();
+    config.tiers = tiers;
+    config.filter.blacklist = blacklist;
+    config.send.max_packet_size = limit;
+    config
 }
 
 /// How many targets a tier has, and how many virtual replicas each if not those of the table.
@@ -180,8 +202,38 @@ proptest! {
         let contents: Vec<Contents> = batches.iter().copied().flatten().map(|datagram| Contents::of(datagram)).collect();
         check_books(&stages.lane, &contents, blacklist.as_ref())?;
         let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
-        check_memory(&stages.lane, seen, blacklist.as_ref())?;
+        check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules())?;
         prop_assert!(stages.lane.routes().used() <= memory);
+    }
+
+    /// Whatever was remembered by an older configuration.
+    #[test]
+    fn a_batch_leaves_by_the_configuration_of_its_time(
+        configs in vec((shape(), blacklist(), 1024_usize..=9000), 1..4),
+        memory in memory(),
+        (pool, picks) in (vec(datagrams(), 1..3), vec((any::<Index>(), any::<Index>()), 1..6)),
+    ) {
+        let largest = pool.iter().map(Vec::len).max().unwrap();
+        let (shape, mut blacklist, limit) = configs[0].clone();
+        let mut stages = Stages::new(tiers(&shape), blacklist.clone(), limit, memory, largest);
+        let mut batches = Vec::new();
+        for (now, (batch, config)) in picks.iter().enumerate() {
+            let (shape, new_blacklist, limit) = config.get(&configs);
+            blacklist.clone_from(new_blacklist);
+            stages.reload(tiers(shape), blacklist.clone(), *limit);
+            let batch = batch.get(&pool);
+            let packets = stages.run(batch, now as u32);
+            let arrived = arrived(&stages.tiers, &packets, *limit);
+            prop_assert_eq!(arrived, expected(&stages.tiers, blacklist.as_ref(), batch));
+            batches.push((now as u32, batch));
+        }
+        let seen = || batches.iter().flat_map(|(now, batch)| batch.iter().map(move |it| (*now, it)));
+        // As a reader sees it at once, and after all has been decided anew.
+        check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
+        let used = stages.lane.routes().used();
+        prop_assert_eq!(stages.lane.routes().renew_some(0, &mut stages.rules()), None);
+        check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
+        prop_assert!(used <= memory && stages.lane.routes().used() == used);
     }
 
     #[test]
@@ -256,6 +308,7 @@ fn check_memory<'a>(
     lane: &Lane,
     seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
     blacklist: Option<&Regex>,
+    rules: &mut Rules,
 ) -> Result<(), TestCaseError> {
     let mut expected = BTreeMap::new();
     for (now, datagram) in seen {
@@ -266,9 +319,13 @@ fn check_memory<'a>(
         }
     }
     let mut hosts = Vec::new();
-    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, &mut hosts), None);
+    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, rules, &mut hosts), None);
     let mut remembered = 0;
     for host in &hosts {
+        let owners: Vec<_> = rules.routing().partitions.owners(&host.name).collect();
+        prop_assert_eq!(host.owners.as_slice(), owners);
+        let accepted = host.metrics.iter().filter(|metric| !metric.rejected).count();
+        prop_assert_eq!(host.accepted as usize, accepted);
         for metric in &host.metrics {
             let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
             let found = expected.get(&(host.name.to_vec(), parts));

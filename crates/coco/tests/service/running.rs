@@ -57,7 +57,7 @@ pub(crate) fn run(
             stop.as_mut().await;
             Signal::Stop
         };
-        service.run(next_signal).await
+        service.run(next_signal, || unreachable!("no signal says so")).await
     });
     runtime.shutdown_background();
     result

@@ -83,7 +83,15 @@ pub struct Upstream {
     recovery: Duration,
     /// None until it is asked.
     health: Mutex<Option<Health>>,
+    terms: Terms,
     complaints: Mutex<Throttle>,
+}
+
+/// What of the configuration it is made by.
+type Terms = (Duration, Duration, bool, usize, usize);
+
+fn terms(config: &Fetch) -> Terms {
+    (config.proxy_timeout, config.recovery, config.keep_alive, config.max_requests, config.max_body)
 }
 
 /// The right to ask an [`Upstream`] once.
@@ -139,8 +147,14 @@ impl Upstream {
             max_body: config.max_body,
             recovery: config.recovery,
             health: Mutex::default(),
+            terms: terms(config),
             complaints: Mutex::new(Throttle::new()),
         }
+    }
+
+    /// Whether it asks as this says.
+    pub fn is_as_configured(&self, config: &Fetch) -> bool {
+        self.terms == terms(config)
     }
 
     /// The root of its URLs, without a slash at the end.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use arc_swap::ArcSwap;
 use coco_core::config::{Config, Program};
 use coco_core::tier::Tiers;
 use coco_daemon::http::{Limits, bind, serve};
 use coco_daemon::lookup::Lookup;
+use coco_daemon::reload::Reloads;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
 use noodle::proxy::Proxy;
@@ -58,7 +60,12 @@ impl Noodle {
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap());
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
-        let api = Api { fleet, proxy, lookup: Lookup::new(), stopping: Arc::default() };
+        let api = Api {
+            proxy: Arc::new(ArcSwap::from_pointee(proxy)),
+            lookup: Lookup::new(),
+            reloads: Arc::new(Reloads::new(Program::Noodle)),
+            stopping: Arc::default(),
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,0 +1,179 @@
+//! Reading the configuration again while the daemon runs.
+
+use std::fmt::Display;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coco_core::config::{Config, Key, Program};
+use coco_core::tier::Fingerprint;
+use tracing::{error, info, warn};
+
+use crate::command_line::LoadError;
+use crate::counters::{Definition, Snapshot};
+use crate::logging;
+use crate::signals::Signal;
+
+/// How often the configuration was read again, and with what success.
+#[derive(Debug)]
+pub struct Reloads {
+    done: AtomicU64,
+    failed: AtomicU64,
+    definitions: &'static [Definition; 2],
+}
+
+static COCO: [Definition; 2] = [
+    Definition::counter(&["coco", "reloads"], "Times that the configuration was read again and taken over."),
+    Definition::counter(
+        &["coco", "errors", "reload"],
+        "Times that the configuration was read again and refused. The log says why; nothing changes.",
+    ),
+];
+
+static NOODLE: [Definition; 2] = [
+    Definition::counter(
+        &["noodle", "reloads"],
+        "Times that the configuration was read again and taken over.",
+    ),
+    Definition::counter(
+        &["noodle", "errors", "reload"],
+        "Times that the configuration was read again and refused. The log says why; nothing changes.",
+    ),
+];
+
+/// What a program counts of its reloads.
+pub fn definitions(program: Program) -> &'static [Definition; 2] {
+    match program {
+        Program::Coco => &COCO,
+        Program::Noodle => &NOODLE,
+    }
+}
+
+impl Reloads {
+    /// None yet.
+    pub fn new(program: Program) -> Self {
+        Self { done: AtomicU64::new(0), failed: AtomicU64::new(0), definitions: definitions(program) }
+    }
+
+    /// Takes over what `load` reads, and says how that went.
+    ///
+    /// `started` is what the daemon was started with: keys that [need a restart](Config::needs_restart) and differ from it
+    /// are named in a warning. `take_over` changes everything else, or nothing if it says why not.
+    pub async fn reload<E: Display>(
+        &self,
+        started: &Config,
+        load: impl FnOnce() -> Result<Config, LoadError>,
+        take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
+    ) {
+        let refused = |problem: &dyn Display| {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            // One line of the log, however many problems there are.
+            let problem = problem.to_string().replace('\n', "; ");
+            error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
+        };
+        let config = match load() {
+            Ok(config) => config,
+            Err(problem) => return refused(&problem),
+        };
+        let fixed: Vec<_> = config.needs_restart(started).map(Key::path).collect();
+        let level = config.log.level;
+        let new = config.tiers.fingerprint();
+        match take_over(config).await {
+            Ok(Changes { old, added, removed }) => {
+                info!(%old, %new, added = added.join(" "), removed = removed.join(" "), "reloaded");
+                if !fixed.is_empty() {
+                    warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
+                }
+                logging::set_level(level);
+                self.done.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(problem) => refused(&problem),
+        }
+    }
+
+    /// Adds what was counted.
+    pub fn add_to(&self, snapshot: &mut Snapshot) {
+        let [done, failed] = self.definitions;
+        snapshot.add(done, &[], self.done.load(Ordering::Relaxed));
+        snapshot.add(failed, &[], self.failed.load(Ordering::Relaxed));
+    }
+}
+
+/// What a reload changed, for the log.
+#[derive(Debug)]
+pub struct Changes {
+    /// The fingerprint of the tiers until then.
+    pub old: Fingerprint,
+    /// Targets that are new, each as `tier/target`.
+    pub added: Vec<String>,
+    /// Targets that are gone.
+    pub removed: Vec<String>,
+}
+
+/// Reloads whenever a signal says so, until one says stop.
+///
+/// Signals during a reload lead to one more, since the file may have changed behind it. A stop does not wait for a
+/// reload: it is dropped. `next` may be dropped before it is ready.
+pub async fn until_stop(mut next: impl AsyncFnMut() -> Signal, mut reload: impl AsyncFnMut()) {
+    let mut again = false;
+    loop {
+        if !again && next().await == Signal::Stop {
+            return;
+        }
+        again = false;
+        let mut reloading = pin!(reload());
+        loop {
+            tokio::select! {
+                biased;
+                signal = next() => match signal {
+                    Signal::Stop => return,
+                    Signal::Reload => again = true,
+                },
+                () = &mut reloading => break,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    /// Runs [`until_stop`] with one signal and with those that come while the first, second ... reload is under way.
+    /// Returns how many reloads were finished.
+    fn run(first: Signal, meanwhile: &[&[Signal]]) -> usize {
+        let (send, mut receive) = unbounded_channel();
+        send.send(first).unwrap();
+        let (begun, finished) = (Cell::new(0), Cell::new(0));
+        let next = async || receive.recv().await.unwrap();
+        let reload = async || {
+            let signals = meanwhile.get(begun.replace(begun.get() + 1)).copied().unwrap_or_default();
+            signals.iter().for_each(|signal| send.send(*signal).unwrap());
+            // Long enough for all of them to be taken.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            finished.set(finished.get() + 1);
+            send.send(Signal::Stop).unwrap();
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(until_stop(next, reload));
+        finished.get()
+    }
+
+    #[test]
+    fn signals_during_a_reload_lead_to_one_more() {
+        use Signal::{Reload, Stop};
+        assert_eq!(run(Stop, &[]), 0);
+        assert_eq!(run(Reload, &[]), 1);
+        assert_eq!(
+            run(Reload, &[&[Reload]]),
+            1,
+            "a stop that comes with the end of the first is not put off"
+        );
+        assert_eq!(run(Reload, &[&[Reload, Reload, Stop]]), 0, "a stop does not wait for a reload");
+    }
+}

@@ -1,0 +1,123 @@
+//! What value lists are decided and sent by, as one value that never changes: a reload makes a new one.
+//!
+//! The filter picks up the newest one between two batches, and the batch carries the one that it was decided by, so that
+//! send packs and sends it by the same. An old one goes when the last batch that was decided by it has been sent.
+
+use crate::outlets::Outlets;
+use crate::partitions::Partitions;
+use crate::routes::{Judge, Name, Owners, Version};
+use arc_swap::ArcSwap;
+use coco_core::config::Config;
+use coco_core::tier::Tiers;
+use coco_core::value_list::{IdentifierRef, write_joined};
+use regex::bytes::Regex;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The newest routing, for whoever needs it.
+pub type Newest = ArcSwap<Routing>;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Routing {
+    /// What decisions by it are known by.
+    pub version: Version,
+    /// Who owns whom.
+    pub tiers: Arc<Tiers>,
+    /// How hosts are parted among the outlets.
+    pub partitions: Partitions,
+    /// Where to send to.
+    pub outlets: Outlets,
+    /// What is not sent.
+    pub blacklist: Option<Regex>,
+    /// Bytes of the largest packet sent.
+    pub max_packet_size: usize,
+}
+
+impl Routing {
+    /// As configured, for so many lanes; nothing is connected yet.
+    pub fn new(config: &Config, lanes: usize) -> Self {
+        let settings = (&config.send).into();
+        Self::with_outlets(config, Version::default(), |tiers| Outlets::new(tiers, lanes, settings))
+    }
+
+    /// As configured anew. Targets that stay keep their sockets, and all targets their counters.
+    #[must_use]
+    pub fn renewed(&self, config: &Config) -> Self {
+        let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
+        let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
+        let version = Version {
+            owners: self.version.owners.wrapping_add(1),
+            verdicts: self.version.verdicts.wrapping_add(u32::from(!same_blacklist)),
+        };
+        let settings = (&config.send).into();
+        Self::with_outlets(config, version, |tiers| self.outlets.renewed(tiers, settings))
+    }
+
+    fn with_outlets(config: &Config, version: Version, outlets: impl FnOnce(&Tiers) -> Outlets) -> Self {
+        let tiers = Arc::new(config.tiers.clone());
+        Self {
+            version,
+            partitions: Partitions::new(Arc::clone(&tiers)),
+            outlets: outlets(&tiers),
+            tiers,
+            blacklist: config.filter.blacklist.clone(),
+            max_packet_size: config.send.max_packet_size,
+        }
+    }
+
+    /// The targets that `other` lacks, each as `tier/target`.
+    pub fn targets_beyond(&self, other: &Self) -> Vec<String> {
+        let name = |outlet: &Arc<crate::outlet::Outlet>| format!("{}/{}", outlet.tier, outlet.target);
+        let others: HashSet<String> = other.outlets.iter().map(name).collect();
+        self.outlets.iter().map(name).filter(|name| !others.contains(name)).collect()
+    }
+}
+
+/// Decides by a routing.
+pub struct Rules {
+    routing: Arc<Routing>,
+    /// A copy, since those who share one wait for each other.
+    blacklist: Option<Regex>,
+    /// What the blacklist is matched against; kept for its memory.
+    path: Vec<u8>,
+}
+
+impl Rules {
+    /// Of this routing.
+    pub fn new(routing: Arc<Routing>) -> Self {
+        Self { blacklist: routing.blacklist.clone(), routing, path: Vec::new() }
+    }
+
+    /// What it decides by.
+    pub fn routing(&self) -> &Arc<Routing> {
+        &self.routing
+    }
+
+    /// Whether the blacklist matches a value list.
+    pub fn refuses(&mut self, identifier: &IdentifierRef<'_>) -> bool {
+        let Some(blacklist) = &self.blacklist else { return false };
+        self.path.clear();
+        identifier.write_path(&mut self.path);
+        blacklist.is_match(&self.path)
+    }
+}
+
+impl Judge for Rules {
+    fn version(&self) -> Version {
+        self.routing.version
+    }
+
+    fn owners(&self, host: &[u8]) -> Owners {
+        self.routing.partitions.owners(host).collect()
+    }
+
+    fn rejects(&mut self, host: &[u8], metric: &Name) -> bool {
+        let Some(blacklist) = &self.blacklist else { return false };
+        self.path.clear();
+        self.path.extend_from_slice(host);
+        self.path.push(b'/');
+        write_joined(metric.parts(), &mut self.path);
+        blacklist.is_match(&self.path)
+    }
+}
