@@ -49,7 +49,7 @@ impl Gathered {
     }
 
     /// Asks for all of these at the same time.
-    pub async fn ask(fleet: &Arc<Fleet>, names: Vec<Wanted>, patterns: Vec<Wanted>) -> Self {
+    pub async fn ask(fleet: &Arc<Fleet>, names: impl Iterator<Item = Wanted>, patterns: Vec<Wanted>) -> Self {
         let (names, patterns) = tokio::join!(Self::names(fleet, names), Self::patterns(fleet, patterns));
         Self {
             pieces: names.pieces.into_iter().chain(patterns.pieces).collect(),
@@ -60,10 +60,10 @@ impl Gathered {
     }
 
     /// Asks for each of these hosts at its owner.
-    async fn names(fleet: &Arc<Fleet>, names: Vec<Wanted>) -> Self {
+    async fn names(fleet: &Arc<Fleet>, names: impl Iterator<Item = Wanted>) -> Self {
         let mut gathered = Self::default();
         let shunned = Arc::new(Shunned::default());
-        let asked = names.into_iter().map(|wanted| {
+        let asked = names.map(|wanted| {
             let (fleet, shunned) = (Arc::clone(fleet), Arc::clone(&shunned));
             async move { fleet.ask_owner(&wanted.host, &wanted, Some(&shunned)).await }
         });

@@ -13,6 +13,9 @@ use crate::path::{Fault, check};
 /// Braces inside of braces, at most.
 const MOST_NESTING: usize = 8;
 
+/// Longest name or pattern in bytes: no file system of Linux has longer names (NAME_MAX), and collectd's have 127.
+const MOST_LENGTH: usize = 255;
+
 /// Hosts by name and by pattern, each once, in the order of the request.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
@@ -34,6 +37,9 @@ pub enum HostsError {
         /// The limit.
         most: usize,
     },
+    /// One that is longer than any name.
+    #[error("a host has more than {MOST_LENGTH} bytes")]
+    TooLong,
     /// A brace without its other half, or too many inside of each other.
     #[error("the braces around hosts do not match, or are nested more than {MOST_NESTING} deep")]
     Braces,
@@ -99,6 +105,7 @@ impl Expansion<'_> {
             for word in &mut words {
                 word.extend_from_slice(text);
             }
+            bound_length(&words)?;
             self.left = left;
             let Some((b'{', left)) = left.split_first() else {
                 return Ok(words);
@@ -112,12 +119,18 @@ impl Expansion<'_> {
             let joined =
                 |word: &Vec<u8>| inner.iter().map(|end| [&word[..], end].concat()).collect::<Vec<_>>();
             words = words.iter().flat_map(joined).collect();
+            bound_length(&words)?;
         }
     }
 
     fn bound(&self, words: usize) -> Result<(), HostsError> {
         if words > self.most { Err(HostsError::TooMany { most: self.most }) } else { Ok(()) }
     }
+}
+
+/// While there are few of them still: a long text in front of braces would be there as often as the braces say.
+fn bound_length(words: &[Vec<u8>]) -> Result<(), HostsError> {
+    if words.iter().any(|word| word.len() > MOST_LENGTH) { Err(HostsError::TooLong) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -170,7 +183,9 @@ mod tests {
         assert_eq!(expand("0,1,2,3,4,5,6,7,8,9").unwrap().0.len(), 10);
         assert_eq!(expand("0,1,2,3,4,5,6,7,8,9,10"), too_many);
         assert_eq!(expand(&"{a,b}".repeat(3000)), too_many);
-        assert_eq!(expand(&"{a}".repeat(3000)).unwrap().0, ["a".repeat(3000)]);
+        assert_eq!(expand(&"{a}".repeat(255)).unwrap().0, ["a".repeat(255)]);
+        assert_eq!(expand(&"{a}".repeat(256)), Err(HostsError::TooLong));
+        assert_eq!(expand(&("a".repeat(256) + &"{b,c}".repeat(3000))), Err(HostsError::TooLong));
     }
 
     proptest! {

@@ -3,7 +3,8 @@
 //! In the order in which a request meets the modules:
 //!
 //! - [`path`], [`hosts`] and [`query`] read it, and refuse what no storage node should see;
-//! - [`proxy`] decides whom to ask: the owner of one host, or many for a joined answer;
+//! - [`asked`] is whom to ask for what: the owner of one host, or many for a joined answer;
+//! - [`proxy`] asks them, and answers;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them;
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
 //! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner, to which
@@ -20,6 +21,7 @@
 
 pub mod answer;
 pub mod api;
+pub mod asked;
 mod block;
 pub mod budget;
 pub mod counters;

@@ -1,6 +1,5 @@
 //! From a request below `/data` to its answer.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,36 +9,18 @@ use coco_daemon::http::{Request, Response};
 use coco_daemon::logging::Throttle;
 use hyper::StatusCode;
 use hyper::body::Body as _;
-use hyper::http::uri::PathAndQuery;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use thiserror::Error;
 use tracing::{debug, warn};
 
 use crate::answer::{self, Origin, Origins};
+use crate::asked::{Asked, Bounds, Refused, Whom};
 use crate::budget::Held;
 use crate::counters::ErrorCount;
 use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet, Share, Wanted};
 use crate::gather::Gathered;
-use crate::hosts::{self, Hosts, HostsError};
 use crate::join;
 use crate::lists;
-use crate::path::{Content, DataPath, PathError};
-use crate::query::{Query, QueryError};
-
-/// What stands in a path for itself. Servers refuse braces and brackets as they are, and a question mark would end
-/// the path.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b',')
-    .remove(b':');
-
-/// Patterns are asked for together as long as their path is no longer; WEBrick takes 2083 bytes.
-const PATTERNS_LENGTH: usize = 1024;
+use crate::path::Content;
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;
@@ -48,38 +29,19 @@ const ROOM: usize = 4096;
 #[derive(Debug)]
 pub struct Proxy {
     fleet: Arc<Fleet>,
-    max_hosts: usize,
-    /// In seconds.
-    max_window: i64,
+    bounds: Bounds,
     metadata: bool,
     clock: fn() -> SystemTime,
     complaints: Mutex<Throttle>,
 }
 
-/// Why a request is answered with 400.
-#[derive(Debug, Error)]
-enum Refused {
-    #[error(transparent)]
-    Path(#[from] PathError),
-    #[error(transparent)]
-    Hosts(#[from] HostsError),
-    #[error(transparent)]
-    Query(#[from] QueryError),
-}
-
-impl Refused {
-    fn is_about_hosts(&self) -> bool {
-        matches!(self, Self::Path(PathError::Host(_)) | Self::Hosts(_))
-    }
-}
-
 impl Proxy {
     /// Answers from `fleet`, by the clock of the system.
     pub fn new(fleet: Arc<Fleet>, config: &Fetch) -> Self {
+        let max_window = i64::try_from(config.max_window.as_secs()).unwrap_or(i64::MAX);
         Self {
             fleet,
-            max_hosts: config.max_hosts,
-            max_window: i64::try_from(config.max_window.as_secs()).unwrap_or(i64::MAX),
+            bounds: Bounds { max_hosts: config.max_hosts, max_window },
             metadata: config.metadata,
             clock: SystemTime::now,
             complaints: Mutex::new(Throttle::new()),
@@ -123,51 +85,20 @@ impl Proxy {
     }
 
     async fn try_to_answer(&self, request: &Request) -> Result<Response, Refused> {
-        let path = DataPath::parse(request.path())?;
         let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let now = i64::try_from(now).unwrap_or(i64::MAX);
-        let query = Query::parse(request.query(), now, self.max_window)?;
-        if path.content != Content::Hosts && hosts::is_plain(&path.host) {
-            let whole = forwarded(request, path.whole, &query);
-            return Ok(self.one(&path, &path.host, whole, &query).await);
-        }
-        let (names, patterns) = match path.content {
-            Content::Hosts => (Vec::new(), vec![forwarded(request, path.whole, &query)]),
-            _ => {
-                let hosts = Hosts::expand(&path.host, self.max_hosts)?;
-                if let ([name], []) = (&hosts.names[..], &hosts.patterns[..]) {
-                    let whole = composed(&encoded(name), &path, &query);
-                    return Ok(self.one(&path, name, whole, &query).await);
-                }
-                let patterns =
-                    together(&hosts.patterns).iter().map(|part| composed(part, &path, &query)).collect();
-                (hosts.names, patterns)
-            }
-        };
-        let wanted = |host: &[u8], path_and_query| Wanted {
-            content: path.content,
-            host: host.into(),
-            path: path_and_query,
-        };
-        let names = names.iter().map(|name| wanted(name, composed(&encoded(name), &path, &query))).collect();
-        let patterns = patterns.into_iter().map(|whole| wanted(&path.host, whole)).collect();
-        let gathered = Gathered::ask(&self.fleet, names, patterns).await;
-        Ok(self.joined(&path, gathered, query.callback.as_deref()))
+        let asked = Asked::read(request.uri(), i64::try_from(now).unwrap_or(i64::MAX), self.bounds)?;
+        Ok(match &asked.whom {
+            Whom::Owner(wanted) => self.one(wanted, asked.callback.as_deref()).await,
+            Whom::Many { names, patterns } => self.many(&asked, names, patterns).await,
+        })
     }
 
     /// One host: the bytes of one target.
-    async fn one(
-        &self,
-        path: &DataPath<'_>,
-        host: &[u8],
-        whole: PathAndQuery,
-        query: &Query<'_>,
-    ) -> Response {
-        let callback = query.callback.as_deref();
-        let wanted = Wanted { content: path.content, host: host.into(), path: whole };
-        let Share { node, mut body, object, .. } = match self.fleet.ask_owner(host, &wanted, None).await {
+    async fn one(&self, wanted: &Wanted, callback: Option<&str>) -> Response {
+        let host = &wanted.host;
+        let Share { node, mut body, object, .. } = match self.fleet.ask_owner(host, wanted, None).await {
             Ok(Some(share)) => share,
-            Ok(None) => return answer::nothing(&empty(path.content), callback),
+            Ok(None) => return answer::nothing(&empty(wanted.content), callback),
             Err(failed) => return self.failed(&failed, callback),
         };
         self.fleet.counters.used(node.tier, body.bytes.len());
@@ -186,14 +117,26 @@ impl Proxy {
         response
     }
 
-    fn joined(&self, path: &DataPath<'_>, gathered: Gathered, callback: Option<&str>) -> Response {
-        let fleet = &*self.fleet;
+    /// Many hosts: what many targets have of them, joined.
+    async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[String]) -> Response {
+        let Ok(_held) = self.fleet.budget.reserve(asked.bytes()) else {
+            return no_memory(asked.callback.as_deref());
+        };
+        // By number: rustc cannot see that a closure of references may go to another thread.
+        let names = (0..names.len()).map(|number| asked.name(&names[number]));
+        let patterns = patterns.iter().map(|pattern| asked.pattern(pattern)).collect();
+        let gathered = Gathered::ask(&self.fleet, names, patterns).await;
+        self.joined(asked, gathered)
+    }
+
+    fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Response {
+        let (fleet, path, callback) = (&*self.fleet, &asked.path, asked.callback.as_deref());
         if !gathered.is_answered {
             return self.failed(&gathered.failed, callback);
         }
         let bytes: usize = gathered.pieces.iter().map(|piece| piece.share.body.bytes.len()).sum();
         let Ok(mut reservation) = fleet.budget.reserve(bytes + ROOM) else {
-            return answer::error(StatusCode::SERVICE_UNAVAILABLE, &Failure::Memory.to_string(), callback);
+            return no_memory(callback);
         };
         let mut text = join::join(fleet, path.content, &gathered);
         let Gathered { pieces, failed, .. } = gathered;
@@ -247,66 +190,6 @@ fn empty(content: Content) -> Vec<u8> {
     }
 }
 
-/// The path and query as they came, less what is Noodle's.
-fn forwarded(request: &Request, path: &str, query: &Query<'_>) -> PathAndQuery {
-    if let Some(as_it_came) = request.uri().path_and_query()
-        && path.len() == as_it_came.path().len()
-        && !matches!(query.forwarded, Some(Cow::Owned(_)))
-        && query.forwarded.is_some() == as_it_came.query().is_some()
-    {
-        return as_it_came.clone();
-    }
-    with_query(path.to_owned(), query)
-}
-
-/// A path with another part for hosts, which is encoded.
-fn composed(host: &str, path: &DataPath<'_>, query: &Query<'_>) -> PathAndQuery {
-    with_query(format!("/data/{host}{}", path.rest), query)
-}
-
-fn with_query(mut path: String, query: &Query<'_>) -> PathAndQuery {
-    if let Some(query) = &query.forwarded {
-        path.push('?');
-        path.push_str(query);
-    }
-    path.try_into().expect("parts of a URL, and what is percent-encoded, make a URL")
-}
-
-fn encoded(name: &[u8]) -> String {
-    percent_encode(name, NAME).to_string()
-}
-
-/// Parts of paths that stand for all of these patterns: in braces, as Visage takes several.
-fn together(patterns: &[Vec<u8>]) -> Vec<String> {
-    let mut parts: Vec<Vec<String>> = Vec::new();
-    let mut length = 0;
-    for pattern in patterns {
-        let pattern = encoded(pattern);
-        length += pattern.len() + 1;
-        match parts.last_mut() {
-            Some(part) if length <= PATTERNS_LENGTH => part.push(pattern),
-            _ => {
-                length = pattern.len();
-                parts.push(vec![pattern]);
-            }
-        }
-    }
-    let part =
-        |part: Vec<String>| if part.len() == 1 { part.concat() } else { format!("%7B{}%7D", part.join(",")) };
-    parts.into_iter().map(part).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn patterns_share_a_path_as_long_as_it_is_short() {
-        let together = |patterns: &[&str]| {
-            super::together(&patterns.iter().map(|pattern| pattern.as_bytes().to_vec()).collect::<Vec<_>>())
-        };
-        assert_eq!(together(&["web*"]), ["web*"]);
-        assert_eq!(together(&["web?", "db[12]*"]), ["%7Bweb%3F,db%5B12%5D*%7D"]);
-        let long = format!("{}*", "a".repeat(700));
-        assert_eq!(together(&[&long, "b*", &long]), [format!("%7B{long},b*%7D"), long]);
-        assert!(together(&[]).is_empty());
-    }
+fn no_memory(callback: Option<&str>) -> Response {
+    answer::error(StatusCode::SERVICE_UNAVAILABLE, &Failure::Memory.to_string(), callback)
 }

@@ -101,3 +101,16 @@ fn five_thousand_idle_connections() {
     drop(idle);
     assert_serves(&noodle);
 }
+
+/// Braces make many paths of a short one, and what stands behind them is in each.
+#[test]
+fn a_request_that_stands_for_more_than_there_is_memory() {
+    let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"1MiB\"");
+    let patterns = format!("{}{}*", "x".repeat(200), "%7Ba,b%7D".repeat(9));
+    let answer = noodle.get(&format!("/data/{patterns}/{}", "y".repeat(12 * 1024)));
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(node.asked().is_empty());
+    assert_eq!(noodle.get(&format!("/data/{}{patterns}/load", "x".repeat(56))).status, 400, "no such name");
+    assert_serves(&noodle);
+}
