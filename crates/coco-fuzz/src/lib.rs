@@ -1,0 +1,29 @@
+//! What any bytes must survive, wherever strangers' bytes come in. Not shipped.
+//!
+//! A law is a function of bytes that panics if something is wrong. [`LAWS`] is the table of them: `tests/corpus.rs`
+//! runs each over the inputs of `corpus/NAME.gz`, and `fuzz/fuzz_targets/NAME.rs` hands it to libFuzzer. `README.md`
+//! says how to search further.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::missing_panics_doc, reason = "a panic is how a law says that it is broken")]
+
+pub mod answer;
+pub mod config;
+pub mod corpus;
+pub mod decode;
+pub mod request;
+pub mod secured;
+pub mod types_db;
+
+/// Panics if it is broken.
+pub type Law = fn(&[u8]);
+
+/// Each law behind its name, which is that of its corpus and of its fuzz target.
+pub const LAWS: [(&str, Law); 6] = [
+    ("decode", decode::holds),
+    ("secured", secured::holds),
+    ("types_db", types_db::holds),
+    ("config", config::holds),
+    ("answer", answer::holds),
+    ("request", request::holds),
+];
