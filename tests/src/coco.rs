@@ -22,6 +22,8 @@ pub const TYPES_DB: &str = "/usr/share/collectd/types.db";
 pub struct Config {
     /// `listen.bind`
     pub listen: String,
+    /// `pipeline.lanes`
+    pub lanes: u32,
     /// `pipeline.threads`
     pub threads: u32,
     /// `filter.blacklist`
@@ -41,6 +43,7 @@ impl Config {
         };
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            lanes: 1,
             threads: 1,
             blacklist: String::new(),
             tiers: tiers.iter().map(tier).collect(),
@@ -66,9 +69,9 @@ impl Config {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!(
-            "[listen]\nbind = \"{}\"\ntypesdb = \"{TYPES_DB}\"\n[pipeline]\nthreads = {}\n[filter]\nblacklist = '{}'\n\
+            "[listen]\nbind = \"{}\"\ntypesdb = \"{TYPES_DB}\"\n[pipeline]\nlanes = {}\nthreads = {}\n[filter]\nblacklist = '{}'\n\
              [api]\nbind = \"127.0.0.1:0\"\n[fetch]\nbind = \"127.0.0.1:0\"\n[measure]\ninterval = \"200ms\"\n",
-            self.listen, self.threads, self.blacklist
+            self.listen, self.lanes, self.threads, self.blacklist
         );
         for (name, targets) in &self.tiers {
             let target = |target: &String| match self.fetch.get(target) {

@@ -8,26 +8,30 @@
 //! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote;
 //! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
-//! - [`traffic`] makes datagrams where an agent would be too polite, [`sink`] is a target that keeps all it gets;
+//! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
+//!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`process`], [`directory`] and [`wait`] carry the rest: every process is killed and every directory removed
 //!   when its value is dropped, and [`wait`] is the only place that sleeps.
 //!
 //! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
 //! `collectd_tg` follow value lists from end to end, `noodle_reads` follows them back out of RRD files, `curl_json` is
-//! collectd watching Coco and Noodle, `checks` are Nagios plugins that look at what it saw, `checks` are Nagios plugins that look at what it saw, `operation` is what an operator does to Coco, `network` what links and storage
-//! nodes do to it, `noodle_clients` what hostile clients do to Noodle; `deployment` looks at the files of `etc`, `readme` at the
+//! collectd watching Coco and Noodle, `checks` are Nagios plugins that look at what it saw, `operation` is what an operator does to Coco, `network` what links and storage
+//! nodes do to it, `hostile` what strangers do to it, `noodle_clients` what hostile clients do to Noodle; `deployment` looks at the files of `etc`, `readme` at the
 //! documents.
 //!
 //! They need collectd, collectd-tg, rrdtool, curl, iproute2 and nftables; `tests/run` installs them. `network` needs root.
 
 #![forbid(unsafe_code)]
 
+pub mod books;
+pub mod clients;
 pub mod coco;
 pub mod collectd;
 pub mod csv;
 pub mod curl;
 pub mod directory;
+pub mod mutation;
 pub mod names;
 pub mod namespace;
 pub mod noodle;

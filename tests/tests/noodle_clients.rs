@@ -1,26 +1,17 @@
 //! Clients that are idle, slow, greedy or speak gibberish: another client is served all the while, and Noodle's
 //! memory has an end.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
+use coco_tests::clients::{OTHER_DESCRIPTORS, PLACES, idle_connections, is_closed, read_to_the_end};
 use coco_tests::coco::Config;
 use coco_tests::directory::Directory;
 use coco_tests::noodle::Noodle;
 use coco_tests::rrd;
 use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
-/// More than Noodle has places for.
-const IDLE: u64 = 5_000;
-
-/// Noodle's connections at a time.
-const PLACES: u64 = 1_024;
-
-/// What this process and Noodle need beside their connections, at most.
-const OTHER_DESCRIPTORS: u64 = 200;
 
 /// What Noodle may take, in KiB: 1,024 connections with a full buffer each, and itself.
 const MOST_MEMORY: u64 = 64 * 1024;
@@ -64,37 +55,6 @@ impl Scene {
     fn end(self) {
         self.assert_serves();
         assert!(self.noodle.stop().success());
-    }
-}
-
-/// As many idle connections as this process may hold, and [`IDLE`] at most.
-fn idle_connections() -> u64 {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("the soft limit may rise to the hard one");
-    let connections = IDLE.min(hard - OTHER_DESCRIPTORS);
-    assert!(connections > PLACES, "a limit of {hard} descriptors leaves too few to fill Noodle's table");
-    connections
-}
-
-/// What the server sends until it closes the connection, by FIN or by RST.
-fn read_to_the_end(mut client: &TcpStream) -> String {
-    let mut answer = Vec::new();
-    match client.read_to_end(&mut answer) {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-        Err(error) => panic!("Noodle keeps a client for ever: {error}"),
-    }
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-/// Whether the server has closed the connection, without waiting for it.
-fn is_closed(mut client: &TcpStream) -> bool {
-    client.set_nonblocking(true).expect("O_NONBLOCK");
-    let result = client.read(&mut [0; 1024]);
-    client.set_nonblocking(false).expect("O_NONBLOCK");
-    match result {
-        Ok(length) => length == 0,
-        Err(error) => error.kind() != ErrorKind::WouldBlock,
     }
 }
 
