@@ -37,7 +37,7 @@ fn logged(coco: &Coco, text: &str) -> usize {
 /// A Coco with these targets, for which time passes quickly.
 fn coco(targets: &[&str]) -> Coco {
     let config = Config::new(&[(TIER, targets)]).text();
-    Coco::start(&(config + "[send]\nrecovery = \"100ms\"\nresolve_interval = \"1s\"\n"))
+    Coco::start(&(config + "[send]\nrecovery = \"250ms\"\nresolve_interval = \"1s\"\n"))
 }
 
 /// A target that is well, and what it gets.
@@ -112,17 +112,22 @@ impl Agents {
     }
 }
 
-/// A rule of a host that drops some of what comes for a target, and a counter of what it has dropped.
-fn drop_datagrams(node: &Node, which: &str) {
-    node.host.nft(&format!(
+/// A ruleset of one rule, and a counter.
+fn rule(hook: &str, rule: &str) -> String {
+    format!(
         "table ip t {{
            counter dropped {{}}
-           chain input {{
-             type filter hook input priority 0;
-             udp dport {PORT} {which} counter name dropped drop;
+           chain {hook} {{
+             type filter hook {hook} priority 0
+             {rule}
            }}
          }}"
-    ));
+    )
+}
+
+/// A node drops some of what comes for its target, and counts that.
+fn drop_datagrams(node: &Node, which: &str) {
+    node.host.nft(&rule("input", &format!("udp dport {PORT} {which} counter name dropped drop")));
 }
 
 #[test]
@@ -288,6 +293,32 @@ fn a_machine_that_is_gone_is_down_though_udp_does_not_tell() {
 }
 
 #[test]
+fn what_routers_and_firewalls_say_is_told() {
+    let here = Host::new();
+    let (good, far, near) = (here.node(), here.node(), here.node());
+    let (good, names) = (Good::on(&good), [&far, &near].map(|node| node.address().to_string()));
+    let sinks = [&far, &near].map(Node::sink);
+    // As a router on the way would, and a rule of this very machine.
+    far.host.nft(&rule("input", &format!("udp dport {PORT} reject with icmp type net-unreachable")));
+    here.nft(&rule("output", &format!("ip daddr {} drop", near.ip(2))));
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &names[0], &names[1]]);
+        let mut agents = Agents::of(&coco);
+        for (name, problem) in names.iter().zip(["Network is unreachable", "Operation not permitted"]) {
+            agents.send_until(&good, &coco, name, "down");
+            assert_eq!(connection(&coco, name)["problem"], problem);
+        }
+        // What was refused far away was sent, what was forbidden here was not.
+        let counters = agents.assert_complete(&good, &mut coco);
+        let [far_share, near_share] = names.each_ref().map(|name| agents.sent_for(name).len() as u64);
+        assert_eq!(counters.count(&["send", &names[0]]), far_share);
+        assert_eq!(counters.count(&["errors", "send.write"]), near_share);
+        assert!(sinks.iter().all(|sink| sink.count() == 0));
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
 fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
     let here = Host::new();
     let (good, bad) = (here.node(), here.node());
@@ -297,13 +328,18 @@ fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
     here.run(|| {
         let mut coco = coco(&[&good.name, &bad_name]);
         let mut agents = Agents::of(&coco);
-        for round in 1..=3 {
-            agents.send_until(&good, &coco, &bad_name, if round < 3 { "down" } else { "flapping" });
+        // The third time, unless this machine is so busy that the first is long ago by then.
+        loop {
+            wait_until(PATIENCE, "it to go down", || {
+                agents.send(&good);
+                state(&coco, &bad_name) != "up"
+            });
             assert_eq!(connection(&coco, &bad_name)["problem"], "nothing listens there");
-            if round < 3 {
-                let _back = bad.sink();
-                agents.send_until(&good, &coco, &bad_name, "up");
+            if state(&coco, &bad_name) == "flapping" {
+                break;
             }
+            let _back = bad.sink();
+            agents.send_until(&good, &coco, &bad_name, "up");
         }
         let metric = |state: &str, value: u32| {
             let line = format!(
@@ -319,8 +355,9 @@ fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
         let counters = agents.assert_complete(&good, &mut coco);
         assert!(counters.count(&["errors", "send.refused"]) > 0);
         wait_until(PATIENCE, "the log to say so", || logged(&coco, "target is calm") == 1);
-        let lines = ["target is down", "target is up again", "target is flapping", "target is calm"];
-        assert_eq!(lines.map(|line| logged(&coco, line)), [2, 2, 1, 1]);
+        let [downs, ups] = ["target is down", "target is up again"].map(|line| logged(&coco, line));
+        assert!(downs >= 2 && downs == ups);
+        assert_eq!(logged(&coco, "target is flapping"), 1);
         assert!(coco.stop().success());
     });
 }

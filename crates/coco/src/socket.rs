@@ -224,3 +224,23 @@ impl Default for Transmitter {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_sends_hears_of_refusals_whatever_the_family_and_keeps_nothing_else() {
+        for address in ["127.0.0.3:0", "[::1]:0"] {
+            let deserted = UdpSocket::bind(address).unwrap().local_addr().unwrap();
+            let socket = connect(deserted).unwrap();
+            let mut transmitter = Transmitter::new();
+            let mut send = || transmitter.send(&socket, [&b"x"[..]].into_iter());
+            // On loopback the answer is there before the call returns.
+            for _ in 0..1000 {
+                assert_eq!((send(), send()), (Ok(1), Err(Errno::ECONNREFUSED)));
+            }
+            assert!(receive_buffer(&socket).unwrap() < 4096);
+        }
+    }
+}

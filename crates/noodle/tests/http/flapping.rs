@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::node::{Node, response, write};
 use crate::noodle::{Noodle, tiers};
 
-const FETCH: &str = "recovery = \"100ms\"\nproxy_timeout = \"60s\"";
+const FETCH: &str = "recovery = \"250ms\"\nproxy_timeout = \"60s\"";
 
 /// A node that has these bytes for every path, and closes connections without a word while it is told to.
 struct Moody {
@@ -37,11 +37,16 @@ impl Moody {
 
     /// Lets it go down and come up until Noodle says that it flaps; it is up then.
     fn flap(&self, noodle: &Noodle, path: &str) {
-        for state in ["down", "up", "down", "up", "flapping"] {
-            self.set_down(state != "up");
-            ask_until(noodle, path, || state_of(noodle) == state);
+        // From the third time on, unless this machine is so busy that the first is long ago by then.
+        loop {
+            self.set_down(true);
+            ask_until(noodle, path, || state_of(noodle) != "up");
+            self.set_down(false);
+            if state_of(noodle) == "flapping" {
+                return;
+            }
+            ask_until(noodle, path, || state_of(noodle) == "up");
         }
-        self.set_down(false);
     }
 }
 
