@@ -16,11 +16,12 @@
 //!
 //! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
 //! `collectd_tg` follow value lists from end to end, `noodle_reads` follows them back out of RRD files, `curl_json` is
-//! collectd watching Coco and Noodle, `checks` are Nagios plugins that look at what it saw, `operation` is what an operator does to Coco, `network` what links and storage
-//! nodes do to it, `hostile` what strangers do to it, `noodle_clients` what hostile clients do to Noodle; `deployment` looks at the files of `etc`, `readme` at the
-//! documents.
+//! collectd watching Coco and Noodle, `checks` are Nagios plugins that look at what it saw, `operation` is what an
+//! operator does to Coco, `network` what links and storage nodes do to it, `hostile` what strangers do to it,
+//! `noodle_clients` what hostile clients do to Noodle; `deployment` looks at the files of `etc`, `readme` at the
+//! documents, `manual` at what is made of them.
 //!
-//! They need collectd, collectd-tg, rrdtool, curl, iproute2 and nftables; `tests/run` installs them. `network` needs root.
+//! They need collectd, collectd-tg, rrdtool, curl, iproute2, nftables, systemd-analyze and groff; `tests/run` installs them. `network` needs root.
 
 #![forbid(unsafe_code)]
 

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use coco_core::config::{Config, Problems, Program};
 use thiserror::Error;
 
@@ -40,9 +40,13 @@ impl CommandLine {
         about: &'static str,
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {
-        let command = Self::command().name(name(program)).version(version).about(about);
-        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+        Self::from_arg_matches(&command(program, version, about).try_get_matches_from(arguments)?)
     }
+}
+
+/// The command line of a program, for whatever makes documents of it.
+pub fn command(program: Program, version: &'static str, about: &'static str) -> Command {
+    CommandLine::command().name(name(program)).version(version).about(about)
 }
 
 fn name(program: Program) -> &'static str {

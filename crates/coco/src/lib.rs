@@ -42,3 +42,6 @@ pub mod snapshot;
 pub mod socket;
 pub mod spread;
 pub mod summary;
+
+/// What the program is for, in a line.
+pub const ABOUT: &str = "Shards collectd's packets over storage nodes by a consistent hash of the host";

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     process::run(
         Program::Coco,
         env!("CARGO_PKG_VERSION"),
-        "Shards collectd's packets over storage nodes by a consistent hash of the host",
+        coco::ABOUT,
         async |config| Ok(check(config).await?),
         async |config, mut signals, load| {
             Ok(Service::prepare(config).await?.run(async || signals.next().await, load).await?)

@@ -39,3 +39,6 @@ pub mod proxy;
 pub mod query;
 pub mod service;
 pub mod upstream;
+
+/// What the program is for, in a line.
+pub const ABOUT: &str = "Answers Visage's requests from the storage node that owns the host";

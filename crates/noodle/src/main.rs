@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     process::run(
         Program::Noodle,
         env!("CARGO_PKG_VERSION"),
-        "Answers Visage's requests from the storage node that owns the host",
+        noodle::ABOUT,
         async |config| Ok(check(config).await?),
         async |config, signals, load| Ok(Service::prepare(config)?.run(signals, load).await?),
     )
