@@ -56,6 +56,14 @@ pub enum Failure {
     /// A list of hosts that names none.
     #[error("there are no hosts: expected a name a line")]
     NoHosts,
+    /// A file that is no capture of packets.
+    #[error("{}: {reason}", path.display())]
+    Capture {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
     /// More than one of them, a line each.
     #[error("{}", lines(_0))]
     Several(Vec<Failure>),

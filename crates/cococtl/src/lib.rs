@@ -6,6 +6,7 @@
 //! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`check`] compares what running processes route by;
+//! - [`decode`] shows what stands in packets;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod check;
 pub mod configuration;
+pub mod decode;
 pub mod demo;
 pub mod failure;
 pub mod hosts;
@@ -58,6 +60,7 @@ enum Command {
     Ring(ring::Arguments),
     Plan(plan::Arguments),
     Check(check::Arguments),
+    Decode(decode::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
     Demo(demo::Arguments),
@@ -76,6 +79,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Ring(arguments) => ring::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Decode(arguments) => decode::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),

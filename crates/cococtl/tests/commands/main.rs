@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod check;
+mod decode;
 mod demo;
+mod frames;
 mod lookup;
 mod plan;
 mod ring;

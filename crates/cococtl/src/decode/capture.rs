@@ -1,0 +1,149 @@
+//! Captures of packets: pcap and pcapng, down to the UDP datagrams in them.
+
+use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
+
+use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice};
+use pcap_parser::traits::PcapNGPacketBlock;
+use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
+
+/// Memory for what is read; grows up to the largest where a block is larger.
+const BUFFER: usize = 1 << 18;
+const LARGEST_BUFFER: usize = 1 << 26;
+
+/// Link types of raw IP that tcpdump's registry does not have, from the DLT_RAW of some systems.
+const RAW_OF_SYSTEMS: [i32; 2] = [12, 14];
+
+/// What a captured packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packet<'a> {
+    /// A UDP datagram.
+    Datagram {
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &'a [u8],
+        /// The capture has less of it than was sent.
+        truncated: bool,
+    },
+    /// A piece of a UDP datagram.
+    Fragment { source: IpAddr, destination: IpAddr },
+    /// Something else.
+    Other,
+}
+
+/// How a capture ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Behind a packet.
+    Clean,
+    /// Within one.
+    Cut,
+}
+
+/// Reads a capture; `visit` gets each packet, and says by an error that it wants no more.
+pub(super) fn read<E: From<String>>(
+    input: impl Read + Send,
+    mut visit: impl FnMut(Packet<'_>) -> Result<(), E>,
+) -> Result<End, E> {
+    let mut reader = match create_reader(BUFFER, input) {
+        Ok(reader) => reader,
+        Err(PcapError::ReadError) => return Err("cannot be read".to_owned().into()),
+        Err(_) => {
+            return Err("neither pcap nor pcapng; --raw takes the file for one packet".to_owned().into());
+        }
+    };
+    let mut size = BUFFER;
+    let mut links: Vec<Linktype> = Vec::new();
+    loop {
+        let exhausted = reader.reader_exhausted();
+        match reader.next() {
+            Ok((length, block)) => {
+                let (link, frame) = match &block {
+                    PcapBlockOwned::LegacyHeader(header) => {
+                        links = vec![header.network];
+                        (None, &[][..])
+                    }
+                    PcapBlockOwned::NG(Block::SectionHeader(_)) => {
+                        links.clear();
+                        (None, &[][..])
+                    }
+                    PcapBlockOwned::NG(Block::InterfaceDescription(interface)) => {
+                        links.push(interface.linktype);
+                        (None, &[][..])
+                    }
+                    PcapBlockOwned::Legacy(packet) => (links.first(), packet.data),
+                    PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                        (links.get(packet.if_id as usize), packet.packet_data())
+                    }
+                    PcapBlockOwned::NG(Block::SimplePacket(packet)) => (links.first(), packet.packet_data()),
+                    PcapBlockOwned::NG(_) => (None, &[][..]),
+                };
+                if let Some(link) = link {
+                    visit(dissect(*link, frame))?;
+                }
+                reader.consume(length);
+            }
+            Err(PcapError::Eof) => return Ok(End::Clean),
+            Err(PcapError::UnexpectedEof) => return Ok(End::Cut),
+            Err(PcapError::Incomplete(_)) if exhausted => return Ok(End::Cut),
+            Err(PcapError::Incomplete(_)) => match reader.refill() {
+                Ok(()) => {}
+                Err(PcapError::BufferTooSmall) if size < LARGEST_BUFFER => {
+                    size *= 2;
+                    reader.grow(size);
+                }
+                Err(_) => return Err("cannot be read further".to_owned().into()),
+            },
+            Err(PcapError::BufferTooSmall) if size < LARGEST_BUFFER => {
+                size *= 2;
+                reader.grow(size);
+            }
+            Err(_) => {
+                return Err("is no capture from here on: a block that makes no sense".to_owned().into());
+            }
+        }
+    }
+}
+
+/// What a frame of this kind holds.
+fn dissect(link: Linktype, frame: &[u8]) -> Packet<'_> {
+    let of_ip = |bytes| LaxSlicedPacket::from_ip(bytes).ok();
+    let of_type = |place: usize, header: usize| {
+        let kind = frame.get(place..)?.first_chunk()?;
+        Some(LaxSlicedPacket::from_ether_type(EtherType(u16::from_be_bytes(*kind)), frame.get(header..)?))
+    };
+    let sliced = match link {
+        Linktype::ETHERNET => LaxSlicedPacket::from_ethernet(frame).ok(),
+        // The type stands at the end of the first version's header, and at the start of the second's.
+        Linktype::LINUX_SLL => of_type(14, 16),
+        Linktype::LINUX_SLL2 => of_type(0, 20),
+        // An address family, whose number and byte order depend on the system; the packet says the same.
+        Linktype::NULL | Linktype::LOOP => frame.get(4..).and_then(of_ip),
+        Linktype::RAW | Linktype::IPV4 | Linktype::IPV6 => of_ip(frame),
+        Linktype(other) if RAW_OF_SYSTEMS.contains(&other) => of_ip(frame),
+        _ => None,
+    };
+    sliced.and_then(|packet| datagram(&packet)).unwrap_or(Packet::Other)
+}
+
+fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Packet<'a>> {
+    let (source, destination, payload): (IpAddr, IpAddr, _) = match packet.net.as_ref()? {
+        LaxNetSlice::Ipv4(ip) => {
+            (ip.header().source_addr().into(), ip.header().destination_addr().into(), ip.payload())
+        }
+        LaxNetSlice::Ipv6(ip) => {
+            (ip.header().source_addr().into(), ip.header().destination_addr().into(), ip.payload())
+        }
+        LaxNetSlice::Arp(_) => return None,
+    };
+    if payload.fragmented {
+        return (payload.ip_number == IpNumber::UDP).then_some(Packet::Fragment { source, destination });
+    }
+    let Some(TransportSlice::Udp(udp)) = &packet.transport else { return None };
+    Some(Packet::Datagram {
+        source: (source, udp.source_port()).into(),
+        destination: (destination, udp.destination_port()).into(),
+        payload: udp.payload(),
+        truncated: usize::from(udp.length()) > udp.slice().len(),
+    })
+}

@@ -1,0 +1,336 @@
+//! `cococtl decode`: what stands in packets.
+//!
+//! With `--json`, an object a line. `event` says which: `value_list` (`source`, `security`, `host`, `plugin`,
+//! `plugin_instance`, `type`, `type_instance`, `time`, `interval`, `values`, `dstypes`, `dsnames`: as collectd's own JSON,
+//! integers with all their digits, null for NaN, for no interval and for names that are not known), `notification`
+//! (`severity`, `message` instead of the values), `refused_value_list`, `refused_notification`, `malformed` (`reason`, `user`),
+//! `signature`, `unknown_part` (`type`), `fragment`, `truncated`, and at the end `summary`. With `--top` instead of all
+//! these one `top`: `{"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": ...}`, and `summary`.
+
+mod capture;
+mod show;
+mod tally;
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use coco::measure::kernel_drops;
+use coco::socket::inode;
+use coco_core::address::Address;
+use coco_core::types_db::TypesDb;
+use coco_core::wire::{Event, Guard, SecurityLevel, Users};
+use coco_daemon::signals::{Signal, Signals};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::api;
+use crate::failure::{Failure, Outcome};
+use crate::receive;
+use capture::{End, Packet};
+use show::Context;
+use tally::{Frequencies, Tally};
+
+/// Datagrams that wait to be shown.
+const WAITING: usize = 4096;
+
+/// Show what stands in captured or arriving packets
+///
+/// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, - for standard input. Values are exact. Exit status
+/// 1 means that something was malformed, refused or not whole.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The capture
+    #[arg(value_name = "FILE", required_unless_present = "listen")]
+    file: Option<PathBuf>,
+
+    /// Take the file for the bytes of one packet
+    #[arg(long, requires = "file")]
+    raw: bool,
+
+    /// Receive at HOST:PORT instead, until Ctrl-C
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "file")]
+    listen: Option<Address>,
+
+    /// End after so many datagrams
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+
+    /// Look at datagrams to this port only; 0 is any
+    #[arg(long, value_name = "PORT", default_value_t = 25826, conflicts_with = "listen")]
+    port: u16,
+
+    /// Show the N most frequent hosts and metrics instead of what they say
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+
+    /// collectd's types.db, for the names of data sources
+    #[arg(long, value_name = "FILE")]
+    types_db: Option<PathBuf>,
+
+    /// Users and passwords, as collectd's AuthFile, to verify signatures and to decrypt
+    #[arg(long, value_name = "FILE")]
+    auth_file: Option<PathBuf>,
+
+    /// Write an object of JSON a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows a file, or what arrives.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let mut decoder = Decoder::new(arguments)?;
+    match (&arguments.listen, &arguments.file) {
+        (Some(address), _) => api::runtime()?.block_on(listen(&mut decoder, address))?,
+        (None, Some(path)) => read(&mut decoder, path)?,
+        (None, None) => {}
+    }
+    decoder.end()
+}
+
+/// Why reading ends early.
+enum Stop {
+    /// As many as asked for.
+    Enough,
+    Failed(Failure),
+    Capture(String),
+}
+
+impl From<String> for Stop {
+    fn from(reason: String) -> Self {
+        Self::Capture(reason)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(problem: io::Error) -> Self {
+        Self::Failed(problem.into())
+    }
+}
+
+fn read(decoder: &mut Decoder<'_>, path: &Path) -> Result<(), Failure> {
+    let failure = |source| Failure::file(path, source);
+    let mut input: Box<dyn Read + Send> = match path.to_str() {
+        Some("-") => Box::new(io::stdin()),
+        _ => Box::new(File::open(path).map_err(failure)?),
+    };
+    if decoder.arguments.raw {
+        let mut bytes = Vec::new();
+        input.take(1 << 16).read_to_end(&mut bytes).map_err(failure)?;
+        if bytes.len() == 1 << 16 {
+            let reason = "longer than any UDP datagram".to_owned();
+            return Err(Failure::Capture { path: path.to_owned(), reason });
+        }
+        decoder.tally.packets += 1;
+        return Ok(decoder.datagram(None, &mut bytes)?);
+    }
+    let mut bytes = Vec::new();
+    match capture::read(input.by_ref(), |packet| decoder.packet(packet, &mut bytes)) {
+        Ok(end) => decoder.tally.cut = end == End::Cut,
+        Err(Stop::Enough) => {}
+        Err(Stop::Failed(failure)) => return Err(failure),
+        Err(Stop::Capture(reason)) => return Err(Failure::Capture { path: path.to_owned(), reason }),
+    }
+    Ok(())
+}
+
+async fn listen(decoder: &mut Decoder<'_>, address: &Address) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(Failure::System)?;
+    let socket = receive::listen(address).await?;
+    let inodes = [inode(&socket).map_err(Failure::System)?];
+    let _ = writeln!(io::stderr(), "listening at {}", socket.local_addr().map_err(Failure::System)?);
+    let (send, mut datagrams) = mpsc::channel(WAITING);
+    // Kept beside the thread's, so that the kernel can be asked about it to the end.
+    let kept = socket.try_clone().map_err(Failure::System)?;
+    let receiver = std::thread::Builder::new().name("receiver".to_owned());
+    receiver.spawn(move || take(&socket, &send)).map_err(Failure::System)?;
+    loop {
+        let next = tokio::select! {
+            biased;
+            signal = signals.next() => if signal == Signal::Stop { None } else { continue },
+            datagram = datagrams.recv() => datagram,
+        };
+        let Some(datagram) = next else { break };
+        let (source, mut bytes): (SocketAddr, Vec<u8>) = datagram.map_err(Failure::System)?;
+        decoder.tally.packets += 1;
+        decoder.datagram(Some(source), &mut bytes)?;
+        if decoder.has_enough() {
+            break;
+        }
+        if datagrams.is_empty() {
+            decoder.out.flush()?;
+        }
+    }
+    decoder.tally.kernel_drops = kernel_drops(&inodes).unwrap_or(0);
+    drop(kept);
+    Ok(())
+}
+
+/// Receives until nobody wants any more.
+fn take(socket: &UdpSocket, send: &mpsc::Sender<io::Result<(SocketAddr, Vec<u8>)>>) {
+    let mut buffer = vec![0; receive::DATAGRAM];
+    while !send.is_closed() {
+        let datagram = match receive::next(socket, &mut buffer) {
+            Ok(None) => continue,
+            Ok(Some((datagram, source))) => Ok((source, datagram.to_vec())),
+            Err(problem) => Err(problem),
+        };
+        let failed = datagram.is_err();
+        if send.blocking_send(datagram).is_err() || failed {
+            return;
+        }
+    }
+}
+
+struct Decoder<'a> {
+    arguments: &'a Arguments,
+    guard: Guard,
+    types: TypesDb,
+    tally: Tally,
+    hosts: Frequencies,
+    metrics: Frequencies,
+    path: Vec<u8>,
+    out: BufWriter<io::StdoutLock<'static>>,
+}
+
+impl<'a> Decoder<'a> {
+    fn new(arguments: &'a Arguments) -> Result<Self, Failure> {
+        let bytes = |path: &PathBuf| std::fs::read(path).map_err(|source| Failure::file(path, source));
+        let types = arguments.types_db.as_ref().map(bytes).transpose()?;
+        let users = arguments.auth_file.as_ref().map(bytes).transpose()?;
+        let users = users.map(|text| Users::parse(&text).0);
+        Ok(Self {
+            arguments,
+            guard: Guard::new(SecurityLevel::None, users),
+            types: TypesDb::parse(&types.unwrap_or_default()).0,
+            tally: Tally::default(),
+            hosts: Frequencies::default(),
+            metrics: Frequencies::default(),
+            path: Vec::new(),
+            out: BufWriter::new(io::stdout().lock()),
+        })
+    }
+
+    fn packet(&mut self, packet: Packet<'_>, bytes: &mut Vec<u8>) -> Result<(), Stop> {
+        self.tally.packets += 1;
+        match packet {
+            Packet::Datagram { source, destination, payload, truncated } => {
+                if self.arguments.port != 0 && destination.port() != self.arguments.port {
+                    return Ok(());
+                }
+                if truncated {
+                    self.tally.truncated += 1;
+                    self.say("truncated", &source.to_string(), &destination.to_string())?;
+                }
+                bytes.clear();
+                bytes.extend_from_slice(payload);
+                self.datagram(Some(source), bytes)?;
+                if self.has_enough() { Err(Stop::Enough) } else { Ok(()) }
+            }
+            Packet::Fragment { source, destination } => {
+                self.tally.fragments += 1;
+                Ok(self.say("fragment", &source.to_string(), &destination.to_string())?)
+            }
+            Packet::Other => Ok(()),
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.arguments.count.is_some_and(|count| self.tally.datagrams >= count)
+    }
+
+    /// What is not taken apart.
+    fn say(&mut self, event: &str, source: &str, destination: &str) -> io::Result<()> {
+        match (self.arguments.top, self.arguments.json) {
+            (Some(_), _) => Ok(()),
+            (None, true) => {
+                writeln!(
+                    self.out,
+                    "{}",
+                    json!({ "event": event, "source": source, "destination": destination })
+                )
+            }
+            (None, false) => writeln!(self.out, "{source} {event} of a datagram to {destination}"),
+        }
+    }
+
+    fn datagram(&mut self, source: Option<SocketAddr>, bytes: &mut [u8]) -> io::Result<()> {
+        self.tally.datagrams += 1;
+        let Self { arguments, guard, types, tally, hosts, metrics, path, out } = self;
+        let mut written = Ok(());
+        let mut malformed = false;
+        guard.decode(bytes, |datagram, trust, event| {
+            match &event {
+                Ok(Event::ValueList(_)) => tally.value_lists += 1,
+                Ok(Event::Notification(_)) => tally.notifications += 1,
+                Ok(Event::RefusedValueList(..) | Event::RefusedNotification(_)) => tally.refused += 1,
+                Ok(Event::Signature | Event::Unknown(_)) => {}
+                Err(_) => malformed = true,
+            }
+            if arguments.top.is_some() {
+                if let Ok(Event::ValueList(spans)) = &event {
+                    let identifier = spans.of(datagram).identifier;
+                    hosts.add(identifier.host);
+                    path.clear();
+                    identifier.write_path(path);
+                    metrics.add(path);
+                }
+                return;
+            }
+            let context = Context { source, trust, datagram };
+            if written.is_ok() {
+                written = match arguments.json {
+                    true => writeln!(out, "{}", show::object(&context, &event, types)),
+                    false => writeln!(out, "{}", show::line(&context, &event, types)),
+                };
+            }
+        });
+        tally.malformed += u64::from(malformed);
+        written
+    }
+
+    fn end(mut self) -> Result<Outcome, Failure> {
+        if let Some(most) = self.arguments.top {
+            self.write_top(most)?;
+        }
+        if self.arguments.json {
+            writeln!(self.out, "{}", self.tally.object())?;
+        }
+        self.out.flush()?;
+        if !self.arguments.json {
+            let _ = writeln!(io::stderr(), "{}", self.tally.line());
+        }
+        Ok(Outcome::finding(self.tally.has_findings()))
+    }
+
+    fn write_top(&mut self, most: usize) -> io::Result<()> {
+        let Self { arguments, hosts, metrics, tally, out, .. } = self;
+        if arguments.json {
+            let object = |names: &Frequencies| {
+                let top = names
+                    .top(most)
+                    .into_iter()
+                    .map(|(name, count)| json!({ "name": name, "value_lists": count }));
+                json!({ "names": names.names(), "others": names.others(), "top": top.collect::<Vec<_>>() })
+            };
+            return writeln!(
+                out,
+                "{}",
+                json!({ "event": "top", "hosts": object(hosts), "metrics": object(metrics) })
+            );
+        }
+        for (what, names) in [("hosts", hosts), ("metrics", metrics)] {
+            writeln!(out, "{} {what}, the most frequent in value lists:", names.names())?;
+            for (name, count) in names.top(most) {
+                let share = crate::spread::ratio(count, tally.value_lists) * 100.0;
+                writeln!(out, "{count:>9} {share:>6.2} %  {name}")?;
+            }
+            if names.others() > 0 {
+                writeln!(out, "{:>9} under other names", names.others())?;
+            }
+        }
+        Ok(())
+    }
+}

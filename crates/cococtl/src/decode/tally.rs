@@ -1,0 +1,114 @@
+//! What was seen, counted.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::text;
+
+/// Names that are counted each by itself; the others are counted together.
+const NAMES: usize = 1_000_000;
+
+/// Counts of a whole run.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Captured packets of any kind.
+    pub(super) packets: u64,
+    /// Datagrams to the port that were taken apart.
+    pub(super) datagrams: u64,
+    pub(super) value_lists: u64,
+    pub(super) notifications: u64,
+    /// Value lists and notifications that every receiver drops.
+    pub(super) refused: u64,
+    /// Datagrams whose rest is refused.
+    pub(super) malformed: u64,
+    /// Pieces of datagrams: not put together.
+    pub(super) fragments: u64,
+    /// Datagrams of which the capture has a part only.
+    pub(super) truncated: u64,
+    /// The capture ends within a packet.
+    pub(super) cut: bool,
+    /// Datagrams that came faster than they were shown.
+    pub(super) kernel_drops: u64,
+}
+
+/// How often each name came.
+#[derive(Debug, Default)]
+pub(super) struct Frequencies {
+    counts: HashMap<Box<[u8]>, u64>,
+    others: u64,
+}
+
+impl Tally {
+    /// Whether something was not as it should be.
+    pub(super) fn has_findings(&self) -> bool {
+        self.cut || self.refused + self.malformed + self.fragments + self.truncated + self.kernel_drops > 0
+    }
+
+    pub(super) fn object(&self) -> Value {
+        json!({
+            "event": "summary",
+            "packets": self.packets,
+            "datagrams": self.datagrams,
+            "value_lists": self.value_lists,
+            "notifications": self.notifications,
+            "refused": self.refused,
+            "malformed": self.malformed,
+            "fragments": self.fragments,
+            "truncated": self.truncated,
+            "cut": self.cut,
+            "kernel_drops": self.kernel_drops,
+        })
+    }
+
+    /// A line for people, which names trouble only where there is some.
+    pub(super) fn line(&self) -> String {
+        let mut line = format!(
+            "{} value lists and {} notifications in {} datagrams, of {} packets",
+            self.value_lists, self.notifications, self.datagrams, self.packets
+        );
+        for (count, what) in [
+            (self.refused, "refused"),
+            (self.malformed, "malformed"),
+            (self.fragments, "fragments, not put together"),
+            (self.truncated, "cut off by the capture"),
+            (self.kernel_drops, "dropped by the kernel"),
+        ] {
+            if count > 0 {
+                line += &format!("; {count} {what}");
+            }
+        }
+        if self.cut {
+            line += "; the file ends within a packet";
+        }
+        line
+    }
+}
+
+impl Frequencies {
+    pub(super) fn add(&mut self, name: &[u8]) {
+        let is_full = self.counts.len() == NAMES;
+        match self.counts.get_mut(name) {
+            Some(count) => *count += 1,
+            None if is_full => self.others += 1,
+            None => _ = self.counts.insert(name.into(), 1),
+        }
+    }
+
+    /// The most frequent ones, the most frequent first, and by name where they come as often.
+    pub(super) fn top(&self, most: usize) -> Vec<(String, u64)> {
+        let mut all: Vec<_> = self.counts.iter().collect();
+        all.sort_unstable_by(|(one, ones), (other, others)| others.cmp(ones).then(one.cmp(other)));
+        all.into_iter().take(most).map(|(name, count)| (text::name(name), *count)).collect()
+    }
+
+    /// How many names there are, of those that were counted each by itself.
+    pub(super) fn names(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// What came under other names.
+    pub(super) fn others(&self) -> u64 {
+        self.others
+    }
+}

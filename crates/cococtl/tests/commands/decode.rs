@@ -1,0 +1,289 @@
+//! `cococtl decode`, on what real collectds sent.
+
+use std::net::UdpSocket;
+use std::path::PathBuf;
+
+use coco_tests::directory::Directory;
+use coco_tests::process::Process;
+use coco_tests::wait::PATIENCE;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::frames::{ETHERNET, NULL, RAW, SLL, SLL2, SOURCE};
+use crate::frames::{cooked, cooked2, ethernet, ipv4, ipv6, null, pcap, pcapng};
+use crate::{Ended, cococtl, program};
+
+fn testdata(path: &str) -> PathBuf {
+    coco_tests::repository().join("crates/coco-core/testdata/wire").join(path)
+}
+
+/// The datagrams of a stream of the test data.
+fn stream(name: &str) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(testdata(&format!("streams/{name}.bin"))).unwrap();
+    let (mut datagrams, mut left) = (Vec::new(), bytes.as_slice());
+    while let Some((length, rest)) = left.split_first_chunk() {
+        let (datagram, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        datagrams.push(datagram.to_vec());
+        left = rest;
+    }
+    datagrams
+}
+
+fn expected(name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(testdata(&format!("expected/{name}.jsonl"))).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn decode(capture: &[u8], arguments: &[&str]) -> Ended {
+    cococtl([&["decode", "-"], arguments].concat(), capture)
+}
+
+fn frames(datagrams: &[Vec<u8>], frame: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Vec<u8>> {
+    datagrams.iter().map(|datagram| frame(datagram)).collect()
+}
+
+/// The lines of an output that say this.
+fn events(ended: &Ended, event: &str) -> Vec<Value> {
+    ended.json_lines().into_iter().filter(|line| line["event"] == event).collect()
+}
+
+fn summary(ended: &Ended) -> Value {
+    ended.json_lines().pop().unwrap()
+}
+
+/// A value list of the test data as `decode` is to show it, and the bits of its values.
+fn shown(list: &Value) -> (Value, Vec<(String, String)>) {
+    let kinds = [("c", "counter"), ("g", "gauge"), ("d", "derive"), ("a", "absolute")];
+    let values = list["v"].as_array().unwrap().iter().map(|value| {
+        let kind = kinds.iter().find(|(letter, _)| value[0] == *letter).unwrap().1;
+        (kind.to_owned(), value[2].as_str().unwrap().to_owned())
+    });
+    let identifier = json!({
+        "host": list["h"], "plugin": list["p"], "plugin_instance": list["pi"], "type": list["t"],
+        "type_instance": list["ti"],
+    });
+    (identifier, values.collect())
+}
+
+/// A line of output in the same form. Numbers are read from the text, digit by digit, as JSON's readers round.
+fn read(line: &str) -> (Value, Vec<(String, String)>) {
+    let object: Value = serde_json::from_str(line).unwrap();
+    let numbers = line.split("\"values\":[").nth(1).unwrap().split(']').next().unwrap().split(',');
+    let kinds = object["dstypes"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap());
+    let values = kinds.zip(numbers).map(|(kind, number)| {
+        let bits = match kind {
+            _ if number == "null" => "not finite".to_owned(),
+            "gauge" => format!("{:016x}", number.parse::<f64>().unwrap().to_bits()),
+            "derive" => format!("{:016x}", number.parse::<i64>().unwrap()),
+            _ => format!("{:016x}", number.parse::<u64>().unwrap()),
+        };
+        (kind.to_owned(), bits)
+    });
+    let values = values.collect();
+    let identifier = ["host", "plugin", "plugin_instance", "type", "type_instance"];
+    let identifier = identifier.map(|key| (key.to_owned(), object[key].clone()));
+    (Value::Object(identifier.into_iter().collect()), values)
+}
+
+fn assert_shows_edges(ended: &Ended, security: &str) {
+    let lines: Vec<_> = ended.stdout.lines().filter(|line| line.contains("\"value_list\"")).collect();
+    let lists: Vec<_> = expected("edge-plain")
+        .iter()
+        .flat_map(|datagram| datagram["values"].as_array().unwrap().clone())
+        .collect();
+    assert_eq!(lines.len(), lists.len());
+    for (line, list) in lines.iter().zip(&lists) {
+        let (identifier, mut values) = shown(list);
+        for (kind, bits) in &mut values {
+            if kind == "gauge" && !f64::from_bits(u64::from_str_radix(bits, 16).unwrap()).is_finite() {
+                "not finite".clone_into(bits);
+            }
+        }
+        assert_eq!(read(line), (identifier, values), "{line}");
+        let object: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(object["security"], security);
+        let time = list["tm"].as_u64().unwrap() as f64 / f64::from(1 << 30);
+        assert!((object["time"].as_f64().unwrap() - time).abs() < 1e-6, "{line}");
+    }
+}
+
+#[test]
+fn every_kind_of_capture_shows_exact_values() {
+    let datagrams = stream("edge-plain");
+    let of_ipv4 = |datagram: &[u8]| ipv4(datagram, 25826);
+    let captures = [
+        pcap(ETHERNET, &frames(&datagrams, |datagram| ethernet(&of_ipv4(datagram), 0))),
+        pcap(ETHERNET, &frames(&datagrams, |datagram| ethernet(&of_ipv4(datagram), 2))),
+        pcap(SLL, &frames(&datagrams, |datagram| cooked(&of_ipv4(datagram)))),
+        pcap(SLL2, &frames(&datagrams, |datagram| cooked2(&of_ipv4(datagram)))),
+        pcap(NULL, &frames(&datagrams, |datagram| null(&of_ipv4(datagram)))),
+        pcap(RAW, &frames(&datagrams, of_ipv4)),
+    ];
+    for capture in captures {
+        let ended = decode(&capture, &["--json"]);
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{}", ended.stdout);
+        assert_shows_edges(&ended, "plain");
+        assert!(events(&ended, "value_list").iter().all(|line| line["source"] == SOURCE));
+    }
+    let ipv6 =
+        decode(&pcap(ETHERNET, &frames(&datagrams, |datagram| ethernet(&ipv6(datagram), 0))), &["--json"]);
+    assert_shows_edges(&ipv6, "plain");
+    assert_eq!(ipv6.json_lines()[0]["source"], "[2001:db8::7]:54297");
+    // Each packet from another interface, of another kind.
+    let mixed = datagrams.iter().zip([ETHERNET, SLL, RAW, NULL]).map(|(datagram, link)| {
+        let packet = of_ipv4(datagram);
+        (
+            link,
+            match link {
+                ETHERNET => ethernet(&packet, 1),
+                SLL => cooked(&packet),
+                NULL => null(&packet),
+                _ => packet,
+            },
+        )
+    });
+    assert_shows_edges(&decode(&pcapng(&mixed.collect::<Vec<_>>()), &["--json"]), "plain");
+}
+
+#[test]
+fn who_has_the_passwords_sees_what_is_secured() {
+    let auth = testdata("auth-file");
+    let auth = auth.to_str().unwrap();
+    let capture = |name: &str| pcap(RAW, &frames(&stream(name), |datagram| ipv4(datagram, 25826)));
+    assert_shows_edges(&decode(&capture("edge-sign"), &["--json", "--auth-file", auth]), "signed");
+    assert_shows_edges(&decode(&capture("edge-sign"), &["--json"]), "unverified");
+
+    let ended = decode(&capture("notif-encrypt"), &["--json", "--auth-file", auth]);
+    let all = expected("notif-plain");
+    let notifications: Vec<_> =
+        all.iter().filter_map(|datagram| datagram["notifs"].as_array()).flatten().collect();
+    // The one without a host is refused.
+    let notifications: Vec<_> =
+        notifications.into_iter().filter(|notification| notification["h"] != "").collect();
+    assert_eq!(events(&ended, "refused_notification")[0]["reason"], "no_host");
+    let found = events(&ended, "notification");
+    assert_eq!(found.len(), notifications.len());
+    for (found, expected) in found.iter().zip(notifications) {
+        assert_eq!((&found["security"], &found["host"]), (&json!("encrypted"), &expected["h"]));
+        let severity = match found["severity"].as_str() {
+            Some("FAILURE") => 1,
+            Some("WARNING") => 2,
+            _ => 4,
+        };
+        assert_eq!(Value::from(severity), expected["sev"]);
+    }
+    let ended = decode(&capture("notif-encrypt"), &["--json"]);
+    assert_eq!((ended.status, summary(&ended)["malformed"].as_u64()), (Some(1), Some(57)));
+    assert!(events(&ended, "malformed").iter().all(|line| line["reason"] == "encrypted"));
+    let directory = Directory::new("decode");
+    let others = directory.write("users", "bob: hunter2\n");
+    let ended = decode(&capture("notif-encrypt"), &["--json", "--auth-file", others.to_str().unwrap()]);
+    let refused = &events(&ended, "malformed")[0];
+    assert_eq!((&refused["reason"], &refused["user"]), (&json!("unknown_user"), &json!("alice")));
+}
+
+#[test]
+fn what_is_not_whole_is_said_and_counted() {
+    let datagram = &stream("edge-plain")[0];
+    let packet = ipv4(datagram, 25826);
+    let mut first = packet[..60].to_vec();
+    first[6] = 0x20;
+    let mut second = packet.clone();
+    second[7] = 0x20;
+    let elsewhere = ipv4(datagram, 53);
+    let garbage = ipv4(b"\x00\x07garbage", 25826);
+    let tcp = [&packet[..9], &[6], &packet[10..]].concat();
+    let capture = pcap(RAW, &[packet[..200].to_vec(), first, second, elsewhere, garbage, tcp]);
+    let ended = decode(&capture, &["--json"]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(1), ""));
+    let counts = summary(&ended);
+    for (key, count) in
+        [("packets", 6), ("datagrams", 2), ("truncated", 1), ("fragments", 2), ("malformed", 2)]
+    {
+        assert_eq!(counts[key], count, "{key} of {counts}");
+    }
+    assert_eq!(events(&ended, "truncated")[0]["destination"], "192.0.2.1:25826");
+    assert_eq!(events(&ended, "fragment")[0]["source"], "192.0.2.7");
+    // The other port, or any.
+    let lists = expected("edge-plain")[0]["values"].as_array().unwrap().len();
+    assert_eq!(summary(&decode(&capture, &["--json", "--port", "53"]))["value_lists"], lists);
+    assert_eq!(summary(&decode(&capture, &["--json", "--port", "0"]))["datagrams"], 3);
+
+    let text = decode(&capture, &[]);
+    assert!(
+        text.stderr.contains("2 malformed; 2 fragments, not put together; 1 cut off by the capture"),
+        "{text:?}"
+    );
+    assert!(text.stdout.lines().any(|line| line == "192.0.2.7 fragment of a datagram to 192.0.2.1"));
+
+    let whole = pcap(RAW, &[packet]);
+    let cut = decode(&whole[..whole.len() - 1], &["--json"]);
+    assert_eq!((cut.status, &summary(&cut)["cut"]), (Some(1), &json!(true)));
+}
+
+#[test]
+fn the_most_frequent_are_counted() {
+    let names = ["web1", "web2", "web1", "web3", "web1", "web2"];
+    let lists: Vec<_> =
+        (0..).zip(names).map(|(place, host)| coco_tests::traffic::value_list(host, place)).collect();
+    let datagrams = coco_tests::traffic::datagrams(1452, &lists);
+    let capture = pcap(RAW, &frames(&datagrams, |datagram| ipv4(datagram, 25826)));
+    let ended = decode(&capture, &["--json", "--top", "2"]);
+    let hosts = &ended.json_lines()[0]["hosts"];
+    assert_eq!(hosts["names"], 3);
+    assert_eq!(
+        hosts["top"],
+        json!([{ "name": "web1", "value_lists": 3 }, { "name": "web2", "value_lists": 2 }])
+    );
+    let text = decode(&capture, &["--top", "1"]).stdout;
+    assert!(text.contains("        3  50.00 %  web1/plugin/derive/sequence\n"), "{text}");
+}
+
+#[test]
+fn people_see_names_of_data_sources_and_no_control_characters() {
+    let mut list = coco_tests::traffic::value_list("web1\u{1b}[2J\nfake", 1);
+    list.identifier.type_name = b"if_octets".to_vec();
+    let datagram = coco_tests::traffic::datagrams(1452, [&list]).pop().unwrap();
+    let directory = Directory::new("decode");
+    let types = directory.write("types.db", "if_octets total:DERIVE:0:U\n");
+    let file = directory.path().join("packet");
+    std::fs::write(&file, &datagram).unwrap();
+    let file = file.to_str().unwrap();
+    let ended = cococtl(["decode", "--raw", file, "--types-db", types.to_str().unwrap()], b"");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let line = "2023-11-14T22:13:21.000Z web1\\u{1b}[2J\\nfake/plugin/if_octets/sequence every 10 s total derive=1\n";
+    assert_eq!(ended.stdout, line);
+    let ended = cococtl(["decode", file], b"");
+    let told = format!("cococtl: {file}: neither pcap nor pcapng");
+    assert!(ended.status == Some(2) && ended.stderr.starts_with(&told), "{ended:?}");
+}
+
+#[test]
+fn what_arrives_is_shown_until_it_is_enough_or_ctrl_c() {
+    for arguments in [&["--count", "3"][..], &[]] {
+        let directory = Directory::new("decode");
+        let mut command = program();
+        command.args(["decode", "--json", "--listen", "127.0.0.1:0"]).args(arguments);
+        let mut decode = Process::start("decode", directory.path(), &mut command);
+        let address = decode.wait_for("its address", |process| {
+            process.stderr().lines().find_map(|line| line.strip_prefix("listening at ")?.parse().ok())
+        });
+        let sender = coco_tests::traffic::sender(address);
+        for place in 0..3 {
+            let list = coco_tests::traffic::value_list("web1", place);
+            sender.send(&coco_tests::traffic::datagrams(1452, [&list])[0]).unwrap();
+        }
+        if arguments.is_empty() {
+            // Lines come while it runs.
+            decode.wait_for("three lines", |process| (process.stdout().lines().count() == 3).then_some(()));
+            decode.signal(Signal::SIGINT);
+        }
+        assert_eq!(decode.ended(PATIENCE).code(), Some(0), "{}", decode.stderr());
+        let text = decode.stdout();
+        let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["value_lists"], &last["kernel_drops"]), (&json!(3), &json!(0)));
+    }
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let ended = cococtl(["decode", "--listen", &taken.local_addr().unwrap().to_string()], b"");
+    assert!(ended.status == Some(2) && ended.stderr.contains("Address already in use"), "{ended:?}");
+}
