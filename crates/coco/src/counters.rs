@@ -94,6 +94,11 @@ pub static SEND_STATE: Definition = Definition::gauge(
     &["coco", "send.state", "{target}", "{state}"],
     "1 for the state that a target is in, 0 for the others.",
 );
+/// Large answers that were refused.
+pub static API_BUSY: Definition = Definition::counter(
+    &["coco", "errors", "api.busy"],
+    "Requests for `/tiers` or `/blacklisted` answered with 503 because too many were under way.",
+);
 /// Between listen and filter.
 pub static QUEUES_RAW: Definition =
     Definition::gauge(&["coco", "queues", "raw"], "Value lists waiting for Filter.");
@@ -153,7 +158,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .iter()
         .chain(by_reason)
         .chain(OUTLET_COUNTS)
-        .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET])
+        .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain(measured)
         .chain(summaries)

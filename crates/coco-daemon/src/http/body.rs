@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -12,7 +13,9 @@ use hyper::StatusCode;
 use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 /// The body of any answer. An error in it breaks the connection off, so that the client sees that the answer
@@ -30,6 +33,9 @@ const PIECE: usize = 32 * 1024;
 
 /// So many pieces wait for a slow client before its producer does.
 const WAITING_PIECES: usize = 4;
+
+/// A client may take so long over an answer that is produced while it is sent: what it is made of is held meanwhile.
+const LONGEST_STREAM: Duration = Duration::from_secs(300);
 
 /// 200, or whatever `status` says, with bytes that are at hand.
 pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Response {
@@ -66,16 +72,25 @@ pub fn error(status: StatusCode, message: impl Display) -> Response {
 
 /// 200 with whatever `produce` writes, sent while it is written.
 ///
-/// `produce` runs on a thread of its own where it may block, and waits when the client is slower than it.
-/// Once the client is gone every write fails with [`io::ErrorKind::BrokenPipe`]: return that error. Any
-/// error, and a panic, breaks the answer off. Must be called within a tokio runtime.
+/// `produce` runs on a thread of its own where it may block, and waits when the client is slower than it, five minutes
+/// at most. Then, and once the client is gone, every write fails with [`io::ErrorKind::BrokenPipe`]: return that error.
+/// Any error, and a panic, breaks the answer off. Must be called within a tokio runtime.
 pub fn stream(
+    content_type: &'static str,
+    produce: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Response {
+    stream_until(Instant::now() + LONGEST_STREAM, content_type, produce)
+}
+
+fn stream_until(
+    deadline: Instant,
     content_type: &'static str,
     produce: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
 ) -> Response {
     let (sender, pieces) = mpsc::channel(WAITING_PIECES);
     tokio::task::spawn_blocking(move || {
-        let mut producer = Producer { buffer: Vec::with_capacity(PIECE), sender };
+        let runtime = Handle::current();
+        let mut producer = Producer { buffer: Vec::with_capacity(PIECE), sender, deadline, runtime };
         match produce(&mut producer).and_then(|()| producer.finish()) {
             Err(problem) if problem.kind() != io::ErrorKind::BrokenPipe => {
                 warn!(%problem, "an answer breaks off");
@@ -103,13 +118,19 @@ enum Piece {
 struct Producer {
     buffer: Vec<u8>,
     sender: mpsc::Sender<Piece>,
+    deadline: Instant,
+    runtime: Handle,
 }
 
 impl Producer {
     fn send(&self, piece: Piece) -> io::Result<()> {
-        self.sender
-            .blocking_send(piece)
-            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the client went away"))
+        let is_sent = self.runtime.block_on(timeout_at(self.deadline, self.sender.send(piece)));
+        let problem = match is_sent {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(_)) => "the client went away",
+            Err(_) => "the client is too slow",
+        };
+        Err(io::Error::new(io::ErrorKind::BrokenPipe, problem))
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -172,7 +193,7 @@ mod tests {
     use super::*;
 
     fn runtime() -> tokio::runtime::Runtime {
-        tokio::runtime::Builder::new_current_thread().build().unwrap()
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
     }
 
     fn collect(response: Response) -> Result<Bytes, io::Error> {
@@ -244,6 +265,20 @@ mod tests {
             let (written, kind) = reported.recv().await.unwrap();
             assert!(written <= WAITING_PIECES + 2, "{written} pieces for one read");
             assert_eq!(kind, io::ErrorKind::BrokenPipe);
+        });
+    }
+
+    #[test]
+    fn a_client_that_is_too_slow_loses_its_producer() {
+        runtime().block_on(async {
+            let (report, mut reported) = mpsc::unbounded_channel();
+            let response = stream_until(Instant::now(), "text/plain", move |out| {
+                let result = (0..2 * WAITING_PIECES).try_for_each(|_| out.write_all(&[b'x'; PIECE]));
+                report.send(result.as_ref().map_err(io::Error::kind).copied()).unwrap();
+                result
+            });
+            assert_eq!(reported.recv().await.unwrap(), Err(io::ErrorKind::BrokenPipe));
+            drop(response);
         });
     }
 }

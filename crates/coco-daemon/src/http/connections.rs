@@ -1,9 +1,13 @@
-//! Who is connected. The table is bounded; the longest idle makes room for the newest.
+//! Who is connected. The table is bounded; the longest idle makes room for the newest, and where nobody is idle, who
+//! takes too long over an answer.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// Nothing panics while it holds one of the locks, so what they guard is whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -13,6 +17,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// All connections of one listener.
 pub(super) struct Connections {
     limit: usize,
+    /// How long a request may be in progress while others wait for a place.
+    patience: Duration,
     table: Mutex<Table>,
     /// Told whenever [`Connections::enter`] may find room.
     changed: Notify,
@@ -24,29 +30,43 @@ struct Table {
     open: usize,
     /// Those without a request in progress, in the order in which they became idle.
     idle: BTreeMap<u64, Arc<Notify>>,
-    /// Becoming idle is what orders connections; a clock would not order two of one moment.
+    /// Those with one, in the order in which it began, and when that was.
+    busy: BTreeMap<u64, (Instant, Arc<Notify>)>,
+    /// Becoming idle or busy is what orders connections; a clock would not order two of one moment.
     next_turn: u64,
 }
 
 impl Connections {
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, table: Mutex::default(), changed: Notify::new() })
+    pub(super) fn new(limit: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self { limit, patience, table: Mutex::default(), changed: Notify::new() })
     }
 
     /// A place for a new connection, which is idle until its first request. When the table is full the
-    /// longest-idle connection loses its place; when all are busy, this waits for the first that is not.
+    /// longest-idle connection loses its place; when all are busy, this waits for the first that is not, or that has
+    /// been for too long.
     pub(super) async fn enter(self: &Arc<Self>) -> Place {
         loop {
             if let Some(place) = self.try_enter() {
                 return place;
             }
-            self.changed.notified().await;
+            let longest_busy = self.lock().busy.values().next().map(|(since, _)| *since + self.patience);
+            let too_long = async {
+                match longest_busy {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = too_long => {}
+            }
         }
     }
 
     fn try_enter(self: &Arc<Self>) -> Option<Place> {
         let mut table = self.lock();
-        if table.open >= self.limit && !table.evict_longest_idle() {
+        if table.open >= self.limit && !table.evict_longest_idle() && !table.evict_longest_busy(self.patience)
+        {
             return None;
         }
         table.open += 1;
@@ -67,10 +87,20 @@ impl Connections {
 
 impl Table {
     fn become_idle(&mut self, evicted: &Arc<Notify>) -> u64 {
-        let turn = self.next_turn;
-        self.next_turn += 1;
+        let turn = self.turn();
         self.idle.insert(turn, Arc::clone(evicted));
         turn
+    }
+
+    fn become_busy(&mut self, evicted: &Arc<Notify>) -> u64 {
+        let turn = self.turn();
+        self.busy.insert(turn, (Instant::now(), Arc::clone(evicted)));
+        turn
+    }
+
+    fn turn(&mut self) -> u64 {
+        self.next_turn += 1;
+        self.next_turn
     }
 
     fn evict_longest_idle(&mut self) -> bool {
@@ -81,12 +111,22 @@ impl Table {
         evicted.notify_one();
         true
     }
+
+    fn evict_longest_busy(&mut self, patience: Duration) -> bool {
+        let Some(longest) = self.busy.first_entry().filter(|entry| entry.get().0.elapsed() >= patience)
+        else {
+            return false;
+        };
+        longest.remove().1.notify_one();
+        self.open -= 1;
+        true
+    }
 }
 
 /// The place of one connection in the table, until the last of this and its [`InProgress`] is dropped.
 pub(super) struct Place(Arc<Connection>);
 
-/// A request in progress keeps its connection from being evicted until this is dropped.
+/// A request in progress keeps its connection from being evicted for being idle until this is dropped.
 pub(super) struct InProgress(Arc<Connection>);
 
 struct Connection {
@@ -99,7 +139,7 @@ struct Connection {
 #[derive(Clone, Copy)]
 enum State {
     Idle(u64),
-    Busy,
+    Busy(u64),
     Evicted,
 }
 
@@ -114,7 +154,10 @@ impl Place {
         let mut table = self.0.connections.lock();
         let mut state = lock(&self.0.state);
         if let State::Idle(turn) = *state {
-            *state = if table.idle.remove(&turn).is_some() { State::Busy } else { State::Evicted };
+            *state = match table.idle.remove(&turn) {
+                Some(_) => State::Busy(table.become_busy(&self.0.evicted)),
+                None => State::Evicted,
+            };
         }
         InProgress(Arc::clone(&self.0))
     }
@@ -124,7 +167,11 @@ impl Drop for InProgress {
     fn drop(&mut self) {
         let mut table = self.0.connections.lock();
         let mut state = lock(&self.0.state);
-        if let State::Busy = *state {
+        if let State::Busy(turn) = *state {
+            if table.busy.remove(&turn).is_none() {
+                *state = State::Evicted;
+                return;
+            }
             *state = State::Idle(table.become_idle(&self.0.evicted));
             self.0.connections.changed.notify_one();
         }
@@ -136,7 +183,7 @@ impl Drop for Connection {
         let mut table = self.connections.lock();
         let counted = match *lock(&self.state) {
             State::Idle(turn) => table.idle.remove(&turn).is_some(),
-            State::Busy => true,
+            State::Busy(turn) => table.busy.remove(&turn).is_some(),
             State::Evicted => false,
         };
         if counted {
@@ -154,8 +201,10 @@ mod tests {
 
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn block_on<F: Future>(future: F) -> F::Output {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
     async fn is_ready(future: impl Future) -> bool {
@@ -166,7 +215,7 @@ mod tests {
     #[test]
     fn the_longest_idle_makes_room() {
         block_on(async {
-            let connections = Connections::new(3);
+            let connections = Connections::new(3, PATIENCE);
             let (a, b, c) = (connections.enter().await, connections.enter().await, connections.enter().await);
             let busy = a.begin_request();
             drop(b.begin_request());
@@ -184,7 +233,7 @@ mod tests {
     #[test]
     fn a_newcomer_waits_while_all_are_busy() {
         block_on(async {
-            let connections = Connections::new(1);
+            let connections = Connections::new(1, PATIENCE);
             let a = connections.enter().await;
             let busy = a.begin_request();
             let mut newcomer = pin!(connections.enter());
@@ -198,9 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_busy_for_too_long_makes_room_if_nobody_is_idle() {
+        block_on(async {
+            let connections = Connections::new(2, Duration::from_millis(1));
+            let (a, b) = (connections.enter().await, connections.enter().await);
+            let busy = [a.begin_request(), b.begin_request()];
+            // Nothing else happens that would wake it.
+            let c = connections.enter().await;
+            assert!(is_ready(a.evicted()).await && !is_ready(b.evicted()).await);
+            drop((busy, a));
+            let d = connections.enter().await;
+            assert!(is_ready(c.evicted()).await, "idle for longer than b");
+            assert!(!is_ready(b.evicted()).await && !is_ready(d.evicted()).await);
+        });
+    }
+
+    #[test]
     fn every_way_to_leave_frees_one_place() {
         block_on(async {
-            let connections = Connections::new(2);
+            let connections = Connections::new(2, PATIENCE);
             let idle = connections.enter().await;
             let busy = connections.enter().await;
             let request = busy.begin_request();

@@ -46,6 +46,8 @@ pub struct Limits {
     pub head_fields: usize,
     /// A client that takes none of its answer for so long is disconnected.
     pub stall_timeout: Duration,
+    /// A client that takes longer over an answer loses its connection when others wait for a place.
+    pub answer_timeout: Duration,
     /// At shutdown, what requests in progress still get.
     pub grace: Duration,
 }
@@ -58,6 +60,7 @@ impl Default for Limits {
             head_size: 16 * 1024,
             head_fields: 100,
             stall_timeout: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(1),
         }
     }
@@ -171,7 +174,7 @@ impl Server {
         tasks: &mut JoinSet<()>,
         stopped: watch::Receiver<()>,
     ) -> Infallible {
-        let connections = Connections::new(self.limits.connections);
+        let connections = Connections::new(self.limits.connections, self.limits.answer_timeout);
         let mut throttle = Throttle::new();
         loop {
             match listener.accept().await {

@@ -5,10 +5,12 @@
 //! | `/tiers` | `tiers.rs` |
 //! | `/blacklisted` | `blacklisted.rs` |
 //! | `/healthz` | `healthz.rs` |
+//! | how the first two are sent | `large.rs` |
 //! | `/lookup`, `/debug/vars`, `/metrics`, `/` | coco-daemon |
 
 mod blacklisted;
 mod healthz;
+mod large;
 mod tiers;
 
 use crate::lane::Lane;
@@ -17,18 +19,19 @@ use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
 use crate::routing::{Newest, Routing, Rules};
 use crate::snapshot;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Response, Router, body};
+use coco_daemon::http::{Response, Router};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
 pub use healthz::Health;
+use large::LargeAnswers;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::Duration;
 
-/// How many large answers are produced at the same time; others wait for their turn.
-const LARGE_ANSWERS: usize = 2;
+/// How long a request for a large answer waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the routes look at.
 pub struct Api {
@@ -50,14 +53,21 @@ impl Api {
     /// The table of routes.
     pub fn router(self) -> Router {
         let api = Arc::new(self);
-        let large = Arc::new(Semaphore::new(LARGE_ANSWERS));
+        let large = Arc::new(LargeAnswers::new(LONGEST_WAIT));
         let streamed = |write: WriteAnswer| {
             let (api, large) = (Arc::clone(&api), Arc::clone(&large));
-            move |_| stream(Arc::clone(&api), Arc::clone(&large), write)
+            move |_| {
+                let (api, large) = (Arc::clone(&api), Arc::clone(&large));
+                async move { large.answer(move |out| write(&api, out)).await }
+            }
         };
         let counted = |show: fn(&Snapshot) -> Response| {
-            let api = Arc::clone(&api);
-            move |_| std::future::ready(show(&api.snapshot()))
+            let (api, large) = (Arc::clone(&api), Arc::clone(&large));
+            move |_| {
+                let mut snapshot = api.snapshot();
+                large.add_to(&mut snapshot);
+                std::future::ready(show(&snapshot))
+            }
         };
         let (lookup, healthz) = (Arc::clone(&api), Arc::clone(&api));
         Router::new("coco", env!("CARGO_PKG_VERSION"))
@@ -99,16 +109,6 @@ impl Api {
 }
 
 type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
-
-/// An answer as large as what is remembered, produced while it is sent.
-async fn stream(api: Arc<Api>, large: Arc<Semaphore>, write: WriteAnswer) -> Response {
-    let permit = large.acquire_owned().await;
-    body::stream(body::JSON, move |out| {
-        let _permit = permit;
-        write(&api, out)?;
-        out.write_all(b"\n")
-    })
-}
 
 /// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks. Hosts without any are left out.
 ///
