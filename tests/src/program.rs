@@ -74,10 +74,20 @@ pub struct Ended {
 /// When it doesn't come up.
 #[must_use]
 pub fn start(program: Program, config: &str) -> (Process, Directory) {
+    start_within(program, config, &[])
+}
+
+/// The same with some variables in its environment.
+///
+/// # Panics
+/// When it doesn't come up.
+#[must_use]
+pub fn start_within(program: Program, config: &str, environment: &[(&str, &OsStr)]) -> (Process, Directory) {
     let directory = Directory::new(program.name());
     let path = directory.write("coco.conf", config);
-    let mut process =
-        Process::start(program.name(), directory.path(), Command::new(program.path()).arg(path));
+    let mut command = Command::new(program.path());
+    command.arg(path).envs(environment.iter().copied());
+    let mut process = Process::start(program.name(), directory.path(), &mut command);
     process.wait_for("ready", |process| {
         process.stdout().lines().any(|line| line.contains("ready")).then_some(())
     });

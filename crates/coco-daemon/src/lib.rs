@@ -6,6 +6,7 @@
 //! - [`command_line`] reads the arguments and the configuration, and says what is wrong with them;
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
+//! - [`service_manager`] is told when the daemon is ready, and that it lives;
 //! - [`reload`] reads the configuration again while the daemon runs;
 //! - [`resolve`] finds the addresses of targets that have names;
 //! - [`health`] tells up, down and flapping apart, by the [`damping`] of RFC 2439;
@@ -30,5 +31,6 @@ pub mod lookup;
 pub mod process;
 pub mod reload;
 pub mod resolve;
+pub mod service_manager;
 pub mod signals;
 pub mod vars;

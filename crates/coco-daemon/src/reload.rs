@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use crate::command_line::LoadError;
 use crate::counters::{Definition, Snapshot};
 use crate::logging;
+use crate::service_manager;
 use crate::signals::Signal;
 
 /// How often the configuration was read again, and with what success.
@@ -57,8 +58,22 @@ impl Reloads {
     /// Takes over what `load` reads, and says how that went.
     ///
     /// `started` is what the daemon was started with: keys that [need a restart](Config::needs_restart) and differ from it
-    /// are named in a warning. `take_over` changes everything else, or nothing if it says why not.
+    /// are named in a warning. `take_over` changes everything else, or nothing if it says why not. `status` is what the
+    /// service manager is told then.
     pub async fn reload<E: Display>(
+        &self,
+        started: &Config,
+        load: impl FnOnce() -> Result<Config, LoadError>,
+        take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
+        status: impl FnOnce() -> String,
+    ) {
+        service_manager::reloading();
+        self.try_to_reload(started, load, take_over).await;
+        // Well or not: it serves as before.
+        service_manager::ready(&status());
+    }
+
+    async fn try_to_reload<E: Display>(
         &self,
         started: &Config,
         load: impl FnOnce() -> Result<Config, LoadError>,

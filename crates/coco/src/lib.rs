@@ -9,7 +9,7 @@
 //!   targets as places to send to, each an [`outlet`] that is [`dial`]ed, with an [`account`] of what
 //!   is counted, and [`patience`] is what it may cost the others;
 //! - [`spread`] gives hosts to lanes where senders would leave most of them idle;
-//! - [`pipeline`] makes the threads and the channels between the stages.
+//! - [`pipeline`] makes the threads and the channels between the stages, [`heartbeat`] tells whether they go on.
 //!
 //! And in the order in which an operator meets the rest:
 //!
@@ -25,7 +25,10 @@ pub mod api;
 pub mod batch;
 pub mod counters;
 pub mod dial;
+#[cfg(test)]
+mod faults;
 pub mod filter;
+pub mod heartbeat;
 pub mod lane;
 pub mod listen;
 pub mod measure;

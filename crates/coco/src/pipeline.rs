@@ -13,9 +13,13 @@
 //! it is emptied before the next receive. A stage ends when the channel that it takes from has no sender left
 //! and is empty, and drops its own sender by that: so a stop runs down the lane, and nothing is left behind.
 
+#[cfg(test)]
+mod tests;
+
 use crate::batch::Batch;
 use crate::counters::Count;
 use crate::filter::Filter;
+use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
 use crate::listen::decode;
 use crate::routing::{Newest, Routing};
@@ -24,6 +28,7 @@ use crate::socket::{Receiver, Wait};
 use crate::spread::{LaneOfHost, Spread};
 use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError, bounded};
+use std::collections::VecDeque;
 use std::io;
 use std::net::UdpSocket;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,8 +81,17 @@ trait Stage {
 /// A stage is made on its own thread: what its system calls need does not move between threads.
 type MakeStage = Box<dyn FnOnce() -> Box<dyn Stage> + Send>;
 
+/// The threads of lanes, and the signs of life of the stages that they carry, by their names.
+#[derive(Debug, Default)]
+pub struct Threads {
+    /// The threads.
+    pub handles: Vec<JoinHandle<()>>,
+    /// The signs of life.
+    pub heartbeats: Vec<(String, Arc<Heartbeat>)>,
+}
+
 /// Starts the threads of all lanes, each of which receives from a socket of its own.
-pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::Result<Vec<JoinHandle<()>>> {
+pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
     // As many as can be under way at once: both queues full, a batch in each stage's hands.
     let batches = if plan.threads == 1 { 1 } else { 2 * plan.queue + 3 };
     let spreads = plan.spread_hosts && lanes.len() > 1;
@@ -101,26 +115,26 @@ pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::R
         let to_own = |entrance| Handover { spare: None, to: To::Own(entrance) };
         entrances.into_iter().map(to_own).collect()
     };
-    let mut threads = Vec::new();
+    let mut threads = Threads::default();
     let lanes = sockets.into_iter().zip(lanes).zip(handovers.into_iter().zip(exits));
-    for (number, ((socket, lane), (handover, (raw_out, empty_in)))) in lanes.enumerate() {
+    for ((socket, lane), (handover, (raw_out, empty_in))) in lanes {
         let listen: MakeStage = {
             let (lane, stop) = (Arc::clone(lane), Arc::clone(&plan.stop));
             Box::new(move || Box::new(Listen::new(socket, lane, handover, stop)))
         };
-        threads.extend(start_lane(plan, number, lane, listen, raw_out, empty_in)?);
+        start_lane(plan, lane, listen, raw_out, empty_in, &mut threads)?;
     }
     Ok(threads)
 }
 
 fn start_lane(
     plan: &Plan,
-    number: usize,
     lane: &Arc<Lane>,
     listen: MakeStage,
     raw_out: Takes<Batch>,
     empty_in: Gives<Batch>,
-) -> io::Result<Vec<JoinHandle<()>>> {
+    threads: &mut Threads,
+) -> io::Result<()> {
     let (filtered_in, filtered_out) = bounded(plan.queue);
     let filter: MakeStage = {
         let filter = Filter::new(Arc::clone(&plan.routing));
@@ -143,27 +157,41 @@ fn start_lane(
             })
         })
     };
-    let threads: Vec<(&str, Vec<MakeStage>)> = match plan.threads {
+    let (listen, filter, send) = (("listen", listen), ("filter", filter), ("send", send));
+    let groups = match plan.threads {
         1 => vec![("lane", vec![listen, filter, send])],
         2 => vec![("listen", vec![listen]), ("send", vec![filter, send])],
         _ => vec![("listen", vec![listen]), ("filter", vec![filter]), ("send", vec![send])],
     };
-    let spawn = |(name, stages): (&str, Vec<MakeStage>)| {
-        std::thread::Builder::new().name(format!("{name} {number}")).spawn(move || carry(stages))
-    };
-    threads.into_iter().map(spawn).collect()
+    for (name, stages) in groups {
+        let mut makers = Vec::new();
+        for (stage, make) in stages {
+            let heartbeat = Arc::new(Heartbeat::default());
+            threads.heartbeats.push((format!("{stage} {}", lane.number), Arc::clone(&heartbeat)));
+            makers.push((make, heartbeat));
+        }
+        let thread = std::thread::Builder::new().name(format!("{name} {}", lane.number));
+        threads.handles.push(thread.spawn(move || carry(makers))?);
+    }
+    Ok(())
 }
 
 /// Carries stages: waits for the first one's work, then lets what it handed on run through the others.
-fn carry(stages: Vec<MakeStage>) {
-    let mut stages: std::collections::VecDeque<_> = stages.into_iter().map(|make| make()).collect();
-    while let Some(first) = stages.front_mut() {
-        if first.step(true) == Step::Ended {
+fn carry(stages: Vec<(MakeStage, Arc<Heartbeat>)>) {
+    let make = |(make, heartbeat): (MakeStage, _)| (make(), heartbeat);
+    let mut stages: VecDeque<_> = stages.into_iter().map(make).collect();
+    while let Some((first, heartbeat)) = stages.front_mut() {
+        let step = first.step(true);
+        heartbeat.beat();
+        if step == Step::Ended {
             // Drops its sender, so that the next one ends when it has emptied its queue.
             stages.pop_front();
         }
-        for stage in stages.iter_mut().skip(1) {
-            while stage.step(false) == Step::Done {}
+        for (stage, heartbeat) in stages.iter_mut().skip(1) {
+            while stage.step(false) == Step::Done {
+                heartbeat.beat();
+            }
+            heartbeat.beat();
         }
     }
 }
@@ -295,7 +323,20 @@ impl Stage for Listen {
         }
         batch.received =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
-        self.decode(&mut batch);
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::provoke("listen", &batch);
+            self.decode(&mut batch);
+        }));
+        if decoded.is_err() {
+            // What of it was decoded nobody has counted yet, and nobody gets.
+            let lost = batch.datagrams.len() as u64;
+            self.lane.counts.add(Count::Raw, lost);
+            self.lane.counts.add(Count::ListenUnhandled, lost);
+            batch.clear();
+            self.handover.spare = Some(batch);
+            return Step::Done;
+        }
         self.handover.hand_on(batch, &self.lane).map_or(Step::Ended, |()| Step::Done)
     }
 }
@@ -316,7 +357,11 @@ impl Stage for FilterStage {
                 return step;
             }
         };
-        let decided = catch_unwind(AssertUnwindSafe(|| self.filter.decide(&mut batch, &self.lane)));
+        let decided = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::provoke("filter", &batch);
+            self.filter.decide(&mut batch, &self.lane);
+        }));
         if decided.is_err() {
             self.filter.recover(&mut batch, &self.lane);
         }
@@ -341,6 +386,34 @@ impl SendStage {
             self.packing = Packing::new(Arc::clone(routing));
         }
     }
+
+    /// What a panic keeps from being sent is counted as lost. Returns how many value lists there were to send.
+    fn pack_and_send(&mut self, batch: &Batch) -> u64 {
+        let Self { packing, sending, lane, .. } = self;
+        let packed = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::provoke("pack", batch);
+            packing.pack(batch)
+        }));
+        let Ok(packed) = packed else {
+            lane.counts.add(Count::SendUnhandled, 1);
+            let lost = packing.lose(batch, lane);
+            self.packing = Packing::new(Arc::clone(packing.routing()));
+            return lost;
+        };
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            sending.start(packing);
+            #[cfg(test)]
+            crate::faults::provoke("send", batch);
+            sending.send(packing, lane);
+        }));
+        if sent.is_err() {
+            lane.counts.add(Count::SendUnhandled, 1);
+            sending.lose_rest(packing, lane);
+        }
+        packing.clear();
+        packed
+    }
 }
 
 impl Stage for SendStage {
@@ -355,9 +428,7 @@ impl Stage for SendStage {
         if let Some(routing) = &batch.routing {
             self.go_over_to(routing);
         }
-        let packed = self.packing.pack(&batch);
-        self.sending.send(&self.packing, &self.lane);
-        self.packing.clear();
+        let packed = self.pack_and_send(&batch);
         self.lane.filtered.leave(packed);
         batch.clear();
         // Listen may have ended already; then nobody wants the batch.

@@ -126,6 +126,30 @@ impl Packing {
         builder
     }
 
+    /// Counts all that a batch has for the outlets as lost. Returns how many value lists that is.
+    pub fn lose(&self, batch: &Batch, lane: &Lane) -> u64 {
+        let Routing { partitions, outlets, .. } = &*self.routing;
+        let count = |owners: u32, why| {
+            for partition in 0..partitions.len() {
+                let owner = batch.owners[owners as usize + partition];
+                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
+                    outlets.get(outlet).counts(lane.number).add(why, 1);
+                }
+            }
+        };
+        let mut lost = 0;
+        for item in &batch.value_lists {
+            if let Verdict::Accepted(owners) = item.verdict {
+                count(owners, OutletCount::Write);
+                lost += 1;
+            }
+        }
+        for notification in &batch.notifications {
+            count(notification.owners, OutletCount::NotificationsLost);
+        }
+        lost
+    }
+
     /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
         self.touched.iter().flat_map(|&share| {
@@ -144,11 +168,16 @@ impl Packing {
 
 /// Sends packings, several packets a system call.
 pub struct Sending {
+    hands: Hands,
+    /// What is not done with; empty between two batches.
+    pending: Vec<Pending>,
+}
+
+/// What sending needs.
+struct Hands {
     transmitter: Transmitter,
     /// With each outlet.
     patience: Box<[Patience]>,
-    /// Kept for its memory.
-    pending: Vec<Pending>,
 }
 
 /// Packets that an outlet has yet to take.
@@ -168,34 +197,45 @@ impl Sending {
     pub fn new(outlets: &Outlets) -> Self {
         let now = Instant::now();
         let patience = outlets.iter().map(|_| Patience::new(now)).collect();
-        Self { transmitter: Transmitter::new(), patience, pending: Vec::new() }
+        Self { hands: Hands { transmitter: Transmitter::new(), patience }, pending: Vec::new() }
     }
 
     /// To other outlets from now on. With those that stay the patience is no longer than it was.
     pub fn go_over(&mut self, old: &Outlets, new: &Outlets) {
         let now = Instant::now();
         let known = |outlet| old.iter().position(|old| Arc::ptr_eq(old, outlet));
-        let patience =
-            new.iter().map(|outlet| known(outlet).map_or(Patience::new(now), |index| self.patience[index]));
-        self.patience = patience.collect();
+        let patience = new
+            .iter()
+            .map(|outlet| known(outlet).map_or(Patience::new(now), |index| self.hands.patience[index]));
+        self.hands.patience = patience.collect();
     }
 
-    /// Sends everything that is packed and counts what became of it. All are sent to first; then those whose buffer is
-    /// full are waited for, as long as they have not been too often.
-    pub fn send(&mut self, packing: &Packing, lane: &Lane) {
-        let mut pending = std::mem::take(&mut self.pending);
+    /// Takes note of everything that is packed, so that [`lose_rest`](Self::lose_rest) knows what is not done with.
+    pub fn start(&mut self, packing: &Packing) {
         for &share in &packing.touched {
             let outlets = packing.routing.partitions.outlets(share).iter();
             let first = |&outlet| Pending { outlet, share, next: 0, full: None, patience: Duration::ZERO };
-            pending.extend(outlets.map(first));
+            self.pending.extend(outlets.map(first));
         }
-        pending.retain_mut(|pending| !self.try_to_send(pending, packing, lane));
-        if !pending.is_empty() {
-            self.wait_for(&mut pending, packing, lane);
-        }
-        self.pending = pending;
     }
 
+    /// Sends everything that it was [started](Self::start) with and counts what became of it. All are sent to first; then those whose buffer is
+    /// full are waited for, as long as they have not been too often.
+    pub fn send(&mut self, packing: &Packing, lane: &Lane) {
+        let Self { hands, pending } = self;
+        pending.retain_mut(|pending| !hands.try_to_send(pending, packing, lane));
+        if !pending.is_empty() {
+            hands.wait_for(pending, packing, lane);
+        }
+    }
+
+    /// Counts what [`send`](Self::send) has not come to as lost, after a panic in it.
+    pub fn lose_rest(&mut self, packing: &Packing, lane: &Lane) {
+        self.pending.drain(..).for_each(|pending| give_up(&pending, packing, lane));
+    }
+}
+
+impl Hands {
     #[cold]
     fn wait_for(&mut self, pending: &mut Vec<Pending>, packing: &Packing, lane: &Lane) {
         let start = Instant::now();
@@ -208,7 +248,7 @@ impl Sending {
                 let is_sent = !waited.is_zero() && self.try_to_send(pending, packing, lane);
                 let is_left = !is_sent && waited + PAUSE <= pending.patience;
                 if !is_sent && !is_left {
-                    self.give_up(pending, packing, lane);
+                    give_up(pending, packing, lane);
                 }
                 if !is_left {
                     self.patience[pending.outlet].spend(waited);
@@ -230,15 +270,15 @@ impl Sending {
         pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, outlet, counts);
         pending.full.is_none()
     }
+}
 
-    fn give_up(&self, pending: &Pending, packing: &Packing, lane: &Lane) {
-        let outlet = packing.routing.outlets.get(pending.outlet);
-        let counts = outlet.counts(lane.number);
-        let left = packing.packets[pending.share].packets().skip(pending.next);
-        left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
-        if let Some(full) = pending.full {
-            outlet.note_fault(full);
-        }
+fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
+    let outlet = packing.routing.outlets.get(pending.outlet);
+    let counts = outlet.counts(lane.number);
+    let left = packing.packets[pending.share].packets().skip(pending.next);
+    left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
+    if let Some(full) = pending.full {
+        outlet.note_fault(full);
     }
 }
 

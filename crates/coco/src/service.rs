@@ -10,8 +10,10 @@
 
 use crate::api::{Api, Health};
 use crate::dial::leads_back;
+use crate::heartbeat;
 use crate::lane::Lane;
 use crate::measure::{Measure, Terms};
+use crate::outlet::{Outlet, State};
 use crate::pipeline::{self, Plan};
 use crate::routing::{Newest, Routing};
 use crate::socket::{self, ListenOptions};
@@ -23,6 +25,7 @@ use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::{resolve, resolve_all};
+use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
 use crossbeam_channel::Sender;
 use std::cell::Cell;
@@ -33,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
@@ -186,7 +189,8 @@ impl Service {
             stop: Arc::clone(&health.stopping),
         };
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::Api)?;
-        let mut ended = watch(threads).map_err(RunError::Api)?;
+        let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
+        let mut ended = watch(threads.handles).map_err(RunError::Api)?;
 
         let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&routing), inodes));
         let measuring = start_measuring(&measure, terms(&config)).map_err(RunError::Api)?;
@@ -205,23 +209,28 @@ impl Service {
             let _ = api_closed.await;
         }));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
+        let status = || status(&routing.load());
+        service_manager::ready(&status());
 
         let grace = Cell::new(config.stop.grace);
-        let running = Running { lanes: Arc::clone(&lanes), routing, measuring, listen };
+        let running = Running { lanes: Arc::clone(&lanes), routing: Arc::clone(&routing), measuring, listen };
         let take_over = async |new: Config| {
             let changes = running.take_over(&new).await?;
             grace.set(new.stop.grace);
             Ok::<_, StartError>(changes)
         };
+        let reload = async || reloads.reload(&config, &load, &take_over, status).await;
         let died = tokio::select! {
-            () = until_stop(next_signal, async || reloads.reload(&config, &load, &take_over).await) => false,
+            () = until_stop(next_signal, reload) => false,
             _ = ended.recv() => true,
+            () = service_manager::watch(|| health.look(&mut stages, Instant::now()), status) => false,
         };
         if died {
             health.dead.store(true, Ordering::Relaxed);
             error!("a stage has died");
         }
         info!("stopping");
+        service_manager::stopping();
         health.stopping.store(true, Ordering::Relaxed);
         let all_ended = async { while ended.recv().await.is_some() {} };
         let in_time = tokio::time::timeout(grace.get(), all_ended).await.is_ok();
@@ -235,6 +244,13 @@ impl Service {
             _ => served.map_err(RunError::Api),
         }
     }
+}
+
+/// What the service manager shows.
+fn status(routing: &Routing) -> String {
+    let (all, up) = (routing.outlets.iter(), |outlet: &&Arc<Outlet>| outlet.state().0 == State::Up);
+    let (count, fingerprint) = (all.len(), routing.tiers.fingerprint());
+    format!("fingerprint {fingerprint}, {} of {count} targets up", all.filter(up).count())
 }
 
 /// What a reload changes in a running coco.

@@ -133,6 +133,11 @@ impl Fleet {
         &self.upstreams[node.tier][node.target]
     }
 
+    /// How each target of each tier is.
+    pub fn states(&self) -> Vec<State> {
+        self.upstreams.iter().flatten().map(|upstream| upstream.state()).collect()
+    }
+
     /// The targets that `other` lacks, each as `tier/target`.
     pub fn targets_beyond(&self, other: &Self) -> Vec<String> {
         let all = |fleet: &Self| -> Vec<String> {

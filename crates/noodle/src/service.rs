@@ -17,6 +17,7 @@ use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
+use coco_daemon::service_manager;
 use coco_daemon::signals::Signals;
 use coco_daemon::{descriptors, http::serve_and_count};
 use thiserror::Error;
@@ -25,7 +26,7 @@ use tracing::info;
 use crate::api::Api;
 use crate::fleet::{Fleet, FleetError};
 use crate::proxy::Proxy;
-use crate::upstream;
+use crate::upstream::{self, State};
 
 /// How long `--check` waits for each name to resolve.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -122,6 +123,8 @@ impl Service {
         let half = usize::try_from(descriptors::raise_limit() / 2).unwrap_or(usize::MAX);
         limits.connections = limits.connections.min(half).max(1);
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
+        let status = || status(proxy.load().fleet());
+        service_manager::ready(&status());
         let stopped = async {
             let grace = Cell::new(config.stop.grace);
             let take_over = async |new: Config| {
@@ -129,9 +132,14 @@ impl Service {
                 grace.set(new.stop.grace);
                 Ok::<_, FleetError>(changes)
             };
-            let reload = async || reloads.reload(&config, &load, &take_over).await;
-            until_stop(async || signals.next().await, reload).await;
+            let reload = async || reloads.reload(&config, &load, &take_over, status).await;
+            tokio::select! {
+                () = until_stop(async || signals.next().await, reload) => {}
+                // Whoever comes here at all goes on: everything runs on this thread.
+                () = service_manager::watch(|| true, status) => {}
+            }
             info!("stopping");
+            service_manager::stopping();
             stopping.store(true, Ordering::Relaxed);
             grace.get()
         };
@@ -140,6 +148,13 @@ impl Service {
             unanswered => Err(RunError::GraceOver(unanswered)),
         }
     }
+}
+
+/// What the service manager shows.
+fn status(fleet: &Fleet) -> String {
+    let states = fleet.states();
+    let down = states.iter().filter(|state| matches!(state, State::Down | State::Flapping)).count();
+    format!("fingerprint {}, {down} of {} targets down", fleet.tiers.fingerprint(), states.len())
 }
 
 /// Has requests to come answered as configured now. Nothing changes if that can't be.

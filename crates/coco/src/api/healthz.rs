@@ -1,11 +1,14 @@
-//! `/healthz`: 200 while every stage runs, 503 while stopping or when one has died.
+//! `/healthz`: 200 while every stage runs, 503 while stopping or when one hangs or has died.
 
+use crate::heartbeat::Watch;
 use coco_core::tier::Tiers;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tracing::{error, info};
 
 /// What a process says of itself.
 #[derive(Debug, Default)]
@@ -14,14 +17,29 @@ pub struct Health {
     pub stopping: Arc<AtomicBool>,
     /// Set when a thread that carries stages has ended before that.
     pub dead: AtomicBool,
+    hangs: AtomicBool,
 }
 
 impl Health {
+    /// Takes note of whether a stage hangs, and returns whether none does.
+    pub fn look(&self, stages: &mut Watch, now: Instant) -> bool {
+        let stage = stages.hangs(now);
+        let hung = self.hangs.swap(stage.is_some(), Ordering::Relaxed);
+        match stage {
+            Some(stage) if !hung => error!(stage, "a stage hangs"),
+            None if hung => info!("all stages go on"),
+            _ => {}
+        }
+        stage.is_none()
+    }
+
     pub(super) fn answer(&self, tiers: &Tiers) -> Response {
         let (status, state) = if self.dead.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "a stage has died")
         } else if self.stopping.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        } else if self.hangs.load(Ordering::Relaxed) {
+            (StatusCode::SERVICE_UNAVAILABLE, "a stage hangs")
         } else {
             (StatusCode::OK, "ok")
         };
@@ -33,8 +51,10 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heartbeat::Heartbeat;
     use coco_core::tier::{Target, Tier};
     use http_body_util::BodyExt;
+    use std::time::Duration;
 
     #[test]
     fn whoever_balances_load_sees_trouble_by_the_status() {
@@ -50,6 +70,14 @@ mod tests {
         let expected = |state: &str| {
             format!("{}\n", json!({ "status": state, "fingerprint": tiers.fingerprint().to_string() }))
         };
+        assert_eq!(ask(), (200, expected("ok")));
+        let start = Instant::now();
+        let heartbeat = Arc::<Heartbeat>::default();
+        let mut stages = Watch::new(vec![("filter 0".to_owned(), Arc::clone(&heartbeat))], start);
+        assert!(!health.look(&mut stages, start + Duration::from_secs(2)));
+        assert_eq!(ask(), (503, expected("a stage hangs")));
+        heartbeat.beat();
+        assert!(health.look(&mut stages, start + Duration::from_secs(3)));
         assert_eq!(ask(), (200, expected("ok")));
         health.stopping.store(true, Ordering::Relaxed);
         assert_eq!(ask(), (503, expected("stopping")));

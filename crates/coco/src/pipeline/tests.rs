@@ -1,0 +1,127 @@
+//! Stages that panic or hang: what is counted, and who notices.
+
+use super::*;
+use crate::counters::OutletCount;
+use crate::faults::RELEASED;
+use crate::heartbeat::Watch;
+use crate::socket::{self, ListenOptions};
+use coco_core::config::{Config, Program};
+use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
+use coco_core::wire::PacketBuilder;
+
+/// A lane that sends to a socket.
+struct Running {
+    lane: Arc<Lane>,
+    routing: Arc<Newest>,
+    stop: Arc<AtomicBool>,
+    threads: Threads,
+    agent: UdpSocket,
+    target: UdpSocket,
+}
+
+impl Running {
+    fn start(threads: usize) -> Self {
+        let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+        target.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
+        let routing = Routing::new(&Config::parse(&config, Program::Coco).unwrap(), 1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(routing.outlets.dial(Duration::from_secs(60)));
+        let routing = Arc::new(Newest::from_pointee(routing));
+        let stop = Arc::<AtomicBool>::default();
+        let options = ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None };
+        let socket = socket::listen("127.0.0.1:0".parse().unwrap(), options).unwrap();
+        let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        agent.connect(socket.local_addr().unwrap()).unwrap();
+        // Every datagram travels alone.
+        let plan = Plan {
+            threads,
+            batch: 1,
+            queue: 2,
+            spread_hosts: false,
+            routing: Arc::clone(&routing),
+            stop: Arc::clone(&stop),
+        };
+        let lane = Arc::new(Lane::new(0, 1 << 20));
+        let threads = start(&plan, vec![socket], &[Arc::clone(&lane)]).unwrap();
+        Self { lane, routing, stop, threads, agent, target }
+    }
+
+    fn send(&self, host: &str) {
+        let identifier = Identifier {
+            host: host.into(),
+            plugin: b"p".to_vec(),
+            type_name: b"t".to_vec(),
+            ..Identifier::default()
+        };
+        let (time, interval) = (Time::HighResolution(1 << 60), Interval::HighResolution(10 << 30));
+        let mut builder = PacketBuilder::new(1452);
+        builder.push(&ValueList::new(identifier, time, interval, &[Value::Derive(1)]).as_ref());
+        builder.close();
+        builder.packets().for_each(|(_, bytes)| assert_eq!(self.agent.send(bytes).unwrap(), bytes.len()));
+    }
+
+    /// Waits for a host's packet, which is the next one.
+    fn expect(&self, host: &str) {
+        let mut buffer = [0; 2000];
+        let length = self.target.recv(&mut buffer).unwrap();
+        assert!(buffer[..length].windows(host.len()).any(|window| window == host.as_bytes()), "not {host}");
+    }
+
+    fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.threads.handles.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+#[test]
+fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
+    for threads in 1..=3 {
+        let running = Running::start(threads);
+        for (number, place) in ["listen", "filter", "pack", "send"].into_iter().enumerate() {
+            running.send(&format!("{place} panics"));
+            running.send(&format!("after {number}"));
+            running.expect(&format!("after {number}"));
+        }
+        let (lane, routing) = (Arc::clone(&running.lane), running.routing.load_full());
+        running.stop();
+        let counts = [
+            (Count::Raw, 8),
+            (Count::Decoded, 7),
+            (Count::Rejected, 1),
+            (Count::Accepted, 6),
+            (Count::ListenUnhandled, 1),
+            (Count::Unhandled, 1),
+            (Count::SendUnhandled, 2),
+        ];
+        for (count, expected) in counts {
+            assert_eq!(lane.counts.get(count), expected, "{count:?}, {threads} threads");
+        }
+        let sent = routing.outlets.get(0).counts(0);
+        assert_eq!([sent.get(OutletCount::Sent), sent.get(OutletCount::Write)], [4, 2]);
+        assert_eq!((lane.raw.waiting(), lane.filtered.waiting()), (0, 0));
+    }
+}
+
+#[test]
+fn stages_show_that_they_live_until_one_hangs() {
+    let mut running = Running::start(3);
+    let heartbeats = std::mem::take(&mut running.threads.heartbeats);
+    // Without any traffic.
+    while heartbeats.iter().any(|(_, heartbeat)| heartbeat.beats() < 3) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let mut watch = Watch::new(heartbeats, Instant::now());
+    let mut wait_for = |expected: Option<&str>| {
+        while watch.hangs(Instant::now()) != expected {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    wait_for(None);
+    running.send("filter hangs");
+    wait_for(Some("filter 0"));
+    RELEASED.store(true, Ordering::Relaxed);
+    wait_for(None);
+    running.expect("filter hangs");
+    running.stop();
+}
