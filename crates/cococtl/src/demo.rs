@@ -229,16 +229,12 @@ fn received(node: &StorageNode) -> u64 {
     node.memory().value_lists()
 }
 
+/// One line, which an old terminal of 80 columns has room for.
 fn progress(nodes: &[StorageNode], counters: &Counters) {
-    let nodes: Vec<_> = nodes
-        .iter()
-        .map(|node| {
-            let memory = node.memory();
-            format!("{}: {} hosts, {}", node.address.port(), memory.hosts().len(), memory.value_lists())
-        })
-        .collect();
+    let nodes: Vec<_> =
+        nodes.iter().map(|node| format!("{}: {}", node.address.port(), received(node))).collect();
     let sent = counters.value_lists.load(Relaxed);
-    let _ = write!(io::stderr(), "\r\x1b[K{sent} value lists sent | {}", nodes.join(" | "));
+    let _ = write!(io::stderr(), "\r\x1b[Ksent {sent} | {}", nodes.join(" | "));
 }
 
 /// What is worth a look, and what for.

@@ -54,8 +54,11 @@ pub enum Failure {
         source: io::Error,
     },
     /// A list of hosts that names none.
-    #[error("there are no hosts: expected a name a line")]
-    NoHosts,
+    #[error("{}: there are no hosts: expected a name a line", path.display())]
+    NoHosts {
+        /// The file.
+        path: PathBuf,
+    },
     /// A file that is no capture of packets.
     #[error("{}: {reason}", path.display())]
     Capture {

@@ -48,7 +48,7 @@ impl<R: Read> Names<R> {
     }
 }
 
-/// All names of a file, `-` being standard input.
+/// All names of a file, `-` being standard input; at least one.
 pub fn read(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     let collect = |input: &mut dyn Read| {
         let mut names = Names::new(input);
@@ -62,7 +62,8 @@ pub fn read(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
         Some("-") => collect(&mut io::stdin().lock()),
         _ => File::open(path).and_then(|mut file| collect(&mut file)),
     };
-    all.map_err(|source| Failure::file(path, source))
+    let all = all.map_err(|source| Failure::file(path, source))?;
+    if all.is_empty() { Err(Failure::NoHosts { path: path.to_owned() }) } else { Ok(all) }
 }
 
 /// This many names that look like those of a fleet.

@@ -96,9 +96,6 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         None => hosts::made_up(arguments.hosts as usize),
         Some(path) => hosts::read(path)?,
     };
-    if hosts.is_empty() {
-        return Err(Failure::NoHosts);
-    }
     let metrics = arguments.metrics as usize;
     let interval = match arguments.rate {
         None => arguments.interval,

@@ -7,9 +7,9 @@ use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSli
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 
-/// Memory for what is read; grows up to the largest where a block is larger.
-const BUFFER: usize = 1 << 18;
-const LARGEST_BUFFER: usize = 1 << 26;
+/// Memory for what is read: tcpdump's largest packet, and more. Grows up to Wireshark's largest block.
+const BUFFER: usize = 1 << 19;
+const LARGEST_BUFFER: usize = 1 << 24;
 
 /// Link types of raw IP that tcpdump's registry does not have, from the DLT_RAW of some systems.
 const RAW_OF_SYSTEMS: [i32; 2] = [12, 14];
@@ -140,10 +140,59 @@ fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Packet<'a>> {
         return (payload.ip_number == IpNumber::UDP).then_some(Packet::Fragment { source, destination });
     }
     let Some(TransportSlice::Udp(udp)) = &packet.transport else { return None };
+    // Without a length of its own a datagram is all that was captured, which no datagram may be.
+    if udp.payload().len() > usize::from(u16::MAX) {
+        return None;
+    }
     Some(Packet::Datagram {
         source: (source, udp.source_port()).into(),
         destination: (destination, udp.destination_port()).into(),
         payload: udp.payload(),
         truncated: usize::from(udp.length()) > udp.slice().len(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn any_frame_is_something(
+            link in prop::sample::select(vec![0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 999]),
+            start in prop::sample::select(vec![
+                &b""[..], b"\x45\0\0\0\0\0\0\0\x40\x11", b"\x60\0\0\0\0\0\x11\x40", b"\x08\0",
+                b"\0\0\0\0\0\0\0\0\0\0\0\0\x08\0\x45\0\0\0\0\0\0\0\x40\x11",
+            ]),
+            rest in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let frame = [start, &rest].concat();
+            if let Packet::Datagram { payload, .. } = dissect(Linktype(link), &frame) {
+                prop_assert!(payload.len() < frame.len());
+            }
+        }
+
+        #[test]
+        fn any_file_ends(
+            start in prop::sample::select(vec![
+                &b""[..],
+                b"\xd4\xc3\xb2\xa1\x02\0\x04\0\0\0\0\0\0\0\0\0\0\0\x04\0\x65\0\0\0",
+                b"\x0a\x0d\x0d\x0a\x1c\0\0\0\x4d\x3c\x2b\x1a\x01\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\x1c\0\0\0\
+                  \x01\0\0\0\x14\0\0\0\x65\0\0\0\0\0\0\0\x14\0\0\0",
+            ]),
+            rest in prop::collection::vec(prop::sample::select(&b"\0\0\0\x01\x06\x10\x45\xff"[..]), 0..400),
+        ) {
+            let file = [start, &rest].concat();
+            let mut packets = 0;
+            let _ = read(file.as_slice(), |_| {
+                packets += 1;
+                Ok::<_, String>(())
+            });
+            prop_assert!(packets <= file.len());
+        }
+    }
 }

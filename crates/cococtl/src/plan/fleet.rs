@@ -41,6 +41,10 @@ impl Fleet {
                 *known = metrics.max(*known);
             }
         }
+        if hosts.is_empty() {
+            let reason = "it has sent nothing of any host yet (Noodle never does)".to_owned();
+            return Err(Failure::Api { url: format!("{root}/tiers"), reason });
+        }
         let all = hosts.len();
         hosts.retain(|host, _| !host.contains(char::REPLACEMENT_CHARACTER));
         Ok(Self {

@@ -216,6 +216,13 @@ fn what_is_not_whole_is_said_and_counted() {
     );
     assert!(text.stdout.lines().any(|line| line == "192.0.2.7 fragment of a datagram to 192.0.2.1"));
 
+    // What a network card was to divide: neither IP nor UDP says how long it is.
+    let mut undivided = ipv4(&[0; 9], 25826);
+    undivided[2..4].fill(0);
+    undivided[24..26].fill(0);
+    undivided.resize(70_000, 0);
+    assert_eq!(summary(&decode(&pcap(RAW, &[undivided]), &["--json"]))["packets"], 1);
+
     let whole = pcap(RAW, &[packet]);
     let cut = decode(&whole[..whole.len() - 1], &["--json"]);
     assert_eq!((cut.status, &summary(&cut)["cut"]), (Some(1), &json!(true)));

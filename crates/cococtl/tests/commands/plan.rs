@@ -110,11 +110,13 @@ fn a_running_coco_knows_hosts_and_metrics() {
     odd.identifier.host = b"\xff\xfe".to_vec();
     lists.extend([second, odd]);
     let sender = traffic::sender(coco.listen);
+    let api = format!("http://{}", coco.api);
+    let ended = plan(&old, &new, &["--api", &api]);
+    assert!(ended.status == Some(2) && ended.stderr.contains("it has sent nothing"), "{ended:?}");
     for datagram in traffic::datagrams(1452, &lists) {
         sender.send(&datagram).unwrap();
     }
     coco.settled(52);
-    let api = format!("http://{}", coco.api);
     let answer = plan(&old, &new, &["--api", &api, "--json"]).json();
     assert_eq!(answer["hosts"], Value::from(50));
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 1, "{answer}");

@@ -134,8 +134,8 @@ fn who_does_not_listen_or_cannot_be_told_is_an_honest_status() {
     let directory = Directory::new("load");
     let empty = directory.write("hosts", "\n\n");
     let ended = cococtl(["load", &nobody, "--hosts-from", empty.to_str().unwrap()], b"");
-    let told = "cococtl: there are no hosts: expected a name a line\n";
-    assert_eq!((ended.status, ended.stderr.as_str()), (Some(2), told));
+    let told = format!("cococtl: {}: there are no hosts: expected a name a line\n", empty.display());
+    assert_eq!((ended.status, ended.stderr), (Some(2), told));
     let ended = cococtl(["load", "no-such-host.invalid:1"], b"");
     assert!(
         ended.status == Some(2) && ended.stderr.starts_with("cococtl: no-such-host.invalid:1: "),
