@@ -64,6 +64,29 @@ impl Collectd {
         Self::start(host, &(plugins + &network))
     }
 
+    /// An agent that reads little and sends it to all of these servers, every second, secured as it is told.
+    #[must_use]
+    pub fn secured_agent(host: &str, servers: &[SocketAddr], security: Security<'_>) -> Self {
+        let options = match security.user {
+            None => String::new(),
+            Some((user, password)) => format!("Username \"{user}\"\n    Password \"{password}\"\n"),
+        };
+        let server = |server: &SocketAddr| {
+            let (address, port, level) = (server.ip(), server.port(), security.level);
+            format!(
+                "  <Server \"{address}\" \"{port}\">\n    SecurityLevel {level}\n    {options}  </Server>\n"
+            )
+        };
+        let servers: String = servers.iter().map(server).collect();
+        Self::start(
+            host,
+            &format!(
+                "LoadPlugin load\n<LoadPlugin network>\n  FlushInterval 1\n</LoadPlugin>\n\
+                 <Plugin network>\n{servers}</Plugin>\n"
+            ),
+        )
+    }
+
     /// What it has written so far.
     #[must_use]
     pub fn rows(&self) -> Hosts {
@@ -82,6 +105,15 @@ impl Collectd {
     }
 }
 
+/// As whom a collectd sends: its `SecurityLevel`, and `Username` and `Password` if it has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Security<'a> {
+    /// `None`, `Sign` or `Encrypt`.
+    pub level: &'a str,
+    /// User and password.
+    pub user: Option<(&'a str, &'a str)>,
+}
+
 /// A storage node as `etc/collectd/storage.conf` sets it up, with csv files of its own.
 #[derive(Debug)]
 pub struct StorageNode {
@@ -98,7 +130,16 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn start(name: &str) -> Self {
-        Self::with_files(name, |_| String::new())
+        Self::with_files(name, "", |_| String::new())
+    }
+
+    /// Starts a node whose `Listen` block has these options besides.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_options(name: &str, options: &str) -> Self {
+        Self::with_files(name, options, |_| String::new())
     }
 
     /// Starts a node that writes RRD files too, for each value list at once, one row a second.
@@ -107,7 +148,7 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn with_rrd_files(name: &str) -> Self {
-        Self::with_files(name, |rrdtool| {
+        Self::with_files(name, "", |rrdtool| {
             // The directory is that of the process, below `BaseDir`.
             let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
             replaced(
@@ -117,8 +158,8 @@ impl StorageNode {
         })
     }
 
-    /// `files` makes the second part of `storage.conf` fit for a test.
-    fn with_files(name: &str, files: impl Fn(&str) -> String) -> Self {
+    /// `options` are those of `Listen`, `files` makes the second part of `storage.conf` fit for a test.
+    fn with_files(name: &str, options: &str, files: impl Fn(&str) -> String) -> Self {
         // collectd sets SO_REUSEADDR and binds a taken port without a word. Set here after the bind, the option lets
         // collectd share the port for a moment, and nobody else can get it in between.
         let reservation = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -129,11 +170,11 @@ impl StorageNode {
         let (network, rrdtool) =
             config.split_once("# What Visage").expect("the rrdtool part of storage.conf");
         assert!(rrdtool.ends_with("</Plugin>\n"), "storage.conf ends with rrdtool");
-        let listen = format!("\"127.0.0.1\" \"{}\"", address.port());
+        let listen = format!("<Listen \"127.0.0.1\" \"{}\">\n{options}\n</Listen>", address.port());
         // Its own counters would stand among the rows of the agents.
         let network = replaced(
             network,
-            &[("\"0.0.0.0\" \"25826\"", &listen), ("ReportStats true", "ReportStats false")],
+            &[("Listen \"0.0.0.0\" \"25826\"", &listen), ("ReportStats true", "ReportStats false")],
         );
         let rrdtool = files(&format!("# What Visage{rrdtool}"));
         let nudge = UdpSocket::bind("127.0.0.1:0").expect("a free port");

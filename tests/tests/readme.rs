@@ -117,6 +117,7 @@ fn every_reason_is_in_the_table() {
         let meaning: &dyn Display = match &reason {
             ByReason::Malformed(reason) => reason,
             ByReason::Incomplete(reason) | ByReason::RefusedNotification(reason) => reason,
+            ByReason::Refused(reason) => reason,
         };
         let (definition, key) = reason.definition();
         format!("| `{}` | {meaning} |", definition.documented_name().replace("{{ reason }}", key))

@@ -8,6 +8,7 @@
 //! - [`value_list`], [`value_kind`] and [`notification`] are what the parts mean: identifiers, values, times;
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
 //! - [`address`] is a host and a port as operators write them;
+//! - [`network`] is a range of addresses;
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`bytes`] compares names;
@@ -18,6 +19,7 @@
 pub mod address;
 pub mod bytes;
 pub mod config;
+pub mod network;
 pub mod notification;
 pub mod ring;
 pub mod tier;

@@ -6,6 +6,7 @@ mod fingerprint;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::slice;
 
 use thiserror::Error;
@@ -24,6 +25,35 @@ pub struct Target {
     pub address: Address,
     /// Base of the URL that Noodle reads from; `None` makes one from the address and `fetch.remote_port`.
     pub fetch: Option<String>,
+}
+
+/// As whom packets of a tier are signed or encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Whether packets are signed or encrypted.
+    pub protection: Protection,
+    /// The user, of 1 to 64 bytes.
+    pub username: String,
+    /// Where the password is.
+    pub password: PasswordSource,
+}
+
+/// How packets are secured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// `SecurityLevel Sign`
+    Sign,
+    /// `SecurityLevel Encrypt`
+    Encrypt,
+}
+
+/// A file that holds a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// The password alone, perhaps with a newline behind it.
+    Password(PathBuf),
+    /// Users and passwords, as collectd's `AuthFile`.
+    AuthFile(PathBuf),
 }
 
 /// What keeps targets from being a tier, or tiers from being a configuration.
@@ -69,6 +99,7 @@ pub struct Tier {
     targets: Box<[Target]>,
     virtual_replicas: u32,
     ring: Ring,
+    credentials: Option<Credentials>,
 }
 
 impl Tier {
@@ -90,7 +121,17 @@ impl Tier {
             return Err(TierError::VirtualReplicas { given: virtual_replicas });
         }
         let ring = Ring::new(targets.len(), virtual_replicas);
-        Ok(Self { name, targets: targets.into(), virtual_replicas, ring })
+        Ok(Self { name, targets: targets.into(), virtual_replicas, ring, credentials: None })
+    }
+
+    /// The same with packets signed or encrypted.
+    pub fn with_credentials(self, credentials: Option<Credentials>) -> Self {
+        Self { credentials, ..self }
+    }
+
+    /// As whom its packets are signed or encrypted, if they are.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
     }
 
     /// The name, as in `[tiers.NAME]`.

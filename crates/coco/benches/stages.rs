@@ -8,9 +8,11 @@
 
 use coco::batch::Batch;
 use coco::filter::Filter;
+use coco::gate::Gate;
 use coco::lane::Lane;
 use coco::listen::decode;
 use coco::routing::{Newest, Routing};
+use coco::secrets::Seals;
 use coco::send::Packing;
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
@@ -72,7 +74,7 @@ fn stages(criterion: &mut Criterion) {
         targets = ["127.0.0.1:3", "127.0.0.1:4"]
     "#;
     let config = Config::parse(config, Program::Coco).expect("a good configuration");
-    let newest = Arc::new(Newest::from_pointee(Routing::new(&config, 1)));
+    let newest = Arc::new(Newest::from_pointee(Routing::new(&config, Seals::default(), 1)));
     // A multiplier that is prime to the number of value lists visits each once, far from the last.
     let shuffled = |n: usize| (n * 77_773) % (HOSTS * METRICS);
     let corpora = [
@@ -83,6 +85,7 @@ fn stages(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements((HOSTS * METRICS) as u64)).sample_size(20);
         let lane = Lane::new(0, 1 << 28);
+        let gate = Gate::default();
         let mut filter = Filter::new(Arc::clone(&newest));
         let mut packing = Packing::new(newest.load_full());
         let mut batch = Batch::new(BATCH);
@@ -94,7 +97,7 @@ fn stages(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for datagrams in datagrams.chunks(BATCH) {
                     fill(&mut batch, datagrams);
-                    decode(&mut batch, &lane);
+                    decode(&mut batch, &lane, &gate);
                 }
             });
         });
@@ -102,7 +105,7 @@ fn stages(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for datagrams in datagrams.chunks(BATCH) {
                     fill(&mut batch, datagrams);
-                    decode(&mut batch, &lane);
+                    decode(&mut batch, &lane, &gate);
                     filter.decide(&mut batch, &lane);
                 }
             });
@@ -111,7 +114,7 @@ fn stages(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for datagrams in datagrams.chunks(BATCH) {
                     fill(&mut batch, datagrams);
-                    decode(&mut batch, &lane);
+                    decode(&mut batch, &lane, &gate);
                     filter.decide(&mut batch, &lane);
                     packing.pack(&batch);
                     packing.clear();

@@ -42,8 +42,11 @@ pub struct Datagram {
     pub value_lists: Range<u32>,
     /// What is in force behind its last part.
     pub carried: Carried,
-    /// Whether it may leave as it came: value lists of one host, no error, no notification, no security part.
+    /// Whether it may leave as it came, from `start` on: value lists of one host, no error, no notification, nothing that
+    /// is ignored or not verified.
     pub whole: bool,
+    /// Where that starts which may leave as it came: behind a signature, or within an encrypted part.
+    pub start: u16,
 }
 
 /// A value list and what becomes of it.
@@ -130,6 +133,7 @@ impl Batch {
             value_lists: 0..0,
             carried: Carried::default(),
             whole: false,
+            start: 0,
         });
     }
 
@@ -170,10 +174,12 @@ impl Batch {
     /// Its datagrams with their bytes, and the tables that they are decoded into.
     pub fn decoding(
         &mut self,
-    ) -> (impl Iterator<Item = (&mut Datagram, &[u8])>, &mut Vec<Item>, &mut Vec<Notification>) {
+    ) -> (impl Iterator<Item = (&mut Datagram, &mut [u8])>, &mut Vec<Item>, &mut Vec<Notification>) {
         let Self { buffer, datagrams, value_lists, notifications, .. } = self;
-        let with_bytes = datagrams.iter_mut().map(|datagram| {
-            let bytes = bytes(buffer, datagram);
+        // A datagram lies in the slot of its place.
+        let slots = buffer.chunks_exact_mut(STRIDE);
+        let with_bytes = datagrams.iter_mut().zip(slots).map(|(datagram, slot)| {
+            let bytes = &mut slot[..usize::from(datagram.length)];
             (datagram, bytes)
         });
         (with_bytes, value_lists, notifications)

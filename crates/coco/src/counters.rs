@@ -1,5 +1,6 @@
 //! Everything that coco counts: one table of names, and the cells that the lanes count in.
 
+use crate::gate::Unwelcome;
 use coco_core::config::Program;
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};
@@ -32,6 +33,7 @@ counts! {
     COUNTS {
         Raw = ["listen", "raw"], "Datagrams received.";
         Decoded = ["listen", "decoded"], "Complete value lists decoded from them.";
+        Verified = ["listen", "verified"], "Value lists that came signed or encrypted by a user of `listen.auth_file`.";
         Unverified = ["listen", "unverified"], "Value lists behind a signature that was not checked; they are decoded all the same.";
         UnknownParts = ["listen", "unknown_parts"], "Parts of unknown type, skipped.";
         Notifications = ["listen", "notifications"], "Complete notifications decoded.";
@@ -76,6 +78,11 @@ pub static INCOMPLETE: Definition = Definition::counter(
 pub static REFUSED_NOTIFICATIONS: Definition = Definition::counter(
     &["coco", "listen", "refused_notifications", "{reason}"],
     "Notifications that every collectd would ignore, by reason; refused.",
+);
+/// Datagrams that nothing is wrong with, but for whom they come from.
+pub static REFUSED: Definition = Definition::counter(
+    &["coco", "listen", "refused", "{reason}"],
+    "Datagrams refused, wholly or in part, for where they come from or how they are secured, by reason.",
 );
 /// Datagrams that the kernel dropped.
 pub static KERNEL_DROPS: Definition = Definition::counter(
@@ -145,7 +152,7 @@ summary! {
 
 /// The whole table, in the order in which the manual shows it. What coco shares with noodle is in it.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let by_reason = [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &KERNEL_DROPS];
+    let by_reason = [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &REFUSED, &KERNEL_DROPS];
     let measured = [
         &QUEUES_RAW,
         &QUEUES_FILTERED,
@@ -195,6 +202,7 @@ pub struct LaneCounts {
     malformed: Cells<{ Malformed::ALL.len() }>,
     incomplete: Cells<{ Refusal::ALL.len() }>,
     refused_notifications: Cells<{ Refusal::ALL.len() }>,
+    refused: Cells<{ Unwelcome::ALL.len() }>,
 }
 
 /// A count of a lane that is kept by reason.
@@ -206,6 +214,8 @@ pub enum ByReason {
     Incomplete(Refusal),
     /// See [`REFUSED_NOTIFICATIONS`].
     RefusedNotification(Refusal),
+    /// See [`REFUSED`].
+    Refused(Unwelcome),
 }
 
 impl LaneCounts {
@@ -225,6 +235,7 @@ impl LaneCounts {
             ByReason::Malformed(reason) => self.malformed.add(reason as usize, 1),
             ByReason::Incomplete(reason) => self.incomplete.add(reason as usize, 1),
             ByReason::RefusedNotification(reason) => self.refused_notifications.add(reason as usize, 1),
+            ByReason::Refused(reason) => self.refused.add(reason as usize, 1),
         }
     }
 
@@ -234,6 +245,7 @@ impl LaneCounts {
             ByReason::Malformed(reason) => self.malformed.get(reason as usize),
             ByReason::Incomplete(reason) => self.incomplete.get(reason as usize),
             ByReason::RefusedNotification(reason) => self.refused_notifications.get(reason as usize),
+            ByReason::Refused(reason) => self.refused.get(reason as usize),
         }
     }
 }
@@ -245,7 +257,11 @@ impl ByReason {
         // A notification has no plugin, type or values to lack, a value list neither message nor severity.
         let list = [Refusal::NoHost, Refusal::NoPlugin, Refusal::NoType, Refusal::NoTime, Refusal::NoValues];
         let notification = [Refusal::NoHost, Refusal::NoTime, Refusal::NoMessage, Refusal::Severity];
-        malformed.chain(list.map(Self::Incomplete)).chain(notification.map(Self::RefusedNotification))
+        let refused = Unwelcome::ALL.iter().copied().map(Self::Refused);
+        malformed
+            .chain(list.map(Self::Incomplete))
+            .chain(notification.map(Self::RefusedNotification))
+            .chain(refused)
     }
 
     /// The definition, and the value of its label `reason`.
@@ -254,6 +270,7 @@ impl ByReason {
             Self::Malformed(reason) => (&MALFORMED, reason.key()),
             Self::Incomplete(reason) => (&INCOMPLETE, reason.key()),
             Self::RefusedNotification(reason) => (&REFUSED_NOTIFICATIONS, reason.key()),
+            Self::Refused(reason) => (&REFUSED, reason.key()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How an outlet gets its socket, and keeps one that leads to where the target is now.
 
 use crate::outlet::Outlet;
+use crate::own::OwnSocket;
 use crate::socket;
 use coco_core::config::is_loop;
 use coco_daemon::resolve::resolve;
@@ -64,7 +65,7 @@ impl Outlet {
         &self,
         before: Option<SocketAddr>,
         listen: Option<SocketAddr>,
-    ) -> io::Result<Option<(SocketAddr, UdpSocket)>> {
+    ) -> io::Result<Option<(SocketAddr, OwnSocket)>> {
         let mut addresses = resolve(&self.address, RESOLVE_TIMEOUT).await?;
         if let Some(before) = before.filter(|before| addresses.contains(before)) {
             if !self.is_down() {
@@ -77,7 +78,7 @@ impl Outlet {
             if listen.is_some_and(|listen| leads_back(listen, address)) {
                 return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
             }
-            match socket::connect(address) {
+            match OwnSocket::connect(address) {
                 Ok(socket) if self.has_one_like(&socket) => return Ok(None),
                 Ok(socket) => return Ok(Some((address, socket))),
                 Err(error) => problem = error,
@@ -204,7 +205,7 @@ mod tests {
         // From another address of this machine.
         let other = UdpSocket::bind("127.0.0.2:0").unwrap();
         other.connect("127.0.0.1:9").unwrap();
-        outlet.swap_socket(other);
+        outlet.swap_socket(OwnSocket::new(other).unwrap());
         runtime.block_on(outlet.dial(None));
         assert_eq!(outlet.socket().unwrap().local_addr().unwrap().ip(), socket.local_addr().unwrap().ip());
     }
@@ -241,7 +242,7 @@ mod tests {
         assert_eq!(waits(&unresolved, 8), doubling);
         for (target, is_name) in [("a:1", true), ("127.0.0.1:9", false)] {
             let outlet = outlet(target);
-            outlet.swap_socket(socket::connect("127.0.0.1:9".parse().unwrap()).unwrap());
+            outlet.swap_socket(OwnSocket::connect("127.0.0.1:9".parse().unwrap()).unwrap());
             for wait in waits(&outlet, 100) {
                 assert_eq!(wait.is_some(), is_name);
                 assert!(wait.is_none_or(|wait| wait <= MINUTE && wait >= 3 * MINUTE / 4), "{wait:?}");

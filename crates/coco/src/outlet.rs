@@ -3,12 +3,13 @@
 use crate::account::Account;
 use crate::counters::OutletCounts;
 use crate::dial::keep;
+use crate::own::OwnSocket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
 use coco_core::config::Send;
 use coco_daemon::health::{self, Health, News};
 use nix::errno::Errno;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ pub struct Outlet {
     pub(crate) account: Arc<Account>,
     pub(crate) settings: Settings,
     /// Connected once the name has resolved.
-    socket: ArcSwapOption<UdpSocket>,
+    socket: ArcSwapOption<OwnSocket>,
     /// As its health says, for a look without a lock.
     down: AtomicBool,
     condition: Mutex<Condition>,
@@ -136,12 +137,12 @@ impl Outlet {
 
     /// The socket that leads there, `None` until its name has resolved.
     #[inline]
-    pub fn socket(&self) -> Option<Arc<UdpSocket>> {
+    pub fn socket(&self) -> Option<Arc<OwnSocket>> {
         self.socket.load_full()
     }
 
     /// From now on this is the socket. What is being sent by the one before goes its way.
-    pub(crate) fn swap_socket(&self, socket: UdpSocket) {
+    pub(crate) fn swap_socket(&self, socket: OwnSocket) {
         self.socket.store(Some(Arc::new(socket)));
     }
 
@@ -251,13 +252,15 @@ fn meaning(error: Errno) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
 
     fn outlet() -> Outlet {
         let settings = Settings { recovery: Duration::from_secs(3600), resolve_interval: Duration::MAX };
         let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         assert_eq!(outlet.state(), (State::Unresolved, None));
-        outlet.swap_socket(UdpSocket::bind("127.0.0.1:0").unwrap());
+        outlet.swap_socket(OwnSocket::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());
         outlet
     }
 

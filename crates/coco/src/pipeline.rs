@@ -19,10 +19,12 @@ mod tests;
 use crate::batch::Batch;
 use crate::counters::Count;
 use crate::filter::Filter;
+use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
-use crate::listen::decode;
+use crate::listen::{Complaints, decode};
 use crate::routing::{Newest, Routing};
+use crate::secrets::initialization_vectors;
 use crate::send::{Packing, Sending};
 use crate::socket::{Receiver, Wait};
 use crate::spread::{LaneOfHost, Spread};
@@ -30,7 +32,7 @@ use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError, bounded};
 use std::collections::VecDeque;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,6 +60,8 @@ pub struct Plan {
     pub spread_hosts: bool,
     /// What to decide and to send by.
     pub routing: Arc<Newest>,
+    /// Who may send to us.
+    pub gate: Arc<Gate>,
     /// Set when the lanes are to stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -119,8 +123,8 @@ pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::R
     let lanes = sockets.into_iter().zip(lanes).zip(handovers.into_iter().zip(exits));
     for ((socket, lane), (handover, (raw_out, empty_in))) in lanes {
         let listen: MakeStage = {
-            let (lane, stop) = (Arc::clone(lane), Arc::clone(&plan.stop));
-            Box::new(move || Box::new(Listen::new(socket, lane, handover, stop)))
+            let (lane, stop, gate) = (Arc::clone(lane), Arc::clone(&plan.stop), Arc::clone(&plan.gate));
+            Box::new(move || Box::new(Listen::new(socket, lane, handover, stop, gate)))
         };
         start_lane(plan, lane, listen, raw_out, empty_in, &mut threads)?;
     }
@@ -143,9 +147,10 @@ fn start_lane(
     };
     let send: MakeStage = {
         let (plan, lane) = (plan.clone(), Arc::clone(lane));
+        let vectors = initialization_vectors()?;
         Box::new(move || {
             let routing = plan.routing.load_full();
-            let sending = Sending::new(&routing.outlets);
+            let sending = Sending::new(&routing.outlets, vectors);
             let packing = Packing::new(routing);
             Box::new(SendStage {
                 packing,
@@ -278,13 +283,29 @@ struct Listen {
     stop: Arc<AtomicBool>,
     /// When to end, once the lane is to stop.
     end: Option<Instant>,
+    gate: Arc<Gate>,
     complaints: Throttle,
+    unwelcome: Throttle,
 }
 
 impl Listen {
-    fn new(socket: UdpSocket, lane: Arc<Lane>, handover: Handover, stop: Arc<AtomicBool>) -> Self {
-        let receiver = Receiver::new(socket);
-        Self { receiver, lane, handover, stop, end: None, complaints: Throttle::new() }
+    fn new(
+        socket: UdpSocket,
+        lane: Arc<Lane>,
+        handover: Handover,
+        stop: Arc<AtomicBool>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self {
+            receiver: Receiver::new(socket),
+            lane,
+            handover,
+            stop,
+            end: None,
+            gate,
+            complaints: Throttle::new(),
+            unwelcome: Throttle::new(),
+        }
     }
 
     fn receive(&mut self, batch: &mut Batch, wait: Wait) -> usize {
@@ -300,11 +321,24 @@ impl Listen {
     }
 
     fn decode(&mut self, batch: &mut Batch) {
-        if let Some((problem, source)) = decode(batch, &self.lane)
+        let Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
+        let shown =
+            |source: Option<SocketAddr>| source.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+        if let Some((problem, source, user)) = error
             && let Some(suppressed) = self.complaints.pass(Instant::now())
         {
-            let source = source.map_or_else(|| "unknown".to_owned(), |source| source.to_string());
-            warn!(source, %problem, suppressed, "refused the rest of a datagram");
+            let source = shown(source);
+            warn!(source, user, %problem, suppressed, "refused the rest of a datagram");
+        }
+        if let Some((problem, source)) = unwelcome
+            && let Some(suppressed) = self.unwelcome.pass(Instant::now())
+        {
+            warn!(source = shown(source), %problem, suppressed, "refused a datagram, or parts of it");
+        }
+        if let Some(source) = own
+            && self.gate.loop_is_news()
+        {
+            error!(%source, "what this Coco sends comes back to it: a loop; it is refused, and said only once");
         }
     }
 }

@@ -6,6 +6,7 @@
 use crate::outlets::Outlets;
 use crate::partitions::Partitions;
 use crate::routes::{Judge, Name, Owners, Version};
+use crate::secrets::Seals;
 use arc_swap::ArcSwap;
 use coco_core::config::Config;
 use coco_core::tier::Tiers;
@@ -30,20 +31,22 @@ pub struct Routing {
     pub outlets: Outlets,
     /// What is not sent.
     pub blacklist: Option<Regex>,
+    /// How packets leave to each outlet.
+    pub seals: Seals,
     /// Bytes of the largest packet sent.
     pub max_packet_size: usize,
 }
 
 impl Routing {
-    /// As configured, for so many lanes; nothing is connected yet.
-    pub fn new(config: &Config, lanes: usize) -> Self {
+    /// As configured, for so many lanes; nothing is connected yet. The seals are those of the configured tiers.
+    pub fn new(config: &Config, seals: Seals, lanes: usize) -> Self {
         let settings = (&config.send).into();
-        Self::with_outlets(config, Version::default(), |tiers| Outlets::new(tiers, lanes, settings))
+        Self::with_outlets(config, seals, Version::default(), |tiers| Outlets::new(tiers, lanes, settings))
     }
 
     /// As configured anew. Targets that stay keep their sockets, and all targets their counters.
     #[must_use]
-    pub fn renewed(&self, config: &Config) -> Self {
+    pub fn renewed(&self, config: &Config, seals: Seals) -> Self {
         let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
         let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
         let version = Version {
@@ -51,10 +54,15 @@ impl Routing {
             verdicts: self.version.verdicts.wrapping_add(u32::from(!same_blacklist)),
         };
         let settings = (&config.send).into();
-        Self::with_outlets(config, version, |tiers| self.outlets.renewed(tiers, settings))
+        Self::with_outlets(config, seals, version, |tiers| self.outlets.renewed(tiers, settings))
     }
 
-    fn with_outlets(config: &Config, version: Version, outlets: impl FnOnce(&Tiers) -> Outlets) -> Self {
+    fn with_outlets(
+        config: &Config,
+        seals: Seals,
+        version: Version,
+        outlets: impl FnOnce(&Tiers) -> Outlets,
+    ) -> Self {
         let tiers = Arc::new(config.tiers.clone());
         Self {
             version,
@@ -62,6 +70,7 @@ impl Routing {
             outlets: outlets(&tiers),
             tiers,
             blacklist: config.filter.blacklist.clone(),
+            seals,
             max_packet_size: config.send.max_packet_size,
         }
     }

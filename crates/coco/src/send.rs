@@ -7,8 +7,9 @@ use crate::outlet::Outlet;
 use crate::outlets::Outlets;
 use crate::patience::Patience;
 use crate::routing::Routing;
+use crate::sealed::Sealed;
 use crate::socket::Transmitter;
-use coco_core::wire::{Packet, PacketBuilder, Span};
+use coco_core::wire::{InitializationVectors, Packet, PacketBuilder, Span};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const RETRIES: u32 = 2;
 pub struct Packing {
     /// What batches must have been decided by.
     routing: Arc<Routing>,
+    /// Bytes of the largest datagram that may leave whole to all.
+    limit: usize,
     /// Of each share.
     packets: Vec<PacketBuilder>,
     /// Shares that have something to send.
@@ -34,9 +37,11 @@ pub struct Packing {
 impl Packing {
     /// For batches that are decided by this routing.
     pub fn new(routing: Arc<Routing>) -> Self {
-        let limit = routing.max_packet_size;
-        let packets = (0..routing.partitions.shares()).map(|_| PacketBuilder::new(limit)).collect();
-        Self { routing, packets, touched: Vec::new(), cuts: Vec::new() }
+        let Routing { partitions, seals, max_packet_size, .. } = &*routing;
+        let room = |share| max_packet_size - seals.overhead(partitions.outlets(share));
+        let packets = (0..partitions.shares()).map(|share| PacketBuilder::new(room(share))).collect();
+        let limit = (0..partitions.shares()).map(room).min().unwrap_or(*max_packet_size);
+        Self { routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
     }
 
     /// What batches must have been decided by.
@@ -48,7 +53,8 @@ impl Packing {
     pub fn pack(&mut self, batch: &Batch) -> u64 {
         let mut packed = 0;
         for datagram in &batch.datagrams {
-            packed += if datagram.whole && usize::from(datagram.length()) <= self.routing.max_packet_size {
+            let length = usize::from(datagram.length() - datagram.start);
+            packed += if datagram.whole && length <= self.limit {
                 self.pack_whole(batch, datagram)
             } else {
                 self.pack_anew(batch, datagram)
@@ -73,6 +79,7 @@ impl Packing {
         let mut cuts = std::mem::take(&mut self.cuts);
         let mut first = None;
         let mut count = 0;
+        cuts.extend(Span::up_to(datagram.start));
         for item in batch.items(datagram) {
             match item.verdict {
                 Verdict::Accepted(owners) => {
@@ -178,12 +185,17 @@ struct Hands {
     transmitter: Transmitter,
     /// With each outlet.
     patience: Box<[Patience]>,
+    vectors: InitializationVectors,
+    /// Kept for its memory; what is pending says which is in use.
+    sealed: Vec<Sealed>,
 }
 
 /// Packets that an outlet has yet to take.
 struct Pending {
     outlet: usize,
     share: usize,
+    /// The packets as they leave, if they do not leave as they are.
+    sealed: Option<usize>,
     /// The first of them.
     next: usize,
     /// Why it is not done with.
@@ -193,11 +205,12 @@ struct Pending {
 }
 
 impl Sending {
-    /// To these outlets.
-    pub fn new(outlets: &Outlets) -> Self {
+    /// To these outlets. Nobody else may have the same vectors.
+    pub fn new(outlets: &Outlets, vectors: InitializationVectors) -> Self {
         let now = Instant::now();
         let patience = outlets.iter().map(|_| Patience::new(now)).collect();
-        Self { hands: Hands { transmitter: Transmitter::new(), patience }, pending: Vec::new() }
+        let hands = Hands { transmitter: Transmitter::new(), patience, vectors, sealed: Vec::new() };
+        Self { hands, pending: Vec::new() }
     }
 
     /// To other outlets from now on. With those that stay the patience is no longer than it was.
@@ -214,7 +227,14 @@ impl Sending {
     pub fn start(&mut self, packing: &Packing) {
         for &share in &packing.touched {
             let outlets = packing.routing.partitions.outlets(share).iter();
-            let first = |&outlet| Pending { outlet, share, next: 0, full: None, patience: Duration::ZERO };
+            let first = |&outlet| Pending {
+                outlet,
+                share,
+                sealed: None,
+                next: 0,
+                full: None,
+                patience: Duration::ZERO,
+            };
             self.pending.extend(outlets.map(first));
         }
     }
@@ -223,6 +243,7 @@ impl Sending {
     /// full are waited for, as long as they have not been too often.
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
         let Self { hands, pending } = self;
+        hands.seal(pending, packing);
         pending.retain_mut(|pending| !hands.try_to_send(pending, packing, lane));
         if !pending.is_empty() {
             hands.wait_for(pending, packing, lane);
@@ -236,6 +257,21 @@ impl Sending {
 }
 
 impl Hands {
+    /// Signs or encrypts packets for those outlets that want it.
+    #[inline]
+    fn seal(&mut self, pending: &mut [Pending], packing: &Packing) {
+        let mut in_use = 0;
+        for Pending { outlet, share, sealed, .. } in pending {
+            let Some(seal) = packing.routing.seals.get(*outlet) else { continue };
+            if in_use == self.sealed.len() {
+                self.sealed.push(Sealed::default());
+            }
+            self.sealed[in_use].fill(&packing.packets[*share], seal, &mut self.vectors);
+            *sealed = Some(in_use);
+            in_use += 1;
+        }
+    }
+
     #[cold]
     fn wait_for(&mut self, pending: &mut Vec<Pending>, packing: &Packing, lane: &Lane) {
         let start = Instant::now();
@@ -267,7 +303,8 @@ impl Hands {
         let packets = &packing.packets[pending.share];
         let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
-        pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, outlet, counts);
+        let sealed = pending.sealed.map(|index| &self.sealed[index]);
+        pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, sealed, outlet, counts);
         pending.full.is_none()
     }
 }
@@ -288,6 +325,7 @@ fn send_from(
     transmitter: &mut Transmitter,
     next: &mut usize,
     packets: &PacketBuilder,
+    sealed: Option<&Sealed>,
     outlet: &Outlet,
     counts: &OutletCounts,
 ) -> Option<Errno> {
@@ -297,7 +335,12 @@ fn send_from(
     };
     let (mut taken, mut in_a_row, mut fault, mut full) = (0, 0, None, None);
     while *next < packets.packets().len() {
-        match transmitter.send(&socket, packets.packets().skip(*next).map(|(_, bytes)| bytes)) {
+        let result = match sealed {
+            None => transmitter.send(&socket, packets.packets().skip(*next).map(|(_, bytes)| bytes)),
+            Some(sealed) if sealed.lacks(*next) => Err(Errno::EMSGSIZE),
+            Some(sealed) => transmitter.send(&socket, sealed.from(*next)),
+        };
+        match result {
             Ok(sent) => {
                 packets.packets().skip(*next).take(sent).for_each(|(packet, _)| counts.sent(packet));
                 *next += sent;

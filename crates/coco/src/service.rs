@@ -10,12 +10,14 @@
 
 use crate::api::{Api, Health};
 use crate::dial::leads_back;
+use crate::gate::{self, Admission, Gate};
 use crate::heartbeat;
 use crate::lane::Lane;
 use crate::measure::{Measure, Terms};
 use crate::outlet::{Outlet, State};
 use crate::pipeline::{self, Plan};
 use crate::routing::{Newest, Routing};
+use crate::secrets::{Seals, SecretError};
 use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
 use coco_core::config::{Config, Program};
@@ -76,6 +78,9 @@ pub enum StartError {
         /// What it resolves to.
         address: SocketAddr,
     },
+    /// A file of passwords that is not as it must be.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The system refuses threads, or the like.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -98,6 +103,8 @@ pub enum RunError {
 /// Everything that `--check` looks at beside the text of the configuration: warnings are returned, no port is bound.
 pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     let mut warnings = read_types_db(config)?;
+    warnings.extend(Admission::read(&config.listen)?.1);
+    warnings.extend(Seals::read(&config.tiers)?.1);
     let listen = &config.listen.bind;
     let listen: Vec<SocketAddr> = match listen.is_all() {
         true => vec![socket::all_addresses(listen.port())],
@@ -127,6 +134,7 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
 pub struct Service {
     config: Config,
     routing: Routing,
+    gate: Arc<Gate>,
     sockets: Vec<UdpSocket>,
     api: TcpListener,
 }
@@ -134,7 +142,9 @@ pub struct Service {
 impl Service {
     /// Binds and resolves. Nothing is received before [`run`](Self::run).
     pub async fn prepare(config: Config) -> Result<Self, StartError> {
-        for warning in read_types_db(&config)? {
+        let (admission, of_users) = Admission::read(&config.listen)?;
+        let (seals, of_passwords) = Seals::read(&config.tiers)?;
+        for warning in read_types_db(&config)?.into_iter().chain(of_users).chain(of_passwords) {
             warn!("{warning}");
         }
         let sockets = bind(&config).await?;
@@ -150,9 +160,9 @@ impl Service {
         }
         info!(address = %listen, lanes = sockets.len(), "listening for collectd packets");
         info!(address = %api.local_addr()?, "serving HTTP");
-        let routing = Routing::new(&config, sockets.len());
+        let routing = Routing::new(&config, seals, sockets.len());
         dial(&routing, listen).await?;
-        Ok(Self { config, routing, sockets, api })
+        Ok(Self { config, routing, gate: Arc::new(Gate::new(admission)), sockets, api })
     }
 
     /// Where it receives packets: the port that the system chose if none is configured.
@@ -173,7 +183,7 @@ impl Service {
         next_signal: impl AsyncFnMut() -> Signal,
         load: impl Fn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
-        let Self { config, routing, sockets, api } = self;
+        let Self { config, routing, gate, sockets, api } = self;
         let routing = Arc::new(Newest::from_pointee(routing));
         let listen = sockets[0].local_addr().map_err(RunError::Api)?;
         let inodes = sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::Api)?;
@@ -186,6 +196,7 @@ impl Service {
             queue: config.pipeline.queue,
             spread_hosts: config.pipeline.spread_hosts,
             routing: Arc::clone(&routing),
+            gate: Arc::clone(&gate),
             stop: Arc::clone(&health.stopping),
         };
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::Api)?;
@@ -196,6 +207,7 @@ impl Service {
         let measuring = start_measuring(&measure, terms(&config)).map_err(RunError::Api)?;
         routing.load().outlets.keep(listen);
         let reloads = Arc::new(Reloads::new(Program::Coco));
+        let watching = tokio::spawn(gate::watch(Arc::downgrade(&gate)));
         let router = Api {
             routing: Arc::clone(&routing),
             reloads: Arc::clone(&reloads),
@@ -213,7 +225,8 @@ impl Service {
         service_manager::ready(&status());
 
         let grace = Cell::new(config.stop.grace);
-        let running = Running { lanes: Arc::clone(&lanes), routing: Arc::clone(&routing), measuring, listen };
+        let running =
+            Running { lanes: Arc::clone(&lanes), routing: Arc::clone(&routing), gate, measuring, listen };
         let take_over = async |new: Config| {
             let changes = running.take_over(&new).await?;
             grace.set(new.stop.grace);
@@ -234,6 +247,7 @@ impl Service {
         health.stopping.store(true, Ordering::Relaxed);
         let all_ended = async { while ended.recv().await.is_some() {} };
         let in_time = tokio::time::timeout(grace.get(), all_ended).await.is_ok();
+        watching.abort();
         drop(running);
         let _ = close_api.send(());
         let served = serving.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
@@ -257,6 +271,7 @@ fn status(routing: &Routing) -> String {
 struct Running {
     lanes: Arc<[Arc<Lane>]>,
     routing: Arc<Newest>,
+    gate: Arc<Gate>,
     measuring: Sender<Terms>,
     listen: SocketAddr,
 }
@@ -265,11 +280,14 @@ impl Running {
     /// Goes over to another configuration, but for keys that need a restart. Nothing changes if it can't.
     async fn take_over(&self, config: &Config) -> Result<Changes, StartError> {
         let warnings = read_types_db(config)?;
+        let (admission, of_users) = Admission::read(&config.listen)?;
+        let (seals, of_passwords) = Seals::read(&config.tiers)?;
         let old = self.routing.load_full();
-        let new = old.renewed(config);
+        let new = old.renewed(config, seals);
         dial(&new, self.listen).await?;
         // From here on nothing fails, and nothing waits.
-        warnings.iter().for_each(|warning| warn!("{warning}"));
+        warnings.into_iter().chain(of_users).chain(of_passwords).for_each(|warning| warn!("{warning}"));
+        self.gate.set(admission);
         let new = Arc::new(new);
         self.routing.store(Arc::clone(&new));
         new.outlets.keep(self.listen);

@@ -135,6 +135,11 @@ impl<'d, 't> Section<'d, 't> {
         self.findings.report(span, &path(&self.path, name), message);
     }
 
+    /// Whether the key stands in the file.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.value(name).is_some()
+    }
+
     fn find(&mut self, name: &str) -> (&'static Key, Option<&'d Value<'t>>) {
         let (key, value) = (self.key(name), self.value(name));
         // What should be a table and is none was reported as such; its keys are not missed as well.

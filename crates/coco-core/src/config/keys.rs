@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::suggest::alternatives;
 use super::{Level, Program, duration, size};
 use crate::ring::MAX_VIRTUAL_REPLICAS;
+use crate::wire::SecurityLevel;
+use crate::wire::part::USER_MAX;
 
 /// A key of `coco.conf`.
 #[derive(Debug, Clone)]
@@ -57,6 +59,12 @@ pub enum Kind {
     Level,
     /// An array of targets.
     Targets,
+    /// An array of [`Network`](crate::network::Network)s, not empty.
+    Networks,
+    /// A [`SecurityLevel`], in any case of letters.
+    SecurityLevel,
+    /// The name of a user in collectd's AuthFile, short enough to be sent.
+    User,
 }
 
 /// The section of every tier.
@@ -77,6 +85,9 @@ const BOTH: &[Program] = &[Program::Coco, Program::Noodle];
 pub const KEYS: &[Key] = &[
     key("listen", "bind", Kind::Address, COCO, "UDP address at which collectd's packets arrive; `:PORT` means all addresses, a multicast group is joined").or(r#"":25826""#).at_start(),
     key("listen", "interface", Kind::Name, COCO, "network interface for a multicast group or an IPv6 link-local address").at_start(),
+    key("listen", "allow", Kind::Networks, COCO, "who may send; without it, everyone"),
+    key("listen", "security_level", Kind::SecurityLevel, COCO, "what packets must be, in any case of letters: at `Sign` what is neither signed nor encrypted is ignored, at `Encrypt` what is not encrypted").or(r#""None""#),
+    key("listen", "auth_file", Kind::Path, COCO, "users and passwords, as collectd's AuthFile; read again when it changes; needed to verify signatures and to decrypt"),
     key("listen", "typesdb", Kind::Path, COCO, "collectd's types.db; not needed to forward, unreadable is fatal"),
     key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#).at_start(),
 
@@ -94,6 +105,10 @@ pub const KEYS: &[Key] = &[
 
     key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; their order decides who owns what").required_by(BOTH),
     key(TIER, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points of each target on the ring; without it, by the number of targets"),
+    key(TIER, "security_level", Kind::SecurityLevel, COCO, "how packets leave: as they are, signed or encrypted").or(r#""None""#),
+    key(TIER, "username", Kind::User, COCO, "as whom packets are signed or encrypted"),
+    key(TIER, "password_file", Kind::Path, COCO, "file of the user's password alone"),
+    key(TIER, "auth_file", Kind::Path, COCO, "in place of `password_file`: users and passwords, as collectd's AuthFile"),
     key(TARGET, "address", Kind::Address, BOTH, "UDP address of the storage node").required_by(BOTH),
     key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
 
@@ -199,6 +214,13 @@ impl fmt::Display for Kind {
             Self::Targets => {
                 write!(f, "an array of {TARGET_FORMS}")
             }
+            Self::Networks => f.write_str(r#"an array of networks such as "10.1.0.0/16" or "2001:db8::1""#),
+            Self::SecurityLevel => {
+                let names: Vec<String> =
+                    SecurityLevel::ALL.iter().map(|level| format!("{:?}", level.as_str())).collect();
+                f.write_str(&alternatives(&names))
+            }
+            Self::User => write!(f, "a name of 1 to {USER_MAX} bytes without a colon"),
         }
     }
 }

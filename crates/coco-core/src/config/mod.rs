@@ -7,6 +7,7 @@
 //! - `document` parses TOML and walks it by that table, noting problems with their line and key path;
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
+//! - `security` reads who may send, and as whom a tier is sent to;
 //! - `loops` tells when a target is Coco itself;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
@@ -18,7 +19,9 @@ use std::time::Duration;
 use regex::bytes::Regex;
 
 use crate::address::Address;
+use crate::network::Network;
 use crate::tier::Tiers;
+use crate::wire::SecurityLevel;
 use document::Document;
 
 pub use error::{Problem, Problems};
@@ -32,6 +35,7 @@ mod document;
 mod error;
 mod keys;
 mod loops;
+mod security;
 mod suggest;
 mod tiers;
 mod value;
@@ -81,6 +85,12 @@ pub struct Listen {
     pub bind: Address,
     /// Name of the network interface for a multicast group or an IPv6 link-local address.
     pub interface: Option<String>,
+    /// Who may send; `None` lets everyone.
+    pub allow: Option<Vec<Network>>,
+    /// What packets must be.
+    pub security_level: SecurityLevel,
+    /// Users and passwords, as collectd's AuthFile; always there when the level is not `None`.
+    pub auth_file: Option<PathBuf>,
     /// collectd's types.db.
     pub typesdb: Option<PathBuf>,
     /// Size of the socket's buffer in bytes.
@@ -221,14 +231,20 @@ impl Config {
         let listen = Listen {
             bind: section.read("bind"),
             interface: section.optional("interface"),
+            allow: security::networks(&mut section, "allow"),
+            security_level: section.read("security_level"),
+            auth_file: section.optional("auth_file"),
             typesdb: section.optional("typesdb"),
             receive_buffer: section.read("receive_buffer"),
         };
-        if let (Program::Coco, Some(path)) = (program, &listen.typesdb)
-            && let Err(problem) = can_read(path)
-        {
-            section.report("typesdb", &format!("cannot read {}: {problem}", path.display()));
+        for (name, path) in [("typesdb", &listen.typesdb), ("auth_file", &listen.auth_file)] {
+            if let (Program::Coco, Some(path)) = (program, path)
+                && let Err(problem) = can_read(path)
+            {
+                section.report(name, &format!("cannot read {}: {problem}", path.display()));
+            }
         }
+        security::check_listener(&mut section, listen.security_level);
         let mut section = document.section("pipeline");
         let pipeline = Pipeline {
             lanes: section.read("lanes"),
@@ -275,7 +291,8 @@ impl Config {
         let own =
             (program == Program::Coco && document.findings.is_fine("listen.bind")).then_some(&listen.bind);
         let (section, findings) = document.raw_section("tiers");
-        let tiers = tiers::read(section, own, findings);
+        let can_read = |path: &Path| if program == Program::Coco { can_read(path) } else { Ok(()) };
+        let tiers = tiers::read(section, own, &can_read, findings);
 
         match tiers {
             Some(tiers) if document.findings.is_empty() => {

@@ -6,6 +6,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::document::{Findings, Section, Value, path};
 use super::keys::{Kind, TARGET, TARGET_FORMS, TIER};
 use super::loops::is_plain_loop;
+use super::security::{CanRead, credentials};
 use super::suggest::belongs_elsewhere;
 use super::value::{Destination, FromToml, Mismatch, Url, found};
 use crate::address::Address;
@@ -13,10 +14,11 @@ use crate::tier::{Target, Tier, Tiers};
 
 /// All tiers of the file; none when something about them had to be reported.
 ///
-/// `own` is the address that no target may lead back to.
+/// `own` is the address that no target may lead back to. `can_read` is asked of files.
 pub(super) fn read(
     section: Option<&Value<'_>>,
     own: Option<&Address>,
+    can_read: CanRead<'_>,
     findings: &mut Findings,
 ) -> Option<Tiers> {
     let span = section.map(Spanned::span);
@@ -32,7 +34,7 @@ pub(super) fn read(
     tiers.sort_by_key(|(name, value)| first_place(name, value));
     // Every tier is read, also behind one that can't be used.
     let tiers: Vec<Option<Tier>> =
-        tiers.into_iter().map(|(name, value)| tier(name, value, own, findings)).collect();
+        tiers.into_iter().map(|(name, value)| tier(name, value, own, can_read, findings)).collect();
     match Tiers::new(tiers.into_iter().collect::<Option<_>>()?) {
         Ok(tiers) => Some(tiers),
         Err(error) => {
@@ -53,6 +55,7 @@ fn tier(
     name: &Spanned<DeString<'_>>,
     value: &Value<'_>,
     own: Option<&Address>,
+    can_read: CanRead<'_>,
     findings: &mut Findings,
 ) -> Option<Tier> {
     let path = path("tiers", name.get_ref());
@@ -72,10 +75,11 @@ fn tier(
     }
     let mut section = Section::open(TIER, path, Some(value), findings);
     let virtual_replicas = section.optional("virtual_replicas");
+    let credentials = credentials(&mut section, can_read);
     let elements = section.elements("targets")?;
     let targets = targets(&elements, own, section.findings)?;
     match Tier::new(name, targets, virtual_replicas) {
-        Ok(tier) => Some(tier),
+        Ok(tier) => Some(tier.with_credentials(credentials)),
         Err(error) => {
             section.report("targets", &error.to_string());
             None

@@ -11,6 +11,9 @@ use toml::de::DeValue;
 use super::keys::Kind;
 use super::{Level, duration, size};
 use crate::address::Address;
+use crate::network::{Network, NetworkError};
+use crate::wire::SecurityLevel;
+use crate::wire::part::USER_MAX;
 
 /// Why a value can't be taken.
 #[derive(Debug)]
@@ -150,6 +153,34 @@ impl FromToml for Level {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;
         Self::ALL.into_iter().find(|level| level.as_str() == name).ok_or(Mismatch::Limits)
+    }
+}
+
+impl FromToml for SecurityLevel {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        let is_meant = |level: &Self| level.as_str().eq_ignore_ascii_case(name);
+        Self::ALL.into_iter().find(is_meant).ok_or(Mismatch::Limits)
+    }
+}
+
+impl FromToml for Network {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        text(value)?.parse().map_err(|error: NetworkError| Mismatch::Because(error.to_string()))
+    }
+}
+
+/// The name of a user. In collectd's AuthFile a name starts with no white space and ends at the first colon.
+#[derive(Debug)]
+pub(super) struct User(pub(super) String);
+
+impl FromToml for User {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        let is_usable = (1..=USER_MAX).contains(&name.len())
+            && !name.contains([':', '\0', '\n', '\r'])
+            && !name.starts_with(|first: char| first.is_ascii_whitespace() || first == '#');
+        if is_usable { Ok(Self(name.to_owned())) } else { Err(Mismatch::Limits) }
     }
 }
 

@@ -71,6 +71,12 @@ impl Span {
         Self { bits: u32::from(length) << 16 | u32::from(start) }
     }
 
+    /// The bytes in front of an offset, `None` if there are none.
+    #[inline]
+    pub fn up_to(end: u16) -> Option<Self> {
+        (end > 0).then(|| Self::new(0, end))
+    }
+
     /// How many bytes there are.
     #[inline]
     pub fn length(self) -> usize {

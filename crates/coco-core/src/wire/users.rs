@@ -19,19 +19,19 @@ impl Users {
     pub fn parse(text: &[u8]) -> (Self, Vec<usize>) {
         let mut users = Self::default();
         let mut ignored = Vec::new();
-        for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
-            let line = until_nul(line);
-            let end = line.iter().rposition(|&byte| byte != b'\r').map_or(0, |last| last + 1);
-            let line = without_leading_space(&line[..end]);
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
-            }
+        for (number, line) in lines(text) {
             match user_and_password(line) {
                 Some((user, password)) => users.add(user, password),
                 None => ignored.push(number),
             }
         }
         (users, ignored)
+    }
+
+    /// The password of a user in such a text.
+    pub fn password<'a>(text: &'a [u8], user: &[u8]) -> Option<&'a [u8]> {
+        let mut known = lines(text).filter_map(|(_, line)| user_and_password(line));
+        known.find_map(|(known, password)| (known == user).then_some(password))
     }
 
     /// Adds a user, unless it is known already.
@@ -61,6 +61,17 @@ impl fmt::Debug for Users {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} users", self.len())
     }
+}
+
+/// Lines that say something, with their numbers.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let numbered = (1..).zip(text.split(|&byte| byte == b'\n'));
+    let trimmed = numbered.map(|(number, line)| {
+        let line = until_nul(line);
+        let end = line.iter().rposition(|&byte| byte != b'\r').map_or(0, |last| last + 1);
+        (number, without_leading_space(&line[..end]))
+    });
+    trimmed.filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
 }
 
 fn user_and_password(line: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -105,9 +116,11 @@ mod tests {
         ];
         for (user, password) in passwords {
             assert!(same(&users, user, password), "{}", user.escape_ascii());
+            assert_eq!(Users::password(text, user), Some(password));
         }
         assert_eq!(users.len(), passwords.len());
         assert_eq!(ignored, [9, 10, 11]);
+        assert_eq!(Users::password(text, b"empty"), None);
     }
 
     #[test]

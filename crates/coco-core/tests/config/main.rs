@@ -8,6 +8,9 @@ mod values;
 /// Tiers and targets: order, names, what can't be one.
 mod tiers;
 
+/// Who may send, and as whom a tier is sent to.
+mod security;
+
 /// What is said about everything else that is wrong.
 mod problems;
 

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
 use coco_core::config::{Config, Key, Level, Program};
+use coco_core::network::Network;
+use coco_core::tier::{Credentials, PasswordSource, Protection};
+use coco_core::wire::SecurityLevel;
 
 use super::{TIER, coco};
 
@@ -10,6 +13,8 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.listen.bind.to_string(), ":25826");
     assert_eq!((config.listen.interface, config.listen.typesdb), (None, None));
     assert_eq!(config.listen.receive_buffer, 16 << 20);
+    assert_eq!(config.listen.allow, None);
+    assert_eq!((config.listen.security_level, config.listen.auth_file), (SecurityLevel::None, None));
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 16));
     assert!(config.filter.blacklist.is_none());
@@ -33,6 +38,9 @@ fn every_value_is_taken() {
         [listen]
         bind = "[ff18::efc0:4a42]:25826"
         interface = "eth1"
+        allow = ["10.1.0.0/16", "2001:db8::1"]
+        security_level = "sIGN"
+        auth_file = "/etc/coco/auth"
         typesdb = "/usr/share/collectd/types.db"
         receive_buffer = 65536
         [pipeline]
@@ -65,11 +73,18 @@ fn every_value_is_taken() {
         address = "storage2:25826"
         [tiers.a]
         virtual_replicas = 7
+        security_level = "ENCRYPT"
+        username = "coco"
+        password_file = "/etc/coco/password"
         "#,
     );
     assert_eq!(config.listen.bind.to_string(), "[ff18::efc0:4a42]:25826");
     assert_eq!(config.listen.interface.as_deref(), Some("eth1"));
     assert_eq!(config.listen.typesdb.unwrap().to_str(), Some("/usr/share/collectd/types.db"));
+    let allow: Vec<_> = config.listen.allow.unwrap().iter().map(Network::to_string).collect();
+    assert_eq!(allow, ["10.1.0.0/16", "2001:db8::1/128"]);
+    assert_eq!(config.listen.security_level, SecurityLevel::Sign);
+    assert_eq!(config.listen.auth_file.unwrap().to_str(), Some("/etc/coco/auth"));
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));
@@ -87,6 +102,12 @@ fn every_value_is_taken() {
     assert_eq!(config.log.level, Level::Trace);
     let tier = config.tiers.get(0).unwrap();
     assert_eq!(tier.virtual_replicas(), 7);
+    let credentials = Credentials {
+        protection: Protection::Encrypt,
+        username: "coco".to_owned(),
+        password: PasswordSource::Password("/etc/coco/password".into()),
+    };
+    assert_eq!(tier.credentials(), Some(&credentials));
     let targets: Vec<_> =
         tier.targets().iter().map(|target| (target.name.as_str(), target.fetch.as_deref())).collect();
     assert_eq!(targets, [("storage1:25826", Some("http://storage1:8080")), ("storage2:25826", None)]);

@@ -4,6 +4,7 @@ use super::*;
 use crate::counters::OutletCount;
 use crate::faults::RELEASED;
 use crate::heartbeat::Watch;
+use crate::secrets::Seals;
 use crate::socket::{self, ListenOptions};
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
@@ -24,7 +25,7 @@ impl Running {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
-        let routing = Routing::new(&Config::parse(&config, Program::Coco).unwrap(), 1);
+        let routing = Routing::new(&Config::parse(&config, Program::Coco).unwrap(), Seals::default(), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(routing.outlets.dial(Duration::from_secs(60)));
         let routing = Arc::new(Newest::from_pointee(routing));
@@ -40,6 +41,7 @@ impl Running {
             queue: 2,
             spread_hosts: false,
             routing: Arc::clone(&routing),
+            gate: Arc::default(),
             stop: Arc::clone(&stop),
         };
         let lane = Arc::new(Lane::new(0, 1 << 20));

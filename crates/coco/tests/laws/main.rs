@@ -11,17 +11,21 @@ mod model;
 use coco::batch::Batch;
 use coco::counters::{ByReason, Count};
 use coco::filter::Filter;
+use coco::gate::{Admission, Gate, Unwelcome};
 use coco::lane::Lane;
 use coco::listen::decode;
 use coco::routes::Detail;
 use coco::routing::{Newest, Routing, Rules};
+use coco::secrets::Seals;
 use coco::send::Packing;
 use coco::spread::{LaneOfHost, Spread};
 use coco_core::config::{Config, Program};
 use coco_core::tier::{Target, Tier, Tiers};
 use coco_core::value_list::{Identifier, ValueListRef};
-use coco_core::wire::{Decoder, Event, PacketBuilder};
-use inputs::{LARGEST, by_hand, datagrams, of_one_host};
+use coco_core::wire::{
+    Decoder, Event, Guard, InitializationVectors, Malformed, PacketBuilder, Seal, SecurityLevel, Users,
+};
+use inputs::{LARGEST, by_hand, datagrams, of_one_host, packed};
 use model::{Contents, Received, expected, is_blacklisted};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -38,6 +42,7 @@ struct Stages {
     filter: Filter,
     packing: Packing,
     batch: Batch,
+    gate: Gate,
 }
 
 /// What left: the index of the outlet, the bytes, and how many value lists and notifications are said to be inside.
@@ -45,7 +50,11 @@ type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
 
 impl Stages {
     fn new(tiers: Tiers, blacklist: Option<Regex>, limit: usize, memory: usize, batch: usize) -> Self {
-        let newest = Arc::new(Newest::from_pointee(Routing::new(&config(tiers, blacklist, limit), 1)));
+        let newest = Arc::new(Newest::from_pointee(Routing::new(
+            &config(tiers, blacklist, limit),
+            Seals::default(),
+            1,
+        )));
         Self {
             tiers: Arc::clone(&newest.load().tiers),
             lane: Lane::new(0, memory),
@@ -53,12 +62,13 @@ impl Stages {
             packing: Packing::new(newest.load_full()),
             batch: Batch::new(batch),
             newest,
+            gate: Gate::default(),
         }
     }
 
     /// From the next batch on, another configuration holds.
     fn reload(&mut self, tiers: Tiers, blacklist: Option<Regex>, limit: usize) {
-        let renewed = self.newest.load().renewed(&config(tiers, blacklist, limit));
+        let renewed = self.newest.load().renewed(&config(tiers, blacklist, limit), Seals::default());
         self.tiers = Arc::clone(&renewed.tiers);
         self.newest.store(Arc::new(renewed));
     }
@@ -70,7 +80,7 @@ impl Stages {
     /// Runs one batch through, and checks the books that must balance after each.
     fn run(&mut self, datagrams: &[Vec<u8>], now: u32) -> Packets {
         self.take_in(datagrams, now);
-        decode(&mut self.batch, &self.lane);
+        decode(&mut self.batch, &self.lane, &self.gate);
         self.finish()
     }
 
@@ -267,7 +277,7 @@ proptest! {
         let mut lane_of: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for datagrams in picks.iter().map(|pick| pick.get(&pool)) {
             all.take_in(datagrams, 7);
-            decode(&mut all.batch, &all.lane);
+            decode(&mut all.batch, &all.lane, &Gate::default());
             spread.divide(&all.batch, |_| Some(Batch::new(largest))).unwrap();
             let mut packets = Packets::new();
             for (lane, part) in spread.parts() {
@@ -290,6 +300,64 @@ proptest! {
             }
             prop_assert_eq!(arrived, expected);
         }
+    }
+
+    /// Signed or encrypted, a datagram is what it would be without.
+    #[test]
+    fn what_came_signed_or_encrypted_leaves_as_if_it_had_come_plain(
+        (datagrams, shape) in (datagrams(), shape()),
+        (blacklist, limit) in (blacklist(), 1024_usize..=9000),
+        encrypts in any::<bool>(),
+    ) {
+        let seal = if encrypts { Seal::encrypting(b"alice", b"s3cret") } else { Seal::signing(b"alice", b"s3cret") };
+        let mut vectors = InitializationVectors::new(&[1; 32]);
+        let mut users = Users::default();
+        users.add(b"alice", b"s3cret");
+        let mut secured = |datagram: &Vec<u8>| {
+            let mut bytes = Vec::new();
+            seal.seal(datagram, &mut vectors, &mut bytes).is_ok().then_some(bytes)
+        };
+        // Around nothing, collectd encrypts and then refuses.
+        let (plain, secured): (Vec<_>, Vec<_>) = datagrams
+            .into_iter()
+            .filter(|datagram| !datagram.is_empty())
+            .filter_map(|datagram| secured(&datagram).map(|secured| (datagram, secured)))
+            // Without users, a signature within is none to refuse.
+            .filter(|(datagram, _)| Contents::of(datagram).signatures == 0)
+            .filter(|(datagram, _)| Contents::of(datagram).malformed != Some(Malformed::Encrypted))
+            .unzip();
+        let mut stages = Stages::new(tiers(&shape), blacklist.clone(), limit, 1 << 20, plain.len());
+        let from_plain = stages.run(&plain, 1);
+        let mut stages = Stages::new(tiers(&shape), blacklist.clone(), limit, 1 << 20, plain.len());
+        stages.gate = Gate::new(Admission::new(Vec::new(), Guard::new(SecurityLevel::Sign, Some(users))));
+        prop_assert_eq!(stages.run(&secured, 1), from_plain, "byte for byte");
+        let contents: Vec<Contents> = plain.iter().map(|datagram| Contents::of(datagram)).collect();
+        check_books(&stages.lane, &contents, blacklist.as_ref())?;
+        prop_assert_eq!(stages.lane.counts.get(Count::Verified), stages.lane.counts.get(Count::Decoded));
+    }
+
+    /// Whom the gate turns away is counted, and does not keep others from coming in.
+    #[test]
+    fn who_is_not_allowed_is_counted_and_leaves_nothing(
+        datagrams in vec((packed(&[b"web1", b"web2"]), any::<bool>()), 1..8),
+    ) {
+        let datagrams: Vec<_> =
+            datagrams.into_iter().flat_map(|(datagrams, is_allowed)| datagrams.into_iter().map(move |it| (it, is_allowed))).collect();
+        let mut stages = Stages::new(tiers(&[(2, None)]), None, 1452, 1 << 20, datagrams.len());
+        stages.gate = Gate::new(Admission::new(vec!["10.0.0.0/8".parse().unwrap()], Guard::default()));
+        for (datagram, is_allowed) in &datagrams {
+            stages.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(datagram);
+            let source = if *is_allowed { "10.1.2.3:1" } else { "[::ffff:192.0.2.7]:1" };
+            stages.batch.add(datagram.len(), Some(source.parse().unwrap()));
+        }
+        decode(&mut stages.batch, &stages.lane, &stages.gate);
+        let packets = stages.finish();
+        let allowed: Vec<_> = datagrams.iter().filter(|(_, is_allowed)| *is_allowed).map(|(it, _)| it.clone()).collect();
+        prop_assert_eq!(arrived(&stages.tiers, &packets, 1452), expected(&stages.tiers, None, &allowed));
+        let counts = &stages.lane.counts;
+        prop_assert_eq!(counts.get(Count::Raw), datagrams.len() as u64);
+        let refused = counts.get_reason(ByReason::Refused(Unwelcome::NotAllowed));
+        prop_assert_eq!(refused, (datagrams.len() - allowed.len()) as u64);
     }
 
     /// Any bytes at all.
@@ -369,6 +437,7 @@ fn check_books(lane: &Lane, contents: &[Contents], blacklist: Option<&Regex>) ->
             ByReason::RefusedNotification(reason) => {
                 contents.refused_notifications.iter().filter(|&&other| other == reason).count()
             }
+            ByReason::Refused(_) => 0,
         };
         let expected: usize = contents.iter().map(of).sum();
         prop_assert_eq!(lane.counts.get_reason(reason), expected as u64, "{:?}", reason);
@@ -394,7 +463,7 @@ fn hosts_of_one_sender_reach_every_lane() {
         (0..1000).map(|number| inputs::one_value_list(format!("web{number}").as_bytes())).collect();
     let mut stages = Stages::new(tiers(&[(1, None)]), None, 1452, 0, datagrams.len());
     stages.take_in(&datagrams, 1);
-    decode(&mut stages.batch, &stages.lane);
+    decode(&mut stages.batch, &stages.lane, &Gate::default());
     let mut spread = Spread::new(LaneOfHost::new(4));
     spread.divide(&stages.batch, |_| Some(Batch::new(datagrams.len()))).unwrap();
     let shares: Vec<_> = spread.parts().map(|(_, part)| part.pending()).collect();
@@ -409,7 +478,7 @@ fn what_the_filter_left_undecided_is_rejected_and_counted() {
     let mut stages = Stages::new(tiers(&[(2, None)]), None, 1452, 1 << 20, 2);
     stages.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(&datagram);
     stages.batch.add(datagram.len(), None);
-    decode(&mut stages.batch, &stages.lane);
+    decode(&mut stages.batch, &stages.lane, &Gate::default());
     stages.filter.recover(&mut stages.batch, &stages.lane);
     assert_eq!(stages.packing.pack(&stages.batch), 0);
     assert_eq!(stages.packing.packed().count(), 0);

@@ -1,5 +1,6 @@
 use crate::agents::{agent, send, value_list};
 use crate::running::{Node, Running, config, number, wait_for};
+use coco::own::OwnSocket;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
 use regex::bytes::Regex;
@@ -245,5 +246,22 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
     let arrived =
         wait_for("the group's value list", || Some(node.value_lists()).filter(|lists| !lists.is_empty()));
     assert_eq!(arrived, lists);
+    coco.stop().unwrap();
+}
+
+/// A socket of this process is an own socket of the coco in it, whoever sends by it.
+#[test]
+fn what_coco_has_sent_and_gets_back_is_refused() {
+    let node = Node::start();
+    let coco = Running::start(config(&[("a", addresses(std::slice::from_ref(&node)))]));
+    let (own, other) = (OwnSocket::connect(coco.listen).unwrap(), agent(coco.listen));
+    let list = value_list(b"web1", "p", "t", 1);
+    for _ in 0..5 {
+        send(&own, std::slice::from_ref(&list));
+        send(&other, std::slice::from_ref(&list));
+    }
+    let vars = coco.vars_when("all datagrams", |vars| number(vars, "listen", "raw") >= 10);
+    assert_eq!(number(&vars, "listen", "decoded"), 5);
+    assert_eq!(vars["listen"]["refused"]["own_socket"], 5);
     coco.stop().unwrap();
 }

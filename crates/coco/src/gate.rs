@@ -1,0 +1,232 @@
+//! Who may send: networks that are allowed, users that are known, and not coco itself.
+
+use crate::own::OwnAddresses;
+use crate::secrets::{AuthFile, Look, SecretError};
+use arc_swap::{ArcSwap, Guard as Loaded};
+use coco_core::config::Listen;
+use coco_core::network::Network;
+use coco_core::wire::{Guard, SecurityLevel};
+use coco_daemon::logging::Throttle;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// How often the file of users is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the lanes ask who may send. The answer may change while they run.
+#[derive(Debug, Default)]
+pub struct Gate {
+    admission: ArcSwap<Admission>,
+    loop_was_told: AtomicBool,
+    complaints: Mutex<Throttle>,
+}
+
+/// Who may send, at one moment.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// None at all lets everyone.
+    allow: Box<[Network]>,
+    guard: Guard,
+    file: Option<AuthFile>,
+}
+
+/// Why a datagram is refused, or parts of it, though there is no error in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwelcome {
+    /// From an address that `listen.allow` does not name.
+    NotAllowed,
+    /// From a socket by which coco itself sends.
+    OwnSocket,
+    /// Neither signed nor encrypted, at level `Sign`.
+    Unsigned,
+    /// Not encrypted, at level `Encrypt`.
+    Unencrypted,
+}
+
+impl Unwelcome {
+    /// Every reason: `ALL[reason as usize] == reason`.
+    pub const ALL: &[Self] = &[Self::NotAllowed, Self::OwnSocket, Self::Unsigned, Self::Unencrypted];
+
+    /// As counters are named.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::OwnSocket => "own_socket",
+            Self::Unsigned => "unsigned",
+            Self::Unencrypted => "unencrypted",
+        }
+    }
+}
+
+impl fmt::Display for Unwelcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAllowed => "the sender's address is not in `listen.allow`",
+            Self::OwnSocket => "sent by this very Coco: a loop",
+            Self::Unsigned => {
+                "parts that are neither signed nor encrypted, where `listen.security_level` is Sign"
+            }
+            Self::Unencrypted => "parts that are not encrypted, where `listen.security_level` is Encrypt",
+        })
+    }
+}
+
+impl Admission {
+    /// These networks, none for everyone, and a guard whose users are in no file.
+    pub fn new(allow: Vec<Network>, guard: Guard) -> Self {
+        Self { allow: allow.into(), guard, file: None }
+    }
+
+    /// As configured. Also returns what an operator should know of the file of users.
+    pub fn read(listen: &Listen) -> Result<(Self, Vec<String>), SecretError> {
+        let (file, users, warnings) = match &listen.auth_file {
+            None => (None, None, Vec::new()),
+            Some(path) => {
+                let (file, users, warnings) = AuthFile::open("listen.auth_file", path)?;
+                (Some(file), Some(users), warnings)
+            }
+        };
+        let allow = listen.allow.iter().flatten().copied().collect();
+        Ok((Self { allow, guard: Guard::new(listen.security_level, users), file }, warnings))
+    }
+
+    /// Why nothing is taken from this sender, if so.
+    #[inline]
+    pub fn refuses(&self, source: Option<SocketAddr>, own: &OwnAddresses) -> Option<Unwelcome> {
+        if !self.allow.is_empty() && !self.allows(source) {
+            return Some(Unwelcome::NotAllowed);
+        }
+        source.is_some_and(|source| own.contains(source)).then_some(Unwelcome::OwnSocket)
+    }
+
+    /// A sender that nobody knows is in no network.
+    fn allows(&self, source: Option<SocketAddr>) -> bool {
+        source.is_some_and(|source| self.allow.iter().any(|network| network.contains(source.ip())))
+    }
+
+    /// What takes datagrams apart that may be signed or encrypted; `None` if a plain decoder will do.
+    #[inline]
+    pub fn guard(&self) -> Option<&Guard> {
+        (!self.guard.is_open()).then_some(&self.guard)
+    }
+
+    /// What to call parts that are not as the level demands.
+    pub fn ignored(&self) -> Unwelcome {
+        if self.guard.level() == SecurityLevel::Encrypt {
+            Unwelcome::Unencrypted
+        } else {
+            Unwelcome::Unsigned
+        }
+    }
+}
+
+impl Gate {
+    /// As this says.
+    pub fn new(admission: Admission) -> Self {
+        Self { admission: ArcSwap::from_pointee(admission), ..Self::default() }
+    }
+
+    /// From now on as this says.
+    pub fn set(&self, admission: Admission) {
+        self.admission.store(Arc::new(admission));
+    }
+
+    /// What holds now.
+    #[inline]
+    pub fn admission(&self) -> Loaded<Arc<Admission>> {
+        self.admission.load()
+    }
+
+    /// Whether it is the first time that a loop is seen.
+    pub fn loop_is_news(&self) -> bool {
+        !self.loop_was_told.swap(true, Ordering::Relaxed)
+    }
+
+    /// Reads the file of users if it has changed. One that can't be read is left for later: the users of before stay.
+    pub fn look(&self) {
+        let admission = self.admission.load_full();
+        let Some(file) = &admission.file else { return };
+        match file.look() {
+            Ok(Look::Same) => {}
+            Ok(Look::Changed(file, users, warnings)) => {
+                warnings.iter().for_each(|warning| warn!("{warning}"));
+                info!(path = %file.path().display(), users = users.len(), "read listen.auth_file again");
+                let guard = Guard::new(admission.guard.level(), Some(users));
+                let renewed = Admission { allow: admission.allow.clone(), guard, file: Some(file) };
+                // Unless the configuration was read again meanwhile.
+                self.admission.compare_and_swap(&admission, Arc::new(renewed));
+            }
+            Err(problem) => {
+                let passed =
+                    self.complaints.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());
+                if let Some(suppressed) = passed {
+                    warn!(%problem, suppressed, "the users known so far stay");
+                }
+            }
+        }
+    }
+}
+
+/// Looks at the file of users once a second, for as long as someone has the gate.
+pub async fn watch(gate: Weak<Gate>) {
+    loop {
+        tokio::time::sleep(LOOK_INTERVAL).await;
+        let Some(gate) = gate.upgrade() else { return };
+        if gate.admission().file.is_some() {
+            // A file on a server that is gone must not hold up the API.
+            let _ = tokio::task::spawn_blocking(move || gate.look()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::own::OwnSocket;
+    use coco_core::config::{Config, Program};
+
+    fn gate(listen: &str) -> Gate {
+        let text = format!("[listen]\n{listen}\n[tiers.a]\ntargets = ['a:1']");
+        Gate::new(Admission::read(&Config::parse(&text, Program::Coco).unwrap().listen).unwrap().0)
+    }
+
+    fn refused(gate: &Gate, source: &str) -> Option<Unwelcome> {
+        gate.admission().refuses(Some(source.parse().unwrap()), &OwnAddresses::now())
+    }
+
+    #[test]
+    fn reasons_stand_in_their_order() {
+        assert!((0..).zip(Unwelcome::ALL).all(|(index, reason)| *reason as usize == index));
+    }
+
+    #[test]
+    fn everyone_may_send_unless_networks_are_named() {
+        assert_eq!(refused(&gate(""), "192.0.2.7:1"), None);
+        let gate = gate("allow = ['10.0.0.0/8', '::1']");
+        for source in ["10.1.2.3:1", "[::ffff:10.1.2.3]:1", "[::1]:1"] {
+            assert_eq!(refused(&gate, source), None, "{source}");
+        }
+        for source in ["11.1.2.3:1", "[::2]:1", "127.0.0.1:1"] {
+            assert_eq!(refused(&gate, source), Some(Unwelcome::NotAllowed), "{source}");
+        }
+        assert_eq!(gate.admission().refuses(None, &OwnAddresses::now()), Some(Unwelcome::NotAllowed));
+    }
+
+    #[test]
+    fn what_coco_sent_is_refused() {
+        let socket = OwnSocket::connect("127.0.0.1:9".parse().unwrap()).unwrap();
+        let gate = gate("");
+        let address = socket.local_addr().unwrap().to_string();
+        assert_eq!(refused(&gate, &address), Some(Unwelcome::OwnSocket));
+        assert_eq!([gate.loop_is_news(), gate.loop_is_news()], [true, false]);
+    }
+
+    #[test]
+    fn a_plain_decoder_will_do_without_users() {
+        assert!(gate("").admission().guard().is_none());
+    }
+}

@@ -1,0 +1,195 @@
+//! Reading passwords. None of them is ever shown: problems name keys, files and lines.
+
+use coco_core::tier::{Credentials, PasswordSource, Protection, Tiers};
+use coco_core::wire::{InitializationVectors, Seal, Users};
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Largest file read, in bytes: more users than anyone has.
+const LARGEST: u64 = 16 << 20;
+
+/// Why there is no password.
+#[derive(Debug, Error)]
+#[error("{key}: {}: {reason}", path.display())]
+pub struct SecretError {
+    key: String,
+    path: PathBuf,
+    reason: Reason,
+}
+
+#[derive(Debug, Error)]
+enum Reason {
+    #[error("cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error("there is no user {0:?} in it")]
+    NoUser(String),
+    #[error("there is no password in it")]
+    NoPassword,
+}
+
+/// What tells that a file is the one that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    size: u64,
+    inode: u64,
+    device: u64,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            modified: metadata.modified().ok(),
+            size: metadata.size(),
+            inode: metadata.ino(),
+            device: metadata.dev(),
+        }
+    }
+}
+
+/// A file of users and passwords, as collectd's AuthFile, that can be looked at again.
+#[derive(Clone, Debug)]
+pub struct AuthFile {
+    key: &'static str,
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+/// What became of a file since it was read.
+#[derive(Debug)]
+pub enum Look {
+    /// Nothing.
+    Same,
+    /// It was read again: its new state, its users, and what an operator should know.
+    Changed(AuthFile, Users, Vec<String>),
+}
+
+impl AuthFile {
+    /// Reads the file that `key` names. Also returns its users and what an operator should know of it.
+    pub fn open(key: &'static str, path: &Path) -> Result<(Self, Users, Vec<String>), SecretError> {
+        let read = read(path).map_err(|reason| error(key, path, reason.into()))?;
+        let (users, ignored) = Users::parse(&read.text);
+        let mut warnings: Vec<_> = too_open(key, path, &read.metadata).into_iter().collect();
+        let told = |what: &str| format!("{key}: {}: {what}", path.display());
+        warnings.extend(
+            ignored.iter().map(|line| told(&format!("line {line} has no user and password: ignored"))),
+        );
+        if users.is_empty() {
+            warnings.push(told("there are no users in it"));
+        }
+        Ok((Self { key, path: path.to_owned(), stamp: Stamp::of(&read.metadata) }, users, warnings))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it again if it is not as it was.
+    pub fn look(&self) -> Result<Look, SecretError> {
+        let Self { key, path, stamp } = self;
+        let metadata = path.metadata().map_err(|reason| error(key, path, reason.into()))?;
+        if Stamp::of(&metadata) == *stamp {
+            return Ok(Look::Same);
+        }
+        Self::open(key, path).map(|(file, users, warnings)| Look::Changed(file, users, warnings))
+    }
+}
+
+/// How packets leave to each outlet, in the order of [`Outlets`](crate::outlets::Outlets): `None` for as they are. By
+/// default that is so for all.
+#[derive(Clone, Debug, Default)]
+pub struct Seals(Box<[Option<Arc<Seal>>]>);
+
+impl Seals {
+    /// Reads the passwords of all tiers. Also returns what an operator should know of their files.
+    pub fn read(tiers: &Tiers) -> Result<(Self, Vec<String>), SecretError> {
+        let (mut seals, mut warnings) = (Vec::new(), Vec::new());
+        for tier in tiers {
+            let seal = tier.credentials().map(|credentials| seal(tier.name(), credentials, &mut warnings));
+            let seal = seal.transpose()?.map(Arc::new);
+            seals.extend(tier.targets().iter().map(|_| seal.clone()));
+        }
+        Ok((Self(seals.into()), warnings))
+    }
+
+    /// How packets leave to an outlet.
+    #[inline]
+    pub fn get(&self, outlet: usize) -> Option<&Arc<Seal>> {
+        self.0.get(outlet)?.as_ref()
+    }
+
+    /// By how many bytes the packets grow that leave to these outlets, at most.
+    pub fn overhead(&self, outlets: &[usize]) -> usize {
+        outlets.iter().filter_map(|&outlet| self.get(outlet)).map(|seal| seal.overhead()).max().unwrap_or(0)
+    }
+}
+
+/// Initialization vectors that nobody foresees. Each lane needs some of its own.
+pub fn initialization_vectors() -> io::Result<InitializationVectors> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed)?;
+    Ok(InitializationVectors::new(&seed))
+}
+
+fn seal(tier: &str, credentials: &Credentials, warnings: &mut Vec<String>) -> Result<Seal, SecretError> {
+    let Credentials { protection, username, password } = credentials;
+    let (name, path) = match password {
+        PasswordSource::Password(path) => ("password_file", path),
+        PasswordSource::AuthFile(path) => ("auth_file", path),
+    };
+    let key = format!("tiers.{tier}.{name}");
+    let read = read(path).map_err(|reason| error(&key, path, reason.into()))?;
+    warnings.extend(too_open(&key, path, &read.metadata));
+    let password = match password {
+        PasswordSource::Password(_) => {
+            let end = read.text.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
+            if end == 0 {
+                return Err(error(&key, path, Reason::NoPassword));
+            }
+            &read.text[..end]
+        }
+        PasswordSource::AuthFile(_) => Users::password(&read.text, username.as_bytes())
+            .ok_or_else(|| error(&key, path, Reason::NoUser(username.clone())))?,
+    };
+    Ok(match protection {
+        Protection::Sign => Seal::signing(username.as_bytes(), password),
+        Protection::Encrypt => Seal::encrypting(username.as_bytes(), password),
+    })
+}
+
+struct Contents {
+    text: Zeroizing<Vec<u8>>,
+    metadata: Metadata,
+}
+
+fn read(path: &Path) -> io::Result<Contents> {
+    // Opening something else, such as a pipe, might wait for ever.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let file = File::open(path)?;
+    // Before its contents: if it is written to meanwhile, it is read once more.
+    let metadata = file.metadata()?;
+    // With room for all: what a vector leaves behind when it grows is not wiped.
+    let mut text = Zeroizing::new(Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1));
+    if file.take(LARGEST + 1).read_to_end(&mut text)? as u64 > LARGEST {
+        return Err(io::Error::other("too large"));
+    }
+    Ok(Contents { text, metadata })
+}
+
+fn too_open(key: &str, path: &Path, metadata: &Metadata) -> Option<String> {
+    let is_too_open = metadata.mode() & 0o004 != 0;
+    is_too_open.then(|| format!("{key}: {}: everyone on this machine can read it: chmod o-r", path.display()))
+}
+
+fn error(key: &str, path: &Path, reason: Reason) -> SecretError {
+    SecretError { key: key.to_owned(), path: path.to_owned(), reason }
+}
