@@ -26,6 +26,10 @@ const POINTS: usize = 12;
 
 #[test]
 fn a_steady_rate_is_ok_and_one_that_was_halved_is_critical() {
+    // Now, since building them may take as long as the points that are waited for.
+    for program in [Program::AnomalousCocoSend, Program::AnomalousCocoErrors] {
+        is(&run(program, &["--version"]), 3, program.name());
+    }
     let sinks = [(); 2].map(|()| Sink::start());
     let [steady, halved] = sinks.each_ref().map(|sink| sink.address.to_string());
     let files = Directory::new("rrd");
