@@ -27,6 +27,7 @@ pub fn programs() -> [Manual; 5] {
             section: '8',
             chapters: &[
                 ("EXIT STATUS AND SIGNALS", "### Command line, exit statuses, signals"),
+                ("SERVICE MANAGER", "### Service manager"),
                 ("RELOAD", "### Reload"),
                 ("HOW VALUES TRAVEL", "## How values travel"),
                 ("API", "## API"),
@@ -42,6 +43,7 @@ pub fn programs() -> [Manual; 5] {
             section: '8',
             chapters: &[
                 ("EXIT STATUS AND SIGNALS", "### Command line, exit statuses, signals"),
+                ("SERVICE MANAGER", "### Service manager"),
                 ("RELOAD", "### Reload"),
                 ("READING", "## Noodle"),
             ],
