@@ -315,6 +315,36 @@ fn the_file_of_users_may_change_while_coco_runs() {
 }
 
 #[test]
+fn a_reload_changes_who_may_send_and_as_whom_coco_sends() {
+    let directory = Directory::new("reloaded");
+    let users = secret(&directory, "auth", AUTH_FILE);
+    let sink = Sink::start();
+    let config = Config::new(&[("shortterm", &[sink.address])]);
+    let mut coco = Coco::start(&config.text());
+    let alice = Seal::signing(b"alice", b"s3cret");
+    arrives(&coco, &sink, "alice", &alice);
+
+    let signs = format!("security_level = \"Sign\"\nusername = \"bob\"\nauth_file = {users:?}\n");
+    let listen = config.text().replace("[listen]", &listen("Encrypt", Some(&users)));
+    coco.reload(&(listen + &signs));
+    is_refused(&coco, &sealed(&alice, "alice"), &["listen", "refused", "unencrypted"]);
+    let encrypted = sealed(&Seal::encrypting(b"alice", b"s3cret"), "encrypted");
+    let sender = traffic::sender(coco.listen);
+    wait_until(PATIENCE, "a datagram that bob has signed", || {
+        sender.send(&encrypted).expect("coco listens");
+        sink.datagrams().iter().any(|datagram| !opened(datagram, SecurityLevel::Sign).is_empty())
+    });
+
+    // A configuration with a file that is at fault changes nothing.
+    let broken = config.text() + &signs.replace("bob", "mallory");
+    let told = coco.reload(&broken);
+    assert!(told.contains("tiers.shortterm.auth_file"), "{told}");
+    is_refused(&coco, &sealed(&alice, "alice"), &["listen", "refused", "unencrypted"]);
+    tells_no_secret(&mut coco);
+    assert!(coco.stop().success());
+}
+
+#[test]
 fn only_who_is_allowed_may_send() {
     let sink = Sink::start();
     let mut config = Config::new(&[("shortterm", &[sink.address])]);
