@@ -63,6 +63,23 @@ fn every_key_is_in_the_table_with_its_default() {
 }
 
 #[test]
+fn limits_stand_in_the_security_notes_with_their_defaults() {
+    let limits = ["pipeline.batch", "pipeline.queue", "listen.receive_buffer"];
+    let is_limit = |path: &str| path.contains(".max_") && !path.contains("packet") || limits.contains(&path);
+    let notes = read("SECURITY.md");
+    for key in KEYS.iter().filter(|key| is_limit(&key.path())) {
+        let row = format!("| `{}` | `{}` |", key.path(), key.default.expect("a limit has a default"));
+        assert!(notes.contains(&row), "{row}");
+    }
+    // Nor is there a row of a key that has gone, or with another default.
+    for row in notes.lines().filter(|line| line.starts_with('|') && line.ends_with("` |")) {
+        let known =
+            |key: &Key| row.ends_with(&format!("| `{}` | `{}` |", key.path(), key.default.unwrap_or("none")));
+        assert!(KEYS.iter().any(known), "{row}");
+    }
+}
+
+#[test]
 fn every_configuration_shown_is_valid() {
     let readme = read("README.md");
     let blocks: Vec<_> =

@@ -118,7 +118,8 @@ impl Measure {
     fn complain(&self, new: &Measurement) {
         let last = self.last();
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
-        let dropped = new.kernel_drops - last.kernel_drops;
+        // The kernel counts in 32 bits.
+        let dropped = new.kernel_drops.saturating_sub(last.kernel_drops);
         if dropped > 0 && complaints.drops.pass(Instant::now()).is_some() {
             warn!(
                 dropped,
