@@ -428,6 +428,36 @@ fn a_name_is_followed_to_another_address_and_kept_when_it_vanishes() {
 }
 
 #[test]
+fn of_several_addresses_it_takes_one_that_there_is_a_way_to() {
+    const NAME: &str = "double.example.org";
+    let here = Host::new().with_etc(ETC);
+    let names = Names::serve(&here);
+    let [good, first, second] = [(); 3].map(|()| here.node());
+    let (good, _sinks, target) = (Good::on(&good), [first.sink(), second.sink()], format!("{NAME}:{PORT}"));
+    names.set(NAME, &[first.ip(2)]);
+    here.run(|| {
+        let mut coco = coco(&[&good.name, &target]);
+        let mut agents = Agents::of(&coco);
+        let mut send_until_at = |coco: &Coco, node: &Node| {
+            wait_until(PATIENCE, format_args!("it to be at {}", node.address()), || {
+                agents.send(&good);
+                let connection = connection(coco, &target);
+                connection["address"] == node.address().to_string() && connection["state"] == "up"
+            });
+        };
+        send_until_at(&coco, &first);
+        names.set(NAME, &[first.ip(2), second.ip(2)]);
+        here.ip(&format!("link set {} down", first.device()));
+        send_until_at(&coco, &second);
+        here.ip(&format!("link set {} up", first.device()));
+        here.ip(&format!("link set {} down", second.device()));
+        send_until_at(&coco, &first);
+        agents.assert_complete(&good, &mut coco);
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
 fn a_name_that_appears_late_is_found() {
     const NAME: &str = "late.example.org";
     let here = Host::new().with_etc(ETC);

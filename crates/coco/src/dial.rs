@@ -60,7 +60,7 @@ impl Outlet {
         }
     }
 
-    /// Connects to the first address that there is a way to. None if what it has is as good.
+    /// Connects to the first address that there is a way to, of several to the one it has. None if what it has is as good.
     async fn connect(
         &self,
         before: Option<SocketAddr>,
@@ -71,7 +71,8 @@ impl Outlet {
             if !self.is_down() {
                 return Ok(None);
             }
-            addresses = vec![before];
+            addresses.retain(|address| *address != before);
+            addresses.insert(0, before);
         }
         let mut problem = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
