@@ -96,7 +96,7 @@ pub static SEND_TOTAL: Definition =
 /// Failed attempts to resolve or to connect.
 pub static DIAL: Definition = Definition::counter(
     &["coco", "errors", "send.dial"],
-    "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged, or the first in a row where the target keeps its last address.",
+    "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged until the target has an address, and the first in a row of a name that had one.",
 );
 /// How targets are.
 pub static SEND_STATE: Definition = Definition::gauge(

@@ -1,6 +1,6 @@
 //! How an outlet gets its socket, and keeps one that leads to where the target is now.
 
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, State};
 use crate::own::OwnSocket;
 use crate::socket;
 use coco_core::config::is_loop;
@@ -33,7 +33,7 @@ impl Outlet {
         let before = self.peer();
         match (self.connect(before, listen).await, before) {
             (Ok(found), _) => {
-                if self.dial_fails.swap(false, Ordering::Relaxed) && before.is_some() {
+                if self.lost.swap(false, Ordering::Relaxed) {
                     info!(%tier, %target, "target is found again");
                 }
                 if let Some((address, socket)) = found {
@@ -48,10 +48,9 @@ impl Outlet {
             }
             (Err(problem), before) => {
                 self.account.dial_failed();
-                let is_news = !self.dial_fails.swap(true, Ordering::Relaxed);
                 match before {
                     None => warn!(%tier, %target, %problem, "cannot connect, will try again"),
-                    Some(address) if is_news => {
+                    Some(address) if self.is_to_tell() && !self.lost.swap(true, Ordering::Relaxed) => {
                         warn!(%tier, %target, %problem, %address, "cannot find the target, keeps its last address");
                     }
                     Some(_) => {}
@@ -86,6 +85,11 @@ impl Outlet {
             }
         }
         Err(problem)
+    }
+
+    /// Of an address that is no name it was said that it is down, and of what flaps that it flaps.
+    fn is_to_tell(&self) -> bool {
+        self.address.ip().is_none() && self.state().0 != State::Flapping
     }
 
     /// Whether its socket leads to the same place from the same address of this machine, which a socket keeps when the

@@ -31,8 +31,8 @@ pub struct Outlet {
     /// As its health says, for a look without a lock.
     down: AtomicBool,
     condition: Mutex<Condition>,
-    /// Whether the last attempt to find a way to it failed.
-    pub(crate) dial_fails: AtomicBool,
+    /// Whether it was said that it can't be found.
+    pub(crate) lost: AtomicBool,
     /// Whether someone [looks after](crate::dial::keep) it.
     kept: AtomicBool,
     /// Tells whoever [looks after it](crate::dial::keep) that something has changed.
@@ -103,7 +103,7 @@ impl Outlet {
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
             condition: Mutex::new(condition),
-            dial_fails: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             changed: Arc::default(),
         }
