@@ -69,7 +69,7 @@ impl Reloading {
                 tiers.reverse();
             }
             let text = Config::new(&tiers).text();
-            text.replace("threads = 1\n", pipeline)
+            text.replace("lanes = 1\nthreads = 1\n", pipeline)
         };
         let all = sinks.each_ref().map(|sinks| sinks.iter().map(|sink| sink.address.to_string()).collect());
         let first = text(&all, false);
@@ -240,7 +240,7 @@ fn a_hundred_reloads_under_load_lose_nothing() {
 #[test]
 fn reloads_under_load_lose_nothing_however_the_work_is_spread() {
     for pipeline in
-        ["threads = 1\n", "threads = 2\n", "threads = 2\nlanes = 2\nspread_hosts = true\nqueue = 2\n"]
+        ["threads = 1\n", "threads = 2\n", "lanes = 2\nthreads = 2\nspread_hosts = true\nqueue = 2\n"]
     {
         reloads_under_load(pipeline, 15);
     }
@@ -298,10 +298,10 @@ fn a_bad_file_changes_nothing_and_says_why() {
     let fingerprint = coco.json("/healthz")["fingerprint"].clone();
     let listen = coco.listen.to_string();
     let bad = [
-        (good.replace("threads", "thread"), "line 5: pipeline.thread: unknown key, did you mean `threads`?"),
+        (good.replace("threads", "thread"), "line 6: pipeline.thread: unknown key, did you mean `threads`?"),
         (
             good.replace("blacklist = ''", "blacklist = '('"),
-            "line 7: filter.blacklist: expected a regular expression",
+            "line 8: filter.blacklist: expected a regular expression",
         ),
         (good.replace(&sink.address.to_string(), &listen), "is where this coco itself listens: a loop"),
         (good.replace("/usr/share", "/nowhere"), "listen.typesdb: cannot read /nowhere/"),
