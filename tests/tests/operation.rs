@@ -50,6 +50,9 @@ fn delivers_all_that_was_received_before_sigterm(threads: u32) {
                 .map(traffic::place)
                 .collect();
             assert!(places.iter().copied().eq(0..places.len() as u32), "value lists of {host}: {places:?}");
+            let own = lists.iter().filter(|list| list.identifier.host == host.as_bytes());
+            let sent = (0..).map(|place| traffic::value_list(host, place));
+            own.zip(sent).for_each(|(list, sent)| assert_eq!(*list, sent));
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what
 //! is measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all of that for Noodle; [`rows`] says
-//! which runs make which figure, [`report`] prints them. README.md says what is measured, and how.
+//! which runs make which figure, [`report`] prints them. [`soak`] is a long run. README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod relay;
 mod report;
 mod rows;
 mod sink;
+mod soak;
 mod socket;
 mod statistics;
 mod subject;
@@ -117,6 +118,20 @@ enum Tool {
         #[arg(default_value_t = 10)]
         seconds: u64,
     },
+    /// Runs Coco for long, with a reload a minute and a target that comes and goes. Memory, descriptors and books tell.
+    Soak {
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
+        /// Datagrams a second.
+        #[arg(long, default_value_t = 20_000)]
+        rate: u64,
+        /// Hosts, of 133 metrics each.
+        #[arg(long, default_value_t = 1_500)]
+        hosts: usize,
+        /// The program to run, instead of this workspace's release build.
+        #[arg(long)]
+        coco: Option<PathBuf>,
+    },
     /// Becomes another program that ends with its parent.
     #[command(hide = true)]
     Hold {
@@ -140,7 +155,7 @@ fn main() -> ExitCode {
 
 /// Measures and reports. The exit status tells of flawed measurements, not of missed bars.
 fn bench(options: &Options) -> Result<ExitCode, Error> {
-    let [coco, noodle] = programs(options)?;
+    let [coco, noodle] = programs([("coco", &options.coco), ("noodle", &options.noodle)])?;
     let bench = Bench {
         place: subject::Place::new(coco, noodle)?,
         rate: options.rate.max(1),
@@ -167,15 +182,17 @@ fn bench(options: &Options) -> Result<ExitCode, Error> {
 }
 
 /// The daemons to measure: those that are named, or the release builds of this workspace.
-fn programs(options: &Options) -> Result<[PathBuf; 2], Error> {
-    let named = [("coco", &options.coco), ("noodle", &options.noodle)];
+fn programs<const N: usize>(named: [(&str, &Option<PathBuf>); N]) -> Result<[PathBuf; N], Error> {
     let builds: Vec<&str> = named.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
     build(&builds)?;
-    let path = |(name, path): (&str, &Option<PathBuf>)| match path {
-        Some(path) => path.canonicalize().doing(|| format!("find {}", path.display())),
-        None => beside(name),
-    };
-    Ok([path(named[0])?, path(named[1])?])
+    let mut paths = std::array::from_fn(|_| PathBuf::new());
+    for (found, (name, path)) in paths.iter_mut().zip(named) {
+        *found = match path {
+            Some(path) => path.canonicalize().doing(|| format!("find {}", path.display()))?,
+            None => beside(name)?,
+        };
+    }
+    Ok(paths)
 }
 
 /// Brings release builds up to date where cargo is at hand.
@@ -246,6 +263,18 @@ impl Tool {
                 print_json(&json!(delay::delay(target, &sockets, rate.max(1), seconds)?))
             }
             Self::Hold { program, arguments } => child::hold(&program, &arguments),
+            Self::Soak { minutes, rate, hosts, coco } => {
+                let [coco] = programs([("coco", &coco)])?;
+                // There is no Noodle in it.
+                let place = subject::Place::new(coco, PathBuf::new())?;
+                let (minutes, rate, hosts) = (minutes.max(1), rate.max(1), hosts.max(1));
+                let soak = soak::Soak { place: &place, minutes, rate, hosts, progress: tell };
+                let complaints = soak.run()?;
+                if complaints.is_empty() {
+                    return print("memory is flat, no descriptor is lost, the books balance\n");
+                }
+                Err(Error::Meaningless(format!("the soak failed:\n{}", complaints.join("\n"))))
+            }
         }
     }
 }

@@ -68,11 +68,26 @@ fn socket_inode(link: &str) -> Option<u64> {
 
 /// The most memory that a process has held at once, in KiB.
 pub(crate) fn peak_memory(process: Pid) -> Result<u64, Error> {
+    status(process, "VmHWM:")
+}
+
+/// The memory that a process holds, in KiB.
+pub(crate) fn memory(process: Pid) -> Result<u64, Error> {
+    status(process, "VmRSS:")
+}
+
+fn status(process: Pid, key: &str) -> Result<u64, Error> {
     let path = format!("/proc/{process}/status");
     let status = read(&path)?;
-    let peak =
-        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
-    peak.ok_or_else(|| Error::Answer { from: path, problem: "no VmHWM".to_owned() })
+    let value =
+        status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
+    value.ok_or_else(|| Error::Answer { from: path, problem: format!("no {key}") })
+}
+
+/// How many descriptors a process has open.
+pub(crate) fn descriptors(process: Pid) -> Result<usize, Error> {
+    let folder = format!("/proc/{process}/fd");
+    Ok(std::fs::read_dir(&folder).doing(|| format!("read {folder}"))?.count())
 }
 
 /// CPU time that all threads of a process have used, the ended ones too, in nanoseconds of the scheduler.

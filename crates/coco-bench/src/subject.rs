@@ -83,7 +83,7 @@ impl Subject {
 
 impl Configuration {
     /// The text of `coco.conf`.
-    fn text(&self, targets: &[SocketAddr]) -> String {
+    pub(crate) fn text(&self, targets: &[SocketAddr]) -> String {
         let mut text = format!(
             "[listen]\nbind = \"127.0.0.1:0\"\nreceive_buffer = {RECEIVE_BUFFER}\n\
              [pipeline]\nlanes = {}\nspread_hosts = {}\nthreads = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
