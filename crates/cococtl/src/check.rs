@@ -1,7 +1,4 @@
 //! `cococtl check`: whether running processes route alike.
-//!
-//! A line a process. With `--json`, one object: `{"same", "processes": [{"name", "program", "version", "status",
-//! "fingerprint"} or {"name", "error"}], "differences": [{"name", "there", "difference"}]}`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -15,11 +12,18 @@ use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::tier_state::{TierState, difference_of};
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, one object:
+
+  {"same", "processes": [{"name", "program", "version", "status", "fingerprint"} or {"name", "error"}],
+   "differences": [{"name", "there", "difference"}]}"#;
+
 /// Compare what running Cocos and Noodles route by
 ///
 /// Equal fingerprints mean that every host has the same owners everywhere. Exit status 1 means that they differ,
 /// 2 that not everybody could be asked.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// Compare with what a configuration says, too
     #[arg(long, value_name = "FILE")]

@@ -3,9 +3,6 @@
 //! ```text
 //! made-up agents --UDP--> coco --UDP--> 2 tiers of 2 storage nodes in memory <--HTTP-- noodle <--HTTP-- you
 //! ```
-//!
-//! With `--json`, one object as soon as every URL answers: `{"coco": {"listen", "api"}, "noodle", "nodes": [{"tier",
-//! "address", "url"}], "urls": [...]}`, and another at the end: `{"sent", "nodes": [...], "received"}`, in value lists.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
@@ -51,11 +48,20 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long that is waited for before the URLs are shown all the same.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, an object as soon as every URL answers, and one at the end:
+
+  {"coco": {"listen", "api"}, "noodle", "nodes": [{"tier", "address", "url"}], "urls": [...]}
+  {"sent", "nodes": [...], "received"}
+
+The numbers are value lists."#;
+
 /// Run Coco, Noodle, four storage nodes and made-up agents on this machine, with nothing installed
 ///
 /// Prints what to try, and ends on Ctrl-C. Everything is on loopback, at the ports of coco.sample.conf where they are
 /// free. The storage nodes keep ten minutes in memory.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// Run Coco and Noodle alone, both with this configuration, on your own targets
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "metrics", "free_ports", "json"])]

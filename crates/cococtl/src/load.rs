@@ -1,8 +1,4 @@
 //! `cococtl load`: made-up agents.
-//!
-//! With `--json`, one object when it ends: `{"hosts", "metrics", "value_lists", "datagrams", "bytes", "refused",
-//! "failed", "seconds"}`. `metrics` are those of each host; `refused` counts how often nobody listened there, `failed`
-//! datagrams that the system did not take.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -28,6 +24,13 @@ use crate::traffic::{Counters, Generator, Sender};
 /// How often progress is shown.
 const TICK: Duration = Duration::from_millis(500);
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, one object at the end:
+
+  {"hosts", "metrics", "value_lists", "datagrams", "bytes", "refused", "failed", "seconds"}
+
+metrics: of each host. refused: how often nobody listened there. failed: datagrams that the system did not take."#;
+
 /// Send what a fleet of made-up agents would
 ///
 /// Each host sends all its metrics once an interval, the hosts evenly spread over it. Values are of the kinds and types
@@ -35,6 +38,7 @@ const TICK: Duration = Duration::from_millis(500);
 /// has sent, so that `cococtl sink` can tell what is missing. Exit status 1 means that nobody
 /// listened, or that the system did not take all.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// Where to send to, as HOST:PORT
     #[arg(value_name = "ADDRESS")]

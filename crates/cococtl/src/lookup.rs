@@ -1,7 +1,6 @@
 //! `cococtl lookup`: who owns hosts.
 //!
-//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between. With `--json`, a line
-//! `{"host": "web1", "owners": {"shortterm": "10.1.1.111:25826"}}`.
+//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -23,10 +22,16 @@ use crate::text::write_name;
 /// How many questions to a process are under way at a time.
 const QUESTIONS: usize = 64;
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, an object a line:
+
+  {"host": "web1", "owners": {"shortterm": "10.1.1.111:25826", ...}}"#;
+
 /// Say which target of each tier owns hosts
 ///
 /// Every name has an owner, seen or not. Names are taken from standard input, one a line, when none are given.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// The configuration that says who owns what
     #[arg(long, value_name = "FILE", default_value = "coco.conf")]

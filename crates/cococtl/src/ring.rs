@@ -1,9 +1,4 @@
 //! `cococtl ring`: how evenly a configuration spreads hosts.
-//!
-//! With `--json`, one object: `{"fingerprint", "hosts", "made_up", "tiers": [{"name", "hash", "virtual_replicas",
-//! "by_table", "fingerprint", "largest", "deviation", "targets": [{"target", "hosts", "share"}]}]}`. `by_table` says
-//! that the number of replicas is the one that all Cocos use for so many targets; `largest` is the largest share as a
-//! multiple of the mean, `deviation` the standard deviation as a part of it.
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -22,8 +17,20 @@ use crate::text;
 /// Columns of the bar of the largest share.
 const BAR: f64 = 30.0;
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, one object:
+
+  {"fingerprint", "hosts", "made_up",
+   "tiers": [{"name", "hash", "virtual_replicas", "by_table", "fingerprint", "largest", "deviation",
+              "targets": [{"target", "hosts", "share"}]}]}
+
+by_table: the number of replicas is the one that all Cocos use for so many targets.
+largest: the largest share, as a multiple of the mean. deviation: the standard deviation, as a part of it.
+Shares are from 0 to 1."#;
+
 /// Show how evenly a configuration spreads hosts over targets
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// The configuration that says who owns what
     #[arg(long, value_name = "FILE", default_value = "coco.conf")]

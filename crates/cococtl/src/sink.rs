@@ -1,8 +1,4 @@
 //! `cococtl sink`: takes what is sent, counts it, and says whether it is whole.
-//!
-//! With `--json`, one object when it ends: `{"value_lists", "notifications", "datagrams", "bytes", "malformed",
-//! "kernel_drops", "missing", "extra", "restarts", "unverified_hosts", "targets": [{"address", "hosts", "value_lists"}]}`.
-//! `malformed` counts datagrams, `kernel_drops` those that came faster than they were read.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -30,12 +26,22 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long more is waited for where a number is expected, unless `--idle` says otherwise.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, one object at the end:
+
+  {"value_lists", "notifications", "datagrams", "bytes", "malformed", "kernel_drops",
+   "missing", "extra", "restarts", "unverified_hosts", "targets": [{"address", "hosts", "value_lists"}]}
+
+missing, extra: value lists. malformed: datagrams. kernel_drops: datagrams that came faster than they were read.
+restarts: how often a sequence began anew. unverified_hosts: those that have sent no sequence."#;
+
 /// Receive packets, count them, and tell what is missing
 ///
 /// Each address is a target. What `cococtl load` sends is checked host by host, so start this first. Ends on Ctrl-C, when
 /// as much has come as is expected, or when nothing comes any more. Exit status 1 means that something is missing, came
 /// twice, or is malformed.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// Where to listen, as HOST:PORT or :PORT; port 0 lets the system choose
     #[arg(value_name = "ADDRESS", default_value = ":25826")]

@@ -1,11 +1,4 @@
 //! `cococtl decode`: what stands in packets.
-//!
-//! With `--json`, an object a line. `event` says which: `value_list` (`source`, `security`, `host`, `plugin`,
-//! `plugin_instance`, `type`, `type_instance`, `time`, `interval`, `values`, `dstypes`, `dsnames`: as collectd's own JSON,
-//! integers with all their digits, null for NaN, for no interval and for names that are not known), `notification`
-//! (`severity`, `message` instead of the values), `refused_value_list`, `refused_notification`, `malformed` (`reason`, `user`),
-//! `signature`, `unknown_part` (`type`), `fragment`, `truncated`, and at the end `summary`. With `--top` instead of all
-//! these one `top`: `{"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": ...}`, and `summary`.
 
 mod capture;
 mod show;
@@ -36,11 +29,32 @@ use tally::{Frequencies, Tally};
 /// Datagrams that wait to be shown.
 const WAITING: usize = 4096;
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, an object a line. Its "event" is one of:
+
+  value_list            source, security, host, plugin, plugin_instance, type, type_instance, time, interval,
+                        values, dstypes, dsnames
+  notification          the same with severity and message, without what follows time
+  refused_value_list, refused_notification
+                        source, security, reason
+  malformed             source, security, reason, user
+  signature             source, security: nobody has verified what follows
+  unknown_part          source, security, type
+  fragment, truncated   source, destination
+  summary               the last one: packets, datagrams, value_lists, notifications, refused, malformed,
+                        fragments, truncated, cut, kernel_drops
+  top                   with --top, instead of all but the summary:
+                        {"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": alike}
+
+Value lists are as collectd writes them in JSON. Integers have all their digits. null is a value that is not finite,
+no interval, and names of data sources that types.db does not tell."#;
+
 /// Show what stands in captured or arriving packets
 ///
 /// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, - for standard input. Values are exact. Exit status
 /// 1 means that something was malformed, refused or not whole.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// The capture
     #[arg(value_name = "FILE", required_unless_present = "listen")]
@@ -192,6 +206,8 @@ struct Decoder<'a> {
     hosts: Frequencies,
     metrics: Frequencies,
     path: Vec<u8>,
+    /// What comes by a pipe is shown as it comes.
+    is_live: bool,
     out: BufWriter<io::StdoutLock<'static>>,
 }
 
@@ -209,6 +225,7 @@ impl<'a> Decoder<'a> {
             hosts: Frequencies::default(),
             metrics: Frequencies::default(),
             path: Vec::new(),
+            is_live: arguments.file.as_ref().is_some_and(|path| path.as_os_str() == "-"),
             out: BufWriter::new(io::stdout().lock()),
         })
     }
@@ -258,7 +275,7 @@ impl<'a> Decoder<'a> {
 
     fn datagram(&mut self, source: Option<SocketAddr>, bytes: &mut [u8]) -> io::Result<()> {
         self.tally.datagrams += 1;
-        let Self { arguments, guard, types, tally, hosts, metrics, path, out } = self;
+        let Self { arguments, guard, types, tally, hosts, metrics, path, is_live, out } = self;
         let mut written = Ok(());
         let mut malformed = false;
         guard.decode(bytes, |datagram, trust, event| {
@@ -288,7 +305,8 @@ impl<'a> Decoder<'a> {
             }
         });
         tally.malformed += u64::from(malformed);
-        written
+        written?;
+        if *is_live { out.flush() } else { Ok(()) }
     }
 
     fn end(mut self) -> Result<Outcome, Failure> {

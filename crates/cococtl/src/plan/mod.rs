@@ -1,10 +1,4 @@
 //! `cococtl plan`: what a change of the configuration moves.
-//!
-//! With `--json`, one object: `{"old", "new" (fingerprints), "hosts", "kind", "warnings": [text], "tiers": [...]}`, a
-//! tier being `{"name", "change": "added" | "removed"}` or `{"name", "change": "same" | "changed", "moved", "share",
-//! "ideal", "metrics", "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}], "cheaper"}`.
-//! Shares are from 0 to 1, `ideal` is the share that must move however it is done, `metrics` is there where `--api`
-//! told it, `cheaper` is null or `{"virtual_replicas", "targets", "moved", "share", "largest", "reasons"}`.
 
 mod fleet;
 mod moves;
@@ -27,11 +21,25 @@ use crate::tier_state::{TierState, difference_of};
 use fleet::Fleet;
 use moves::{Change, Load};
 
+/// What `--json` makes of it.
+const JSON: &str = r#"With --json, one object:
+
+  {"old", "new", "hosts", "kind", "warnings": [text],
+   "tiers": [{"name", "change": "same" or "changed", "moved", "metrics", "share", "ideal",
+              "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}],
+              "cheaper": {"virtual_replicas", "targets", "moved", "share", "largest", "reasons"} or null},
+             {"name", "change": "added" or "removed"}]}
+
+old, new: fingerprints. kind: what the hosts are. moved: hosts. metrics: null unless --api tells them.
+ideal: the share that must move however it is done. largest: the largest share, as a multiple of the mean.
+Shares are from 0 to 1."#;
+
 /// Show what a change of the configuration moves, and how to move less
 ///
 /// Without --hosts or --api, 20,000 hosts are made up. Exit status 1 means that there is a way to the same targets that
 /// moves clearly fewer hosts.
 #[derive(Debug, Args)]
+#[command(after_long_help = JSON)]
 pub struct Arguments {
     /// The configuration as it is
     #[arg(value_name = "OLD")]

@@ -89,3 +89,12 @@ fn wrong_usage_is_told_apart() {
         assert_eq!(cococtl([right], b"").status, Some(0));
     }
 }
+
+#[test]
+fn every_command_says_what_stands_in_its_json() {
+    for command in cococtl::command().get_subcommands() {
+        let help = cococtl([command.get_name(), "--help"], b"");
+        assert_eq!(help.status, Some(0));
+        assert!(help.stdout.contains("--json") && help.stdout.contains("With --json, "), "{}", help.stdout);
+    }
+}
