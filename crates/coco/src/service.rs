@@ -201,10 +201,10 @@ impl Service {
         };
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::Api)?;
         let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
-        let mut ended = watch(threads.handles).map_err(RunError::Api)?;
-
         let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&routing), inodes));
-        let measuring = start_measuring(&measure, terms(&config)).map_err(RunError::Api)?;
+        let (measuring, thread) = start_measuring(&measure, terms(&config)).map_err(RunError::Api)?;
+        let mut ended = watch(threads.handles.into_iter().chain([thread])).map_err(RunError::Api)?;
+
         routing.load().outlets.keep(listen);
         let reloads = Arc::new(Reloads::new(Program::Coco));
         let watching = tokio::spawn(gate::watch(Arc::downgrade(&gate)));
@@ -245,10 +245,11 @@ impl Service {
         info!("stopping");
         service_manager::stopping();
         health.stopping.store(true, Ordering::Relaxed);
+        // Ends the measuring.
+        drop(running);
         let all_ended = async { while ended.recv().await.is_some() {} };
         let in_time = tokio::time::timeout(grace.get(), all_ended).await.is_ok();
         watching.abort();
-        drop(running);
         let _ = close_api.send(());
         let served = serving.await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let left: u64 = lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum();
@@ -356,7 +357,7 @@ fn listen_error(address: &Address, source: io::Error) -> StartError {
 }
 
 /// Tells of each thread that has ended, and why in the log.
-fn watch(threads: Vec<JoinHandle<()>>) -> io::Result<mpsc::UnboundedReceiver<()>> {
+fn watch(threads: impl Iterator<Item = JoinHandle<()>>) -> io::Result<mpsc::UnboundedReceiver<()>> {
     let (tell, told) = mpsc::unbounded_channel();
     for thread in threads {
         let tell = tell.clone();
@@ -377,12 +378,12 @@ fn complain_of_death(thread: &str, panic: impl Display) {
     error!(thread, %panic, "a thread panicked");
 }
 
-/// Measures in a thread of its own until what is returned is dropped.
-fn start_measuring(measure: &Arc<Measure>, terms: Terms) -> io::Result<Sender<Terms>> {
+/// Measures in a thread of its own until the sender that is returned is dropped.
+fn start_measuring(measure: &Arc<Measure>, terms: Terms) -> io::Result<(Sender<Terms>, JoinHandle<()>)> {
     let (send, news) = crossbeam_channel::unbounded();
     let measure = Arc::clone(measure);
-    std::thread::Builder::new().name("measure".to_owned()).spawn(move || measure.run(terms, &news))?;
-    Ok(send)
+    let builder = std::thread::Builder::new().name("measure".to_owned());
+    Ok((send, builder.spawn(move || measure.run(terms, &news))?))
 }
 
 fn terms(config: &Config) -> Terms {
