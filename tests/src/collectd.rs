@@ -10,6 +10,7 @@ use socket2::SockRef;
 use crate::csv::{self, Hosts};
 use crate::directory::Directory;
 use crate::process::Process;
+use crate::text::replaced;
 
 /// Plugins that have something to say on every Linux machine, two of them (irq, users) refused by the blacklist
 /// of the sample configuration.
@@ -223,18 +224,6 @@ impl StorageNode {
 pub fn sample(name: &str) -> String {
     let path = crate::repository().join("etc/collectd").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// `text` with every pair replaced.
-///
-/// # Panics
-/// When something to replace is not there: then a sample has changed and the test must follow.
-#[must_use]
-pub fn replaced(text: &str, pairs: &[(&str, &str)]) -> String {
-    pairs.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert!(text.contains(from), "a sample no longer holds: {from}");
-        text.replace(from, to)
-    })
 }
 
 /// Debian has collectd in /usr/sbin, which only root has in its path.

@@ -11,7 +11,7 @@
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
-//! - [`process`], [`directory`] and [`wait`] carry the rest: every process is killed and every directory removed
+//! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory removed
 //!   when its value is dropped, and [`wait`] is the only place that sleeps.
 //!
 //! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
@@ -40,6 +40,7 @@ pub mod process;
 pub mod program;
 pub mod rrd;
 pub mod sink;
+pub mod text;
 pub mod traffic;
 pub mod visage;
 pub mod wait;

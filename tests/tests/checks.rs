@@ -6,12 +6,13 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, replaced, sample};
+use coco_tests::collectd::{Collectd, sample};
 use coco_tests::directory::Directory;
 use coco_tests::noodle::Noodle;
 use coco_tests::program::{Ended, Program, run};
 use coco_tests::rrd;
 use coco_tests::sink::Sink;
+use coco_tests::text::replaced;
 use coco_tests::traffic;
 use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};

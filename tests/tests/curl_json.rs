@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, replaced, sample};
+use coco_tests::collectd::{Collectd, sample};
 use coco_tests::csv::Series;
 use coco_tests::curl;
 use coco_tests::directory::Directory;
 use coco_tests::noodle::Noodle;
 use coco_tests::rrd;
 use coco_tests::sink::Sink;
+use coco_tests::text::replaced;
 use coco_tests::traffic;
 use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};

@@ -14,6 +14,7 @@ use coco_core::value_list::ValueList;
 use coco_tests::coco::{Coco, Config};
 use coco_tests::noodle::Noodle;
 use coco_tests::sink::Sink;
+use coco_tests::text::replaced;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
@@ -68,8 +69,7 @@ impl Reloading {
             if swapped {
                 tiers.reverse();
             }
-            let text = Config::new(&tiers).text();
-            text.replace("lanes = 1\nthreads = 1\n", pipeline)
+            replaced(&Config::new(&tiers).text(), &[("lanes = 1\nthreads = 1\n", pipeline)])
         };
         let all = sinks.each_ref().map(|sinks| sinks.iter().map(|sink| sink.address.to_string()).collect());
         let first = text(&all, false);
@@ -297,14 +297,15 @@ fn a_bad_file_changes_nothing_and_says_why() {
     let mut coco = Coco::start(&good);
     let fingerprint = coco.json("/healthz")["fingerprint"].clone();
     let listen = coco.listen.to_string();
+    let with = |from: &str, to: &str| replaced(&good, &[(from, to)]);
     let bad = [
-        (good.replace("threads", "thread"), "line 6: pipeline.thread: unknown key, did you mean `threads`?"),
+        (with("threads", "thread"), "line 6: pipeline.thread: unknown key, did you mean `threads`?"),
         (
-            good.replace("blacklist = ''", "blacklist = '('"),
+            with("blacklist = ''", "blacklist = '('"),
             "line 8: filter.blacklist: expected a regular expression",
         ),
-        (good.replace(&sink.address.to_string(), &listen), "is where this coco itself listens: a loop"),
-        (good.replace("/usr/share", "/nowhere"), "listen.typesdb: cannot read /nowhere/"),
+        (with(&sink.address.to_string(), &listen), "is where this coco itself listens: a loop"),
+        (with("/usr/share", "/nowhere"), "listen.typesdb: cannot read /nowhere/"),
         ("tiers".to_owned(), "line 1"),
     ];
     for (number, (bad, why)) in bad.iter().enumerate() {
@@ -339,10 +340,10 @@ fn keys_that_need_a_restart_are_named_and_the_others_change() {
     coco.settled(2);
     assert_eq!(coco.json("/blacklisted"), serde_json::json!({}));
 
-    let other = config.clone().blacklist("^web2/").text();
-    let other = other
-        .replace("threads = 1", "threads = 3")
-        .replace("[api]\nbind = \"127.0.0.1:0\"", "[api]\nbind = \"127.0.0.1:1\"");
+    let other = replaced(
+        &config.clone().blacklist("^web2/").text(),
+        &[("threads = 1", "threads = 3"), ("[api]\nbind = \"127.0.0.1:0\"", "[api]\nbind = \"127.0.0.1:1\"")],
+    );
     let log = coco.reload(&format!("{other}[log]\nlevel = \"warn\"\n"));
     coco.process.wait_for("a warning", |process| {
         let line = "these keys need a restart, and stay as they were keys=\"pipeline.threads api.bind\"";
@@ -359,7 +360,7 @@ fn keys_that_need_a_restart_are_named_and_the_others_change() {
 
     // The level holds from behind that line on.
     let lines = coco.process.stdout().lines().count();
-    coco.write_config(&config.text().replace("\"200ms\"", "\"300ms\""));
+    coco.write_config(&replaced(&config.text(), &[("\"200ms\"", "\"300ms\"")]));
     coco.process.signal(Signal::SIGHUP);
     let api = coco.api;
     coco.process.wait_for("another reload", |_| {
@@ -453,8 +454,7 @@ fn noodle_goes_over_to_other_tiers_and_keeps_its_connections() {
         noodle.reload(&config(&targets[only..=only]));
         assert_eq!(ask(&noodle), targets[only]);
     }
-    let log =
-        noodle.reload(&config(&targets).replace("remote", "").replace("[fetch]", "[fetch]\nmax_hosts = 0"));
+    let log = noodle.reload(&replaced(&config(&targets), &[("[fetch]", "[fetch]\nmax_hosts = 0")]));
     assert!(log.contains("fetch.max_hosts: expected a whole number"), "{log}");
     assert_eq!(ask(&noodle), targets[2], "nothing has changed");
     assert_eq!([noodle.count(&["reloads"]), noodle.count(&["errors", "reload"])], [10, 1]);

@@ -12,6 +12,7 @@ use coco_tests::collectd::{Collectd, Security, StorageNode};
 use coco_tests::directory::Directory;
 use coco_tests::program::Ended;
 use coco_tests::sink::Sink;
+use coco_tests::text::replaced;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_for, wait_until};
 
@@ -54,7 +55,7 @@ fn listen(level: &str, auth_file: Option<&Path>) -> String {
 
 /// A Coco with these keys of `[listen]` before the address.
 fn coco(config: &Config, listen: &str) -> Coco {
-    Coco::start(&config.text().replace("[listen]", listen))
+    Coco::start(&replaced(&config.text(), &[("[listen]", listen)]))
 }
 
 #[test]
@@ -215,10 +216,13 @@ fn no_datagram_outgrows_the_limit_and_tiers_of_one_ring_may_differ() {
             .text();
     let key =
         |level: &str| format!("security_level = {level:?}\nusername = \"alice\"\nauth_file = {users:?}\n");
-    let config = config
-        .replace("[tiers.sign]\n", &format!("[tiers.sign]\n{}", key("Sign")))
-        .replace("[tiers.encrypt]\n", &format!("[tiers.encrypt]\n{}", key("Encrypt")))
-        + &format!("[send]\nmax_packet_size = {LIMIT}\n");
+    let config = replaced(
+        &config,
+        &[
+            ("[tiers.sign]\n", &format!("[tiers.sign]\n{}", key("Sign"))),
+            ("[tiers.encrypt]\n", &format!("[tiers.encrypt]\n{}", key("Encrypt"))),
+        ],
+    ) + &format!("[send]\nmax_packet_size = {LIMIT}\n");
     let mut coco = Coco::start(&config);
     let lists: Vec<_> =
         (0..3000).map(|place| traffic::value_list(&format!("host{}", place / 500), place)).collect();
@@ -325,7 +329,7 @@ fn a_reload_changes_who_may_send_and_as_whom_coco_sends() {
     arrives(&coco, &sink, "alice", &alice);
 
     let signs = format!("security_level = \"Sign\"\nusername = \"bob\"\nauth_file = {users:?}\n");
-    let listen = config.text().replace("[listen]", &listen("Encrypt", Some(&users)));
+    let listen = replaced(&config.text(), &[("[listen]", &listen("Encrypt", Some(&users)))]);
     coco.reload(&(listen + &signs));
     is_refused(&coco, &sealed(&alice, "alice"), &["listen", "refused", "unencrypted"]);
     let encrypted = sealed(&Seal::encrypting(b"alice", b"s3cret"), "encrypted");
@@ -336,7 +340,7 @@ fn a_reload_changes_who_may_send_and_as_whom_coco_sends() {
     });
 
     // A configuration with a file that is at fault changes nothing.
-    let broken = config.text() + &signs.replace("bob", "mallory");
+    let broken = config.text() + &replaced(&signs, &[("bob", "mallory")]);
     let told = coco.reload(&broken);
     assert!(told.contains("tiers.shortterm.auth_file"), "{told}");
     is_refused(&coco, &sealed(&alice, "alice"), &["listen", "refused", "unencrypted"]);
@@ -361,6 +365,7 @@ fn only_who_is_allowed_may_send() {
     let senders: &[(&str, bool)] = if UdpSocket::bind("[::1]:0").is_ok() {
         &[("127.0.0.1", false), ("127.0.0.3", false), ("127.0.0.2", true), ("127.9.8.7", true), ("::1", true)]
     } else {
+        eprintln!("not tested: this machine has no IPv6");
         &[("127.0.0.1", false), ("127.0.0.3", false), ("127.0.0.2", true), ("127.9.8.7", true)]
     };
     (0..10).for_each(|number| senders.iter().for_each(|(from, _)| send(from, number)));
@@ -395,7 +400,7 @@ fn the_check_names_the_key_of_a_file_that_is_at_fault() {
     let empty = secret(&directory, "empty", "\n");
     let config = |listen: &str, tier: &str| {
         let text = Config::new(&[("shortterm", &["127.0.0.1:9"])]).text();
-        text.replace("[listen]", &format!("[listen]\n{listen}")) + tier
+        replaced(&text, &[("[listen]", &format!("[listen]\n{listen}"))]) + tier
     };
     let tier = |user: &str, file: &str| format!("security_level = \"sign\"\nusername = {user:?}\n{file}\n");
     let good = config(&format!("auth_file = {users:?}"), &tier("alice", &format!("auth_file = {users:?}")));
@@ -436,7 +441,7 @@ fn files_that_everyone_can_read_are_warned_about() {
         (open("auth", "alice: s3cret\nhunter2 without colon\n"), open("password", "s3cret"));
     let sink = Sink::start();
     let config = Config::new(&[("shortterm", &[sink.address])]).text();
-    let config = config.replace("[listen]", &listen("none", Some(&users)))
+    let config = replaced(&config, &[("[listen]", &listen("none", Some(&users)))])
         + &format!("security_level = \"Encrypt\"\nusername = \"alice\"\npassword_file = {password:?}\n");
     let ended = check(&config);
     assert_eq!(ended.status, Some(0), "{ended:?}");

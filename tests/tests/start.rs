@@ -4,11 +4,11 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
 use coco_tests::coco::{Coco, Config, TYPES_DB, run};
-use coco_tests::collectd::replaced;
 use coco_tests::directory::Directory;
 use coco_tests::program::Ended;
 use coco_tests::repository;
 use coco_tests::sink::Sink;
+use coco_tests::text::replaced;
 use coco_tests::traffic;
 
 /// What Coco says to a configuration with `--check`.
