@@ -83,6 +83,18 @@ impl Sink {
         self.kept.datagrams().clone()
     }
 
+    /// How many datagrams have come so far.
+    #[must_use]
+    pub fn datagram_count(&self) -> usize {
+        self.kept.datagrams().len()
+    }
+
+    /// The last datagram so far.
+    #[must_use]
+    pub fn last(&self) -> Option<Vec<u8>> {
+        self.kept.datagrams().last().cloned()
+    }
+
     /// The value lists so far, in the order they came.
     ///
     /// # Panics

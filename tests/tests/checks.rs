@@ -44,9 +44,7 @@ fn a_steady_rate_is_ok_and_one_that_was_halved_is_critical() {
         names.find(|name| coco.owner(name, "shortterm") == *target).expect("each target owns some")
     });
     let load = Load::start(coco.listen, hosts);
-    wait_until(PATIENCE, "both targets get something", || {
-        sinks.iter().all(|sink| !sink.datagrams().is_empty())
-    });
+    wait_until(PATIENCE, "both targets get something", || sinks.iter().all(|sink| sink.count() > 0));
     let coco_conf =
         replaced(&sample("coco.conf"), &[("http://localhost:9090", &format!("http://{}", coco.api))]);
     let rrdtool = format!(
@@ -64,11 +62,13 @@ fn a_steady_rate_is_ok_and_one_that_was_halved_is_critical() {
         values.values().flatten().flatten().count()
     };
     wait_until(PATIENCE, "points before", || known() >= POINTS);
-    let check = |program, arguments: &[&str]| {
+    let check_window = |window, program, arguments: &[&str]| {
         let endpoint = noodle.address.to_string();
-        run(program, &[&["--host", HOST, "--endpoint", &endpoint, "--window", "100s"], arguments].concat())
+        run(program, &[&["--host", HOST, "--endpoint", &endpoint, "--window", window], arguments].concat())
     };
-    is(&check(Program::AnomalousCocoSend, &["--target", &halved]), 3, "COCO SEND UNKNOWN - 1");
+    // However late it is by now, this can't hold the twenty points that are the least.
+    is(&check_window("12s", Program::AnomalousCocoSend, &["--target", &halved]), 3, "COCO SEND UNKNOWN - ");
+    let check = |program, arguments: &[&str]| check_window("100s", program, arguments);
     let before = known();
     load.halve();
     wait_until(PATIENCE, "points behind", || known() >= 2 * before);

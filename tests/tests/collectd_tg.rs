@@ -65,12 +65,12 @@ fn run_collectd_tg(coco: &Coco) -> Vec<ValueList> {
     command.args(["-n", "1500", "-H", "60", "-p", "12", "-i", "1", "-d", "127.0.0.1", "-D"]);
     let mut collectd_tg =
         Process::start("collectd-tg", directory.path(), command.arg(tee.address.port().to_string()));
-    collectd_tg.wait_for("a hundred datagrams", |_| (tee.datagrams().len() >= 100).then_some(()));
+    collectd_tg.wait_for("a hundred datagrams", |_| (tee.datagram_count() >= 100).then_some(()));
     assert!(collectd_tg.stop().success());
 
     // What comes last through a socket says that all before it has come through.
     traffic::sender(tee.address).send(&[]).expect("the tee listens");
-    wait_until(PATIENCE, "the last datagram", || tee.datagrams().last().is_some_and(Vec::is_empty));
+    wait_until(PATIENCE, "the last datagram", || tee.last().is_some_and(|last| last.is_empty()));
     tee.value_lists()
 }
 
