@@ -1,4 +1,4 @@
-//! Coco among an operator's other troubles: stopped under load, targets that are not there.
+//! Coco told to stop: under load, and by either signal.
 
 use std::net::TcpStream;
 
@@ -90,53 +90,4 @@ fn sigint_stops_it_as_sigterm_does() {
     let mut coco = Coco::start(&Config::new(&[("shortterm", &[sink.address])]).text());
     coco.process.signal(Signal::SIGINT);
     assert_ended_well(&mut coco.process);
-}
-
-#[test]
-fn a_target_that_does_not_resolve_costs_its_share_and_no_more() {
-    let sink = Sink::start();
-    let (here, nowhere) = (sink.address.to_string(), "storage.invalid:25826");
-    let targets = [here.clone(), nowhere.to_owned()];
-    let mut coco = Coco::start(&Config::new(&[("shortterm", &targets[..])]).text());
-    assert!(coco.counters().count(&["errors", "send.dial"]) >= 1);
-
-    let hosts: Vec<_> = (0..40).map(|number| format!("host-{number}")).collect();
-    let (reachable, lost): (Vec<_>, Vec<_>) =
-        hosts.iter().partition(|host| coco.owner(host, "shortterm") == here);
-    assert!(!reachable.is_empty() && !lost.is_empty(), "40 hosts fall on both");
-    let lists: Vec<_> = hosts.iter().map(|host| traffic::value_list(host, 0)).collect();
-    let sender = traffic::sender(coco.listen);
-    for datagram in traffic::datagrams(1452, &lists) {
-        sender.send(&datagram).expect("coco listens");
-    }
-
-    let counters = coco.settled(40);
-    assert_eq!(counters.count(&["send", &here]), reachable.len() as u64);
-    assert_eq!(counters.count(&["send", nowhere]), 0);
-    assert_eq!(counters.count(&["errors", "send.disconnected"]), lost.len() as u64);
-    wait_until(PATIENCE, "the share of the other target", || sink.count() >= reachable.len() as u64);
-    assert_eq!(sink.count(), reachable.len() as u64);
-    assert!(coco.stop().success());
-}
-
-#[test]
-fn a_target_that_refuses_does_not_keep_the_others_waiting() {
-    let sink = Sink::start();
-    // Bound and dropped, so that the port answers with "connection refused".
-    let refused = Sink::start().address;
-    let targets = [sink.address, refused];
-    let mut coco = Coco::start(&Config::new(&[("shortterm", &targets[..])]).text());
-    let hosts: Vec<_> = (0..40).map(|number| format!("host-{number}")).collect();
-    let sender = traffic::sender(coco.listen);
-    for place in 0..20 {
-        let lists: Vec<_> = hosts.iter().map(|host| traffic::value_list(host, place)).collect();
-        for datagram in traffic::datagrams(1452, &lists) {
-            sender.send(&datagram).expect("coco listens");
-        }
-    }
-    coco.settled(800);
-    let mine = hosts.iter().filter(|host| coco.owner(host, "shortterm") == sink.address.to_string()).count();
-    assert!(mine > 0);
-    wait_until(PATIENCE, "the share of the other target", || sink.count() >= 20 * mine as u64);
-    assert!(coco.stop().success());
 }
