@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
+use crate::text;
 
 /// Longest wait for a connection, and for an answer to begin.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -170,7 +171,7 @@ fn refused(url: &str, status: StatusCode, body: &[u8]) -> Failure {
     let object: Option<Value> = serde_json::from_slice(body).ok();
     let reason = object.as_ref().and_then(|object| object["error"].as_str());
     match reason {
-        Some(reason) => failure(url, format!("status {status}: {reason}")),
+        Some(reason) => failure(url, format!("status {status}: {}", text::name(reason.as_bytes()))),
         None => failure(url, format!("status {status}")),
     }
 }

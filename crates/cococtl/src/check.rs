@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::{Failure, Outcome};
+use crate::text;
 use crate::tier_state::{TierState, difference_of};
 
 /// What `--json` makes of it.
@@ -103,11 +104,14 @@ async fn check(arguments: &Arguments, out: &mut impl Write) -> Result<Outcome, F
         let differences: Vec<_> = differences.collect();
         writeln!(out, "{}", json!({ "same": same, "processes": parties, "differences": differences }))?;
     } else {
+        // What processes say is shown as what strangers sent: nobody knows what answers there.
         for Party { name, program, version, status, fingerprint, .. } in &known {
-            writeln!(out, "{fingerprint}  {program} {version}  {status}  {name}")?;
+            let line = format!("{fingerprint}  {program} {version}  {status}  {name}");
+            writeln!(out, "{}", text::name(line.as_bytes()))?;
         }
         for (name, there, difference) in &differences {
-            writeln!(out, "{name} differs from {there}: {difference}")?;
+            let line = format!("{name} differs from {there}: {difference}");
+            writeln!(out, "{}", text::name(line.as_bytes()))?;
         }
     }
     let failures: Vec<_> = parties.into_iter().filter_map(|party| Some(party.err()?.1)).collect();

@@ -94,6 +94,7 @@ struct Plan<'a> {
     changes: Vec<Change<'a>>,
     added: Vec<&'a Tier>,
     removed: Vec<&'a Tier>,
+    /// With names as the process that was asked gave them: not yet fit for a terminal or a script.
     warnings: Vec<String>,
 }
 
@@ -119,7 +120,7 @@ impl<'a> Plan<'a> {
         let (old, new) = (self.old.fingerprint(), self.new.fingerprint());
         writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.fleet.names().len(), self.fleet.kind)?;
         for warning in &self.warnings {
-            writeln!(out, "warning: {warning}")?;
+            writeln!(out, "warning: {}", text::name(warning.as_bytes()))?;
         }
         for tier in &self.removed {
             writeln!(out, "\ntier {}: removed, its targets get nothing more", shown(tier))?;
@@ -178,7 +179,7 @@ impl<'a> Plan<'a> {
             writeln!(out, "{line}")?;
         }
         for warning in &self.warnings {
-            writeln!(out, "# warning: {warning}")?;
+            writeln!(out, "# warning: {}", text::name(warning.as_bytes()))?;
         }
         for change in &self.changes {
             writeln!(out, "# tier {}: {} hosts", shown(change.new), change.moved.hosts)?;

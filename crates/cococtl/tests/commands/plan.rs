@@ -196,3 +196,34 @@ fn hostile_names_reach_rsync_as_they_are() {
     let expected: Vec<_> = names.map(|name| [&b"/var/lib/it's rrd/"[..], name].concat()).collect();
     assert_eq!(sources, expected);
 }
+
+/// The name of a tier, as whatever answers at the URL tells it, stands in a warning, and that in the script.
+#[test]
+fn a_hostile_tier_does_not_leave_its_comment() {
+    let sink = coco_tests::sink::Sink::start();
+    let config = |tier: &str, targets: &[&str]| Config::new(&[(tier, targets)]).text();
+    let node = sink.address.to_string();
+    let mut coco = Coco::start(&config(r#""x\ntouch pwned\n#\u001b[2J""#, &[&node]));
+    let datagrams = traffic::datagrams(1452, &[traffic::value_list("web1", 1)]);
+    traffic::sender(coco.listen).send(&datagrams[0]).unwrap();
+    coco.settled(1);
+    let api = format!("http://{}", coco.api);
+    let (old, new) = (config("a", &[&node]), config("a", &["10.0.0.1:1"]));
+    let told = r"what is running does not route by the old configuration: tiers are x\ntouch pwned\n#\u{1b}[2J, there a";
+    let ended = plan(&old, &new, &["--api", &api, "--rsync", "/rrd"]);
+    assert!(ended.stdout.lines().any(|line| line == format!("# warning: {told}")), "{ended:?}");
+    assert!(
+        ended.stdout.lines().all(|line| line.starts_with('#') || line.starts_with("ssh -n -- '")),
+        "{ended:?}"
+    );
+    let ended = plan(&old, &new, &["--api", &api]);
+    assert!(ended.stdout.lines().any(|line| line == format!("warning: {told}")), "{ended:?}");
+
+    let directory = Directory::new("plan");
+    let file = directory.write("coco.conf", &old);
+    let ended = cococtl(["check", &api, "--config", file.to_str().unwrap()], b"");
+    assert!(
+        ended.stdout.contains(r"tiers are x\ntouch pwned\n#\u{1b}[2J") && ended.stdout.lines().count() == 3,
+        "{ended:?}"
+    );
+}
