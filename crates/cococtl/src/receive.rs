@@ -2,7 +2,8 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use coco::socket::{self, ListenOptions};
 use coco_core::address::Address;
@@ -17,7 +18,10 @@ pub const RESOLVE_PATIENCE: Duration = Duration::from_secs(5);
 const RECEIVE_BUFFER: usize = 16 << 20;
 
 /// The largest datagram.
-pub const DATAGRAM: usize = 1 << 16;
+const DATAGRAM: usize = 1 << 16;
+
+/// How long the socket is still read after a stop, as by Coco itself: senders may go on for ever.
+const DRAIN: Duration = Duration::from_millis(200);
 
 /// Listens; a group of multicast is joined. A receive waits for a tenth of a second at most.
 pub async fn listen(address: &Address) -> Result<UdpSocket, Failure> {
@@ -37,13 +41,68 @@ pub async fn connect(address: &Address) -> Result<UdpSocket, Failure> {
     socket::connect(found[0]).map_err(failure)
 }
 
-/// The next datagram and who sent it; none if none came in time.
-pub fn next<'a>(socket: &UdpSocket, buffer: &'a mut [u8]) -> io::Result<Option<(&'a [u8], SocketAddr)>> {
-    match socket.recv_from(buffer) {
-        Ok((length, source)) => Ok(Some((&buffer[..length], source))),
-        Err(problem) if matches!(problem.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
-            Ok(None)
+/// Takes what comes, and from whom. From `stop` on it takes what has arrived before: until nothing comes, or for a fifth
+/// of a second.
+pub fn until_stopped(
+    socket: &UdpSocket,
+    stop: &AtomicBool,
+    mut take: impl FnMut(&[u8], SocketAddr),
+) -> io::Result<()> {
+    let mut buffer = vec![0; DATAGRAM];
+    let mut stopped = None;
+    loop {
+        let is_empty = match socket.recv_from(&mut buffer) {
+            Ok((length, source)) => {
+                take(&buffer[..length], source);
+                false
+            }
+            Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => true,
+            Err(problem) if problem.kind() == io::ErrorKind::Interrupted => continue,
+            Err(problem) => return Err(problem),
+        };
+        if stop.load(Relaxed) && (is_empty || stopped.get_or_insert_with(Instant::now).elapsed() >= DRAIN) {
+            return Ok(());
         }
-        Err(problem) => Err(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that listens, and one that sends to it.
+    fn pair() -> (UdpSocket, UdpSocket) {
+        let [socket, sender] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        sender.connect(socket.local_addr().unwrap()).unwrap();
+        (socket, sender)
+    }
+
+    #[test]
+    fn what_has_arrived_before_the_stop_is_taken() {
+        let (socket, sender) = pair();
+        for _ in 0..3 {
+            sender.send(b"x").unwrap();
+        }
+        let mut taken = 0;
+        until_stopped(&socket, &AtomicBool::new(true), |datagram, source| {
+            assert_eq!((datagram, source), (&b"x"[..], sender.local_addr().unwrap()));
+            taken += 1;
+        })
+        .unwrap();
+        assert_eq!(taken, 3);
+    }
+
+    #[test]
+    fn a_sender_that_goes_on_does_not_keep_it_from_ending() {
+        let (socket, sender) = pair();
+        let stop = AtomicBool::new(false);
+        sender.send(b"x").unwrap();
+        until_stopped(&socket, &stop, |_, _| {
+            stop.store(true, Relaxed);
+            sender.send(b"x").unwrap();
+        })
+        .unwrap();
+        assert!(stop.into_inner());
     }
 }

@@ -1,7 +1,7 @@
 //! `cococtl sink`: takes what is sent, counts it, and says whether it is whole.
 
 use std::io::{self, IsTerminal, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::api;
 use crate::failure::{Failure, Outcome};
 use crate::ledger::{Findings, Ledger};
 use crate::load::time;
-use crate::receive::{self, DATAGRAM};
+use crate::receive;
 
 /// How often it is looked whether all has come.
 const TICK: Duration = Duration::from_millis(50);
@@ -94,9 +94,11 @@ async fn receive(arguments: &Arguments) -> Result<Outcome, Failure> {
         let target = Arc::new(Target { address, ledger: Mutex::default() });
         targets.push(Arc::clone(&target));
         let counters = Arc::clone(&counters);
-        let keep = move || keep(&socket, &target, &counters);
+        let take = move || {
+            receive::until_stopped(&socket, &counters.stop, |datagram, _| take(datagram, &target, &counters))
+        };
         threads
-            .push(std::thread::Builder::new().name("sink".to_owned()).spawn(keep).map_err(Failure::System)?);
+            .push(std::thread::Builder::new().name("sink".to_owned()).spawn(take).map_err(Failure::System)?);
     }
     wait(arguments, &counters, &mut signals).await;
     // What the kernel has dropped it says only as long as the sockets are open.
@@ -142,35 +144,25 @@ async fn wait(arguments: &Arguments, counters: &Counters, signals: &mut Signals)
     }
 }
 
-/// Receives for a target until told to stop.
-fn keep(socket: &UdpSocket, target: &Target, counters: &Counters) -> io::Result<()> {
-    let mut buffer = vec![0; DATAGRAM];
-    loop {
-        let Some((datagram, _)) = receive::next(socket, &mut buffer)? else {
-            // What has arrived before the stop is read first.
-            if counters.stop.load(Relaxed) {
-                return Ok(());
+/// Takes in a datagram.
+fn take(datagram: &[u8], target: &Target, counters: &Counters) {
+    let mut value_lists = 0;
+    let mut ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    for event in Decoder::new(datagram) {
+        match event {
+            Ok(Event::ValueList(spans)) => {
+                ledger.add(&spans.of(datagram));
+                value_lists += 1;
             }
-            continue;
-        };
-        let mut value_lists = 0;
-        let mut ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in Decoder::new(datagram) {
-            match event {
-                Ok(Event::ValueList(spans)) => {
-                    ledger.add(&spans.of(datagram));
-                    value_lists += 1;
-                }
-                Ok(Event::Notification(_)) => _ = counters.notifications.fetch_add(1, Relaxed),
-                Ok(_) => {}
-                Err(_) => _ = counters.malformed.fetch_add(1, Relaxed),
-            }
+            Ok(Event::Notification(_)) => _ = counters.notifications.fetch_add(1, Relaxed),
+            Ok(_) => {}
+            Err(_) => _ = counters.malformed.fetch_add(1, Relaxed),
         }
-        drop(ledger);
-        counters.bytes.fetch_add(datagram.len() as u64, Relaxed);
-        counters.datagrams.fetch_add(1, Relaxed);
-        counters.value_lists.fetch_add(value_lists, Relaxed);
     }
+    drop(ledger);
+    counters.bytes.fetch_add(datagram.len() as u64, Relaxed);
+    counters.datagrams.fetch_add(1, Relaxed);
+    counters.value_lists.fetch_add(value_lists, Relaxed);
 }
 
 fn report(

@@ -6,8 +6,10 @@ mod tally;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Args;
 use coco::measure::kernel_drops;
@@ -158,44 +160,43 @@ async fn listen(decoder: &mut Decoder<'_>, address: &Address) -> Result<(), Fail
     let (send, mut datagrams) = mpsc::channel(WAITING);
     // Kept beside the thread's, so that the kernel can be asked about it to the end.
     let kept = socket.try_clone().map_err(Failure::System)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    let take = move || {
+        receive::until_stopped(&socket, &told, |datagram, source| {
+            // Who has seen enough takes no more.
+            let _ = send.blocking_send((source, datagram.to_vec()));
+        })
+    };
     let receiver = std::thread::Builder::new().name("receiver".to_owned());
-    receiver.spawn(move || take(&socket, &send)).map_err(Failure::System)?;
+    let receiver = receiver.spawn(take).map_err(Failure::System)?;
+    let mut shown = Ok(());
     loop {
         let next = tokio::select! {
             biased;
-            signal = signals.next() => if signal == Signal::Stop { None } else { continue },
+            signal = signals.next() => {
+                // What has arrived is shown all the same.
+                stop.fetch_or(signal == Signal::Stop, Relaxed);
+                continue;
+            }
             datagram = datagrams.recv() => datagram,
         };
-        let Some(datagram) = next else { break };
-        let (source, mut bytes): (SocketAddr, Vec<u8>) = datagram.map_err(Failure::System)?;
+        let Some((source, mut bytes)) = next else { break };
         decoder.tally.packets += 1;
-        decoder.datagram(Some(source), &mut bytes)?;
-        if decoder.has_enough() {
-            break;
+        shown = decoder.datagram(Some(source), &mut bytes);
+        if shown.is_ok() && datagrams.is_empty() {
+            shown = decoder.out.flush();
         }
-        if datagrams.is_empty() {
-            decoder.out.flush()?;
+        if shown.is_err() || decoder.has_enough() {
+            break;
         }
     }
     decoder.tally.kernel_drops = kernel_drops(&inodes).unwrap_or(0);
-    drop(kept);
-    Ok(())
-}
-
-/// Receives until nobody wants any more.
-fn take(socket: &UdpSocket, send: &mpsc::Sender<io::Result<(SocketAddr, Vec<u8>)>>) {
-    let mut buffer = vec![0; receive::DATAGRAM];
-    while !send.is_closed() {
-        let datagram = match receive::next(socket, &mut buffer) {
-            Ok(None) => continue,
-            Ok(Some((datagram, source))) => Ok((source, datagram.to_vec())),
-            Err(problem) => Err(problem),
-        };
-        let failed = datagram.is_err();
-        if send.blocking_send(datagram).is_err() || failed {
-            return;
-        }
-    }
+    drop((kept, datagrams));
+    stop.store(true, Relaxed);
+    let received = receiver.join().unwrap_or_else(|_| Err(io::Error::other("the receiver panicked")));
+    shown?;
+    received.map_err(Failure::System)
 }
 
 struct Decoder<'a> {

@@ -45,7 +45,8 @@ impl StorageNode {
         let stopping = Arc::new(AtomicBool::new(false));
         let (kept, stop) = (Arc::clone(&memory), Arc::clone(&stopping));
         let receiver = std::thread::Builder::new().name("storage".to_owned());
-        let receiver = receiver.spawn(move || keep(&socket, &kept, &stop)).map_err(Failure::System)?;
+        let keep = move || receive::until_stopped(&socket, &stop, |datagram, _| keep(datagram, &kept));
+        let receiver = receiver.spawn(keep).map_err(Failure::System)?;
         let (close, closed) = oneshot::channel::<()>();
         let router = visage::router(&memory);
         let server = tokio::spawn(http::serve(listener, router, Limits::default(), async {
@@ -74,20 +75,11 @@ impl StorageNode {
     }
 }
 
-fn keep(socket: &UdpSocket, memory: &Mutex<Memory>, stopping: &AtomicBool) -> io::Result<()> {
-    let mut buffer = vec![0; receive::DATAGRAM];
-    loop {
-        let Some((datagram, _)) = receive::next(socket, &mut buffer)? else {
-            if stopping.load(Relaxed) {
-                return Ok(());
-            }
-            continue;
-        };
-        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        for event in Decoder::new(datagram) {
-            if let Ok(Event::ValueList(spans)) = event {
-                memory.add(&spans.of(datagram));
-            }
+fn keep(datagram: &[u8], memory: &Mutex<Memory>) {
+    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    for event in Decoder::new(datagram) {
+        if let Ok(Event::ValueList(spans)) = event {
+            memory.add(&spans.of(datagram));
         }
     }
 }

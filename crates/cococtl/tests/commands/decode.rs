@@ -1,6 +1,6 @@
 //! `cococtl decode`, on what real collectds sent.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
 use coco_tests::directory::Directory;
@@ -293,4 +293,39 @@ fn what_arrives_is_shown_until_it_is_enough_or_ctrl_c() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let ended = cococtl(["decode", "--listen", &taken.local_addr().unwrap().to_string()], b"");
     assert!(ended.status == Some(2) && ended.stderr.contains("Address already in use"), "{ended:?}");
+}
+
+/// Datagrams are received faster than they are shown; those that wait at the end are shown, too.
+#[test]
+fn what_has_arrived_before_ctrl_c_is_shown_or_counted() {
+    const DATAGRAMS: u64 = 500;
+    let lists: Vec<_> = (0..60).map(|place| coco_tests::traffic::value_list("web1", place)).collect();
+    let datagrams = coco_tests::traffic::datagrams(1452, &lists);
+    let directory = Directory::new("decode");
+    let mut command = program();
+    command.args(["decode", "--json", "--listen", "127.0.0.1:0"]);
+    let mut decode = Process::start("decode", directory.path(), &mut command);
+    let address = decode.wait_for("its address", |process| {
+        process.stderr().lines().find_map(|line| line.strip_prefix("listening at ")?.parse().ok())
+    });
+    let sender = coco_tests::traffic::sender(address);
+    for _ in 0..DATAGRAMS {
+        sender.send(&datagrams[0]).unwrap();
+    }
+    decode.wait_for("all to be received", |_| (unread(address) == 0).then_some(()));
+    decode.signal(Signal::SIGINT);
+    decode.ended(PATIENCE);
+    let text = decode.stdout();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let [shown, dropped] = ["datagrams", "kernel_drops"].map(|key| last[key].as_u64().unwrap());
+    assert_eq!(shown + dropped, DATAGRAMS, "{last}");
+}
+
+/// Bytes that wait in a socket on loopback (proc(5)).
+fn unread(address: SocketAddr) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let local = format!("0100007F:{:04X}", address.port());
+    let mut rows = table.lines().map(|row| row.split_ascii_whitespace().collect::<Vec<_>>());
+    let row = rows.find(|row| row[1] == local).unwrap();
+    u64::from_str_radix(row[4].split_once(':').unwrap().1, 16).unwrap()
 }
