@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, ValueList};
-use coco_core::wire::{Decoder, Event};
+use coco_core::wire::{Decoder, Event, MOST_NOTIFICATIONS, Refusal};
 
 use crate::coco::Counters;
 
@@ -24,6 +24,7 @@ impl Books {
     pub fn enter(&mut self, datagram: &[u8]) {
         self.count(&["listen", "raw"]);
         let mut decoder = Decoder::new(datagram);
+        let mut notifications = 0;
         while let Some(event) = decoder.next() {
             match event {
                 Ok(Event::ValueList(spans)) => {
@@ -37,7 +38,11 @@ impl Books {
                     }
                     self.value_lists.push(list);
                 }
+                Ok(Event::Notification(_)) if notifications == MOST_NOTIFICATIONS => {
+                    self.count(&["listen", "refused_notifications", Refusal::TooMany.key()]);
+                }
                 Ok(Event::Notification(spans)) => {
+                    notifications += 1;
                     self.count(&["listen", "notifications"]);
                     self.notifications.push(shown(&spans.of(datagram)));
                 }

@@ -77,7 +77,7 @@ pub static INCOMPLETE: Definition = Definition::counter(
 /// Notifications refused, by reason.
 pub static REFUSED_NOTIFICATIONS: Definition = Definition::counter(
     &["coco", "listen", "refused_notifications", "{reason}"],
-    "Notifications that every collectd would ignore, by reason; refused.",
+    "Notifications that every collectd would ignore, or that no sender would make, by reason; refused.",
 );
 /// Datagrams that nothing is wrong with, but for whom they come from.
 pub static REFUSED: Definition = Definition::counter(
@@ -256,7 +256,8 @@ impl ByReason {
         let malformed = Malformed::ALL.iter().copied().map(Self::Malformed);
         // A notification has no plugin, type or values to lack, a value list neither message nor severity.
         let list = [Refusal::NoHost, Refusal::NoPlugin, Refusal::NoType, Refusal::NoTime, Refusal::NoValues];
-        let notification = [Refusal::NoHost, Refusal::NoTime, Refusal::NoMessage, Refusal::Severity];
+        let notification =
+            [Refusal::NoHost, Refusal::NoTime, Refusal::NoMessage, Refusal::Severity, Refusal::TooMany];
         let refused = Unwelcome::ALL.iter().copied().map(Self::Refused);
         malformed
             .chain(list.map(Self::Incomplete))

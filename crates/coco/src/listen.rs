@@ -5,7 +5,10 @@ use crate::counters::{ByReason, Count, LaneCounts};
 use crate::gate::{Admission, Gate, Unwelcome};
 use crate::lane::Lane;
 use crate::own::OwnAddresses;
-use coco_core::wire::{Carried, Decoder, Event, Guard, Malformed, Refused, Span, Trust, ValueListSpans};
+use coco_core::wire::{
+    Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, Refusal, Refused, Span, Trust,
+    ValueListSpans,
+};
 use std::net::SocketAddr;
 
 /// What is to be logged of a batch: the first of each sort.
@@ -35,7 +38,13 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
     };
     for (index, (datagram, bytes)) in datagrams.enumerate() {
         let first_item = desk.items.len() as u32;
-        let mut contents = Contents { index: index as u32, source: datagram.source, whole: true, host: None };
+        let mut contents = Contents {
+            index: index as u32,
+            source: datagram.source,
+            whole: true,
+            host: None,
+            notifications: 0,
+        };
         if let Some(reason) = admission.refuses(datagram.source, &own) {
             desk.turn_away(reason, datagram.source);
             contents.whole = false;
@@ -85,6 +94,8 @@ struct Contents {
     whole: bool,
     /// Of the first value list.
     host: Option<Span>,
+    /// How many of them there were.
+    notifications: usize,
 }
 
 impl Desk<'_> {
@@ -164,8 +175,12 @@ impl Desk<'_> {
                 spans.values = values;
                 self.items.push(Item { spans, verdict: Verdict::Incomplete });
             }
+            Event::Notification(_) if contents.notifications == MOST_NOTIFICATIONS => {
+                self.counts.add_reason(ByReason::RefusedNotification(Refusal::TooMany));
+            }
             Event::Notification(spans) => {
                 self.tally.notifications += 1;
+                contents.notifications += 1;
                 contents.whole = false;
                 self.notifications.push(Notification { datagram: contents.index, spans, owners: 0 });
             }

@@ -29,6 +29,7 @@
 //! | a part of unknown type, of 4 bytes at the very end too | [`Event::Unknown`]: skipped by its length, not carried into a packet that is built anew |
 //! | a value list without host, plugin, type or time (0 after conversion counts as none), or of no values | [`Event::RefusedValueList`]; what follows is read on |
 //! | a notification without host, time or message, or of a severity (low 32 bits) other than 1, 2 and 4 | [`Event::RefusedNotification`]; what follows is read on |
+//! | more notifications in one datagram than [`MOST_NOTIFICATIONS`] | whoever forwards refuses those behind them as [`Refusal::TooMany`]; what follows is read on |
 //! | a type that types.db does not know, other kinds or numbers of values than it says | nothing: values are forwarded as they came |
 //! | no interval, or one of zero | kept missing; behind a value list that had one, an INTERVAL_HR of 0 says so |
 //! | a NUL within a string | the string ends there |
@@ -57,6 +58,11 @@ pub use seal::{InitializationVectors, Seal, TooLong};
 pub use users::Users;
 
 use std::fmt;
+
+/// Notifications of one datagram that are forwarded. collectd sends each in a datagram of its own (`network_notification` in
+/// `src/network.c`), with all its names: of a part of 6 bytes that repeats the last one with another message it would make
+/// a packet of up to 700.
+pub const MOST_NOTIFICATIONS: usize = 8;
 
 /// Bytes of a datagram: where they start and how many they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -188,5 +194,7 @@ reasons! {
         NoMessage => "no_message", "no message";
         /// The notification's severity is none that collectd knows.
         Severity => "severity", "unknown severity";
+        /// There are [`MOST_NOTIFICATIONS`] in the datagram already.
+        TooMany => "too_many", "more in one datagram than any sender makes";
     }
 }

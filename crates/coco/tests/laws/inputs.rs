@@ -111,6 +111,25 @@ pub(crate) fn one_value_list(host: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// One notification after another in as many bytes as there may be, of these names' lengths, each of the fewest bytes.
+pub(crate) fn many_notifications(names: [usize; 5], bytes: usize) -> Vec<u8> {
+    let kinds = [
+        PartType::HOST,
+        PartType::PLUGIN,
+        PartType::PLUGIN_INSTANCE,
+        PartType::TYPE,
+        PartType::TYPE_INSTANCE,
+    ];
+    let names = kinds.into_iter().zip(names).flat_map(|(kind, length)| string(kind, &vec![b'n'; length]));
+    let mut datagram: Vec<u8> = names.collect();
+    datagram.extend([number(PartType::TIME, 9), number(PartType::SEVERITY, 4)].concat());
+    let message = string(PartType::MESSAGE, b"x");
+    while datagram.len() + message.len() <= bytes {
+        datagram.extend(&message);
+    }
+    datagram
+}
+
 fn name_part() -> impl Strategy<Value = Vec<u8>> {
     let optional = select(&[PartType::PLUGIN_INSTANCE, PartType::TYPE_INSTANCE][..]);
     let required = select(&[PartType::PLUGIN, PartType::TYPE][..]);

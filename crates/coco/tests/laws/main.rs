@@ -7,6 +7,7 @@
 
 mod inputs;
 mod model;
+mod strangers;
 
 use coco::batch::Batch;
 use coco::counters::{ByReason, Count};

@@ -3,7 +3,7 @@
 use coco_core::notification::Severity;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Identifier, Time, ValueList};
-use coco_core::wire::{Decoder, Event, Malformed, Refusal};
+use coco_core::wire::{Decoder, Event, MOST_NOTIFICATIONS, Malformed, Refusal};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 
@@ -39,6 +39,9 @@ impl Contents {
                     contents.unverified += u64::from(decoder.unverified());
                 }
                 Ok(Event::RefusedValueList(refusal, _)) => contents.incomplete.push(refusal),
+                Ok(Event::Notification(_)) if contents.notifications.len() == MOST_NOTIFICATIONS => {
+                    contents.refused_notifications.push(Refusal::TooMany);
+                }
                 Ok(Event::Notification(spans)) => {
                     let notification = spans.of(datagram);
                     contents.notifications.push(Notification {
