@@ -12,6 +12,9 @@ pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
 /// Bytes from slot to slot. Not a power of two: the heads of all datagrams would share a few sets of the cache.
 const STRIDE: usize = LARGEST_DATAGRAM + 1 + 1536;
 
+/// Entries of a table that a batch keeps room for, for each of its datagrams: more than the value lists of agents.
+const KEPT: usize = 256;
+
 /// Datagrams received together, and what is known of them. Recycled, so that the steady state allocates nothing.
 #[derive(Debug)]
 pub struct Batch {
@@ -108,12 +111,13 @@ impl Batch {
         self.buffer.len() / STRIDE
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Forgets everything and keeps the memory, but for what was needed once and now is not.
     pub fn clear(&mut self) {
+        let kept = KEPT * self.capacity();
         self.datagrams.clear();
-        self.value_lists.clear();
-        self.notifications.clear();
-        self.owners.clear();
+        empty(&mut self.value_lists, kept);
+        empty(&mut self.notifications, kept);
+        empty(&mut self.owners, kept);
         self.routing = None;
     }
 
@@ -201,6 +205,14 @@ impl Batch {
     /// The value lists of one of its datagrams.
     pub fn items(&self, datagram: &Datagram) -> &[Item] {
         &self.value_lists[datagram.value_lists.start as usize..datagram.value_lists.end as usize]
+    }
+}
+
+fn empty<T>(table: &mut Vec<T>, kept: usize) {
+    let is_too_large = table.capacity() > kept.max(4 * table.len());
+    table.clear();
+    if is_too_large {
+        table.shrink_to(kept);
     }
 }
 

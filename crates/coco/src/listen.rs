@@ -5,6 +5,7 @@ use crate::counters::{ByReason, Count, LaneCounts};
 use crate::gate::{Admission, Gate, Unwelcome};
 use crate::lane::Lane;
 use crate::own::OwnAddresses;
+use coco_core::wire::part::VALUES_HEADER;
 use coco_core::wire::{
     Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, Refusal, Refused, Span, Trust,
     ValueListSpans,
@@ -171,9 +172,14 @@ impl Desk<'_> {
             }
             Event::RefusedValueList(refusal, values) => {
                 self.counts.add_reason(ByReason::Incomplete(refusal));
-                let mut spans = ValueListSpans::default();
-                spans.values = values;
-                self.items.push(Item { spans, verdict: Verdict::Incomplete });
+                // No sender makes empty ones, and an item is larger.
+                contents.whole &= values.length() > VALUES_HEADER;
+                // To be cut out of what leaves whole.
+                if contents.whole {
+                    let mut spans = ValueListSpans::default();
+                    spans.values = values;
+                    self.items.push(Item { spans, verdict: Verdict::Incomplete });
+                }
             }
             Event::Notification(_) if contents.notifications == MOST_NOTIFICATIONS => {
                 self.counts.add_reason(ByReason::RefusedNotification(Refusal::TooMany));

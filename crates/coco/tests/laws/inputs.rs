@@ -111,8 +111,18 @@ pub(crate) fn one_value_list(host: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// One notification after another in as many bytes as there may be, of these names' lengths, each of the fewest bytes.
-pub(crate) fn many_notifications(names: [usize; 5], bytes: usize) -> Vec<u8> {
+/// One value list after another with the same names, up to so many bytes.
+pub(crate) fn many_value_lists(list: &[Value], bytes: usize) -> Vec<u8> {
+    let mut datagram = one_value_list(b"web1");
+    let list = values(list);
+    while datagram.len() + list.len() <= bytes {
+        datagram.extend(&list);
+    }
+    datagram
+}
+
+/// One notification after another, up to so many bytes: the longest names, and for each the fewest bytes.
+pub(crate) fn many_notifications(bytes: usize) -> Vec<u8> {
     let kinds = [
         PartType::HOST,
         PartType::PLUGIN,
@@ -120,7 +130,7 @@ pub(crate) fn many_notifications(names: [usize; 5], bytes: usize) -> Vec<u8> {
         PartType::TYPE,
         PartType::TYPE_INSTANCE,
     ];
-    let names = kinds.into_iter().zip(names).flat_map(|(kind, length)| string(kind, &vec![b'n'; length]));
+    let names = kinds.into_iter().flat_map(|kind| string(kind, &[b'n'; 127]));
     let mut datagram: Vec<u8> = names.collect();
     datagram.extend([number(PartType::TIME, 9), number(PartType::SEVERITY, 4)].concat());
     let message = string(PartType::MESSAGE, b"x");
