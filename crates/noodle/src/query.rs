@@ -2,7 +2,9 @@
 //! forwarded byte for byte.
 //!
 //! Parameters are read as Visage reads them, or one could ask a storage node for what Noodle did not see: `&` and
-//! `;` separate, names are decoded, the last of several counts, and a time is whatever digits a text begins with.
+//! `;` separate, names are decoded and brackets around them say nothing, the last of several counts, and a time is
+//! whatever digits a text begins with. Versions of Ruby and Rack differ in the details, so a node sees a time only once
+//! and as plain digits, whatever a client wrote.
 
 use std::borrow::Cow;
 
@@ -43,11 +45,10 @@ impl<'a> Query<'a> {
     pub fn parse(query: Option<&'a str>, now: i64, max_window: i64) -> Result<Self, QueryError> {
         let text = query.unwrap_or_default();
         let parameters: Vec<Parameter<'_>> = Parameters(text).collect();
-        let last = |wanted| {
-            let mut values = parameters.iter().filter_map(|parameter| parameter.meaning.time(wanted));
-            values.next_back()
-        };
-        let (start, finish) = (last(Time::Start), last(Time::Finish));
+        let last = |wanted| parameters.iter().rposition(|parameter| parameter.meaning.is_time(wanted));
+        let (last_start, last_finish) = (last(Time::Start), last(Time::Finish));
+        let time = |last: Option<usize>| last.and_then(|index| parameters[index].meaning.time());
+        let (start, finish) = (time(last_start), time(last_finish));
         if let (Some(start), Some(finish)) = (start, finish)
             && start > finish
         {
@@ -58,48 +59,45 @@ impl<'a> Query<'a> {
             callback => callback.map(|name| String::from_utf8_lossy(name).into_owned()),
         };
         let earliest = finish.unwrap_or(now).saturating_sub(max_window);
-        let is_untouched = |parameter: &Parameter<'_>| match parameter.meaning {
+        // Rack 3 no longer takes `;` for a separator, so a time next to it could be another one there.
+        let is_separated = !text.contains(';') || (start, finish) == (None, None);
+        let is_untouched = |(index, parameter): (usize, &Parameter<'_>)| match parameter.meaning {
             Meaning::Other => true,
-            Meaning::Time(Time::Start, time) => time >= earliest,
-            Meaning::Time(Time::Finish, _) => true,
+            Meaning::Time(which, time) => {
+                is_separated
+                    && [last_start, last_finish].contains(&Some(index))
+                    && is_plain(parameter.text, which)
+                    && (which == Time::Finish || time >= earliest)
+            }
             Meaning::EmptyTime | Meaning::Callback(_) => false,
         };
         let needs_start = start.is_none() && max_window < DEFAULT_WINDOW;
-        if !needs_start && parameters.iter().all(is_untouched) {
+        if !needs_start && parameters.iter().enumerate().all(is_untouched) {
             return Ok(Self { forwarded: query.map(Cow::Borrowed), callback });
         }
 
-        let mut kept = String::with_capacity(text.len() + 16);
-        let mut keep = |separator: &str, text: &str, value: Option<i64>| {
-            if !kept.is_empty() {
-                kept.push_str(separator);
-            }
-            kept.push_str(text);
-            if let Some(value) = value {
-                kept.push_str(&value.to_string());
-            }
-        };
-        for parameter in &parameters {
-            match &parameter.meaning {
-                Meaning::EmptyTime | Meaning::Callback(_) => {}
-                Meaning::Time(Time::Start, time) if *time < earliest => {
-                    let name = parameter.text.find('=').map_or("start=", |end| &parameter.text[..=end]);
-                    keep(parameter.separator, name, Some(earliest));
+        let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(parameters.len() + 1);
+        for (index, parameter) in parameters.iter().enumerate() {
+            match parameter.meaning {
+                Meaning::Other => kept.push(parameter.text.into()),
+                Meaning::Time(Time::Start, time) if last_start == Some(index) => {
+                    kept.push(Time::Start.written(time.max(earliest)).into());
                 }
-                _ => keep(parameter.separator, parameter.text, None),
+                Meaning::Time(Time::Finish, time) if last_finish == Some(index) => {
+                    kept.push(Time::Finish.written(time).into());
+                }
+                Meaning::Time(..) | Meaning::EmptyTime | Meaning::Callback(_) => {}
             }
         }
         if needs_start {
-            keep("&", "start=", Some(earliest));
+            kept.push(Time::Start.written(earliest).into());
         }
-        let forwarded = (!kept.is_empty()).then_some(Cow::Owned(kept));
+        let forwarded = (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")));
         Ok(Self { forwarded, callback })
     }
 }
 
 struct Parameter<'a> {
-    /// What separates it from the one before.
-    separator: &'a str,
     text: &'a str,
     meaning: Meaning<'a>,
 }
@@ -108,6 +106,19 @@ struct Parameter<'a> {
 enum Time {
     Start,
     Finish,
+}
+
+impl Time {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Finish => "finish",
+        }
+    }
+
+    fn written(self, seconds: i64) -> String {
+        format!("{}={seconds}", self.name())
+    }
 }
 
 enum Meaning<'a> {
@@ -119,9 +130,13 @@ enum Meaning<'a> {
 }
 
 impl Meaning<'_> {
-    fn time(&self, wanted: Time) -> Option<i64> {
+    fn is_time(&self, wanted: Time) -> bool {
+        matches!(self, Self::Time(which, _) if *which == wanted)
+    }
+
+    fn time(&self) -> Option<i64> {
         match self {
-            Self::Time(which, time) if *which == wanted => Some(*time),
+            Self::Time(_, time) => Some(*time),
             _ => None,
         }
     }
@@ -137,7 +152,12 @@ impl Meaning<'_> {
 impl<'a> From<&'a str> for Meaning<'a> {
     fn from(parameter: &'a str) -> Self {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let which = match &*decode(name) {
+        // Rack passes brackets in front of a name, and those behind it that enclose nothing.
+        let name = decode(name);
+        let is_bracket = |byte: &u8| matches!(byte, b'[' | b']');
+        let start = name.iter().position(|byte| !is_bracket(byte)).unwrap_or(name.len());
+        let end = name.iter().rposition(|byte| !is_bracket(byte)).map_or(start, |last| last + 1);
+        let which = match &name[start..end] {
             b"start" => Time::Start,
             b"finish" => Time::Finish,
             b"callback" => return Self::Callback(decode(value)),
@@ -157,11 +177,9 @@ impl<'a> Iterator for Parameters<'a> {
         if self.0.is_empty() {
             return None;
         }
-        let begin = usize::from(self.0.starts_with(['&', ';']));
-        let (separator, rest) = self.0.split_at(begin);
-        let (text, rest) = rest.split_at(rest.find(['&', ';']).unwrap_or(rest.len()));
+        let (text, rest) = self.0.split_once(['&', ';']).unwrap_or((self.0, ""));
         self.0 = rest;
-        Some(Parameter { separator, text, meaning: text.into() })
+        Some(Parameter { text, meaning: text.into() })
     }
 }
 
@@ -173,15 +191,29 @@ fn decode(text: &str) -> Cow<'_, [u8]> {
     percent_decode(text.as_bytes()).into()
 }
 
-/// What Ruby's `to_i` makes of a text: white space, a sign, digits, of which any two may have a `_` between them;
+/// Whether a parameter is this name and a time that nobody can read in another way: decimal digits, of which all
+/// together fit into 64 bits, and perhaps a fraction.
+fn is_plain(parameter: &str, which: Time) -> bool {
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = parameter.strip_prefix(which.name()).and_then(|rest| rest.strip_prefix('='));
+    value.is_some_and(|value| {
+        let (whole, fraction) = value.split_once('.').unwrap_or((value, ""));
+        let whole = whole.strip_prefix('-').unwrap_or(whole);
+        (1..=18).contains(&whole.len()) && digits(whole) && digits(fraction)
+    })
+}
+
+/// What Ruby's `to_i` makes of a text: white space, a sign, `0d`, digits, of which any two may have a `_` between them;
 /// 0 where there are none. What is beyond 64 bits is the largest or smallest of them.
 fn seconds(text: &[u8]) -> i64 {
-    let text = text.trim_ascii_start();
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'\x0b';
+    let text = &text[text.iter().position(|byte| !is_space(byte)).unwrap_or(text.len())..];
     let (negative, digits) = match text.split_first() {
         Some((b'-', digits)) => (true, digits),
         Some((b'+', digits)) => (false, digits),
         _ => (false, text),
     };
+    let digits = digits.strip_prefix(b"0d").or(digits.strip_prefix(b"0D")).unwrap_or(digits);
     let mut seconds = 0_i64;
     for (index, byte) in digits.iter().enumerate() {
         match byte {
@@ -226,7 +258,7 @@ mod tests {
             "percentiles=true&&x=%7b;y=a+b&live",
             "start=1763756350",
             "start=9999999999",
-            "start=-1h&finish=now",
+            "start=-31536000&finish=-5.",
             "finish=5&start=5",
         ] {
             let parsed = Query::parse(Some(query), NOW, YEAR).unwrap();
@@ -241,8 +273,9 @@ mod tests {
             ("callback=f", None),
             ("start=&finish", None),
             ("start=1795292320&callback=f&x=1", Some("start=1795292320&x=1")),
-            ("callback=f;start=1795292320;x", Some("start=1795292320;x")),
+            ("callback=f;start=1795292320;x", Some("start=1795292320&x")),
             ("c%61llback=f&x", Some("x")),
+            ("%5Bcallback%5D=f&x", Some("x")),
             ("x=callback=f", Some("x=callback=f")),
         ] {
             assert_eq!(forwarded(query).as_deref(), expected, "{query}");
@@ -272,11 +305,14 @@ mod tests {
         for (query, expected) in [
             ("start=0&finish=1795291200", "start=1763755200&finish=1795291200"),
             ("start=0", "start=1763756350"),
-            ("start=now;x", "start=1763756350;x"),
-            ("st%61rt=-5&y", "st%61rt=1763756350&y"),
+            ("start=now;x", "start=1763756350&x"),
+            ("st%61rt=-5&y", "start=1763756350&y"),
             ("start=1763756349", "start=1763756350"),
-            ("start=0&start=1795292320", "start=1763756350&start=1795292320"),
-            ("start=0&finish=1&finish=1795291200", "start=1763755200&finish=1&finish=1795291200"),
+            ("start=0&start=1795292320", "start=1795292320"),
+            ("start=0&finish=1&finish=1795291200", "start=1763755200&finish=1795291200"),
+            ("%5Bstart%5D=0&x", "start=1763756350&x"),
+            ("]start[]=0", "start=1763756350"),
+            ("start=1763756350&start%5D=0", "start=1763756350"),
         ] {
             assert_eq!(forwarded(query).as_deref(), Some(expected), "{query}");
         }
@@ -284,6 +320,22 @@ mod tests {
         assert_eq!(narrow(None), "start=1795292290");
         assert_eq!(narrow(Some("finish=100")), "finish=100&start=40");
         assert_eq!(narrow(Some("start=&finish=100")), "finish=100&start=40");
+    }
+
+    /// What one version of Ruby or Rack reads in one way and another in another.
+    #[test]
+    fn a_time_is_forwarded_as_plain_digits() {
+        for (query, expected) in [
+            ("start=0d1795292320", "start=1795292320"),
+            ("start=%0b1795292320", "start=1795292320"),
+            ("start=+1_795_292_320x.5", "start=1795292320"),
+            ("start=-1h&finish=now", "start=-1&finish=0"),
+            ("finish=99999999999999999999", "finish=9223372036854775807"),
+            ("start=5;finish=9", "start=5&finish=9"),
+            ("start=5&finish=6;finish=9", "start=5&finish=9"),
+        ] {
+            assert_eq!(forwarded(query).as_deref(), Some(expected), "{query}");
+        }
     }
 
     #[test]
@@ -308,25 +360,78 @@ mod tests {
             ("_1", 0),
             ("now", 0),
             ("", 0),
+            ("\x0b\x0c12", 12),
+            ("-0d12", -12),
+            ("0D12", 12),
+            ("0d_1", 0),
+            ("0d0d1", 0),
             ("99999999999999999999", i64::MAX),
         ] {
             assert_eq!(seconds(text.as_bytes()), expected, "{text:?}");
         }
     }
 
+    /// What a storage node with this version of Rack would fetch of the `Visage` that the transcripts are from: the
+    /// start and the finish. Shares nothing with what is tested.
+    fn window(query: &str, rack: u8) -> (i128, i128) {
+        let unescaped = |text: &str| {
+            let text = text.replace('+', " ");
+            let mut parts = text.split('%');
+            let mut plain = parts.next().unwrap().to_owned();
+            for part in parts {
+                plain.push(char::from(u8::from_str_radix(&part[..2], 16).unwrap()));
+                plain.push_str(&part[2..]);
+            }
+            plain
+        };
+        let brackets = |c| c == '[' || c == ']';
+        let separators: &[char] = if rack == 3 { &['&'] } else { &['&', ';'] };
+        let (mut start, mut finish) = (None, None);
+        for parameter in query.split(separators) {
+            let (name, value) = match parameter.split_once('=') {
+                Some((name, value)) => (unescaped(name), Some(unescaped(value))),
+                None => (unescaped(parameter), None),
+            };
+            let name = match rack {
+                3 => name.as_str(),
+                _ => name.trim_start_matches(brackets).trim_end_matches(']'),
+            };
+            match name {
+                "start" => start = value,
+                "finish" => finish = value,
+                _ => {}
+            }
+        }
+        let to_i = |value: String| {
+            let text = value.split('.').next().unwrap();
+            let text = text.trim_start_matches([' ', '\t', '\n', '\u{b}', '\u{c}', '\r']);
+            let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+            let decimal = unsigned.to_lowercase();
+            let decimal = decimal.strip_prefix("0d").unwrap_or(&decimal);
+            let mut digits = decimal.split(|c: char| !c.is_ascii_digit() && c != '_').next().unwrap();
+            digits = digits.split("__").next().unwrap();
+            let is_number = digits.starts_with(|c: char| c.is_ascii_digit());
+            let number = if is_number { digits.replace('_', "").parse::<i128>().unwrap() } else { 0 };
+            if text.starts_with('-') { -number } else { number }
+        };
+        let finish = finish.map_or(i128::from(NOW), to_i);
+        (start.map_or(finish - 3600, to_i), finish)
+    }
+
     proptest! {
         #[test]
-        fn no_window_is_wider_than_the_limit(
-            query in "((start|finish|s%74art)=[0-9]{0,11}|x=[a-z]|start|callback=f)([&;]((start|finish|start)=[-0-9]{0,11}|y)){0,4}",
+        fn no_window_is_wider_than_the_limit_for_any_node(
+            query in "((start|finish|s%74art|%5Bstart%5D|finish\\[\\]|\\]start|x|\\[callback\\])(=(%0b|\\+|%2B|-|0d|0D|_|x|\\.|[0-9]{1,11}|[0-9]{20}){0,3})?[&;]?){0,5}",
             limit in 1_i64..100_000,
         ) {
             let Ok(parsed) = Query::parse(Some(&query), NOW, limit) else { return Ok(()) };
             let again = Query::parse(parsed.forwarded.as_deref(), NOW, limit).unwrap();
             prop_assert_eq!(again.forwarded, parsed.forwarded.clone());
             let text = parsed.forwarded.unwrap_or_default();
-            let times = |wanted| Parameters(&text).filter_map(move |p| p.meaning.time(wanted)).collect::<Vec<_>>();
-            let finish = times(Time::Finish).last().copied().unwrap_or(NOW);
-            prop_assert!(times(Time::Start).iter().all(|start| finish - start <= limit), "{}", text);
+            for rack in [2, 3] {
+                let (start, finish) = window(&text, rack);
+                prop_assert!(finish - start <= limit.into(), "{} from {} at Rack {}", text, query, rack);
+            }
         }
     }
 }

@@ -194,6 +194,8 @@ fn what_no_node_should_see_is_refused() {
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_hosts = 3");
     let of_hosts = [
         "/data/a%2fb/load",
+        "/data/a%5Cload/x",
+        "/data/{a,b%5Cload}/x",
         "/data/..",
         "/data/%2E%2e/load",
         "/data/a%00b",
@@ -206,6 +208,7 @@ fn what_no_node_should_see_is_refused() {
     ];
     let of_others = [
         "/data/a/b%2Fc",
+        "/data/a/b%5Cc",
         "/data/a/b/..",
         "/data/a/b/c%0D",
         "/data/a/b?start=2&finish=1",
