@@ -56,7 +56,7 @@ pub fn is_plain(part: &[u8]) -> bool {
 impl Hosts {
     /// Expands a decoded part to at most `most` names and patterns.
     pub fn expand(part: &[u8], most: usize) -> Result<Self, HostsError> {
-        let mut expansion = Expansion { left: part, most };
+        let mut expansion = Expansion { left: part, most, steps: 0 };
         let words = expansion.alternatives(0)?;
         let mut seen = HashSet::new();
         let mut hosts = Self::default();
@@ -75,6 +75,8 @@ impl Hosts {
 struct Expansion<'a> {
     left: &'a [u8],
     most: usize,
+    /// Words that were made or made longer so far.
+    steps: usize,
 }
 
 impl Expansion<'_> {
@@ -102,10 +104,7 @@ impl Expansion<'_> {
         loop {
             let end = self.left.iter().position(|byte| b",{}".contains(byte)).unwrap_or(self.left.len());
             let (text, left) = self.left.split_at(end);
-            for word in &mut words {
-                word.extend_from_slice(text);
-            }
-            bound_length(&words)?;
+            self.append(&mut words, text)?;
             self.left = left;
             let Some((b'{', left)) = left.split_first() else {
                 return Ok(words);
@@ -115,12 +114,35 @@ impl Expansion<'_> {
             }
             self.left = left;
             let inner = self.alternatives(nesting + 1)?;
-            self.bound(words.len().saturating_mul(inner.len()))?;
-            let joined =
-                |word: &Vec<u8>| inner.iter().map(|end| [&word[..], end].concat()).collect::<Vec<_>>();
-            words = words.iter().flat_map(joined).collect();
+            if let [end] = &inner[..] {
+                self.append(&mut words, end)?;
+                continue;
+            }
+            let joined = words.len().saturating_mul(inner.len());
+            self.bound(joined)?;
+            self.step(joined)?;
+            let join = |word: &Vec<u8>| inner.iter().map(|end| [&word[..], end].concat()).collect::<Vec<_>>();
+            words = words.iter().flat_map(join).collect();
             bound_length(&words)?;
         }
+    }
+
+    /// Costs nothing where there is nothing to append, or a row of `{}` would go through all words each time.
+    fn append(&mut self, words: &mut [Vec<u8>], end: &[u8]) -> Result<(), HostsError> {
+        if end.is_empty() {
+            return Ok(());
+        }
+        self.step(words.len())?;
+        for word in &mut *words {
+            word.extend_from_slice(end);
+        }
+        bound_length(words)
+    }
+
+    /// No list of names that are short enough takes more.
+    fn step(&mut self, words: usize) -> Result<(), HostsError> {
+        self.steps += words;
+        self.bound(self.steps / (MOST_NESTING * MOST_LENGTH))
     }
 
     fn bound(&self, words: usize) -> Result<(), HostsError> {
@@ -188,6 +210,22 @@ mod tests {
         assert_eq!(expand(&("a".repeat(256) + &"{b,c}".repeat(3000))), Err(HostsError::TooLong));
     }
 
+    #[test]
+    fn braces_that_make_nothing_cost_nothing() {
+        let steps = |part: &str, most| {
+            let mut expansion = Expansion { left: part.as_bytes(), most, steps: 0 };
+            (expansion.alternatives(0).map(|words| words.len()), expansion.steps)
+        };
+        let many = format!("{{{}a}}", "a,".repeat(999));
+        // Each word is made once in the braces and once for the outside.
+        assert_eq!(steps(&many, 1000), (Ok(1000), 2000));
+        assert_eq!(steps(&format!("{many}{}", "{}".repeat(7000)), 1000), (Ok(1000), 2000));
+        assert_eq!(steps(&format!("{many}{}", "{{}{}}".repeat(2000)), 1000), (Ok(1000), 2000));
+        // One step inside of the braces, and one for each word in front of them.
+        assert_eq!(steps(&format!("{many}{}", "{b}".repeat(254)), 1000), (Ok(1000), 2000 + 254 * 1001));
+        assert_eq!(steps(&format!("{many}{}", "{b}".repeat(7000)), 1000).0, Err(HostsError::TooLong));
+    }
+
     proptest! {
         #[test]
         fn any_text_gives_a_bounded_list_or_an_error(part in "[ab.,{}*]{0,60}") {
@@ -196,6 +234,10 @@ mod tests {
                 prop_assert!(hosts.names.iter().all(|name| is_plain(name) && check(name).is_ok()));
                 prop_assert!(hosts.patterns.iter().all(|pattern| pattern.contains(&b'*')));
             }
+            let mut expansion = Expansion { left: part.as_bytes(), most: 50, steps: 0 };
+            let _ = expansion.alternatives(0);
+            // Each word may be made anew in each of the braces around it, and become longer by each byte.
+            prop_assert!(expansion.steps <= 50 * part.len(), "{}", expansion.steps);
         }
 
         #[test]
