@@ -24,9 +24,9 @@ pub fn join(fleet: &Fleet, content: Content, gathered: &Gathered) -> Vec<u8> {
     }
 }
 
-/// How much a piece is worth where several have the same host: the first tier's before the next one's, the owner's
-/// before what a former owner still has.
-type Rank = (usize, bool, usize);
+/// How much a piece is worth where several have the same host: an owner's, be it in a later tier, before what a former
+/// owner still has; then the first tier's before the next one's.
+type Rank = (bool, usize, usize);
 
 fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
     let mut hosts: BTreeMap<&str, (Rank, &[u8])> = BTreeMap::new();
@@ -35,7 +35,7 @@ fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
         for member in share.object.members().filter(|member| gathered.wants(fleet, piece, &member.key)) {
             let Node { tier, target } = share.node;
             let is_foreign = fleet.owner(tier, member.key.as_bytes()) != share.node;
-            let candidate = ((tier, is_foreign, target), &share.body.bytes[member.whole.clone()]);
+            let candidate = ((is_foreign, tier, target), &share.body.bytes[member.whole.clone()]);
             let known = hosts.entry(&member.key).or_insert(candidate);
             *known = candidate.min(*known);
         }
@@ -99,15 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_counts_and_the_first_tier() {
+    fn an_owner_counts_and_then_the_first_tier() {
         let fleet = fleet();
         let owner = fleet.owner(0, b"web1").target;
         let other = (owner + 1) % 3;
         let says = |number: usize| (number, format!(r#"{{"web1":{number}}}"#));
         let expected = format!(r#"{{"web1":{owner}}}"#);
         assert_eq!(joined(Content::Series, &[says(other), says(3), says(owner)]), expected);
+        // A former owner in the first tier has old values.
+        let next = 3 + fleet.owner(1, b"web1").target;
+        let expected = format!(r#"{{"web1":{next}}}"#);
+        assert_eq!(joined(Content::Series, &[says(other), says(next)]), expected);
         let expected = format!(r#"{{"web1":{other}}}"#);
-        assert_eq!(joined(Content::Series, &[says(3), says(other)]), expected);
+        assert_eq!(joined(Content::Series, &[says(7 - next), says(other)]), expected);
     }
 
     fn answer(content: Content) -> impl Strategy<Value = (usize, String)> {

@@ -108,8 +108,8 @@ fn a_host_of_a_list_that_its_owner_lacks_comes_from_the_next_tier() {
 #[test]
 fn the_share_of_a_dead_target_comes_from_the_next_tier_and_nothing_else_does() {
     let [a, b] = &hosts_of_two();
-    // The next tier has newer values of everything, and a host that the first does not know.
-    let (zero, other) = (store(&[a], 0), store(&[a, b], 2));
+    // The next tier has newer values of everything, and the first has old ones of what is not its own any more.
+    let (zero, other) = (store(&[a, b], 0), store(&[a, b], 2));
     let noodle =
         Noodle::start(&tiers(&[("t", &[zero.address, Node::refusing()]), ("u", &addresses(&[&other]))]), "");
     let answer = noodle.get("/data/web*/load").json();
