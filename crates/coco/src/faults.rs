@@ -7,16 +7,19 @@ use std::time::Duration;
 /// Set when what hangs may go on.
 pub(crate) static RELEASED: AtomicBool = AtomicBool::new(false);
 
-/// Panics or hangs if a datagram says so of this place.
+/// Panics or hangs if a datagram of a batch says so of this place.
 pub(crate) fn provoke(place: &str, batch: &Batch) {
-    for datagram in &batch.datagrams {
-        let says = |what: &str| {
-            let words = format!("{place} {what}");
-            batch.bytes(datagram).windows(words.len()).any(|window| window == words.as_bytes())
-        };
-        assert!(!says("panics"), "as the datagram says");
-        while says("hangs") && !RELEASED.load(Ordering::Relaxed) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+    batch.datagrams.iter().for_each(|datagram| provoke_by(place, batch.bytes(datagram)));
+}
+
+/// Panics or hangs if a datagram says so of this place.
+pub(crate) fn provoke_by(place: &str, datagram: &[u8]) {
+    let says = |what: &str| {
+        let words = format!("{place} {what}");
+        datagram.windows(words.len()).any(|window| window == words.as_bytes())
+    };
+    assert!(!says("panics"), "as the datagram says");
+    while says("hangs") && !RELEASED.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -61,6 +61,8 @@ impl Filter {
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
         let mut routes = lane.routes();
+        #[cfg(test)]
+        crate::faults::provoke("filter", batch);
         // Behind the lock: nobody can have decided by a newer one meanwhile.
         self.catch_up();
         routes.adopt(self.rules.version());
@@ -70,6 +72,8 @@ impl Filter {
         for (bytes, items) in datagrams {
             self.find_hosts(bytes, items, &mut routes, owners, now);
             self.find_names(bytes, items, &mut routes, now, &mut tally);
+            #[cfg(test)]
+            crate::faults::provoke_by("look-up", bytes);
             self.find_metrics(items, &mut routes, now, &mut tally);
             self.learn(bytes, items, &mut routes, now, &mut tally);
         }
@@ -190,6 +194,9 @@ impl Filter {
 
     /// After a panic in [`decide`](Self::decide): what has no verdict is rejected, so that the books balance.
     pub fn recover(&mut self, batch: &mut Batch, lane: &Lane) {
+        // They speak of this batch.
+        self.probes.clear();
+        self.next = None;
         let (mut accepted, mut rejected) = (0, 0);
         for item in &mut batch.value_lists {
             match item.verdict {

@@ -391,11 +391,7 @@ impl Stage for FilterStage {
                 return step;
             }
         };
-        let decided = catch_unwind(AssertUnwindSafe(|| {
-            #[cfg(test)]
-            crate::faults::provoke("filter", &batch);
-            self.filter.decide(&mut batch, &self.lane);
-        }));
+        let decided = catch_unwind(AssertUnwindSafe(|| self.filter.decide(&mut batch, &self.lane)));
         if decided.is_err() {
             self.filter.recover(&mut batch, &self.lane);
         }

@@ -292,7 +292,7 @@ impl Running {
         let new = Arc::new(new);
         self.routing.store(Arc::clone(&new));
         new.outlets.keep(self.listen);
-        self.lanes.iter().for_each(|lane| lane.routes().set_limit(config.state.max_memory));
+        self.lanes.iter().for_each(|lane| lane.set_memory(config.state.max_memory));
         // Its thread lives as long as this.
         let _ = self.measuring.send(terms(config));
         let changes = Changes {

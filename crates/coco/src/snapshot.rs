@@ -2,13 +2,14 @@
 
 use crate::account::Account;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
-use crate::lane::Lane;
+use crate::lane::{Lane, Remembered};
 use crate::measure::Measurement;
 use crate::outlet::State;
 use crate::routing::Routing;
 use crate::summary::Summary;
 use coco_daemon::counters::{Snapshot, Value};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
 pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, measurement: &Measurement) {
@@ -70,14 +71,11 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         let labels = [("tier", &account.tier), ("target", &account.target)];
         snapshot.add(&counters::DIAL, &labels, account.dial_errors());
     }
-    let mut used = (0, 0, 0);
-    for lane in lanes {
-        let routes = lane.routes();
-        used = (used.0 + routes.used(), used.1 + routes.hosts(), used.2 + routes.metrics());
-    }
-    snapshot.add(&counters::STATE_BYTES, &[], used.0 as u64);
-    snapshot.add(&counters::STATE_HOSTS, &[], used.1 as u64);
-    snapshot.add(&counters::STATE_METRICS, &[], used.2 as u64);
+    let remembered =
+        |of: fn(&Remembered) -> &AtomicU64| sum(lanes, |lane| of(&lane.remembered).load(Ordering::Relaxed));
+    snapshot.add(&counters::STATE_BYTES, &[], remembered(|it| &it.bytes));
+    snapshot.add(&counters::STATE_HOSTS, &[], remembered(|it| &it.hosts));
+    snapshot.add(&counters::STATE_METRICS, &[], remembered(|it| &it.metrics));
 }
 
 /// In the order of [`METRICS_PER_HOST`].

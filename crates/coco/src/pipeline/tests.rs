@@ -4,11 +4,14 @@ use super::*;
 use crate::counters::OutletCount;
 use crate::faults::RELEASED;
 use crate::heartbeat::Watch;
+use crate::measure::Measurement;
 use crate::secrets::Seals;
+use crate::snapshot;
 use crate::socket::{self, ListenOptions};
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
+use coco_daemon::counters::Snapshot;
 
 /// A lane that sends to a socket.
 struct Running {
@@ -80,7 +83,7 @@ impl Running {
 fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
     for threads in 1..=3 {
         let running = Running::start(threads);
-        for (number, place) in ["listen", "filter", "pack", "send"].into_iter().enumerate() {
+        for (number, place) in ["listen", "filter", "look-up", "pack", "send"].into_iter().enumerate() {
             running.send(&format!("{place} panics"));
             running.send(&format!("after {number}"));
             running.expect(&format!("after {number}"));
@@ -88,19 +91,19 @@ fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
         let (lane, routing) = (Arc::clone(&running.lane), running.routing.load_full());
         running.stop();
         let counts = [
-            (Count::Raw, 8),
-            (Count::Decoded, 7),
-            (Count::Rejected, 1),
-            (Count::Accepted, 6),
+            (Count::Raw, 10),
+            (Count::Decoded, 9),
+            (Count::Rejected, 2),
+            (Count::Accepted, 7),
             (Count::ListenUnhandled, 1),
-            (Count::Unhandled, 1),
+            (Count::Unhandled, 2),
             (Count::SendUnhandled, 2),
         ];
         for (count, expected) in counts {
             assert_eq!(lane.counts.get(count), expected, "{count:?}, {threads} threads");
         }
         let sent = routing.outlets.get(0).counts(0);
-        assert_eq!([sent.get(OutletCount::Sent), sent.get(OutletCount::Write)], [4, 2]);
+        assert_eq!([sent.get(OutletCount::Sent), sent.get(OutletCount::Write)], [5, 2]);
         assert_eq!((lane.raw.waiting(), lane.filtered.waiting()), (0, 0));
     }
 }
@@ -120,8 +123,22 @@ fn stages_show_that_they_live_until_one_hangs() {
         }
     };
     wait_for(None);
+    running.send("before");
+    running.expect("before");
     running.send("filter hangs");
     wait_for(Some("filter 0"));
+    // Who scrapes and who reloads don't wait for it.
+    let (lane, routing) = (Arc::clone(&running.lane), Arc::clone(&running.routing));
+    let (tell, told) = std::sync::mpsc::channel();
+    let scrape = std::thread::spawn(move || {
+        lane.set_memory(1 << 21);
+        let mut snapshot = Snapshot::new();
+        snapshot::add_to(&mut snapshot, &[lane], &routing.load(), &Measurement::default());
+        tell.send(snapshot.prometheus()).unwrap();
+    });
+    let scraped = told.recv_timeout(Duration::from_secs(60)).expect("an answer while the filter hangs");
+    scrape.join().unwrap();
+    assert!(scraped.contains("\ncoco_state_metrics 1\n"), "{scraped}");
     RELEASED.store(true, Ordering::Relaxed);
     wait_for(None);
     running.expect("filter hangs");
