@@ -1,10 +1,14 @@
 //! What the stages of a lane share with each other and with whoever looks at them.
 
 use crate::counters::{LaneCounts, Queue};
-use crate::routes::Routes;
+use crate::routes::{HostId, Routes};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// For how long a reader looks away when the filter wants its turn.
+const STAND_BACK: Duration = Duration::from_micros(50);
 
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub struct Lane {
     /// Bytes that `routes` may take.
     memory: AtomicUsize,
     routes: Mutex<Routes>,
+    /// Whether the filter waits for them.
+    wanted: AtomicBool,
     /// How much it remembers.
     pub remembered: Remembered,
 }
@@ -45,12 +51,38 @@ impl Lane {
             filtered: Queue::default(),
             memory: memory.into(),
             routes: Mutex::new(Routes::new(memory)),
+            wanted: AtomicBool::new(false),
             remembered: Remembered::default(),
         }
     }
 
-    /// What it remembers. The filter holds this for a batch, a reader for some thousand metrics.
+    /// What it remembers, for the filter, which holds this for a batch.
     pub fn routes(&self) -> RoutesGuard<'_> {
+        self.wanted.store(true, Ordering::Relaxed);
+        let routes = self.hold();
+        self.wanted.store(false, Ordering::Relaxed);
+        routes
+    }
+
+    /// Walks over what it remembers, from the first host on. `piece` takes some from a host on and says where to go on, `None`
+    /// at the end; between two pieces the filter has its turn.
+    pub fn walk(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.read(|routes| piece(routes, from));
+        }
+    }
+
+    /// Reads what it remembers, for a millisecond at most, when the filter does not wait for its turn.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Routes) -> T) -> T {
+        // The mutex is not fair: who lets go and takes it again is faster than one who has to be woken.
+        while self.wanted.load(Ordering::Relaxed) {
+            std::thread::sleep(STAND_BACK);
+        }
+        read(&mut self.hold())
+    }
+
+    fn hold(&self) -> RoutesGuard<'_> {
         // A panic leaves the tables usable: at worst a metric is forgotten.
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         routes.set_limit(self.memory.load(Ordering::Relaxed));
@@ -90,5 +122,29 @@ impl Drop for RoutesGuard<'_> {
         bytes.store(self.routes.used() as u64, Ordering::Relaxed);
         hosts.store(self.routes.hosts() as u64, Ordering::Relaxed);
         metrics.store(self.routes.metrics() as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_has_its_turn_between_two_pieces_of_a_walk() {
+        let lane = Lane::new(0, 0);
+        let turns = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            lane.walk(|_, piece| {
+                assert_eq!(turns.load(Ordering::Relaxed), u64::from(piece));
+                scope.spawn(|| {
+                    let _held = lane.routes();
+                    turns.fetch_add(1, Ordering::Relaxed);
+                });
+                while !lane.wanted.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                (piece < 20).then_some(piece + 1)
+            });
+        });
     }
 }

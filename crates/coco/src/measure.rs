@@ -97,10 +97,7 @@ impl Measure {
         let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
         let forget_before = now.saturating_sub(expire);
         for lane in self.lanes.iter() {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                next = lane.routes().expire(from, forget_before);
-            }
+            lane.walk(|routes, from| routes.expire(from, forget_before));
         }
         self.renew();
         let kernel_drops = kernel_drops(&self.inodes).unwrap_or_else(|problem| {
@@ -135,16 +132,14 @@ impl Measure {
     fn renew(&self) {
         for lane in self.lanes.iter() {
             let mut rules = Rules::new(self.routing.load_full());
-            let mut next = Some(0);
-            while let Some(from) = next {
-                let mut routes = lane.routes();
+            lane.walk(|routes, from| {
                 // Behind the lock: the filter can't have decided by a newer one.
                 let newest = self.routing.load();
                 if !Arc::ptr_eq(&newest, rules.routing()) {
                     rules = Rules::new(Arc::clone(&newest));
                 }
-                next = routes.renew_some(from, &mut rules);
-            }
+                routes.renew_some(from, &mut rules)
+            });
         }
     }
 
@@ -179,10 +174,7 @@ impl Measure {
 pub fn merged(lanes: &[Arc<Lane>], detail: Detail, judge: &mut impl Judge) -> Vec<HostExcerpt> {
     let mut hosts = Vec::new();
     for lane in lanes {
-        let mut next = Some(0);
-        while let Some(from) = next {
-            next = lane.routes().excerpt(from, detail, judge, &mut hosts);
-        }
+        lane.walk(|routes, from| routes.excerpt(from, detail, judge, &mut hosts));
     }
     if lanes.len() == 1 {
         return hosts;
@@ -209,7 +201,7 @@ pub fn merged(lanes: &[Arc<Lane>], detail: Detail, judge: &mut impl Judge) -> Ve
 
 /// One host with the metrics of all lanes.
 fn union_of_lanes(lanes: &[Arc<Lane>], name: &[u8], judge: &mut impl Judge) -> Option<HostExcerpt> {
-    let seen = lanes.iter().filter_map(|lane| lane.routes().excerpt_of(name, judge));
+    let seen = lanes.iter().filter_map(|lane| lane.read(|routes| routes.excerpt_of(name, judge)));
     seen.reduce(|one, other| one.union(&other))
 }
 
