@@ -41,7 +41,7 @@ counts! {
         Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
         Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
         Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
-        Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`: held against the blacklist each time, and in no table.";
+        Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`, or beyond 16,384 of one host: held against the blacklist each time, and in no table.";
         ListenUnhandled = ["errors", "listen.unhandled"], "Datagrams lost to a panic in Listen, with those that were received together with them.";
         SendUnhandled = ["errors", "send.unhandled"], "Unhandled panics in Send; what was not sent yet counts as `errors.send.write`.";
         Unhandled = ["errors", "filter.unhandled"], "Unhandled panics in Filter; value lists that had no verdict yet are rejected.";

@@ -3,7 +3,7 @@
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
-use crate::routes::{Detail, HostExcerpt, Judge};
+use crate::routes::{Detail, HostExcerpt, Judge, MOST_METRICS};
 use crate::routing::{Newest, Routing, Rules};
 use crate::summary::Summary;
 use coco_daemon::logging::Throttle;
@@ -124,7 +124,10 @@ impl Measure {
             );
         }
         if new.unremembered > last.unremembered && complaints.memory.pass(Instant::now()).is_some() {
-            warn!("state.max_memory is used up: new hosts or metrics are forwarded, but in no table");
+            warn!(
+                "state.max_memory is used up, or a host has more than {MOST_METRICS} metrics: \
+                 new ones are forwarded, but in no table"
+            );
         }
     }
 

@@ -76,6 +76,9 @@ const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + index::OVERHEAD;
 /// What a metric costs at most: a list is up to half empty after it has grown.
 const METRIC_COST: usize = 2 * size_of::<Metric>() + index::METRIC_COST;
 
+/// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the lane.
+pub const MOST_METRICS: usize = 16_384;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Routes {
@@ -213,7 +216,8 @@ impl Routes {
         })
     }
 
-    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room.
+    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room, or if the host
+    /// has [`MOST_METRICS`].
     pub fn add_metric(
         &mut self,
         host: HostId,
@@ -222,6 +226,10 @@ impl Routes {
         now: u32,
         rejected: bool,
     ) -> Option<MetricId> {
+        let of_host = self.hosts[host as usize].as_ref()?.metrics.len();
+        if of_host >= MOST_METRICS {
+            return None;
+        }
         self.reserve(METRIC_COST)?;
         let name = match self.names.find(hash, parts) {
             Some(name) => name,

@@ -27,10 +27,6 @@ pub trait Judge {
 /// What a verdict costs, in visits of hosts or metrics.
 pub(super) const VERDICT_COST: usize = 8;
 
-/// Of a host with more metrics than this, all are forgotten when verdicts change, to be decided as they come: the lane
-/// would stand still for too long.
-const RENEWED_AT_ONCE: usize = 16_384;
-
 impl Routes {
     /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host), but
     /// can be [renewed](Self::renew_host).
@@ -71,8 +67,7 @@ impl Routes {
             return;
         }
         host.owners = judge.owners(&host.name);
-        let forgets = host.version.verdicts != version.verdicts && host.metrics.len() > RENEWED_AT_ONCE;
-        if host.version.verdicts != version.verdicts && !forgets {
+        if host.version.verdicts != version.verdicts {
             host.rejected = 0;
             for metric in &mut host.metrics {
                 let rejected = judge.rejects(&host.name, self.names.get(metric.name()));
@@ -81,9 +76,6 @@ impl Routes {
             }
         }
         host.version = version;
-        if forgets {
-            self.forget_metrics(id, |_| true);
-        }
     }
 }
 
