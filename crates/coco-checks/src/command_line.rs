@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
-use coco_core::address::Address;
+use coco_core::address::{Address, AddressError};
 use coco_core::config::duration;
 
 use crate::limits::Limits;
@@ -27,7 +27,8 @@ pub enum Check {
 #[derive(Debug, Parser)]
 #[command(name = "anomalous_coco_send", version)]
 struct Send {
-    /// The storage node: a host, or a host and its port, as in `targets` of coco.conf; `total` for all together
+    /// The storage node: a host, or a host and its port, written as in `targets` of coco.conf; `total` for all
+    /// together
     #[arg(long, value_parser = is_name)]
     target: String,
     /// The target's port, where --target has none
@@ -147,9 +148,9 @@ impl Send {
     fn request(self) -> Result<Request, String> {
         let target = match self.target.as_str() {
             "total" => "total".to_owned(),
-            target => address(target, self.port)
-                .map_err(|problem| format!("--target {target}: {problem}"))?
-                .to_string(),
+            target => {
+                with_port(target, self.port).map_err(|problem| format!("--target {target}: {problem}"))?
+            }
         };
         Ok(self.common.request(&target, Series::One(format!("operations-send-{target}"))))
     }
@@ -185,14 +186,15 @@ impl Common {
     }
 }
 
-/// A target in the form of Coco's counters.
-fn address(target: &str, port: u16) -> Result<Address, String> {
+/// A target in the form of Coco's counters: as it is written in `targets`, which need not be the canonical form.
+fn with_port(target: &str, port: u16) -> Result<String, AddressError> {
     let with_port = match target {
         ipv6 if ipv6.parse::<std::net::Ipv6Addr>().is_ok() => format!("[{ipv6}]:{port}"),
         host if !host.contains(':') || host.ends_with(']') => format!("{host}:{port}"),
         address => address.to_owned(),
     };
-    with_port.parse().map_err(|problem| format!("{problem}"))
+    with_port.parse::<Address>()?;
+    Ok(with_port)
 }
 
 /// What can stand for a part of a path: not empty, no way to another directory.

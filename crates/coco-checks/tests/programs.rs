@@ -178,7 +178,11 @@ fn it_asks_for_the_window_until_now() {
     let path = "GET /data/coco1/curl_json-coco/operations-";
     for (arguments, name) in [
         (&["--target", "10.1.1.111"][..], "10.1.1.111:25826"),
-        (&["--target", "Storage1.example.org", "--port", "1234"], "storage1.example.org:1234"),
+        (&["--target", "Storage1.example.org", "--port", "1234"], "Storage1.example.org:1234"),
+        (&["--target", "Storage1.example.org:25826"], "Storage1.example.org:25826"),
+        (&["--target", "[0::1]:25826"], "%3F0::1%3F:25826"),
+        (&["--target", "[0::1]"], "%3F0::1%3F:25826"),
+        (&["--target", "0::1"], "%3F0::1%3F:25826"),
         (&["--target", "storage1:1", "--port", "2"], "storage1:1"),
         (&["--target", "total"], "total"),
     ] {
