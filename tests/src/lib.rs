@@ -9,7 +9,8 @@
 //! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
-//!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave;
+//!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
+//!   [`nobody`] refuses;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory removed
 //!   when its value is dropped, and [`wait`] is the only place that sleeps.
@@ -35,6 +36,7 @@ pub mod directory;
 pub mod mutation;
 pub mod names;
 pub mod namespace;
+pub mod nobody;
 pub mod noodle;
 pub mod process;
 pub mod program;

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
+use coco_tests::nobody::Nobody;
+
 const SEND: &str = env!("CARGO_BIN_EXE_anomalous_coco_send");
 const ERRORS: &str = env!("CARGO_BIN_EXE_anomalous_coco_errors");
 const NAME: &str = "operations-send-10.1.1.111:25826";
@@ -211,10 +213,11 @@ fn too_few_points_are_unknown_with_the_window_that_has_enough() {
 
 #[test]
 fn no_answer_is_unknown_and_says_why() {
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let arguments = ["--host", "coco1", "--target", "a", "--endpoint", &nobody];
+    let nobody = Nobody::tcp();
+    let endpoint = nobody.address.to_string();
+    let arguments = ["--host", "coco1", "--target", "a", "--endpoint", &endpoint];
     run(SEND, &arguments)
-        .is(3, &format!("COCO SEND UNKNOWN - cannot ask {nobody}: Connection refused (os error 111)"));
+        .is(3, &format!("COCO SEND UNKNOWN - cannot ask {endpoint}: Connection refused (os error 111)"));
 
     // It accepts, and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -2,6 +2,7 @@
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
+use coco_tests::nobody::Nobody;
 use coco_tests::noodle::Noodle;
 use serde_json::Value;
 
@@ -40,11 +41,11 @@ fn those_that_route_alike_are_alike_and_others_are_told_apart() {
 fn whoever_cannot_be_asked_is_named_beside_the_others() {
     let coco = Coco::start(&Config::new(&[("a", &["127.0.0.1:9"])]).text());
     let coco = format!("http://{}", coco.api);
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let ended = cococtl(["check", &coco, &format!("{nobody}")], b"");
+    let nobody = Nobody::tcp();
+    let ended = cococtl(["check", &coco, &nobody.address.to_string()], b"");
     assert_eq!(ended.status, Some(2));
     assert!(ended.stdout.contains(&coco), "{ended:?}");
-    assert!(ended.stderr.starts_with(&format!("cococtl: http://{nobody}/: ")), "{ended:?}");
+    assert!(ended.stderr.starts_with(&format!("cococtl: http://{}/: ", nobody.address)), "{ended:?}");
     // Somebody who is neither Coco nor Noodle.
     let ended = cococtl(["check", &format!("{coco}/lookup")], b"");
     assert!(ended.status == Some(2) && ended.stderr.contains("/lookup/: status 404"), "{ended:?}");

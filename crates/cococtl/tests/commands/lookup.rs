@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
+use coco_tests::nobody::Nobody;
 use serde_json::{Value, json};
 
 use crate::{cococtl, tiers};
@@ -89,11 +90,11 @@ fn what_cannot_be_asked_is_named() {
     let directory = Directory::new("lookup");
     let wrong = directory.write("wrong.conf", "[tiers.a]\ntargets = [\"a\"]\n");
     let missing = directory.path().join("missing.conf");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let nobody = Nobody::tcp();
     for (from, subject) in [
         (["--config", wrong.to_str().unwrap()], "wrong.conf: line 2: tiers.a.targets[0]: "),
         (["--config", missing.to_str().unwrap()], "missing.conf: No such file"),
-        (["--api", nobody.as_str()], "/lookup?name=web1: "),
+        (["--api", &nobody.address.to_string()], "/lookup?name=web1: "),
     ] {
         let ended = cococtl([&["lookup"], &from[..], &["web1"]].concat(), b"");
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
+use coco_tests::nobody::Nobody;
 use coco_tests::process::Process;
 use coco_tests::wait::PATIENCE;
 use nix::sys::signal::Signal;
@@ -120,8 +121,9 @@ fn both_end_well_on_ctrl_c() {
 
 #[test]
 fn who_does_not_listen_or_cannot_be_told_is_an_honest_status() {
-    let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let ended = cococtl(["load", &nobody, "--json", "--rounds", "1", "--interval", "10ms"], b"");
+    let nobody = Nobody::udp();
+    let address = nobody.address.to_string();
+    let ended = cococtl(["load", &address, "--json", "--rounds", "1", "--interval", "10ms"], b"");
     assert_eq!(ended.status, Some(1));
     assert!(ended.json()["refused"].as_u64().unwrap() > 0, "{ended:?}");
 
@@ -133,7 +135,7 @@ fn who_does_not_listen_or_cannot_be_told_is_an_honest_status() {
 
     let directory = Directory::new("load");
     let empty = directory.write("hosts", "\n\n");
-    let ended = cococtl(["load", &nobody, "--hosts-from", empty.to_str().unwrap()], b"");
+    let ended = cococtl(["load", &nobody.address.to_string(), "--hosts-from", empty.to_str().unwrap()], b"");
     let told = format!("cococtl: {}: there are no hosts: expected a name a line\n", empty.display());
     assert_eq!((ended.status, ended.stderr), (Some(2), told));
     let ended = cococtl(["load", "no-such-host.invalid:1"], b"");
