@@ -30,16 +30,19 @@ const IDLE: Duration = Duration::from_secs(10);
 const JSON: &str = r#"With --json, one object at the end:
 
   {"value_lists", "notifications", "datagrams", "bytes", "malformed", "kernel_drops",
-   "missing", "extra", "restarts", "unverified_hosts", "targets": [{"address", "hosts", "value_lists"}]}
+   "missing", "extra", "unaccounted", "restarts", "unverified_hosts",
+   "targets": [{"address", "hosts", "value_lists"}]}
 
-missing, extra: value lists. malformed: datagrams. kernel_drops: datagrams that came faster than they were read.
-restarts: how often a sequence began anew. unverified_hosts: those that have sent no sequence."#;
+missing, extra: value lists. unaccounted: those of hosts beyond a million of a target, which nobody has checked.
+malformed: datagrams. kernel_drops: datagrams that came faster than they were read. restarts: how often a sequence
+began anew. unverified_hosts: those that have sent no sequence."#;
 
 /// Receive packets, count them, and tell what is missing
 ///
 /// Each address is a target. What `cococtl load` sends is checked host by host, so start this first. Ends on Ctrl-C, when
 /// as much has come as is expected, or when nothing comes any more. Exit status 1 means that something is missing, came
-/// twice, or is malformed.
+/// twice, is malformed or was not checked: the value lists of hosts beyond a million, and hosts that have sent no sequence
+/// where others have.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
@@ -183,18 +186,14 @@ fn report(
     let mut rows = Vec::new();
     for target in targets {
         let ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = ledger.findings();
-        all.missing += found.missing;
-        all.extra += found.extra;
-        all.restarts += found.restarts;
-        all.unverified_hosts += found.unverified_hosts;
+        all += ledger.findings();
         rows.push((target.address, ledger.hosts(), ledger.value_lists));
     }
     // What never came, its sequence included, shows only against a number.
     if let Some(expected) = arguments.expect {
         all.missing = all.missing.max(expected.saturating_sub(value_lists));
     }
-    let Findings { missing, extra, restarts, unverified_hosts } = all;
+    let Findings { missing, extra, restarts, unaccounted, unverified_hosts, verified_hosts } = all;
     let mut out = io::stdout().lock();
     if arguments.json {
         let targets: Vec<_> = rows
@@ -206,7 +205,7 @@ fn report(
         let received = json!({
             "value_lists": value_lists, "notifications": notifications, "datagrams": datagrams, "bytes": bytes,
             "malformed": malformed, "kernel_drops": kernel_drops, "missing": missing, "extra": extra,
-            "restarts": restarts, "unverified_hosts": unverified_hosts, "targets": targets,
+            "unaccounted": unaccounted, "restarts": restarts, "unverified_hosts": unverified_hosts, "targets": targets,
         });
         writeln!(out, "{received}")?;
     } else {
@@ -228,8 +227,19 @@ fn report(
             )?;
         }
         if unverified_hosts > 0 {
-            writeln!(out, "{unverified_hosts} hosts have sent no sequence: of them nothing more is known")?;
+            let others = if verified_hosts > 0 { ", as others have" } else { "" };
+            writeln!(
+                out,
+                "{unverified_hosts} hosts have sent no sequence{others}: of them nothing more is known"
+            )?;
+        }
+        if unaccounted > 0 {
+            let most = Ledger::MOST_HOSTS;
+            writeln!(
+                out,
+                "{unaccounted} of hosts beyond {most} of a target: of these nothing more is known"
+            )?;
         }
     }
-    Ok(Outcome::finding(missing + extra + malformed + kernel_drops > 0))
+    Ok(Outcome::finding(all.has_any() || malformed + kernel_drops > 0))
 }

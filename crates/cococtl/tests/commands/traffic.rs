@@ -86,6 +86,22 @@ fn what_does_not_arrive_is_missing() {
 }
 
 #[test]
+fn a_host_whose_count_is_lost_is_found() {
+    let sink = Sink::start(2, &["--idle", "3s"]);
+    let coco = sink.coco("^host1[.].*/sequence$");
+    load(coco.listen, &["--hosts", "3", "--metrics", "10", "--rounds", "1", "--interval", "50ms"]);
+    let (status, received) = sink.end();
+    assert_eq!((status, &received["missing"]), (Some(1), &0.into()), "{received}");
+    // In each of two tiers.
+    assert_eq!(
+        (&received["unverified_hosts"], &received["value_lists"]),
+        (&2.into(), &58.into()),
+        "{received}"
+    );
+    assert_eq!(received["unaccounted"], Value::from(0));
+}
+
+#[test]
 fn hosts_that_never_came_show_against_the_expected_number() {
     let sink = Sink::start(1, &["--expect", "100", "--idle", "2s"]);
     let directory = Directory::new("load");
