@@ -13,16 +13,12 @@
 //!   [`nobody`] refuses;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory removed
-//!   when its value is dropped, and [`wait`] is the only place that sleeps.
+//!   when its value is dropped, and [`wait`] sleeps between two looks.
 //!
-//! A file in `tests/` is a topic: `collectd_alone` proves the harness without Coco, `agent_to_storage` and
-//! `collectd_tg` follow value lists from end to end, `noodle_reads` follows them back out of RRD files, `curl_json` is
-//! collectd watching Coco and Noodle, `checks` are Nagios plugins that look at what it saw, `operation` is what an
-//! operator does to Coco, `network` what links and storage nodes do to it, `hostile` what strangers do to it,
-//! `noodle_clients` what hostile clients do to Noodle; `deployment` looks at the files of `etc`, `readme` at the
-//! documents, `manual` at what is made of them.
+//! A file in `tests/` is a topic; the table of tests in `ARCHITECTURE.md` says what is proved where. `collectd_alone`
+//! proves the harness without Coco.
 //!
-//! They need collectd, collectd-tg, rrdtool, curl, iproute2, nftables, systemd-analyze and groff; `tests/run` installs them. `network` needs root.
+//! `tests/run` installs what they need. `network` needs root.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Waiting for other processes: the only place where a test sleeps.
+//! Waiting for other processes.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};

@@ -203,15 +203,9 @@ fn every_route_of_noodle_is_in_the_table() {
     assert_eq!(first_column("### Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 
-/// Renamed chapters are found here; where they are taken is `crates/coco-manual/src/programs.rs`.
-#[test]
-fn chapters_that_man_pages_take_are_there() {
-    assert!(!coco_manual::documents().is_empty());
-}
-
 #[test]
 fn files_that_documents_name_are_there() {
-    for document in ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md"] {
         let text = read(document);
         let quoted = text
             .lines()
