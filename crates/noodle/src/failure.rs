@@ -54,6 +54,23 @@ impl Failure {
         !matches!(self, Self::Queue(_) | Self::Memory)
     }
 
+    /// Whether the target, or what leads to it, is out of order, rather than what it says.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Connect(_)
+            | Self::Reset(_)
+            | Self::HeadTimeout(_)
+            | Self::BrokenOff(_)
+            | Self::BodyTimeout(_) => true,
+            Self::Status(_)
+            | Self::TooLarge(_)
+            | Self::NotAnObject(_)
+            | Self::NoList(_)
+            | Self::Queue(_)
+            | Self::Memory => false,
+        }
+    }
+
     /// Whether the next request to the same target would have to wait as long for as little.
     pub fn is_of_target(&self) -> bool {
         matches!(self, Self::Connect(_) | Self::HeadTimeout(_))

@@ -5,7 +5,6 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,7 +45,7 @@ pub enum State {
     Unasked,
     /// It answers.
     Up,
-    /// It can't be reached, or does not answer.
+    /// It can't be reached, or does not answer to the end.
     Down,
     /// It answers now and then.
     Flapping,
@@ -75,8 +74,6 @@ pub struct Upstream {
     authority: Authority,
     fields: HeaderMap,
     client: Client<Connector, Empty<Bytes>>,
-    /// Connections made so far.
-    made: Arc<AtomicU64>,
     places: Arc<Semaphore>,
     timeout: Duration,
     max_body: usize,
@@ -127,9 +124,7 @@ impl Upstream {
         let named =
             zone.map_or_else(|| written.clone(), |(zone, end)| [&written[..zone], &written[end..]].concat());
         let shown = |text: &str| text.strip_suffix(":80").unwrap_or(text).to_owned();
-        let made = Arc::new(AtomicU64::new(0));
-        let connector =
-            Connector { address: address.clone(), timeout: config.proxy_timeout, made: Arc::clone(&made) };
+        let connector = Connector { address: address.clone(), timeout: config.proxy_timeout };
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
@@ -141,7 +136,6 @@ impl Upstream {
             authority: named.parse().expect("the host of an address is that of a URL"),
             fields: fields(&shown(&named), config.keep_alive),
             client,
-            made,
             places: Arc::new(Semaphore::new(config.max_requests)),
             timeout: config.proxy_timeout,
             max_body: config.max_body,
@@ -215,10 +209,15 @@ impl Upstream {
 
     /// Asks once; the answer must be complete in time.
     pub async fn get(&self, place: Place, path: PathAndQuery, budget: &Budget) -> Result<Reply, Failure> {
+        let result = self.try_to_get(place, path, budget).await;
+        self.note(!result.as_ref().is_err_and(Failure::is_outage));
+        result
+    }
+
+    async fn try_to_get(&self, place: Place, path: PathAndQuery, budget: &Budget) -> Result<Reply, Failure> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         let head = timeout_at(deadline, self.head(path)).await;
         let head = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)));
-        self.note(head.is_ok());
         let (head, body) = head?.into_parts();
         if head.status == StatusCode::OK {
             let held = timeout_at(deadline, body::read(body, self.max_body, budget)).await;
@@ -241,14 +240,17 @@ impl Upstream {
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path);
         let uri = Uri::from_parts(parts).expect("a URL of all its parts is one");
-        let made = self.made.load(Ordering::Relaxed);
-        match self.client.request(self.request(uri.clone())).await {
-            // A server may close a connection that it kept at the moment at which it is used again. None was made
-            // since, so this was such a one.
-            Err(error) if !error.is_connect() && made == self.made.load(Ordering::Relaxed) => {
-                self.client.request(self.request(uri)).await.map_err(|error| self.failure(&error))
+        loop {
+            match self.client.request(self.request(uri.clone())).await {
+                Ok(response) => {
+                    connect::set_answered(response.extensions());
+                    return Ok(response);
+                }
+                // A server may close a connection that it kept at the moment at which it is used again, and may have
+                // closed others that it kept. One of these less is left each time.
+                Err(error) if connect::had_answered(&error) => {}
+                Err(error) => return Err(self.failure(&error)),
             }
-            result => result.map_err(|error| self.failure(&error)),
         }
     }
 

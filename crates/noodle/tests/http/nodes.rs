@@ -1,9 +1,9 @@
 //! Hostile and broken storage nodes: the right status, the right counter, and Noodle goes on.
 
 use std::net::TcpStream;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 
-use crate::node::{Node, response, wait_for_the_end, write};
+use crate::node::{Gate, Node, response, wait_for_the_end, write};
 use crate::noodle::{Noodle, tiers};
 
 const HTTP_GET: &str = "fetch.http.get";
@@ -146,6 +146,10 @@ fn each_has_its_status_and_its_counter() {
         let failures = noodle.counters()["fetch.target.failures"]["t0:1"].clone();
         let counted: u64 = failures.as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
         assert_eq!(counted, 1, "{name}: {failures}");
+        let outages = ["connect", "reset", "timeout", "broken_off", "stalled"];
+        let is_down = outages.iter().any(|reason| failures[reason] == 1);
+        let state = &noodle.get("/tiers").json()[0]["connections"]["t0:1"]["state"];
+        assert_eq!(state, if is_down { "down" } else { "up" }, "{name}: {failures}");
         assert_eq!(noodle.get("/healthz").status, 200, "{name}");
         // What is held for a failed answer is given back.
         assert_eq!(noodle.counters()["fetch.memory"], 0, "{name}");
@@ -173,21 +177,6 @@ fn the_cap_is_exact() {
             let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_body = 2048");
             assert_eq!(noodle.get("/data/web1/load").status, status);
         }
-    }
-}
-
-/// Opens when a test says so.
-#[derive(Default)]
-struct Gate(Mutex<bool>, Condvar);
-
-impl Gate {
-    fn open(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_all();
-    }
-
-    fn pass(&self) {
-        drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
     }
 }
 

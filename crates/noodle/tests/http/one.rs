@@ -1,8 +1,10 @@
 //! One host: its owner, the next tiers, what is forwarded and what is not.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
-use crate::node::{Node, response, write};
+use crate::node::{Gate, Node, response, write};
 use crate::noodle::{Noodle, tiers};
 
 /// A body as no JSON library would write it.
@@ -259,6 +261,52 @@ fn a_kept_connection_that_ends_under_a_request_is_no_failure() {
     assert_eq!(noodle.get("/data/web1/second").status, 200);
     assert_eq!(node.asked().len(), 3);
     assert!(noodle.errors().is_empty());
+}
+
+/// That is so however many connections are made meanwhile, and however many were kept.
+#[test]
+fn kept_connections_that_end_under_requests_are_no_failure_under_load() {
+    let (busy, gate) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+    let (at_work, open) = (Arc::clone(&busy), Arc::clone(&gate));
+    let node = Node::start(move |asked, stream| {
+        let is_stale = asked.path.ends_with("late") && asked.connection < 2;
+        match asked.connection {
+            0 if asked.path.ends_with("first") => at_work.pass(),
+            _ if is_stale => open.pass(),
+            _ => {}
+        }
+        if !is_stale {
+            write(stream, &response(200, "", br#"{"a":1}"#));
+        }
+        !is_stale
+    });
+    let noodle =
+        Noodle::start(&tiers(&[("t", &[node.address])]), "proxy_timeout = \"60s\"\nrecovery = \"60s\"");
+    let asked = |count: usize| {
+        while node.asked().len() < count {
+            std::thread::yield_now();
+        }
+    };
+    let mut clients: Vec<_> = (0..2).map(|_| noodle.connect()).collect();
+    // Two requests at a time, so two connections are kept.
+    clients[0].send("GET /data/web1/first HTTP/1.1\r\nHost: a\r\n\r\n");
+    asked(1);
+    assert_eq!(noodle.get("/data/web1/second").status, 200);
+    busy.open();
+    assert_eq!(clients[0].read("GET").status, 200);
+    for client in &mut clients {
+        client.send("GET /data/web1/late HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    asked(4);
+    let mut again: Vec<_> = node.asked()[2..].iter().map(|asked| asked.connection).collect();
+    again.sort_unstable();
+    assert_eq!(again, [0, 1]);
+    // A connection is made while these wait.
+    assert_eq!(noodle.get("/data/web1/third").status, 200);
+    gate.open();
+    assert!(clients.iter_mut().all(|client| client.read("GET").status == 200));
+    assert!(noodle.errors().is_empty());
+    assert_eq!(noodle.get("/tiers").json()[0]["connections"]["t0:1"]["state"], "up");
 }
 
 #[test]
