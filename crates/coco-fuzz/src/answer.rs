@@ -29,12 +29,13 @@ pub fn holds(bytes: &[u8]) {
     assert_eq!(members(&object, bytes), members(&Object::parse(&twice).expect("an object"), &twice));
 
     for content in [Content::Hosts, Content::Metrics] {
-        if let Ok(mut names) = lists::read(content, &object, bytes) {
+        if let Ok(mut names) = lists::read(content, &object, bytes, |_| Ok(())) {
             let written = lists::write(content, &names);
-            let read = Object::parse(&written).map(|object| lists::read(content, &object, &written));
+            let object = Object::parse(&written).expect("an object");
+            let read = lists::read(content, &object, &written, |_| Ok(()));
             names.sort_unstable();
             names.dedup();
-            assert_eq!(read, Ok(Ok(names)));
+            assert_eq!(read, Ok(names));
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How much memory the answers under way take together.
 //!
 //! One request may be for a whole fleet, and many may come at a time; what bounds a single answer does not bound
-//! them all. Who holds bytes of an answer holds a reservation for them, until they have left for the client.
+//! them all. Who holds bytes of an answer, or what is made of them, holds a reservation for them, until they have left
+//! for the client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,12 +79,34 @@ impl Drop for Reservation {
     }
 }
 
+/// What an allocator takes for a short text beside the text, at most.
+const ALLOCATION: usize = 32;
+
+/// Appends to a list, for whose growth `lend` pays before it grows: with the text that the item holds.
+pub(crate) fn push<T, E>(
+    list: &mut Vec<T>,
+    item: T,
+    text: usize,
+    mut lend: impl FnMut(usize) -> Result<(), E>,
+) -> Result<(), E> {
+    if list.len() == list.capacity() {
+        let more = list.len().max(4);
+        lend(more * size_of::<T>())?;
+        list.reserve_exact(more);
+    }
+    if text > 0 {
+        lend(text + ALLOCATION)?;
+    }
+    list.push(item);
+    Ok(())
+}
+
 /// Bytes with the reservation that pays for them.
 #[derive(Debug)]
 pub struct Held {
     /// The bytes.
     pub bytes: Vec<u8>,
-    /// For as many of them as there were when it was last looked after.
+    /// For as many of them as there were when it was last looked after, and for what was made of them.
     pub reservation: Reservation,
 }
 
@@ -96,6 +119,22 @@ impl AsRef<[u8]> for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_list_takes_is_paid_for_before_it_grows() {
+        let budget = Budget::new(1000);
+        let mut reservation = budget.reserve(0).unwrap();
+        let mut list: Vec<[u8; 100]> = Vec::new();
+        for _ in 0..8 {
+            push(&mut list, [0; 100], 0, |bytes| reservation.grow(bytes)).unwrap();
+            assert_eq!(budget.lent(), 100 * list.capacity());
+        }
+        assert_eq!(push(&mut list, [0; 100], 0, |bytes| reservation.grow(bytes)), Err(Exhausted));
+        assert_eq!((list.len(), list.capacity()), (8, 8));
+        let mut texts = Vec::new();
+        push(&mut texts, "a".to_owned(), 1, |bytes| reservation.grow(bytes)).unwrap();
+        assert_eq!(budget.lent(), 800 + 4 * size_of::<String>() + 1 + ALLOCATION);
+    }
 
     #[test]
     fn no_more_is_lent_than_there_is_and_all_comes_back() {

@@ -6,6 +6,7 @@ use coco_core::config::duration;
 use hyper::StatusCode;
 use thiserror::Error;
 
+use crate::budget::Exhausted;
 use crate::counters::ErrorCount;
 use crate::object::NotAnObject;
 
@@ -98,6 +99,12 @@ impl Failure {
         } else {
             StatusCode::BAD_GATEWAY
         }
+    }
+}
+
+impl From<Exhausted> for Failure {
+    fn from(_: Exhausted) -> Self {
+        Self::Memory
     }
 }
 

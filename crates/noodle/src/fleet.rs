@@ -207,16 +207,11 @@ impl Fleet {
             Reply::Nothing => return Ok(None),
             Reply::Found(body) => body,
         };
-        let (body, object) = parse(body).await?;
-        let (names, is_empty) = match wanted.content {
-            Content::Series => (Vec::new(), object.is_empty()),
-            list => {
-                let names = lists::read(list, &object, &body.bytes)?;
-                let is_empty = names.is_empty();
-                (names, is_empty)
-            }
-        };
-        Ok((!is_empty).then_some(Share { node, body, object, names }))
+        let content = wanted.content;
+        let share = aside(body.bytes.len(), move || Share::read(node, content, body)).await?;
+        let is_empty =
+            if content == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
+        Ok((!is_empty).then_some(share))
     }
 
     /// Whether a target flaps and there is a choice: then all other tiers are asked before it.
@@ -259,15 +254,27 @@ impl Fleet {
     }
 }
 
-/// Finds the members of an answer, on another thread if that holds up all other clients.
-async fn parse(body: Held) -> Result<(Held, Object), Failure> {
-    let is_large = body.bytes.len() > LARGE;
-    let parse = move || Object::parse(&body.bytes).map(|object| (body, object));
-    if !is_large {
-        return Ok(parse()?);
+impl Share {
+    /// Finds what stands in an answer; it is paid for like the answer itself.
+    fn read(node: Node, content: Content, body: Held) -> Result<Self, Failure> {
+        let Held { bytes, mut reservation } = body;
+        let mut lend = |more| Ok::<_, Failure>(reservation.grow(more)?);
+        let object = Object::parse_within(&bytes, &mut lend)?;
+        let names = match content {
+            Content::Series => Vec::new(),
+            list => lists::read(list, &object, &bytes, lend)?,
+        };
+        Ok(Self { node, body: Held { bytes, reservation }, object, names })
     }
-    match tokio::task::spawn_blocking(parse).await {
-        Ok(parsed) => Ok(parsed?),
+}
+
+/// Goes through so many bytes of answers, on another thread if that would hold up all other clients.
+pub async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+    if bytes <= LARGE {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         // Nobody cancels it, so it can only have panicked.
         Err(error) => resume_unwind(error.into_panic()),
     }
@@ -280,5 +287,20 @@ impl Shunned {
 
     fn add(&self, node: Node, failure: Failure) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, failure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn large_answers_are_looked_through_on_another_thread() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let thread_for = |bytes| runtime.block_on(aside(bytes, || thread::current().id()));
+        assert_eq!(thread_for(LARGE), thread::current().id());
+        assert_ne!(thread_for(LARGE + 1), thread::current().id());
     }
 }

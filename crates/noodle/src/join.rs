@@ -7,6 +7,15 @@ use crate::gather::{Gathered, Piece};
 use crate::lists;
 use crate::path::Content;
 
+/// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
+const EACH: usize = 128;
+
+/// Bytes that joining takes at most, those of the text among them; what escapes add to names is not.
+pub fn bytes(gathered: &Gathered) -> usize {
+    let shares = gathered.pieces.iter().map(|piece| &piece.share);
+    shares.map(|share| share.body.bytes.len() + (share.object.len() + share.names.len()) * EACH).sum()
+}
+
 /// The text of the joined answer: an object without `_meta`, its members or names sorted, and who contributed.
 pub fn join(fleet: &Fleet, content: Content, gathered: &Gathered) -> Vec<u8> {
     match content {
@@ -40,8 +49,17 @@ fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
             *known = candidate.min(*known);
         }
     }
-    let members: Vec<_> = hosts.into_values().map(|(_, member)| member).collect();
-    [b"{", &members.join(&b","[..])[..], b"}"].concat()
+    let length: usize = hosts.values().map(|(_, member)| member.len() + 1).sum();
+    let mut text = Vec::with_capacity(length + 2);
+    text.push(b'{');
+    for (index, (_, member)) in hosts.values().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        text.extend_from_slice(member);
+    }
+    text.push(b'}');
+    text
 }
 
 #[cfg(test)]
@@ -71,7 +89,7 @@ mod tests {
         let object = Object::parse(text.as_bytes()).unwrap();
         let names = match content {
             Content::Series => Vec::new(),
-            _ => lists::read(content, &object, text.as_bytes()).unwrap(),
+            _ => lists::read(content, &object, text.as_bytes(), |_| Ok(())).unwrap(),
         };
         let body = Held { bytes: text.into(), reservation: fleet.budget.reserve(text.len()).unwrap() };
         Piece { share: Share { node, body, object, names }, by_pattern: true }

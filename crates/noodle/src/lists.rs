@@ -1,6 +1,8 @@
 //! Answers that are a list of names: `{"hosts": [...]}` and `{"metrics": [...]}`.
 
+use crate::budget::push;
 use crate::failure::Failure;
+use crate::json::{Fault, Scanner};
 use crate::object::Object;
 use crate::path::Content;
 
@@ -13,15 +15,37 @@ pub fn key(content: Content) -> &'static str {
 }
 
 /// The names in the list of an answer; none where it is null or missing, as Visage says of a host that it does not
-/// know.
-pub fn read(content: Content, object: &Object, text: &[u8]) -> Result<Vec<String>, Failure> {
+/// know. `lend` pays for the bytes that they take before these are taken.
+pub fn read(
+    content: Content,
+    object: &Object,
+    text: &[u8],
+    mut lend: impl FnMut(usize) -> Result<(), Failure>,
+) -> Result<Vec<String>, Failure> {
     // The last of several counts, as for most who read JSON.
     let Some(list) = object.members().rfind(|member| member.key == key(content)) else {
         return Ok(Vec::new());
     };
-    let names: Option<Vec<String>> =
-        serde_json::from_slice(&text[list.value.clone()]).map_err(|_| Failure::NoList(key(content)))?;
-    Ok(names.unwrap_or_default())
+    let is_none = |_: Fault| Failure::NoList(key(content));
+    let text = str::from_utf8(&text[list.value.clone()]).map_err(|_| Failure::NoList(key(content)))?;
+    let mut names = Vec::new();
+    if text == "null" {
+        return Ok(names);
+    }
+    let mut scanner = Scanner::new(text);
+    scanner.expect(b'[', "a list").map_err(is_none)?;
+    let mut is_open = !scanner.takes(b']');
+    while is_open {
+        let quoted = scanner.string().map_err(is_none)?;
+        let name: String = serde_json::from_str(&text[quoted]).map_err(|_| Failure::NoList(key(content)))?;
+        let length = name.len();
+        push(&mut names, name, length, &mut lend)?;
+        is_open = scanner.takes(b',');
+        if !is_open {
+            scanner.expect(b']', "a comma or ]").map_err(is_none)?;
+        }
+    }
+    Ok(names)
 }
 
 /// An answer with these names, sorted: `{"hosts":["a","b"]}`.
@@ -29,8 +53,13 @@ pub fn write<'a>(content: Content, names: impl IntoIterator<Item = &'a String>) 
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_unstable();
     names.dedup();
-    let list = serde_json::json!(names);
-    format!("{{\"{}\":{list}}}", key(content)).into_bytes()
+    // What escapes make longer is rare.
+    let length: usize = names.iter().map(|name| name.len() + 3).sum();
+    let mut text = Vec::with_capacity(length + 16);
+    text.extend_from_slice(format!("{{\"{}\":", key(content)).as_bytes());
+    serde_json::to_writer(&mut text, &names).expect("strings have a JSON form, and memory takes it");
+    text.push(b'}');
+    text
 }
 
 #[cfg(test)]
@@ -38,7 +67,7 @@ mod tests {
     use super::*;
 
     fn names(text: &str) -> Result<Vec<String>, Failure> {
-        read(Content::Metrics, &Object::parse(text.as_bytes()).unwrap(), text.as_bytes())
+        read(Content::Metrics, &Object::parse(text.as_bytes()).unwrap(), text.as_bytes(), |_| Ok(()))
     }
 
     #[test]
@@ -52,9 +81,24 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_names_is_a_failure() {
-        for list in ["5", "\"a\"", "{}", "[1]", "[null]"] {
+        for list in ["5", "\"a\"", "{}", "[1]", "[null]", "[\"a\",1]", "[[\"a\"]]", "[\"\\ud800\"]"] {
             assert_eq!(names(&format!("{{\"metrics\":{list}}}")), Err(Failure::NoList("metrics")), "{list}");
         }
+    }
+
+    #[test]
+    fn names_are_paid_for() {
+        let text = format!(r#"{{"metrics":[{}"a"]}}"#, r#""","#.repeat(1000));
+        let object = Object::parse(text.as_bytes()).unwrap();
+        let read = |most: usize| {
+            let mut lent = 0;
+            read(Content::Metrics, &object, text.as_bytes(), |bytes| {
+                lent += bytes;
+                if lent > most { Err(Failure::Memory) } else { Ok(()) }
+            })
+        };
+        assert_eq!(read(1024 * size_of::<String>() + 100).unwrap().len(), 1001);
+        assert_eq!(read(1024 * size_of::<String>()), Err(Failure::Memory));
     }
 
     #[test]

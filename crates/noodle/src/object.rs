@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use crate::budget::push;
 use crate::json::{Fault, Scanner};
 
 /// The member that Noodle adds.
@@ -49,25 +50,37 @@ pub enum NotAnObject {
 impl Object {
     /// Finds the members of the object that is the whole of `text`.
     pub fn parse(text: &[u8]) -> Result<Self, NotAnObject> {
+        Self::parse_within(text, |_| Ok(()))
+    }
+
+    /// The same, where `lend` pays for the bytes that the members take before they are taken: a text of many short
+    /// ones makes a list many times as large.
+    pub fn parse_within<E: From<NotAnObject>>(
+        text: &[u8],
+        mut lend: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let text = std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))?;
         let mut scanner = Scanner::new(text);
         let mut members = Vec::new();
-        scanner.expect(b'{', "an object")?;
+        scanner.expect(b'{', "an object").map_err(NotAnObject::from)?;
         let mut is_open = !scanner.takes(b'}');
         while is_open {
-            let key = scanner.string()?;
-            scanner.expect(b':', "a colon")?;
-            let value = scanner.value(MOST_DEPTH - 1)?;
-            let whole = key.start..value.end;
-            members.push(Member { key: decode(&text[key])?, whole, value });
+            let member = Member::next(&mut scanner, text)?;
             is_open = scanner.takes(b',');
             if !is_open {
-                scanner.expect(b'}', "a comma or }")?;
+                scanner.expect(b'}', "a comma or }").map_err(NotAnObject::from)?;
             }
+            let key = member.key.len();
+            push(&mut members, member, key, &mut lend)?;
         }
         let end = scanner.at() - 1;
-        scanner.end()?;
+        scanner.end().map_err(NotAnObject::from)?;
         Ok(Self { members, end })
+    }
+
+    /// How many members there are, [`META`] among them.
+    pub fn len(&self) -> usize {
+        self.members.len()
     }
 
     /// The members but [`META`], in the order of the text.
@@ -99,6 +112,16 @@ impl Object {
     }
 }
 
+impl Member {
+    fn next(scanner: &mut Scanner<'_>, text: &str) -> Result<Self, NotAnObject> {
+        let key = scanner.string()?;
+        scanner.expect(b':', "a colon")?;
+        let value = scanner.value(MOST_DEPTH - 1)?;
+        let whole = key.start..value.end;
+        Ok(Self { key: decode(&text[key])?, whole, value })
+    }
+}
+
 /// The key in these quotes.
 fn decode(quoted: &str) -> Result<String, NotAnObject> {
     // An escape may stand for half a character only.
@@ -120,6 +143,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::budget::{Budget, Reservation};
+    use crate::failure::Failure;
 
     fn spliced(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
@@ -182,6 +207,23 @@ mod tests {
         }
         assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(NotAnObject::Utf8(6)));
         assert!(matches!(Object::parse(b"{\"a\":\"\n\"}"), Err(NotAnObject::Json(_))));
+    }
+
+    #[test]
+    fn members_are_paid_for_and_nothing_is_read_on_when_that_is_refused() {
+        let text = format!("{{{}\"long\":1}}", "\"\":0,".repeat(1000));
+        let budget = Budget::new(1024 * size_of::<Member>() + 100);
+        let mut reservation = budget.reserve(0).unwrap();
+        let object = Object::parse_within(text.as_bytes(), |bytes| pay(&mut reservation, bytes)).unwrap();
+        assert_eq!(object.len(), 1001);
+        assert!(budget.lent() >= object.members.capacity() * size_of::<Member>() + 4);
+        let mut other = budget.reserve(0).unwrap();
+        let refused = Object::parse_within(text.as_bytes(), |bytes| pay(&mut other, bytes));
+        assert_eq!(refused, Err(Failure::Memory));
+    }
+
+    fn pay(reservation: &mut Reservation, bytes: usize) -> Result<(), Failure> {
+        Ok(reservation.grow(bytes)?)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::asked::{Asked, Bounds, Refused, Whom};
 use crate::budget::Held;
 use crate::counters::ErrorCount;
 use crate::failure::Failure;
-use crate::fleet::{Failed, Fleet, Share, Wanted};
+use crate::fleet::{Failed, Fleet, Share, Wanted, aside};
 use crate::gather::Gathered;
 use crate::join;
 use crate::lists;
@@ -112,6 +112,9 @@ impl Proxy {
         if self.metadata {
             object.splice(&mut body.bytes, |text| origin.write(text));
         }
+        drop(object);
+        // Gives back what the members took; for what `_meta` takes beyond the room for it, lent all the same.
+        let _ = body.reservation.resize(body.bytes.capacity());
         let mut response = answer::found(body, callback);
         origin.add_to(response.headers_mut());
         response
@@ -126,19 +129,21 @@ impl Proxy {
         let names = (0..names.len()).map(|number| asked.name(&names[number]));
         let patterns = patterns.iter().map(|pattern| asked.pattern(pattern)).collect();
         let gathered = Gathered::ask(&self.fleet, names, patterns).await;
-        self.joined(asked, gathered)
+        self.joined(asked, gathered).await
     }
 
-    fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Response {
+    async fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Response {
         let (fleet, path, callback) = (&*self.fleet, &asked.path, asked.callback.as_deref());
         if !gathered.is_answered {
             return self.failed(&gathered.failed, callback);
         }
-        let bytes: usize = gathered.pieces.iter().map(|piece| piece.share.body.bytes.len()).sum();
+        let bytes = join::bytes(&gathered);
         let Ok(mut reservation) = fleet.budget.reserve(bytes + ROOM) else {
             return no_memory(callback);
         };
-        let mut text = join::join(fleet, path.content, &gathered);
+        let (joining, content) = (Arc::clone(&self.fleet), path.content);
+        let join = move || (join::join(&joining, content, &gathered), gathered);
+        let (mut text, gathered) = aside(bytes, join).await;
         let Gathered { pieces, failed, .. } = gathered;
         let mut nodes = BTreeSet::new();
         for piece in pieces {

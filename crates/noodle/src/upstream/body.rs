@@ -19,7 +19,7 @@ pub(super) async fn read(mut body: Incoming, max: usize, budget: &Budget) -> Res
     let announced = hint.lower().max(hint.upper().unwrap_or(0));
     let announced = usize::try_from(announced).ok().filter(|announced| *announced <= max);
     let announced = announced.ok_or(Failure::TooLarge(max))?;
-    let reservation = budget.reserve(announced + ROOM).map_err(|_| Failure::Memory)?;
+    let reservation = budget.reserve(announced + ROOM)?;
     let mut held = Held { bytes: Vec::with_capacity(announced + ROOM), reservation };
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::BrokenOff(cause(&error).to_string()))?;
@@ -31,7 +31,7 @@ pub(super) async fn read(mut body: Incoming, max: usize, budget: &Budget) -> Res
         if length > held.bytes.capacity() {
             // Twice as much each time, as a vector grows; reserved before it does.
             let capacity = (2 * length).min(max) + ROOM;
-            held.reservation.resize(capacity).map_err(|_| Failure::Memory)?;
+            held.reservation.resize(capacity)?;
             held.bytes.reserve_exact(capacity - held.bytes.len());
         }
         held.bytes.extend_from_slice(data);

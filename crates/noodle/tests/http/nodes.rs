@@ -247,6 +247,28 @@ fn answers_share_one_budget_of_memory() {
     assert_eq!(noodle.counters()["fetch.memory"], 0);
 }
 
+/// Short members and names take many times as much as their text.
+#[test]
+fn the_budget_covers_what_is_made_of_answers() {
+    let node = Node::answering(|path| match path {
+        "/data" => (200, format!("{{\"hosts\":[{}\"a\"]}}", "\"\",".repeat(200_000))),
+        _ => (200, format!("{{{}\"a\":0}}", "\"\":0,".repeat(200_000))),
+    });
+    let noodle = |memory: &str| {
+        Noodle::start(
+            &tiers(&[("t", &[node.address])]),
+            &format!("max_memory = \"{memory}\"\nproxy_timeout = \"60s\""),
+        )
+    };
+    let (little, enough) = (noodle("4MiB"), noodle("256MiB"));
+    for path in ["/data", "/data/web1/load", "/data/web*/load", "/data/web1,web2/load"] {
+        assert_eq!(little.get(path).status, 503, "{path}");
+        assert_eq!(little.counters()["fetch.memory"], 0, "{path}");
+        assert_eq!(enough.get(path).status, 200, "{path}");
+    }
+    assert!(little.errors().is_empty());
+}
+
 /// What waits for a slow client is paid for until it has left.
 #[test]
 fn the_budget_covers_answers_that_a_client_does_not_take() {
