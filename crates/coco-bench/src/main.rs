@@ -68,7 +68,7 @@ struct Options {
     /// Hosts of the row with many.
     #[arg(long, default_value_t = 15_000)]
     large_hosts: usize,
-    /// Also write everything to a file.
+    /// Also write all figures, and the runs behind them, to a file.
     #[arg(long)]
     json: Option<PathBuf>,
     /// The program to measure, instead of this workspace's release build.

@@ -27,8 +27,8 @@ pub(crate) fn table(machine: &Machine, outcomes: &[Outcome]) -> String {
     };
     for row in ROWS {
         let outcome = outcomes.iter().find(|outcome| outcome.row.key == row.key);
-        // Of what is not asked for, the table shows only what somebody set a bar for.
-        if outcome.is_none() && row.hoped.is_none() {
+        // Of what was not measured, the table shows only what somebody set a bar for.
+        if outcome.is_none() && row.bar.is_none() {
             continue;
         }
         let sign = if row.better == Better::Less { "≤" } else { "≥" };

@@ -58,6 +58,6 @@ pub(super) fn unique(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let [relay, coco] = &runs[..] else { return Ok(Vec::new()) };
     Ok(vec![
         Outcome::new("unique", &ratios(coco, relay)).note(absolute(coco, relay)).from(relay).from(coco),
-        Outcome::new("unique-memory", &[peak(coco)]),
+        Outcome::new("unique-memory", &[peak(coco)]).from(coco),
     ])
 }

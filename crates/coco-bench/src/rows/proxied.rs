@@ -41,8 +41,11 @@ pub(super) fn noodle(bench: &Bench, tools: Tools) -> Result<Vec<Outcome>, Error>
     };
     outcome.complaints = runs.iter().flat_map(problems).chain(proxies.finish()?).collect();
     outcome.measurements = runs.iter().filter_map(|run| serde_json::to_value(run).ok()).collect();
-    let memory = of(Proxy::Noodle).map(peak).fold(0.0, f64::max);
-    Ok(vec![outcome, Outcome::new("noodle-memory", &[memory])])
+    let mut memory = Outcome::new("noodle-memory", &[of(Proxy::Noodle).map(peak).fold(0.0, f64::max)]);
+    // The same runs stand behind both.
+    memory.complaints.clone_from(&outcome.complaints);
+    memory.measurements.clone_from(&outcome.measurements);
+    Ok(vec![outcome, memory])
 }
 
 /// In MiB.
