@@ -7,10 +7,11 @@ use crate::noodle::{Noodle, tiers};
 
 const SAMPLE: &str = include_str!("../../../../etc/collectd/noodle.conf");
 
-/// Whether a path of curl_json leads to a number; `*` stands for every key.
+/// Whether a path of curl_json leads to a number, or to null, which it passes over: nothing has a percentile at the
+/// start. `*` stands for every key.
 fn leads_to_numbers(value: &Value, path: &[&str]) -> bool {
     match path {
-        [] => value.is_number(),
+        [] => value.is_number() || value.is_null(),
         ["*", rest @ ..] => value.as_object().is_some_and(|object| {
             !object.is_empty() && object.values().all(|value| leads_to_numbers(value, rest))
         }),
