@@ -11,12 +11,13 @@
 //! - [`network`] is a range of addresses;
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
-//! - [`bytes`] compares names;
+//! - [`bytes`] compares names, [`blacklist`] holds them against a regular expression;
 //! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with it.
 
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod blacklist;
 pub mod bytes;
 pub mod config;
 pub mod network;

@@ -206,7 +206,7 @@ impl<'a> IdentifierRef<'a> {
         write_joined(self.metric_parts(), out);
     }
 
-    /// Appends what a blacklist is matched against: the host, `/`, the metric's name.
+    /// Appends what a [blacklist](crate::blacklist) is matched against: the host, `/`, the metric's name.
     pub fn write_path(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.host);
         out.push(b'/');

@@ -8,6 +8,7 @@ use crate::partitions::Partitions;
 use crate::routes::{Judge, Name, Owners, Version};
 use crate::secrets::Seals;
 use arc_swap::ArcSwap;
+use coco_core::blacklist;
 use coco_core::config::Config;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{IdentifierRef, write_joined};
@@ -108,7 +109,7 @@ impl Rules {
         let Some(blacklist) = &self.blacklist else { return false };
         self.path.clear();
         identifier.write_path(&mut self.path);
-        blacklist.is_match(&self.path)
+        blacklist::matches(blacklist, &self.path)
     }
 }
 
@@ -127,6 +128,6 @@ impl Judge for Rules {
         self.path.extend_from_slice(host);
         self.path.push(b'/');
         write_joined(metric.parts(), &mut self.path);
-        blacklist.is_match(&self.path)
+        blacklist::matches(blacklist, &self.path)
     }
 }

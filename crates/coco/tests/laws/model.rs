@@ -1,5 +1,6 @@
 //! What must become of datagrams, worked out without any code of the stages.
 
+use coco_core::blacklist;
 use coco_core::notification::Severity;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Identifier, Time, ValueList};
@@ -84,7 +85,7 @@ pub(crate) fn is_blacklisted(blacklist: Option<&Regex>, list: &ValueList) -> boo
             path.extend(part);
         }
     }
-    blacklist.is_some_and(|blacklist| blacklist.is_match(&path))
+    blacklist.is_some_and(|blacklist| blacklist::matches(blacklist, &path))
 }
 
 /// What one target of one tier gets: value lists in order for each host, notifications in order.
