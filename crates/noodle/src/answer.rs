@@ -21,6 +21,12 @@ const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
 const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
 const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
 
+/// Longest value of a field: one that is longer stands in `_meta` only.
+const MOST_VALUE: usize = 1024;
+
+/// Most bytes of all fields together. nginx takes a head of 4 KiB unless told otherwise (`proxy_buffer_size`).
+const MOST_FIELDS: usize = 3 * 1024;
+
 /// Where an answer of one target comes from.
 #[derive(Debug)]
 pub struct Origin<'a> {
@@ -108,27 +114,36 @@ impl<'a> Origins<'a> {
         text.extend_from_slice(meta.to_string().as_bytes());
     }
 
-    /// The same in header fields; one for each error.
+    /// The same in header fields, as far as they go; one for each error.
     pub fn add_to(&self, fields: &mut HeaderMap) {
-        add(fields, HOST, self.hosts);
-        add(fields, TARGET, &self.targets.join(", "));
-        add(fields, TIER, &self.tiers.join(", "));
         if !self.errors.is_empty() {
             add(fields, PARTIAL, "true");
         }
+        add(fields, TARGET, &self.targets.join(", "));
+        add(fields, TIER, &self.tiers.join(", "));
+        add(fields, HOST, self.hosts);
         for (target, reason) in &self.errors {
             add(fields, ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
         }
     }
 }
 
-/// A field, unless there is nothing to say, or nothing that can stand in a field.
+/// A field, unless there is nothing to say, too much, or nothing that can stand in a field.
 fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
+    // With the colon, a blank and the end of the line.
+    let bytes = |name: &HeaderName, value: &HeaderValue| name.as_str().len() + value.len() + 4;
+    let taken: usize =
+        fields.iter().filter(|(name, _)| is_own(name)).map(|(name, value)| bytes(name, value)).sum();
     if let Ok(value) = HeaderValue::from_str(value)
-        && !value.is_empty()
+        && (1..=MOST_VALUE).contains(&value.len())
+        && taken + bytes(&name, &value) <= MOST_FIELDS
     {
         fields.append(name, value);
     }
+}
+
+fn is_own(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-noodle-")
 }
 
 fn write_string(text: &mut Vec<u8>, string: &str) {
@@ -185,6 +200,34 @@ mod tests {
         assert_eq!(fields["x-noodle-url"], "http://a/data/x?y=1");
         assert_eq!(fields["x-noodle-tier"], "short");
         assert_eq!(fields["x-noodle-host"].as_bytes(), "w\"\u{e9}".as_bytes());
+    }
+
+    #[test]
+    fn fields_leave_room_in_a_head_for_others() {
+        let url = format!("http://a/data/web1/{}", "x".repeat(8000));
+        let mut fields = HeaderMap::new();
+        Origin { host: "web1", target: "a:1", url: &url, tier: "short" }.add_to(&mut fields);
+        assert!(fields.contains_key(HOST) && fields.contains_key(TIER) && !fields.contains_key(URL));
+
+        let names: Vec<_> = (0..200).map(|target| format!("storage{target}.example.org:25826")).collect();
+        let reason = Value::from("cannot connect: Connection refused (os error 111)");
+        let origins = Origins {
+            hosts: &"web1,".repeat(200),
+            targets: names[..30].iter().map(String::as_str).collect(),
+            tiers: vec!["short"],
+            errors: names.iter().map(|name| (name.clone(), reason.clone())).collect(),
+        };
+        let mut fields = HeaderMap::new();
+        origins.add_to(&mut fields);
+        for name in [HOST, TARGET, TIER, PARTIAL, ERROR] {
+            assert!(fields.contains_key(&name), "{name}");
+        }
+        let bytes = fields.iter().map(|(name, value)| format!("{name}: {value:?}\r\n").len() - 2);
+        assert!((2 * 1024..=MOST_FIELDS).contains(&bytes.sum()));
+        let everywhere = Origins { targets: names.iter().map(String::as_str).collect(), ..origins };
+        let mut fields = HeaderMap::new();
+        everywhere.add_to(&mut fields);
+        assert!(fields.contains_key(TIER) && !fields.contains_key(TARGET));
     }
 
     #[test]
