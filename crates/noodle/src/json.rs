@@ -291,7 +291,7 @@ fn special_in_string(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
 
@@ -356,7 +356,7 @@ mod tests {
     }
 
     /// Any JSON, with white space and escapes as somebody may write them.
-    fn json() -> impl Strategy<Value = String> {
+    pub(crate) fn json() -> impl Strategy<Value = String> {
         let space = "[ \n\t\r]{0,2}";
         let string = r#""([a-z{}\[\],: é_]{0,9}|\\u[0-9a-fA-F]{4}|\\["\\/bfnrt]){0,4}""#;
         let leaf = prop_oneof![
