@@ -76,11 +76,9 @@ pub enum ErrorCount {
     ReadAll,
     /// What is in it.
     Unmarshal,
-    /// What is made of it.
-    Marshal,
 }
 
-/// The definition of each [`ErrorCount`], in their order.
+/// The definition of each [`ErrorCount`], in their order, and of what no longer happens.
 pub static ERRORS: [Definition; 5] = [
     Definition::counter(
         &["noodle", "errors", "fetch.con.get"],
@@ -100,7 +98,7 @@ pub static ERRORS: [Definition; 5] = [
     ),
     Definition::counter(
         &["noodle", "errors", "fetch.json.marshal"],
-        "Unsuccessful marshalings of JSON for a response to a Noodle client.",
+        "Unsuccessful marshalings of JSON for a response to a Noodle client. Stays 0: nothing is marshaled any more. It is kept for dashboards.",
     ),
 ];
 
@@ -235,7 +233,7 @@ impl Counters {
         &self.tiers[tier].cells.latency
     }
 
-    /// A target's answer of so many bytes goes to a client.
+    /// A target's answer of so many bytes goes into one for a client.
     pub fn used(&self, tier: usize, bytes: usize) {
         count(&self.tiers[tier].cells.used, 1);
         count(&self.overall.bytes_proxied, bytes as u64);
@@ -251,7 +249,7 @@ impl Counters {
         count(&self.overall.partial, 1);
     }
 
-    /// An answer leaves.
+    /// An answer is made.
     pub fn answered(&self, status: StatusCode) {
         let index = STATUSES.iter().position(|known| *known == status);
         debug_assert!(index.is_some(), "{status} is not in the table");
