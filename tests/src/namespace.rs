@@ -125,7 +125,8 @@ impl Host {
         let netns = format!("/proc/{}/fd/{peer}", std::process::id());
         self.ip(&format!("link add {device} type veth peer name eth0 netns {netns}"));
         self.ip(&format!("address add 10.77.{}.1/24 dev {device}", node.number));
-        self.ip(&format!("link set {device} up"));
+        // A cable carries datagrams; veth would carry messages that are still to be cut into some.
+        self.ip(&format!("link set {device} gso_max_segs 1 up"));
         node.host.ip(&format!("address add {}/24 dev eth0", node.ip(2)));
         node.host.ip("link set eth0 up");
     }

@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 
 use coco_core::value_list::ValueList;
+use coco_core::wire::{PADDING_MAX, padding};
 use coco_tests::coco::{Coco, Config, Counters};
 use coco_tests::names::{ETC, Names};
 use coco_tests::namespace::{Host, Node, PORT};
@@ -482,4 +483,51 @@ fn a_name_that_appears_late_is_found() {
         wait_until(PATIENCE, "what was sent since", || sink.count() == counters.count(&["send", &target]));
         assert!(coco.stop().success());
     });
+}
+
+#[test]
+fn packets_leave_together_unless_the_way_takes_no_segments() {
+    let here = Host::new();
+    let (wide, narrow) = (here.node(), here.node());
+    // Less than a full packet has: each is to leave in fragments.
+    here.ip(&format!("link set {} mtu 1300", narrow.device()));
+    let targets = [&wide, &narrow].map(|node| (node.address().to_string(), node.sink()));
+    here.run(|| {
+        let mut coco = coco(&[&targets[0].0, &targets[1].0]);
+        let sender = traffic::sender(coco.listen);
+        let mut sent: [Vec<ValueList>; 2] = Default::default();
+        let hosts = targets.each_ref().map(|(target, _)| {
+            let hosts = (0..HOSTS).map(|number| format!("host-{number}"));
+            hosts.into_iter().find(|host| coco.owner(host, TIER) == *target).expect("each owns some")
+        });
+        wait_until(PATIENCE, "packets that were sent together", || {
+            for (host, sent) in hosts.iter().zip(&mut sent) {
+                let places = sent.len() as u32..sent.len() as u32 + 1000;
+                let lists: Vec<_> = places.map(|place| traffic::value_list(host, place)).collect();
+                for (lists, limit) in lists.chunks(100).zip([1452, 1400].into_iter().cycle()) {
+                    let datagrams = traffic::datagrams(limit, lists);
+                    datagrams.iter().for_each(|datagram| assert!(sender.send(datagram).is_ok()));
+                }
+                sent.extend(lists);
+            }
+            coco.settled(sent.iter().map(|sent| sent.len() as u64).sum());
+            let padded = targets[0].1.datagrams().iter().any(|datagram| is_padded(datagram));
+            padded && logged(&coco, "takes no segments") > 0
+        });
+        let counters = coco.counters();
+        for ((target, sink), sent) in targets.iter().zip(&sent) {
+            wait_until(PATIENCE, format_args!("all for {target}"), || sink.count() >= sent.len() as u64);
+            assert_eq!(sink.value_lists(), *sent);
+            assert_eq!(counters.count(&["send", target]), sent.len() as u64);
+            assert_eq!(state(&coco, target), "up");
+        }
+        assert_eq!(logged(&coco, "takes no segments"), 1);
+        assert!(targets[1].1.datagrams().iter().filter(|datagram| is_padded(datagram)).count() == 0);
+        assert!(coco.stop().success());
+    });
+}
+
+/// Whether something stands behind the last value list.
+fn is_padded(datagram: &[u8]) -> bool {
+    (5..=PADDING_MAX).any(|length| datagram.ends_with(padding(length).expect("there is one")))
 }

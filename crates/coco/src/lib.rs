@@ -41,6 +41,7 @@ pub mod patience;
 pub mod pipeline;
 pub mod routes;
 pub mod routing;
+pub mod runs;
 pub mod sealed;
 pub mod secrets;
 pub mod send;

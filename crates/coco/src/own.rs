@@ -8,6 +8,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 type Addresses = HashSet<SocketAddr, RandomState>;
 
@@ -19,6 +20,8 @@ static ADDRESSES: ArcSwapOption<Addresses> = ArcSwapOption::const_empty();
 pub struct OwnSocket {
     socket: UdpSocket,
     address: SocketAddr,
+    /// Whether packets have to be sent one by one.
+    no_segments: AtomicBool,
 }
 
 impl OwnSocket {
@@ -31,7 +34,18 @@ impl OwnSocket {
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let address = canonical(socket.local_addr()?);
         change(|addresses| addresses.insert(address));
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, no_segments: AtomicBool::new(false) })
+    }
+
+    /// Whether the kernel may be given several packets as one message.
+    #[inline]
+    pub fn takes_segments(&self) -> bool {
+        !self.no_segments.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that it has refused one. Whether that is new.
+    pub fn refused_segments(&self) -> bool {
+        !self.no_segments.swap(true, Ordering::Relaxed)
     }
 }
 

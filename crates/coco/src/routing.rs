@@ -36,6 +36,8 @@ pub struct Routing {
     pub seals: Seals,
     /// Bytes of the largest packet sent.
     pub max_packet_size: usize,
+    /// Whether packets to one outlet may be sent together.
+    pub segmentation: bool,
 }
 
 impl Routing {
@@ -73,6 +75,7 @@ impl Routing {
             blacklist: config.filter.blacklist.clone(),
             seals,
             max_packet_size: config.send.max_packet_size,
+            segmentation: config.send.segmentation,
         }
     }
 

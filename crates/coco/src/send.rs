@@ -8,11 +8,12 @@ use crate::outlets::Outlets;
 use crate::patience::Patience;
 use crate::routing::Routing;
 use crate::sealed::Sealed;
-use crate::socket::Transmitter;
+use crate::socket::{Transmitter, refuses_segments};
 use coco_core::wire::{InitializationVectors, Packet, PacketBuilder, Span};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tracing::info;
 
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -304,7 +305,11 @@ impl Hands {
         let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
         let sealed = pending.sealed.map(|index| &self.sealed[index]);
-        pending.full = send_from(&mut self.transmitter, &mut pending.next, packets, sealed, outlet, counts);
+        let segments = packing.routing.segmentation && sealed.is_none() && !outlet.is_down();
+        let largest_segment = if segments { packing.routing.max_packet_size } else { 0 };
+        let transmitter = &mut self.transmitter;
+        pending.full =
+            send_from(transmitter, &mut pending.next, packets, sealed, outlet, counts, largest_segment);
         pending.full.is_none()
     }
 }
@@ -320,7 +325,8 @@ fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
 }
 
 /// Sends the packets of one outlet from number `next` on, until all are done with or there is no room for them. `next` is
-/// then the first one that is not done with, and what is full is returned.
+/// then the first one that is not done with, and what is full is returned. Packets up to `largest_segment` bytes may leave
+/// together.
 fn send_from(
     transmitter: &mut Transmitter,
     next: &mut usize,
@@ -328,17 +334,24 @@ fn send_from(
     sealed: Option<&Sealed>,
     outlet: &Outlet,
     counts: &OutletCounts,
+    mut largest_segment: usize,
 ) -> Option<Errno> {
     let Some(socket) = outlet.socket() else {
         packets.packets().skip(*next).for_each(|(packet, _)| counts.lose(packet, OutletCount::Disconnected));
         return None;
     };
+    if !socket.takes_segments() {
+        largest_segment = 0;
+    }
     let (mut taken, mut in_a_row, mut fault, mut full) = (0, 0, None, None);
     while *next < packets.packets().len() {
         let result = match sealed {
-            None => transmitter.send(&socket, packets.packets().skip(*next).map(|(_, bytes)| bytes)),
+            None => {
+                let packets = packets.packets().skip(*next).map(|(_, bytes)| bytes);
+                transmitter.send(&socket, packets, largest_segment)
+            }
             Some(sealed) if sealed.lacks(*next) => Err(Errno::EMSGSIZE),
-            Some(sealed) => transmitter.send(&socket, sealed.from(*next)),
+            Some(sealed) => transmitter.send(&socket, sealed.from(*next), 0),
         };
         match result {
             Ok(sent) => {
@@ -348,6 +361,13 @@ fn send_from(
                 in_a_row = 0;
             }
             Err(Errno::EINTR) => {}
+            Err(problem) if largest_segment > 0 && refuses_segments(problem) => {
+                largest_segment = 0;
+                if socket.refused_segments() {
+                    let Outlet { tier, target, .. } = outlet;
+                    info!(%tier, %target, %problem, "takes no segments: packets are sent one by one");
+                }
+            }
             Err(error @ (Errno::EAGAIN | Errno::ENOBUFS)) => {
                 full = Some(error);
                 break;

@@ -1,9 +1,12 @@
 //! The only place that knows `recvmmsg`, `sendmmsg` and socket options.
 
 use crate::batch::Batch;
+use crate::runs::{self, Runs};
+use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, sendmmsg, setsockopt, sockopt,
+    ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, sendmmsg, setsockopt,
+    sockopt,
 };
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -12,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-/// Datagrams a system call. More at once gain little and widen the arrays on the stack.
+/// Datagrams that one system call receives. More at once gain little and widen the arrays on the stack.
 pub const DATAGRAMS_PER_CALL: usize = 64;
 
 /// How long a receive waits for a first datagram: how soon a lane notices that it is to stop.
@@ -186,37 +189,45 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 /// Sends batches of packets.
 pub struct Transmitter {
     headers: MultiHeaders<()>,
+    /// With room for the size of segments.
+    segmented: MultiHeaders<()>,
 }
 
 impl Transmitter {
     /// Ready to send on any connected socket.
     pub fn new() -> Self {
-        Self { headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
+        let headers = |control| MultiHeaders::preallocate(runs::MOST, control);
+        Self { headers: headers(None), segmented: headers(Some(cmsg_space!(u16))) }
     }
 
     /// Sends packets in order without waiting. Returns how many the kernel took: at least one, or the first one's error.
+    ///
+    /// Packets up to `largest_segment` bytes may leave as segments of one message. If [that is refused](refuses_segments),
+    /// it may be tried again with 0: each by itself.
     pub fn send<'a>(
         &mut self,
         socket: &UdpSocket,
         packets: impl Iterator<Item = &'a [u8]>,
+        largest_segment: usize,
     ) -> Result<usize, Errno> {
-        let mut slices = [[IoSlice::new(&[])]; DATAGRAMS_PER_CALL];
-        let mut count = 0;
-        for (slice, packet) in slices.iter_mut().zip(packets) {
-            *slice = [IoSlice::new(packet)];
-            count += 1;
-        }
-        let addresses = [None; DATAGRAMS_PER_CALL];
-        let sent = sendmmsg(
-            socket.as_raw_fd(),
-            &mut self.headers,
-            &slices[..count],
-            addresses,
-            [],
-            MsgFlags::MSG_DONTWAIT,
-        )?;
-        Ok(sent.count())
+        let runs = Runs::new(packets, largest_segment);
+        let mut messages: [&[IoSlice<'_>]; runs::MOST] = [&[]; runs::MOST];
+        messages.iter_mut().zip(runs.messages()).for_each(|(slot, message)| *slot = message);
+        let messages = &messages[..runs.messages().count()];
+        let segment = runs.segment();
+        let control = segment.as_ref().map(ControlMessage::UdpGsoSegments);
+        let headers = if segment.is_some() { &mut self.segmented } else { &mut self.headers };
+        let addresses = [None; runs::MOST];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let sent = sendmmsg(socket.as_raw_fd(), headers, messages, addresses, control.as_slice(), flags)?;
+        Ok(runs.packets(sent.count()))
     }
+}
+
+/// Whether an error may mean that the kernel, or the way to a target, takes no segments: packets are larger than the MTU of
+/// the way, its device computes no checksums, IPsec is on it.
+pub fn refuses_segments(error: Errno) -> bool {
+    matches!(error, Errno::EINVAL | Errno::EIO | Errno::EMSGSIZE | Errno::ENOPROTOOPT | Errno::EOPNOTSUPP)
 }
 
 impl Default for Transmitter {
@@ -228,6 +239,23 @@ impl Default for Transmitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coco_core::wire::padding;
+
+    #[test]
+    fn packets_of_one_message_arrive_one_by_one() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(target) = UdpSocket::bind(address) else { continue };
+            let socket = connect(target.local_addr().unwrap()).unwrap();
+            let packets = [&[1; 1400][..], &[2; 1452], &[3; 1000], &[4; 1452], &[5; 9]];
+            let mut transmitter = Transmitter::new();
+            assert_eq!(transmitter.send(&socket, packets.into_iter(), 1452), Ok(5));
+            let mut buffer = [0; 2000];
+            for (packet, padded) in packets.into_iter().zip([52, 0, 0, 0, 0]) {
+                let length = target.recv(&mut buffer).unwrap();
+                assert_eq!(buffer[..length], [packet, padding(padded).unwrap()].concat());
+            }
+        }
+    }
 
     #[test]
     fn a_socket_that_sends_hears_of_refusals_whatever_the_family_and_keeps_nothing_else() {
@@ -235,7 +263,7 @@ mod tests {
             let deserted = UdpSocket::bind(address).unwrap().local_addr().unwrap();
             let socket = connect(deserted).unwrap();
             let mut transmitter = Transmitter::new();
-            let mut send = || transmitter.send(&socket, [&b"x"[..]].into_iter());
+            let mut send = || transmitter.send(&socket, [&b"x"[..]].into_iter(), 0);
             // On loopback the answer is there before the call returns.
             for _ in 0..1000 {
                 assert_eq!((send(), send()), (Ok(1), Err(Errno::ECONNREFUSED)));

@@ -124,6 +124,8 @@ pub struct Filter {
 pub struct Send {
     /// Largest payload of a datagram in bytes.
     pub max_packet_size: usize,
+    /// Whether packets to one target are given to the kernel together, made one size.
+    pub segmentation: bool,
     /// What was down is up again when nothing has gone wrong for so long; never zero.
     pub recovery: Duration,
     /// The longest time until the name of a target is looked up again; never zero.
@@ -263,6 +265,7 @@ impl Config {
         let mut section = document.section("send");
         let send = Send {
             max_packet_size: section.read("max_packet_size"),
+            segmentation: section.read("segmentation"),
             recovery: section.read("recovery"),
             resolve_interval: section.read("resolve_interval"),
         };

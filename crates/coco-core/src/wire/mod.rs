@@ -36,13 +36,15 @@
 //! | a time or interval in both resolutions | the last one wins, and leaves as it came |
 //! | a datagram of no bytes | nothing is in it |
 //!
-//! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets. [`Guard`] takes
+//! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets,
+//! [`padding`] makes them one size. [`Guard`] takes
 //! apart what may be signed or encrypted, [`Seal`] signs or encrypts what leaves.
 
 mod crypto;
 mod decode;
 mod encode;
 mod guard;
+mod padding;
 pub mod part;
 mod reader;
 #[doc(hidden)]
@@ -54,6 +56,7 @@ pub use crypto::{Key, SecurityLevel};
 pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
 pub use encode::{Packet, PacketBuilder, PartOrder};
 pub use guard::{Guard, Opened, Refused, Trust};
+pub use padding::{PADDING_MAX, padding};
 pub use seal::{InitializationVectors, Seal, TooLong};
 pub use users::Users;
 

@@ -18,7 +18,7 @@ fn a_tier_is_all_that_coco_needs() {
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 16));
     assert!(config.filter.blacklist.is_none());
-    assert_eq!(config.send.max_packet_size, 1452);
+    assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
     assert_eq!(config.fetch.bind, None);
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
@@ -35,6 +35,7 @@ fn every_value_is_taken() {
     let config = coco(
         r#"
         send.max_packet_size = 65507
+        send.segmentation = false
         [listen]
         bind = "[ff18::efc0:4a42]:25826"
         interface = "eth1"
@@ -90,7 +91,7 @@ fn every_value_is_taken() {
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));
     assert!(pipeline.spread_hosts);
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
-    assert_eq!(config.send.max_packet_size, 65507);
+    assert_eq!((config.send.max_packet_size, config.send.segmentation), (65507, false));
     assert_eq!(config.api.bind.to_string(), "localhost:0");
     assert_eq!(config.fetch.bind.unwrap().to_string(), ":9080");
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));
