@@ -4,7 +4,7 @@
 
 mod fingerprint;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::slice;
@@ -62,16 +62,6 @@ pub enum TierError {
     /// A tier of no targets owns no host.
     #[error("there are no targets: expected at least one \"HOST:PORT\"")]
     NoTargets,
-    /// Two targets have one address. Each is worth a share of hosts, so one node would get two.
-    #[error("target {:?} is given twice, as number {} and number {}: expected every address once", name, first + 1, again + 1)]
-    DuplicateTarget {
-        /// The second of them, as it is written.
-        name: String,
-        /// Index of the first.
-        first: usize,
-        /// Index of the second.
-        again: usize,
-    },
     /// A number of virtual replicas that gives no ring, or one that fills the memory.
     #[error("{given} is no number of virtual replicas: expected {} to {}", VIRTUAL_REPLICAS.start(), VIRTUAL_REPLICAS.end())]
     VirtualReplicas {
@@ -103,18 +93,13 @@ pub struct Tier {
 }
 
 impl Tier {
-    /// A tier of these targets, in this order: the index of a target decides what it owns.
+    /// A tier of these targets, in this order: the index of a target decides what it owns. One that is given twice gets
+    /// two shares of all hosts; a configuration with such a tier is refused.
     ///
     /// Without `virtual_replicas` it is [the number that all Cocos use](default_virtual_replicas).
     pub fn new(name: String, targets: Vec<Target>, virtual_replicas: Option<u32>) -> Result<Self, TierError> {
         if targets.is_empty() {
             return Err(TierError::NoTargets);
-        }
-        let mut indices = HashMap::with_capacity(targets.len());
-        for (again, target) in targets.iter().enumerate() {
-            if let Some(first) = indices.insert(&target.address, again) {
-                return Err(TierError::DuplicateTarget { name: target.name.clone(), first, again });
-            }
         }
         let virtual_replicas = virtual_replicas.unwrap_or_else(|| default_virtual_replicas(targets.len()));
         if !VIRTUAL_REPLICAS.contains(&virtual_replicas) {
@@ -271,15 +256,6 @@ mod tests {
     #[test]
     fn what_is_no_tier_is_refused() {
         assert_eq!(tier("t", &[], None).unwrap_err(), TierError::NoTargets);
-        for (names, first, again) in [
-            (["a:1", "b:1", "a:1"], 0, 2),
-            (["c:1", "[::1]:1", "[0::1]:1"], 1, 2),
-            (["Storage1:1", "storage1:1", "d:1"], 0, 1),
-        ] {
-            let error = tier("t", &names, None).unwrap_err();
-            assert_eq!(error, TierError::DuplicateTarget { name: names[again].to_owned(), first, again });
-        }
-        assert!(tier("t", &["a:1", "a:2"], None).is_ok());
         for given in [0, MAX_VIRTUAL_REPLICAS + 1, u32::MAX] {
             assert_eq!(tier("t", &["a:1"], Some(given)).unwrap_err(), TierError::VirtualReplicas { given });
         }
@@ -288,9 +264,6 @@ mod tests {
 
     #[test]
     fn errors_name_their_subject_and_what_was_expected() {
-        let error = tier("t", &["a:1", "b:1", "a:1"], None).unwrap_err();
-        let text = "target \"a:1\" is given twice, as number 1 and number 3: expected every address once";
-        assert_eq!(error.to_string(), text);
         let error = tier("t", &["a:1"], Some(0)).unwrap_err();
         assert_eq!(error.to_string(), "0 is no number of virtual replicas: expected 1 to 10000");
     }
