@@ -61,11 +61,6 @@ impl TypesDb {
         (types, problems)
     }
 
-    /// Adds the types of a file that comes later; its definition of a type replaces ours.
-    pub fn merge(&mut self, later: Self) {
-        self.types.extend(later.types);
-    }
-
     /// The data sources of a type, in the order of their values; at least one.
     pub fn get(&self, type_name: &[u8]) -> Option<&[DataSource]> {
         self.types.get(type_name).map(Vec::as_slice)
@@ -214,19 +209,14 @@ mod tests {
     #[test]
     fn the_later_definition_of_a_type_wins() {
         let text = "t a:GAUGE:U:U\nu v:GAUGE:U:U\nt b:GAUGE:U:U\nt c:COUNT:U:U\n";
-        let (mut types, problems) = TypesDb::parse(text.as_bytes());
+        let (types, problems) = TypesDb::parse(text.as_bytes());
         let expected = [
             "line 3: type \"t\" was defined in line 1 already: replaced",
             "line 4: \"COUNT\" is no kind, expected COUNTER, GAUGE, DERIVE or ABSOLUTE: skipped",
         ];
         assert_eq!(problems.iter().map(Problem::to_string).collect::<Vec<_>>(), expected);
         assert_eq!(types.get(b"t"), Some(&[gauge("b")][..]));
-
-        let (custom, problems) = TypesDb::parse(b"t d:GAUGE:U:U\nw v:GAUGE:U:U");
-        assert_eq!(problems, []);
-        types.merge(custom);
-        assert_eq!(types.len(), 3);
-        assert_eq!(types.get(b"t"), Some(&[gauge("d")][..]));
+        assert_eq!(types.len(), 2);
         assert_eq!(types.get(b"u"), Some(&[gauge("v")][..]));
         assert_eq!(types.get(b"T"), None);
     }
