@@ -21,7 +21,8 @@ pub struct TierState {
     pub hash: Option<String>,
 }
 
-/// The same with what the tier has been sent. Noodle sends nothing and shows none.
+/// The same with what the tier has been sent. Noodle sends nothing and shows none. Not flattened: serde would keep all
+/// routes in memory for that.
 #[derive(Debug, Deserialize)]
 #[expect(missing_docs, reason = "the fields are those of TierState")]
 pub struct RoutedTier {

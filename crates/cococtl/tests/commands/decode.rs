@@ -19,14 +19,7 @@ fn testdata(path: &str) -> PathBuf {
 
 /// The datagrams of a stream of the test data.
 fn stream(name: &str) -> Vec<Vec<u8>> {
-    let bytes = std::fs::read(testdata(&format!("streams/{name}.bin"))).unwrap();
-    let (mut datagrams, mut left) = (Vec::new(), bytes.as_slice());
-    while let Some((length, rest)) = left.split_first_chunk() {
-        let (datagram, rest) = rest.split_at(u32::from_be_bytes(*length) as usize);
-        datagrams.push(datagram.to_vec());
-        left = rest;
-    }
-    datagrams
+    coco_fuzz::corpus::read(&testdata(&format!("streams/{name}.bin"))).unwrap()
 }
 
 fn expected(name: &str) -> Vec<Value> {
