@@ -5,6 +5,9 @@ use std::net::{SocketAddr, UdpSocket};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 
+/// What targets receive unless they are told otherwise: collectd's `MaxPacketSize`.
+pub const MAX_PACKET_SIZE: usize = 1452;
+
 /// The most that UDP over IPv4 carries.
 pub const LARGEST_DATAGRAM: usize = 65_507;
 
@@ -58,4 +61,20 @@ pub fn datagrams<'a>(limit: usize, lists: impl IntoIterator<Item = &'a ValueList
     }
     builder.close();
     builder.packets().map(|(_, bytes)| bytes.to_vec()).collect()
+}
+
+/// The datagram that holds this value list alone.
+#[must_use]
+pub fn datagram(list: &ValueList) -> Vec<u8> {
+    datagrams(MAX_PACKET_SIZE, [list]).swap_remove(0)
+}
+
+/// Sends value lists as an agent does, in as few datagrams as hold them.
+///
+/// # Panics
+/// When nobody listens.
+pub fn send<'a>(sender: &UdpSocket, lists: impl IntoIterator<Item = &'a ValueList>) {
+    for datagram in datagrams(MAX_PACKET_SIZE, lists) {
+        sender.send(&datagram).expect("coco listens");
+    }
 }

@@ -1,15 +1,18 @@
-use crate::agents::{agent, send, value_list};
-use crate::running::{Node, Running, config, number, wait_for};
+use crate::agents::value_list;
+use crate::running::{Running, config, number};
 use coco::own::OwnSocket;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
+use coco_tests::sink::Sink;
+use coco_tests::traffic::{send, sender};
+use coco_tests::wait::{PATIENCE, wait_for, wait_until};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
+use std::net::{Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-fn addresses(nodes: &[Node]) -> Vec<String> {
-    nodes.iter().map(|node| node.address.clone()).collect()
+fn addresses(nodes: &[Sink]) -> Vec<String> {
+    nodes.iter().map(|node| node.address.to_string()).collect()
 }
 
 fn owner(tiers: &Tiers, tier: usize, list: &ValueList) -> usize {
@@ -46,7 +49,7 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
     ];
     for (threads, lanes, batch, spread_hosts) in shapes {
         let (short, mid): (Vec<_>, Vec<_>) =
-            ((0..2).map(|_| Node::start()).collect(), (0..3).map(|_| Node::start()).collect());
+            ((0..2).map(|_| Sink::start()).collect(), (0..3).map(|_| Sink::start()).collect());
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
         config.pipeline.threads = threads;
         config.pipeline.lanes = lanes;
@@ -59,7 +62,7 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
 
         let mut sent = Vec::new();
         for agent_number in 0..12 {
-            let agent = agent(coco.listen);
+            let agent = sender(coco.listen);
             for round in 0..20 {
                 let host = format!("host{agent_number}").into_bytes();
                 let lists = ["load", "irq", "df"].map(|plugin| value_list(&host, plugin, "t", round));
@@ -75,10 +78,10 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
             for (index, node) in nodes.iter().enumerate() {
                 let own: Vec<_> =
                     accepted.iter().filter(|list| owner(&tiers, tier, list) == index).cloned().collect();
-                let arrived = wait_for("what the target owns", || {
+                let arrived = wait_for(PATIENCE, "what the target owns", || {
                     Some(node.value_lists()).filter(|arrived| arrived.len() >= own.len())
                 });
-                assert_eq!(number(&vars, "send", &node.address), own.len() as u64);
+                assert_eq!(number(&vars, "send", &node.address.to_string()), own.len() as u64);
                 assert_eq!(
                     by_host(arrived),
                     by_host(own),
@@ -111,14 +114,14 @@ fn deserted() -> String {
 
 #[test]
 fn a_target_nobody_listens_at_is_down_and_goes_on_being_sent_to() {
-    let (node, deserted) = (Node::start(), deserted());
-    let mut config = config(&[("live", vec![node.address.clone()]), ("dead", vec![deserted.clone()])]);
+    let (node, deserted) = (Sink::start(), deserted());
+    let mut config = config(&[("live", vec![node.address.to_string()]), ("dead", vec![deserted.clone()])]);
     config.send.recovery = Duration::from_millis(200);
     let coco = Running::start(config);
-    let agent = agent(coco.listen);
+    let agent = sender(coco.listen);
     let state =
         |tier: usize, target: &str| coco.get("/tiers").json()[tier]["connections"][target]["state"].clone();
-    assert_eq!([state(0, &node.address), state(1, &deserted)], ["up", "up"]);
+    assert_eq!([state(0, &node.address.to_string()), state(1, &deserted)], ["up", "up"]);
     for round in 1..=20 {
         send(&agent, &[value_list(b"web1", "load", "load", round)]);
         coco.vars_when("both tiers to get it", |vars| number(vars, "send", "total") == 2 * round);
@@ -126,12 +129,12 @@ fn a_target_nobody_listens_at_is_down_and_goes_on_being_sent_to() {
     let vars = coco.vars();
     assert!(number(&vars, "errors", "send.refused") > 0, "{vars}");
     assert_eq!([number(&vars, "send", &deserted), number(&vars, "errors", "send.write")], [20, 0]);
-    assert_eq!([state(0, &node.address), state(1, &deserted)], ["up", "down"]);
-    wait_for("the live target", || (node.value_lists().len() == 20).then_some(()));
+    assert_eq!([state(0, &node.address.to_string()), state(1, &deserted)], ["up", "down"]);
+    wait_until(PATIENCE, "the live target", || node.value_lists().len() == 20);
 
     // Somebody listens there again.
     let back = UdpSocket::bind(&deserted).unwrap();
-    wait_for("the target to be up", || {
+    wait_for(PATIENCE, "the target to be up", || {
         send(&agent, &[value_list(b"web1", "load", "load", 21)]);
         (state(1, &deserted) == "up").then_some(())
     });
@@ -142,28 +145,31 @@ fn a_target_nobody_listens_at_is_down_and_goes_on_being_sent_to() {
 /// RFC 6761: no name below .invalid ever resolves.
 #[test]
 fn a_name_that_does_not_resolve_loses_its_share_and_no_more() {
-    let node = Node::start();
+    let node = Sink::start();
     let nowhere = "no-such-host.invalid:25826".to_owned();
     let config = config(&[
-        ("mixed", vec![node.address.clone(), nowhere.clone()]),
-        ("whole", vec![node.address.clone()]),
+        ("mixed", vec![node.address.to_string(), nowhere.clone()]),
+        ("whole", vec![node.address.to_string()]),
     ]);
     let tiers = config.tiers.clone();
     let coco = Running::start(config);
     let lists: Vec<_> =
         (0..50).map(|host| value_list(format!("host{host}").as_bytes(), "p", "t", 1)).collect();
-    send(&agent(coco.listen), &lists);
+    send(&sender(coco.listen), &lists);
     let lost = lists.iter().filter(|list| owner(&tiers, 0, list) == 1).count() as u64;
     assert!(0 < lost && lost < 50);
     let vars = coco.vars_when("the books to balance", |vars| {
         number(vars, "send", "total") + number(vars, "errors", "send.disconnected") == 100
     });
     assert_eq!(number(&vars, "errors", "send.disconnected"), lost);
-    assert_eq!([number(&vars, "send", &nowhere), number(&vars, "send", &node.address)], [0, 100 - lost]);
+    assert_eq!(
+        [number(&vars, "send", &nowhere), number(&vars, "send", &node.address.to_string())],
+        [0, 100 - lost]
+    );
     coco.vars_when("a failed attempt", |vars| number(vars, "errors", "send.dial") > 0);
     let tiers = coco.get("/tiers").json();
     assert_eq!(tiers[0]["connections"][&nowhere], serde_json::json!({ "state": "unresolved" }));
-    assert_eq!(tiers[1]["connections"][&node.address]["state"], "up");
+    assert_eq!(tiers[1]["connections"][&node.address.to_string()]["state"], "up");
     let metrics = coco.get("/metrics").text;
     for (tier, sent, disconnected) in [("mixed", 50 - lost, lost), ("whole", 50, 0)] {
         assert_eq!(of_tier(&metrics, "coco_send_total", tier), sent);
@@ -183,57 +189,56 @@ fn a_notification_reaches_its_owner_in_every_tier_whatever_the_blacklist_says() 
         b"\x01\0\0\x0dtoo many\0",
     ]
     .concat();
-    let nodes: Vec<_> = (0..3).map(|_| Node::start()).collect();
+    let nodes: Vec<_> = (0..3).map(|_| Sink::start()).collect();
     let mut config = config(&[("first", addresses(&nodes[..1])), ("second", addresses(&nodes[1..]))]);
     config.filter.blacklist = Some(Regex::new("irq").unwrap());
     let owner = 1 + config.tiers.get(1).unwrap().owner(b"web1");
     let coco = Running::start(config);
-    agent(coco.listen).send(&notification).unwrap();
+    sender(coco.listen).send(&notification).unwrap();
     let vars = coco.vars_when("both tiers to get it", |vars| {
-        number(vars, "send.notifications", &nodes[0].address)
-            + number(vars, "send.notifications", &nodes[owner].address)
+        number(vars, "send.notifications", &nodes[0].address.to_string())
+            + number(vars, "send.notifications", &nodes[owner].address.to_string())
             == 2
     });
     assert_eq!([number(&vars, "listen", "notifications"), number(&vars, "listen", "decoded")], [1, 0]);
     assert_eq!(number(&vars, "send", "total"), 0);
     for node in [0, owner] {
-        wait_for("the notification", || (nodes[node].packets() == [notification.clone()]).then_some(()));
+        wait_until(PATIENCE, "the notification", || nodes[node].datagrams() == [notification.clone()]);
     }
-    assert_eq!(nodes[3 - owner].packets().len(), 0);
+    assert_eq!(nodes[3 - owner].datagrams().len(), 0);
     coco.stop().unwrap();
 }
 
 #[test]
 fn all_addresses_are_those_of_both_families_and_take_the_largest_datagrams() {
-    let node = Node::start();
-    let mut config = config(&[("only", vec![node.address.clone()])]);
+    let node = Sink::start();
+    let mut config = config(&[("only", vec![node.address.to_string()])]);
     config.listen.bind = ":0".parse().unwrap();
     let coco = Running::start(config);
     let port = coco.listen.port();
     let mut sent = vec![value_list(b"by IPv4", "p", "t", 1)];
-    send(&agent(([127, 0, 0, 1], port).into()), &sent);
+    send(&sender(([127, 0, 0, 1], port).into()), &sent);
     if coco.listen.is_ipv6() {
-        let own = UdpSocket::bind("[::1]:0").unwrap();
-        own.connect((std::net::Ipv6Addr::LOCALHOST, port)).unwrap();
         sent.push(value_list(b"by IPv6", "p", "t", 1));
-        send(&own, &sent[1..]);
+        send(&sender((Ipv6Addr::LOCALHOST, port).into()), &sent[1..]);
     }
     // 63,000 bytes of values: more than `max_packet_size`, and nothing that could be taken apart.
     let mut large = value_list(b"large", "p", "t", 1);
     let values = vec![Value::Gauge(0.5); 7000];
     large = ValueList::new(large.identifier, large.time, large.interval, &values);
-    send(&agent(([127, 0, 0, 1], port).into()), std::slice::from_ref(&large));
+    send(&sender(([127, 0, 0, 1], port).into()), std::slice::from_ref(&large));
     sent.push(large);
-    let arrived =
-        wait_for("everything", || Some(node.value_lists()).filter(|lists| lists.len() == sent.len()));
+    let arrived = wait_for(PATIENCE, "everything", || {
+        Some(node.value_lists()).filter(|lists| lists.len() == sent.len())
+    });
     assert_eq!(by_host(arrived), by_host(sent));
     coco.stop().unwrap();
 }
 
 #[test]
 fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
-    let node = Node::start();
-    let mut config = config(&[("shortterm", vec![node.address.clone()])]);
+    let node = Sink::start();
+    let mut config = config(&[("shortterm", vec![node.address.to_string()])]);
     config.listen.bind = "239.192.74.66:0".parse().unwrap();
     config.listen.interface = Some("lo".to_owned());
     let coco = Running::start(config);
@@ -243,8 +248,9 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
     agent.connect(coco.listen).unwrap();
     let lists = [value_list(b"web1", "load", "load", 1)];
     send(&agent, &lists);
-    let arrived =
-        wait_for("the group's value list", || Some(node.value_lists()).filter(|lists| !lists.is_empty()));
+    let arrived = wait_for(PATIENCE, "the group's value list", || {
+        Some(node.value_lists()).filter(|lists| !lists.is_empty())
+    });
     assert_eq!(arrived, lists);
     coco.stop().unwrap();
 }
@@ -252,9 +258,9 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
 /// A socket of this process is an own socket of the coco in it, whoever sends by it.
 #[test]
 fn what_coco_has_sent_and_gets_back_is_refused() {
-    let node = Node::start();
+    let node = Sink::start();
     let coco = Running::start(config(&[("a", addresses(std::slice::from_ref(&node)))]));
-    let (own, other) = (OwnSocket::connect(coco.listen).unwrap(), agent(coco.listen));
+    let (own, other) = (OwnSocket::connect(coco.listen).unwrap(), sender(coco.listen));
     let list = value_list(b"web1", "p", "t", 1);
     for _ in 0..5 {
         send(&own, std::slice::from_ref(&list));

@@ -1,14 +1,17 @@
-use crate::agents::{agent, datagrams, send, value_list};
-use crate::running::{Node, Running, config, number, run, wait_for};
+use crate::agents::value_list;
+use crate::running::{Running, config, number, run};
 use coco::service::{RunError, Service, StartError};
 use coco_core::config::Config;
 use coco_core::value_list::ValueList;
+use coco_tests::sink::Sink;
+use coco_tests::traffic::{datagram, send, sender};
+use coco_tests::wait::{PATIENCE, wait_until};
 use regex::bytes::Regex;
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
-fn to(node: &Node) -> Config {
-    config(&[("only", vec![node.address.clone()])])
+fn to(node: &Sink) -> Config {
+    config(&[("only", vec![node.address.to_string()])])
 }
 
 fn hosts(numbers: std::ops::Range<u32>) -> Vec<ValueList> {
@@ -20,21 +23,17 @@ fn hosts(numbers: std::ops::Range<u32>) -> Vec<ValueList> {
 #[test]
 fn strangers_cannot_fill_the_memory_and_are_served_all_the_same() {
     const HOSTS: u32 = 200_000;
-    let node = Node::start();
+    let node = Sink::start();
     let mut config = to(&node);
     config.state.max_memory = 1 << 20;
     config.pipeline.threads = 2;
     let coco = Running::start(config);
-    let agent = agent(coco.listen);
+    let agent = sender(coco.listen);
     // No more at once than all buffers on the way hold.
     for start in (0..HOSTS).step_by(4000) {
         let lists = hosts(start..start + 4000);
         send(&agent, &lists);
-        let mut arrived = 0;
-        wait_for("what was sent", || {
-            arrived += node.take();
-            (arrived >= lists.len()).then_some(())
-        });
+        wait_until(PATIENCE, "what was sent", || node.count() >= u64::from(start + 4000));
     }
     let vars =
         coco.vars_when("the last to be counted", |vars| number(vars, "send", "total") == u64::from(HOSTS));
@@ -45,7 +44,7 @@ fn strangers_cannot_fill_the_memory_and_are_served_all_the_same() {
     assert!(number(&vars, "state", "bytes") <= 1 << 20);
     // Who was first is still known.
     let shown = coco.get("/tiers").json();
-    let routes = shown[0]["routes"][&node.address].as_object().unwrap();
+    let routes = shown[0]["routes"][&node.address.to_string()].as_object().unwrap();
     assert_eq!(routes.len() as u64, remembered);
     assert!(routes.contains_key("h00000000"));
     coco.stop().unwrap();
@@ -53,17 +52,17 @@ fn strangers_cannot_fill_the_memory_and_are_served_all_the_same() {
 
 #[test]
 fn what_is_silent_is_forgotten() {
-    let node = Node::start();
+    let node = Sink::start();
     let mut config = to(&node);
     config.state.expire = Duration::from_secs(1);
     let coco = Running::start(config);
-    send(&agent(coco.listen), &hosts(0..10));
+    send(&sender(coco.listen), &hosts(0..10));
     coco.vars_when("everything to be sent", |vars| number(vars, "send", "total") == 10);
     let vars = coco.vars_when("the tables to be empty", |vars| {
-        number(vars, "state", "hosts") == 0 && number(vars, "hash.hosts", &node.address) == 0
+        number(vars, "state", "hosts") == 0 && number(vars, "hash.hosts", &node.address.to_string()) == 0
     });
     assert_eq!([number(&vars, "state", "metrics"), number(&vars, "state", "bytes")], [0, 0]);
-    send(&agent(coco.listen), &hosts(0..1));
+    send(&sender(coco.listen), &hosts(0..1));
     coco.vars_when("a host to be remembered again", |vars| number(vars, "state", "hosts") == 1);
     coco.stop().unwrap();
 }
@@ -72,7 +71,7 @@ fn what_is_silent_is_forgotten() {
 fn what_the_kernel_drops_is_counted() {
     const SENT: u64 = 2000;
     for lanes in [1, 2] {
-        let node = Node::start();
+        let node = Sink::start();
         let mut config = to(&node);
         config.listen.receive_buffer = 4096;
         config.pipeline.lanes = lanes;
@@ -80,9 +79,9 @@ fn what_the_kernel_drops_is_counted() {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         // Before the service reads its socket, so that the buffer surely overflows.
         let flood = move |listen, api| {
-            let datagram = &datagrams(&hosts(0..1))[0];
+            let datagram = &datagram(&hosts(0..1)[0]);
             for _ in 0..SENT / 20 {
-                let agent = agent(listen);
+                let agent = sender(listen);
                 (0..20).for_each(|_| assert_eq!(agent.send(datagram).unwrap(), datagram.len()));
             }
             found.send((listen, api)).unwrap();
@@ -100,29 +99,29 @@ fn what_the_kernel_drops_is_counted() {
 #[test]
 fn a_stop_delivers_what_has_arrived() {
     for (threads, lanes) in [(1, 1), (2, 1), (3, 1), (1, 2), (3, 2)] {
-        let node = Node::start();
+        let node = Sink::start();
         let mut config = to(&node);
         config.pipeline.threads = threads;
         config.pipeline.lanes = lanes;
         let lists = hosts(0..200);
         let before = |listen, _| {
-            lists.chunks(10).for_each(|lists| send(&agent(listen), lists));
+            lists.chunks(10).for_each(|lists| send(&sender(listen), lists));
         };
         // Told to stop before it has received anything.
         run(config, before, std::future::ready(())).unwrap();
-        wait_for("everything", || (node.value_lists().len() == lists.len()).then_some(()));
+        wait_until(PATIENCE, "everything", || node.value_lists().len() == lists.len());
     }
 }
 
 #[test]
 fn a_stop_that_takes_too_long_is_an_error_that_says_what_is_left() {
-    let node = Node::start();
+    let node = Sink::start();
     let mut config = to(&node);
     config.stop.grace = Duration::ZERO;
     config.pipeline.threads = 3;
     // Names that are costly to match: about a second of work for the filter.
     config.filter.blacklist = Some(Regex::new("(?:[0-9a-f/]?[a-z/]{0,40}){100}[^0-9a-z/]").unwrap());
-    let problem = run(config, |listen, _| send(&agent(listen), &hosts(0..20_000)), std::future::ready(()));
+    let problem = run(config, |listen, _| send(&sender(listen), &hosts(0..20_000)), std::future::ready(()));
     let problem = problem.unwrap_err();
     let RunError::GraceOver(left) = problem else { panic!("{problem}") };
     assert_eq!(problem.to_string(), format!("stopped with {left} value lists still queued"));
@@ -134,7 +133,7 @@ fn what_cannot_start_says_why() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(Service::prepare(config)).err().unwrap()
     };
-    let node = Node::start();
+    let node = Sink::start();
     let (udp, tcp) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     for lanes in [1, 2] {
         let mut taken = to(&node);

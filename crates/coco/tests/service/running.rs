@@ -1,36 +1,15 @@
-//! A coco in this process, the storage nodes that it sends to, and who asks it.
+//! A coco in this process, and who asks it.
 
 use coco::service::{RunError, Service};
 use coco_core::config::{Config, Program};
-use coco_core::value_list::ValueList;
-use coco_core::wire::{Decoder, Event};
 use coco_daemon::signals::Signal;
+use coco_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
-
-/// What takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(2);
-
-/// Looks until there is something to see.
-pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(seen) = look() {
-            return seen;
-        }
-        assert!(Instant::now() < deadline, "waited for {what} in vain");
-        std::thread::sleep(PAUSE);
-    }
-}
 
 /// A configuration with these tiers, on ports that the system chooses.
 pub(crate) fn config(tiers: &[(&str, Vec<String>)]) -> Config {
@@ -128,75 +107,11 @@ impl Running {
 
     /// The object `coco` of `/debug/vars` once it is as wanted.
     pub(crate) fn vars_when(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        wait_for(what, || Some(self.vars()).filter(&wanted))
+        wait_for(PATIENCE, what, || Some(self.vars()).filter(&wanted))
     }
 }
 
 /// A number in the object `coco`.
 pub(crate) fn number(vars: &Value, section: &str, key: &str) -> u64 {
     vars[section][key].as_u64().unwrap_or_else(|| panic!("{section}/{key}: {}", vars[section][key]))
-}
-
-/// A storage node: takes whatever comes until it is dropped.
-pub(crate) struct Node {
-    pub(crate) address: String,
-    packets: Arc<Mutex<Vec<Vec<u8>>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Node {
-    pub(crate) fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket2::SockRef::from(&socket).set_recv_buffer_size(4 << 20).unwrap();
-        let address = socket.local_addr().unwrap().to_string();
-        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        let (packets, stop) = (Arc::<Mutex<Vec<Vec<u8>>>>::default(), Arc::<AtomicBool>::default());
-        let thread = {
-            let (packets, stop) = (Arc::clone(&packets), Arc::clone(&stop));
-            std::thread::spawn(move || {
-                let mut buffer = [0; 65_536];
-                while !stop.load(Ordering::Relaxed) {
-                    match socket.recv(&mut buffer) {
-                        Ok(length) => packets.lock().unwrap().push(buffer[..length].to_vec()),
-                        Err(nothing) => {
-                            assert!(matches!(nothing.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
-                        }
-                    }
-                }
-            })
-        };
-        Self { address, packets, stop, thread: Some(thread) }
-    }
-
-    /// The datagrams that have arrived so far.
-    pub(crate) fn packets(&self) -> Vec<Vec<u8>> {
-        self.packets.lock().unwrap().clone()
-    }
-
-    /// What has arrived so far, which is nothing but value lists.
-    pub(crate) fn value_lists(&self) -> Vec<ValueList> {
-        self.packets.lock().unwrap().iter().flat_map(|packet| value_lists(packet)).collect()
-    }
-
-    /// Forgets what has arrived. Returns how many value lists that was.
-    pub(crate) fn take(&self) -> usize {
-        let packets = std::mem::take(&mut *self.packets.lock().unwrap());
-        packets.iter().map(|packet| value_lists(packet).len()).sum()
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().map(JoinHandle::join);
-    }
-}
-
-fn value_lists(packet: &[u8]) -> Vec<ValueList> {
-    let list = |event| match event {
-        Ok(Event::ValueList(spans)) => spans.of(packet).to_owned(),
-        other => panic!("{other:?}"),
-    };
-    Decoder::new(packet).map(list).collect()
 }

@@ -1,7 +1,10 @@
-use crate::agents::{agent, send, value_list};
-use crate::running::{Node, Running, config, number, wait_for};
+use crate::agents::value_list;
+use crate::running::{Running, config, number};
 use coco::counters::definitions;
 use coco_daemon::counters::{Definition, View};
+use coco_tests::sink::Sink;
+use coco_tests::traffic::{send, sender};
+use coco_tests::wait::{PATIENCE, wait_for};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,8 +15,8 @@ fn keys(object: &Value) -> Vec<&str> {
 
 #[test]
 fn every_name_is_there_from_the_start() {
-    let nodes: Vec<_> = (0..3).map(|_| Node::start()).collect();
-    let [a, b, c] = [0, 1, 2].map(|node| nodes[node].address.clone());
+    let nodes: Vec<_> = (0..3).map(|_| Sink::start()).collect();
+    let [a, b, c] = [0, 1, 2].map(|node| nodes[node].address.to_string());
     // The target that both tiers share is one key; the order of tiers is that of the file.
     let coco = Running::start(config(&[
         ("shortterm", vec![a.clone(), b.clone()]),
@@ -108,8 +111,8 @@ fn agree(document: &Value, metrics: &str) {
 
 #[test]
 fn both_views_agree_and_summaries_are_what_they_say() {
-    let nodes: Vec<_> = (0..3).map(|_| Node::start()).collect();
-    let targets: Vec<_> = nodes.iter().map(|node| node.address.clone()).collect();
+    let nodes: Vec<_> = (0..3).map(|_| Sink::start()).collect();
+    let targets: Vec<_> = nodes.iter().map(|node| node.address.to_string()).collect();
     let mut config = config(&[("wide", targets.clone()), ("narrow", targets[..1].to_vec())]);
     config.pipeline.lanes = 2;
     config.filter.blacklist = Some(Regex::new("/rejected/").unwrap());
@@ -118,7 +121,7 @@ fn both_views_agree_and_summaries_are_what_they_say() {
 
     // The metrics of most hosts come by two agents, so that both lanes may know of them.
     let mut sizes = vec![Vec::new(); 3];
-    let agents = [(); 6].map(|()| agent(coco.listen));
+    let agents = [(); 6].map(|()| sender(coco.listen));
     for host in 0..40_usize {
         let name = format!("host{host}").into_bytes();
         let mut lists: Vec<_> =
@@ -136,7 +139,7 @@ fn both_views_agree_and_summaries_are_what_they_say() {
         vars["hash.metrics_per_host"]["wide"]["total"]["sum"] == metrics
             && number(vars, "send", "total") == 2 * (metrics + 40)
     });
-    let (document, text) = wait_for("a moment of rest", || {
+    let (document, text) = wait_for(PATIENCE, "a moment of rest", || {
         let document = coco.get("/debug/vars").json();
         let text = coco.get("/metrics").text;
         (document["coco"] == coco.vars()).then_some((document, text))
@@ -165,8 +168,8 @@ fn both_views_agree_and_summaries_are_what_they_say() {
 
 #[test]
 fn the_api_shows_where_what_went() {
-    let nodes = [Node::start(), Node::start()];
-    let [a, b] = [0, 1].map(|node: usize| nodes[node].address.clone());
+    let nodes = [Sink::start(), Sink::start()];
+    let [a, b] = [0, 1].map(|node: usize| nodes[node].address.to_string());
     let mut config = config(&[("shortterm", vec![a.clone(), b.clone()]), ("midterm", vec![a.clone()])]);
     config.filter.blacklist = Some(Regex::new("/irq/").unwrap());
     let tiers = config.tiers.clone();
@@ -180,7 +183,7 @@ fn the_api_shows_where_what_went() {
         value_list(b"h\xfe2", "p", "t", 1),
         value_list(b"h\xff", "q", "t", 1),
     ];
-    send(&agent(coco.listen), &lists);
+    send(&sender(coco.listen), &lists);
     coco.vars_when("everything to be sent", |vars| number(vars, "send", "total") == 8);
 
     let shown = coco.get("/tiers");
