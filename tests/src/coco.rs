@@ -138,9 +138,7 @@ impl Coco {
     /// When the status isn't 200.
     #[must_use]
     pub fn json(&self, path: &str) -> Value {
-        let response = self.get(path);
-        assert_eq!(response.status, 200, "GET {path}: {}", response.body);
-        response.json()
+        curl::json(&format!("http://{}{path}", self.api))
     }
 
     /// The object `coco` of `/debug/vars`.
@@ -159,13 +157,38 @@ impl Coco {
         answer[tier].as_str().unwrap_or_else(|| panic!("no {tier} in {answer}")).to_owned()
     }
 
+    /// Two host names for each place of these tiers, of which all have as many targets.
+    ///
+    /// The ring knows targets by their place, not by their address, so a host has the same place in every such tier.
+    ///
+    /// # Panics
+    /// When it has not.
+    #[must_use]
+    pub fn two_hosts_of_each_place<T: AsRef<str>>(&self, tiers: &[(&str, &[T])]) -> Vec<[String; 2]> {
+        let mut of_place = vec![Vec::new(); tiers[0].1.len()];
+        for host in (0..).map(|number| format!("agent-{number}.example.org")) {
+            let place = |(tier, targets): &(&str, &[T])| {
+                let owner = self.owner(&host, tier);
+                targets.iter().position(|target| target.as_ref() == owner).expect("an owner is a target")
+            };
+            let places: Vec<_> = tiers.iter().map(place).collect();
+            assert!(places.iter().all(|place| *place == places[0]), "{host}: {places:?}");
+            of_place[places[0]].push(host);
+            if of_place.iter().all(|hosts| hosts.len() >= 2) {
+                break;
+            }
+        }
+        let two = |hosts: Vec<_>| hosts.into_iter().take(2).collect::<Vec<_>>().try_into();
+        of_place.into_iter().map(|hosts| two(hosts).expect("there are two of each")).collect()
+    }
+
     /// Waits until this many value lists have been decoded and each has gone where it belongs, and returns the
     /// counters then.
     pub fn settled(&mut self, decoded: u64) -> Counters {
         let api = self.api;
         let seen = RefCell::new(Value::Null);
         self.process.wait_for(Unsettled { decoded, seen: &seen }, |_| {
-            let vars = curl::get(&format!("http://{api}/debug/vars")).json();
+            let vars = curl::json(&format!("http://{api}/debug/vars"));
             let counters = Counters(vars["coco"].clone());
             seen.replace(vars);
             (counters.count(&["listen", "decoded"]) >= decoded && counters.balance()).then_some(counters)
@@ -225,4 +248,14 @@ impl fmt::Display for Unsettled<'_> {
 #[must_use]
 pub fn run(arguments: &[&Path]) -> Ended {
     program::run(Program::Coco, arguments)
+}
+
+/// What Coco says to a configuration with `--check`.
+///
+/// # Panics
+/// When it stays.
+#[must_use]
+pub fn check(config: &str) -> Ended {
+    let directory = Directory::new("check");
+    run(&[Path::new("--check"), &directory.write("coco.conf", config)])
 }

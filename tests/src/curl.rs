@@ -47,3 +47,14 @@ pub fn get(url: &str) -> Response {
         body: body.to_owned(),
     }
 }
+
+/// The JSON behind a URL.
+///
+/// # Panics
+/// When the status isn't 200.
+#[must_use]
+pub fn json(url: &str) -> Value {
+    let response = get(url);
+    assert_eq!(response.status, 200, "GET {url}: {}", response.body);
+    response.json()
+}

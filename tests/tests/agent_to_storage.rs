@@ -20,12 +20,12 @@ const REFUSED: [&str; 4] = ["vmem", "irq", "entropy", "users"];
 fn every_row_of_every_agent_reaches_one_node_of_each_tier() {
     let nodes = TIERS.map(|tier| ["a", "b"].map(|node| StorageNode::start(&format!("{tier}-{node}"))));
     let targets = nodes.each_ref().map(|tier| tier.each_ref().map(|node| node.address.to_string()));
-    let config =
-        Config::new(&[(TIERS[0], &targets[0][..]), (TIERS[1], &targets[1][..])]).blacklist(BLACKLIST);
-    let mut coco = Coco::start(&config.text());
+    let tiers = [(TIERS[0], &targets[0][..]), (TIERS[1], &targets[1][..])];
+    let mut coco = Coco::start(&Config::new(&tiers).blacklist(BLACKLIST).text());
 
-    let agents =
-        hosts_for_every_node(&coco, &targets).map(|host| (host.clone(), Collectd::agent(&host, coco.listen)));
+    let hosts = coco.two_hosts_of_each_place(&tiers);
+    let agents = hosts.into_iter().flatten().map(|host| (host.clone(), Collectd::agent(&host, coco.listen)));
+    let agents: Vec<_> = agents.collect();
     wait_until(PATIENCE, "three rows of every agent", || {
         agents.iter().all(|(host, agent)| {
             let load = agent.rows().get(host).and_then(|series| series.get("load/load").map(Vec::len));
@@ -66,26 +66,6 @@ fn every_row_of_every_agent_reaches_one_node_of_each_tier() {
         }
     }
     assert!(coco.stop().success());
-}
-
-/// Four host names, two for each of the two targets of a tier.
-///
-/// The ring knows targets by their place, not by their address, so a host has the same place in tiers of one size.
-fn hosts_for_every_node(coco: &Coco, targets: &[[String; 2]; 2]) -> [String; 4] {
-    let mut of_place = [Vec::new(), Vec::new()];
-    for host in (0..64).map(|number| format!("agent-{number}.example.org")) {
-        let places =
-            [0, 1].map(|tier| targets[tier].iter().position(|t| *t == coco.owner(&host, TIERS[tier])));
-        let place = places[0].expect("an owner is a target");
-        assert_eq!(places[1], Some(place), "{host}");
-        of_place[place].push(host);
-        if of_place.iter().all(|hosts| hosts.len() >= 2) {
-            break;
-        }
-    }
-    let [one, other] = of_place;
-    let hosts: Vec<_> = one.into_iter().take(2).chain(other.into_iter().take(2)).collect();
-    hosts.try_into().expect("64 names fall on both targets")
 }
 
 /// What the blacklist refuses, and the rest.

@@ -113,7 +113,7 @@ impl Load {
     fn start(to: SocketAddr, hosts: [String; 2]) -> Self {
         let datagrams = hosts.map(|host| {
             let lists: Vec<_> = (0..10).map(|place| traffic::value_list(&host, place)).collect();
-            traffic::datagrams(1452, &lists)
+            traffic::datagrams(traffic::MAX_PACKET_SIZE, &lists)
         });
         let (halve, halved) = channel();
         let thread = std::thread::spawn(move || {

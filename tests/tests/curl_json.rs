@@ -127,9 +127,7 @@ fn traffic_of_every_kind(coco: &mut Coco) -> u64 {
         .collect();
     let sender = traffic::sender(coco.listen);
     sender.send(b"garbage").expect("coco listens");
-    for datagram in traffic::datagrams(1452, &lists) {
-        sender.send(&datagram).expect("coco listens");
-    }
+    traffic::send(&sender, &lists);
     let counters = coco.settled(lists.len() as u64);
     assert_eq!(counters.count(&["filter", "rejected"]), 20);
     let _ = coco.owner("one", "shortterm");

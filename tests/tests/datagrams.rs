@@ -6,11 +6,8 @@ use std::net::UdpSocket;
 use coco_core::value_list::ValueList;
 use coco_tests::coco::{Coco, Config};
 use coco_tests::sink::{self, Sink};
-use coco_tests::traffic::{self, LARGEST_DATAGRAM};
+use coco_tests::traffic::{self, LARGEST_DATAGRAM, MAX_PACKET_SIZE};
 use coco_tests::wait::{PATIENCE, wait_until};
-
-/// What targets receive unless they are told otherwise: collectd's MaxPacketSize.
-const MAX_PACKET_SIZE: usize = 1452;
 
 fn coco_with_a_sink() -> (Coco, Sink) {
     let sink = Sink::start();
@@ -62,9 +59,7 @@ fn agents_may_come_by(address: &str) {
     config.listen = format!("{address}:0");
     let coco = Coco::start(&config.text());
     let lists: Vec<_> = (0..10).map(|place| traffic::value_list("host", place)).collect();
-    for datagram in traffic::datagrams(MAX_PACKET_SIZE, &lists) {
-        traffic::sender(coco.listen).send(&datagram).expect("coco listens");
-    }
+    traffic::send(&traffic::sender(coco.listen), &lists);
     wait_for_all(&sink, &lists);
     assert!(coco.stop().success());
 }
@@ -73,7 +68,7 @@ fn agents_may_come_by(address: &str) {
 fn malformed_datagrams_are_counted_and_good_ones_still_pass() -> io::Result<()> {
     let (mut coco, sink) = coco_with_a_sink();
     let lists: Vec<_> = (0..6).map(|place| traffic::value_list("host", place)).collect();
-    let good: Vec<_> = lists.iter().flat_map(|list| traffic::datagrams(MAX_PACKET_SIZE, [list])).collect();
+    let good: Vec<_> = lists.iter().map(traffic::datagram).collect();
 
     // A good start is kept, whatever follows: a part longer than the rest, a part shorter than its header, a number of
     // 11 bytes, a string without NUL, values whose count does not fit.

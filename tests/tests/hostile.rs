@@ -47,9 +47,9 @@ impl Relay {
     /// Sends these, a good one behind every fourth, and waits until all that is complete in them has arrived.
     fn exchange(&mut self, datagrams: &[Vec<u8>]) -> io::Result<()> {
         for few in datagrams.chunks(4) {
-            let good = traffic::datagrams(1452, [&traffic::value_list("good", self.good)]);
+            let good = traffic::datagram(&traffic::value_list("good", self.good));
             self.good += 1;
-            for datagram in few.iter().chain(&good) {
+            for datagram in few.iter().chain([&good]) {
                 self.sender.send(datagram)?;
                 self.sent.enter(datagram);
             }
@@ -131,7 +131,7 @@ fn times_of_agents_may_be_anything() -> io::Result<()> {
     // There and back again: what an agent says of the time moves nothing here.
     let lists: Vec<_> = times.clone().chain(times.rev()).map(at).collect();
     for list in &lists {
-        relay.exchange(&traffic::datagrams(1452, [list]))?;
+        relay.exchange(&[traffic::datagram(list)])?;
     }
     let refused = lists.iter().filter(|list| list.time.is_none()).count() as u64;
     assert_eq!(relay.sent.counts[&vec!["listen", "incomplete", "no_time"]], refused);
@@ -154,8 +154,7 @@ fn two_agents_of_one_name_are_both_heard() -> io::Result<()> {
     let count = 400;
     for place in 0..count {
         for (agent, start) in agents.iter().zip([0, count]) {
-            let list = traffic::value_list("twin", start + place);
-            agent.send(&traffic::datagrams(1452, [&list])[0])?;
+            traffic::send(agent, [&traffic::value_list("twin", start + place)]);
         }
         wait_until(PATIENCE, "those before", || sink.count() + ON_THEIR_WAY as u64 > u64::from(2 * place));
     }
@@ -177,7 +176,7 @@ fn a_burst_is_received_or_counted_as_dropped() -> io::Result<()> {
     let sink = Sink::start();
     let mut coco = Coco::start(&Config::new(&[("only", &[sink.address])]).text());
     let sender = traffic::sender(coco.listen);
-    let datagram = traffic::datagrams(1452, [&traffic::value_list("flood", 1)]).swap_remove(0);
+    let datagram = traffic::datagram(&traffic::value_list("flood", 1));
     for _ in 0..BURST {
         sender.send(&datagram)?;
     }
@@ -193,7 +192,7 @@ fn a_burst_is_received_or_counted_as_dropped() -> io::Result<()> {
     assert_eq!(settled.count(&["errors", "fetch.receive"]), 0);
 
     // The target may have no room yet for what comes behind the burst.
-    let later = traffic::datagrams(1452, [&traffic::value_list("later", 1)]).swap_remove(0);
+    let later = traffic::datagram(&traffic::value_list("later", 1));
     wait_until(PATIENCE, "what came later", || {
         sender.send(&later).expect("coco listens");
         sink.last().is_some_and(|last| last == later)
@@ -218,9 +217,7 @@ fn names_without_end_fill_no_more_than_their_memory() -> io::Result<()> {
     let random = &mut Random(6);
     for names in 0..NAMES / 400 {
         let lists: Vec<_> = (0..400).map(|_| stranger(random)).collect();
-        for datagram in traffic::datagrams(1452, &lists) {
-            sender.send(&datagram)?;
-        }
+        traffic::send(&sender, &lists);
         wait_until(PATIENCE, "what was sent", || sink.count() == u64::from(names + 1) * 400);
     }
     let counters = coco.settled(NAMES.into());
@@ -253,7 +250,7 @@ fn an_attack_on_the_api_costs_no_value_list() -> io::Result<()> {
     let mut sent = 0;
     let mut pass = |coco: &Coco| -> io::Result<()> {
         for _ in 0..20 {
-            sender.send(&traffic::datagrams(1452, [&traffic::value_list("host", sent)])[0])?;
+            traffic::send(&sender, [&traffic::value_list("host", sent)]);
             sent += 1;
         }
         wait_until(PATIENCE, "value lists under attack", || sink.count() == u64::from(sent));

@@ -72,8 +72,7 @@ impl Agents {
     /// nothing overflows on the way.
     fn send(&mut self, good: &Good) {
         for (host, _) in &self.hosts {
-            let list = traffic::value_list(host, self.rounds);
-            self.sender.send(&traffic::datagrams(1452, [&list])[0]).expect("coco listens");
+            traffic::send(&self.sender, [&traffic::value_list(host, self.rounds)]);
         }
         self.rounds += 1;
         let expected = self.sent_for(&good.name).len() as u64;
@@ -113,6 +112,39 @@ impl Agents {
     }
 }
 
+/// A Coco between a good target and a bad one, each at the other end of a link.
+struct Scene {
+    here: Host,
+    good: Good,
+    bad: Node,
+    bad_name: String,
+    _good_node: Node,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let here = Host::new();
+        let (good, bad) = (here.node(), here.node());
+        let bad_name = bad.address().to_string();
+        Self { here, good: Good::on(&good), bad, bad_name, _good_node: good }
+    }
+
+    /// Starts Coco, and stops it at the end.
+    fn play(&self, act: impl FnOnce(&mut Coco, &mut Agents) + Send) {
+        self.here.run(|| {
+            let mut coco = coco(&[&self.good.name, &self.bad_name]);
+            let mut agents = Agents::of(&coco);
+            act(&mut coco, &mut agents);
+            assert!(coco.stop().success());
+        });
+    }
+
+    /// What of it the bad target is to get.
+    fn bad_share(&self, agents: &Agents) -> u64 {
+        agents.sent_for(&self.bad_name).len() as u64
+    }
+}
+
 /// A ruleset of one rule, and a counter.
 fn rule(hook: &str, rule: &str) -> String {
     format!(
@@ -133,59 +165,50 @@ fn drop_datagrams(node: &Node, which: &str) {
 
 #[test]
 fn a_black_hole_costs_its_own_share_and_no_more() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
-    drop_datagrams(&bad, "");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
-        (0..ROUNDS).for_each(|_| agents.send(&good));
-        let counters = agents.assert_complete(&good, &mut coco);
+    let scene = Scene::new();
+    let Scene { good, bad, bad_name, .. } = &scene;
+    let bad_sink = bad.sink();
+    drop_datagrams(bad, "");
+    scene.play(|coco, agents| {
+        (0..ROUNDS).for_each(|_| agents.send(good));
+        let counters = agents.assert_complete(good, coco);
         // Nobody tells Coco; only the target could say what it got.
-        let sent = counters.count(&["send.datagrams", &bad_name]);
+        let sent = counters.count(&["send.datagrams", bad_name]);
         wait_until(PATIENCE, "all to be swallowed", || bad.host.counted("dropped") == sent);
-        assert_eq!(counters.count(&["send", &bad_name]), agents.sent_for(&bad_name).len() as u64);
-        assert_eq!((bad_sink.count(), state(&coco, &bad_name).as_str()), (0, "up"));
-        assert!(coco.stop().success());
+        assert_eq!(counters.count(&["send", bad_name]), scene.bad_share(agents));
+        assert_eq!((bad_sink.count(), state(coco, bad_name).as_str()), (0, "up"));
     });
 }
 
 #[test]
 fn what_a_link_loses_was_counted_as_sent() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
-    drop_datagrams(&bad, "numgen random mod 100 < 30");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
-        (0..ROUNDS).for_each(|_| agents.send(&good));
-        let counters = agents.assert_complete(&good, &mut coco);
-        let sent = counters.count(&["send.datagrams", &bad_name]);
+    let scene = Scene::new();
+    let Scene { good, bad, bad_name, .. } = &scene;
+    let bad_sink = bad.sink();
+    drop_datagrams(bad, "numgen random mod 100 < 30");
+    scene.play(|coco, agents| {
+        (0..ROUNDS).for_each(|_| agents.send(good));
+        let counters = agents.assert_complete(good, coco);
+        let sent = counters.count(&["send.datagrams", bad_name]);
         wait_until(PATIENCE, "every datagram to be received or lost", || {
             bad_sink.datagram_count() as u64 + bad.host.counted("dropped") == sent
         });
         assert!(bad.host.counted("dropped") > 0 && bad_sink.count() > 0);
-        assert!(coco.stop().success());
     });
 }
 
 #[test]
 fn a_receiver_that_is_too_slow_loses_what_it_has_no_room_for() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_name) = (Good::on(&good), bad.address().to_string());
+    let scene = Scene::new();
+    let Scene { good, bad, bad_name, .. } = &scene;
     // So slow that it never reads.
     let slow = bad.bind(bad.address());
     SockRef::from(&slow).set_recv_buffer_size(4096).expect("SO_RCVBUF");
     slow.set_nonblocking(true).expect("O_NONBLOCK");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
-        (0..ROUNDS).for_each(|_| agents.send(&good));
-        let counters = agents.assert_complete(&good, &mut coco);
-        let sent = counters.count(&["send.datagrams", &bad_name]);
+    scene.play(|coco, agents| {
+        (0..ROUNDS).for_each(|_| agents.send(good));
+        let counters = agents.assert_complete(good, coco);
+        let sent = counters.count(&["send.datagrams", bad_name]);
         let read = std::iter::from_fn(|| slow.recv(&mut [0; 2048]).ok()).count() as u64;
         assert!(read > 0 && read < sent);
         // The last column of proc_net_udp(5).
@@ -196,100 +219,90 @@ fn a_receiver_that_is_too_slow_loses_what_it_has_no_room_for() {
             count.expect("one socket")
         });
         assert_eq!(read + dropped, sent);
-        assert_eq!((counters.count(&["errors", "send.write"]), state(&coco, &bad_name).as_str()), (0, "up"));
-        assert!(coco.stop().success());
+        assert_eq!((counters.count(&["errors", "send.write"]), state(coco, bad_name).as_str()), (0, "up"));
     });
 }
 
 #[test]
 fn a_link_that_takes_less_than_is_sent_does_not_keep_the_others_waiting() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    let scene = Scene::new();
+    let Scene { here, good, bad, bad_name, .. } = &scene;
+    let bad_sink = bad.sink();
     // A queue that is longer than what a socket may have in it: what is sent stays in the socket's buffer.
     let link = |rate| {
         here.tc(&format!("qdisc replace dev {} root tbf rate {rate} burst 100k limit 100m", bad.device()));
     };
     link("16kbit");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
-        agents.send_until(&good, &coco, &bad_name, "down");
-        assert_eq!(connection(&coco, &bad_name)["problem"], "its socket's buffer is full");
-        (0..ROUNDS).for_each(|_| agents.send(&good));
-        let counters = agents.assert_complete(&good, &mut coco);
+    scene.play(|coco, agents| {
+        agents.send_until(good, coco, bad_name, "down");
+        assert_eq!(connection(coco, bad_name)["problem"], "its socket's buffer is full");
+        (0..ROUNDS).for_each(|_| agents.send(good));
+        let counters = agents.assert_complete(good, coco);
         let lost = counters.count(&["errors", "send.write"]);
-        assert_eq!(counters.count(&["send", &bad_name]) + lost, agents.sent_for(&bad_name).len() as u64);
+        assert_eq!(counters.count(&["send", bad_name]) + lost, scene.bad_share(agents));
         assert_eq!(counters.count(&["listen", "kernel_drops"]), 0);
         assert!(lost > 0);
 
         link("1gbit");
-        agents.send_until(&good, &coco, &bad_name, "up");
-        let counters = agents.assert_complete(&good, &mut coco);
-        let sent = counters.count(&["send", &bad_name]);
+        agents.send_until(good, coco, bad_name, "up");
+        let counters = agents.assert_complete(good, coco);
+        let sent = counters.count(&["send", bad_name]);
         wait_until(PATIENCE, "all that the socket took", || bad_sink.count() == sent);
-        assert!(coco.stop().success());
     });
 }
 
 #[test]
 fn a_link_that_goes_down_and_up_again() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
-        agents.send(&good);
-        assert_eq!(state(&coco, &bad_name), "up");
+    let scene = Scene::new();
+    let Scene { here, good, bad, bad_name, .. } = &scene;
+    let bad_sink = bad.sink();
+    scene.play(|coco, agents| {
+        agents.send(good);
+        assert_eq!(state(coco, bad_name), "up");
 
         here.ip(&format!("link set {} down", bad.device()));
-        agents.send_until(&good, &coco, &bad_name, "down");
-        assert_eq!(connection(&coco, &bad_name)["problem"], "Network is unreachable");
-        let counters = agents.assert_complete(&good, &mut coco);
+        agents.send_until(good, coco, bad_name, "down");
+        assert_eq!(connection(coco, bad_name)["problem"], "Network is unreachable");
+        let counters = agents.assert_complete(good, coco);
         let lost = counters.count(&["errors", "send.write"]);
         assert!(lost > 0 && counters.count(&["errors", "send.unreachable"]) > 0);
-        assert_eq!(counters.count(&["send", &bad_name]) + lost, agents.sent_for(&bad_name).len() as u64);
+        assert_eq!(counters.count(&["send", bad_name]) + lost, scene.bad_share(agents));
 
         here.ip(&format!("link set {} up", bad.device()));
-        agents.send_until(&good, &coco, &bad_name, "up");
-        agents.send(&good);
-        let counters = agents.assert_complete(&good, &mut coco);
-        let sent = counters.count(&["send", &bad_name]);
+        agents.send_until(good, coco, bad_name, "up");
+        agents.send(good);
+        let counters = agents.assert_complete(good, coco);
+        let sent = counters.count(&["send", bad_name]);
         wait_until(PATIENCE, "all that was sent", || bad_sink.count() == sent);
-        assert_eq!(logged(&coco, "target is down"), 1);
-        assert_eq!(logged(&coco, "target is up again"), 1);
-        assert!(coco.stop().success());
+        assert_eq!(logged(coco, "target is down"), 1);
+        assert_eq!(logged(coco, "target is up again"), 1);
     });
 }
 
 #[test]
 fn a_machine_that_is_gone_is_down_though_udp_does_not_tell() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_sink, bad_name) = (Good::on(&good), bad.sink(), bad.address().to_string());
+    let scene = Scene::new();
+    let Scene { good, bad, bad_name, .. } = &scene;
+    let bad_sink = bad.sink();
     bad.host.ip("link set eth0 down");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
+    scene.play(|coco, agents| {
         // Nobody answers who has its address (arp(7)).
         wait_until(PATIENCE, "the system to notice", || {
-            agents.send(&good);
-            connection(&coco, &bad_name)["problem"] == "No route to host"
+            agents.send(good);
+            connection(coco, bad_name)["problem"] == "No route to host"
         });
-        assert_eq!(state(&coco, &bad_name), "down");
-        let counters = agents.assert_complete(&good, &mut coco);
+        assert_eq!(state(coco, bad_name), "down");
+        let counters = agents.assert_complete(good, coco);
         assert!(counters.count(&["errors", "send.unreachable"]) > 0);
         assert_eq!(bad_sink.count(), 0);
 
         bad.host.ip("link set eth0 up");
-        agents.send_until(&good, &coco, &bad_name, "up");
+        agents.send_until(good, coco, bad_name, "up");
         wait_until(PATIENCE, "something to arrive", || {
-            agents.send(&good);
+            agents.send(good);
             bad_sink.count() > 0
         });
-        agents.assert_complete(&good, &mut coco);
-        assert!(coco.stop().success());
+        agents.assert_complete(good, coco);
     });
 }
 
@@ -321,26 +334,23 @@ fn what_routers_and_firewalls_say_is_told() {
 
 #[test]
 fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
-    let here = Host::new();
-    let (good, bad) = (here.node(), here.node());
-    let (good, bad_name) = (Good::on(&good), bad.address().to_string());
+    let scene = Scene::new();
+    let Scene { good, bad, bad_name, .. } = &scene;
     // Otherwise a host says once a second at most that nothing listens there (icmp(7)), which is a recovery of ours.
     bad.host.run(|| std::fs::write("/proc/sys/net/ipv4/icmp_ratelimit", "0")).expect("we are root there");
-    here.run(|| {
-        let mut coco = coco(&[&good.name, &bad_name]);
-        let mut agents = Agents::of(&coco);
+    scene.play(|coco, agents| {
         // The third time, unless this machine is so busy that the first is long ago by then.
         loop {
             wait_until(PATIENCE, "it to go down", || {
-                agents.send(&good);
-                state(&coco, &bad_name) != "up"
+                agents.send(good);
+                state(coco, bad_name) != "up"
             });
-            assert_eq!(connection(&coco, &bad_name)["problem"], "nothing listens there");
-            if state(&coco, &bad_name) == "flapping" {
+            assert_eq!(connection(coco, bad_name)["problem"], "nothing listens there");
+            if state(coco, bad_name) == "flapping" {
                 break;
             }
             let _back = bad.sink();
-            agents.send_until(&good, &coco, &bad_name, "up");
+            agents.send_until(good, coco, bad_name, "up");
         }
         let metric = |state: &str, value: u32| {
             let line = format!(
@@ -350,16 +360,15 @@ fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
         };
         assert!(metric("flapping", 1) && metric("down", 0) && metric("up", 0) && metric("unresolved", 0));
         let _back = bad.sink();
-        agents.send_until(&good, &coco, &bad_name, "up");
+        agents.send_until(good, coco, bad_name, "up");
         assert!(metric("flapping", 0) && metric("up", 1));
 
-        let counters = agents.assert_complete(&good, &mut coco);
+        let counters = agents.assert_complete(good, coco);
         assert!(counters.count(&["errors", "send.refused"]) > 0);
-        wait_until(PATIENCE, "the log to say so", || logged(&coco, "target is calm") == 1);
-        let [downs, ups] = ["target is down", "target is up again"].map(|line| logged(&coco, line));
+        wait_until(PATIENCE, "the log to say so", || logged(coco, "target is calm") == 1);
+        let [downs, ups] = ["target is down", "target is up again"].map(|line| logged(coco, line));
         assert!(downs >= 2 && downs == ups);
-        assert_eq!(logged(&coco, "target is flapping"), 1);
-        assert!(coco.stop().success());
+        assert_eq!(logged(coco, "target is flapping"), 1);
     });
 }
 

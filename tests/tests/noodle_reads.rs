@@ -44,7 +44,7 @@ struct Fleet {
     coco: Coco,
     noodle: Noodle,
     /// Two of each place in the tiers.
-    hosts: [[String; 2]; 2],
+    hosts: Vec<[String; 2]>,
     /// What the agents sent.
     sent: Hosts,
     /// The seconds in which they did.
@@ -58,12 +58,14 @@ impl Fleet {
     fn at_rest() -> Self {
         let nodes = TIERS.map(|tier| ["a", "b"].map(|node| Node::start(&format!("{tier}-{node}"))));
         let targets = nodes.each_ref().map(|tier| tier.each_ref().map(|node| node.target.as_str()));
-        let config = Config::new(&[(TIERS[0], &targets[0][..]), (TIERS[1], &targets[1][..])]);
-        let config =
-            nodes.as_flattened().iter().fold(config, |config, node| config.fetch(&node.target, &node.url));
+        let tiers = [(TIERS[0], &targets[0][..]), (TIERS[1], &targets[1][..])];
+        let config = nodes
+            .as_flattened()
+            .iter()
+            .fold(Config::new(&tiers), |config, node| config.fetch(&node.target, &node.url));
         let mut coco = Coco::start(&config.text());
         let noodle = Noodle::start(&config.text());
-        let hosts = hosts_for_every_node(&coco, &targets);
+        let hosts = coco.two_hosts_of_each_place(&tiers);
         let agents = hosts.as_flattened().iter().map(|host| (host, Collectd::agent(host, coco.listen)));
         let agents: Vec<_> = agents.collect();
         wait_until(PATIENCE, "six rows of every agent", || {
@@ -133,23 +135,6 @@ impl Fleet {
         let files = node.storage.rrd_files().join(host).join("load");
         assert_are_the_values_of(&answer.json()[host]["load"], &files, self.window);
     }
-}
-
-/// Four host names, two of each place.
-fn hosts_for_every_node(coco: &Coco, targets: &[[&str; 2]; 2]) -> [[String; 2]; 2] {
-    let mut of_place = [Vec::new(), Vec::new()];
-    for host in (0..64).map(|number| format!("agent-{number}.example.org")) {
-        // The ring knows targets by their place, so a host has the same place in tiers of one size.
-        let places =
-            [0, 1].map(|tier| targets[tier].iter().position(|t| *t == coco.owner(&host, TIERS[tier])));
-        let place = places[0].expect("an owner is a target");
-        assert_eq!(places[1], Some(place), "{host}");
-        of_place[place].push(host);
-    }
-    of_place.map(|mut hosts| {
-        hosts.truncate(2);
-        hosts.try_into().expect("64 names fall on both targets")
-    })
 }
 
 /// The second of a row of csv.

@@ -66,7 +66,7 @@ fn send_until_it_ends(coco: &mut Coco, sink: &Sink) {
         }
         let host = HOSTS[number as usize % HOSTS.len()];
         let list = traffic::value_list(host, number / HOSTS.len() as u32);
-        if sender.send(&traffic::datagrams(1452, [&list])[0]).is_err() {
+        if sender.send(&traffic::datagram(&list)).is_err() {
             return;
         }
         let ended = wait_for(PATIENCE, "value lists on their way", || {

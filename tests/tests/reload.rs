@@ -118,9 +118,7 @@ impl Reloading {
             std::thread::yield_now();
         }
         self.next = (self.next + PACE).max(Instant::now());
-        for datagram in traffic::datagrams(1452, &lists) {
-            self.sender.send(&datagram).expect("coco listens");
-        }
+        traffic::send(&self.sender, &lists);
         self.sent.extend(lists.into_iter().map(|list| Sent { list, by: by.clone() }));
     }
 
@@ -260,9 +258,7 @@ fn sockets_of_targets_that_stay_keep_their_ports_and_those_of_others_are_closed(
     let sender = traffic::sender(coco.listen);
     let mut place = 0;
     let mut source = |socket: &UdpSocket| {
-        sender
-            .send(&traffic::datagrams(1452, [&traffic::value_list("web1", place)])[0])
-            .expect("coco listens");
+        traffic::send(&sender, [&traffic::value_list("web1", place)]);
         place += 1;
         socket.recv_from(&mut [0; 2000]).expect("what was sent").1
     };
@@ -319,9 +315,7 @@ fn a_bad_file_changes_nothing_and_says_why() {
         );
         assert_eq!(coco.json("/healthz")["fingerprint"], fingerprint);
     }
-    traffic::sender(coco.listen)
-        .send(&traffic::datagrams(1452, [&traffic::value_list("web1", 0)])[0])
-        .expect("coco listens");
+    traffic::send(&traffic::sender(coco.listen), [&traffic::value_list("web1", 0)]);
     wait_until(PATIENCE, "a value list", || sink.count() == 1);
     assert!(coco.stop().success());
 }
@@ -332,9 +326,7 @@ fn keys_that_need_a_restart_are_named_and_the_others_change() {
     let config = Config::new(&[("a", &[sink.address])]);
     let mut coco = Coco::start(&config.text());
     let sender = traffic::sender(coco.listen);
-    let send = |host: &str| {
-        sender.send(&traffic::datagrams(1452, [&traffic::value_list(host, 0)])[0]).expect("coco listens");
-    };
+    let send = |host: &str| traffic::send(&sender, [&traffic::value_list(host, 0)]);
     send("web1");
     send("web2");
     coco.settled(2);

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use coco_core::value_list::ValueList;
 use coco_core::wire::{Event, Guard, InitializationVectors, Seal, SecurityLevel, Users};
-use coco_tests::coco::{Coco, Config, run};
+use coco_tests::coco::{Coco, Config, check};
 use coco_tests::collectd::{Collectd, Security, StorageNode};
 use coco_tests::directory::Directory;
-use coco_tests::program::Ended;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
 use coco_tests::traffic;
@@ -168,9 +167,7 @@ fn storage_nodes_take_what_coco_signs_and_encrypts() {
         });
         let mut coco = Coco::start(&config.collect::<String>());
         let lists: Vec<_> = (0..VALUE_LISTS).map(|place| traffic::value_list(host, place)).collect();
-        for datagram in traffic::datagrams(1452, &lists) {
-            traffic::sender(coco.listen).send(&datagram).expect("coco listens");
-        }
+        traffic::send(&traffic::sender(coco.listen), &lists);
         coco.settled(VALUE_LISTS.into());
         tells_no_secret(&mut coco);
         assert!(coco.stop().success());
@@ -247,14 +244,9 @@ fn no_datagram_outgrows_the_limit_and_tiers_of_one_ring_may_differ() {
     assert!(coco.stop().success());
 }
 
-/// Sends one value list of each, signed by a user, until the sink has got more of that host than before.
+/// Sends a value list of this host, sealed by a user, until the sink has got more of the host than before.
 fn arrives(coco: &Coco, sink: &Sink, host: &str, seal: &Seal) {
-    let seed: [u8; 32] = [5; 32];
-    let mut datagram = Vec::new();
-    let list = traffic::value_list(host, 0);
-    for packet in traffic::datagrams(1452, [&list]) {
-        seal.seal(&packet, &mut InitializationVectors::new(&seed), &mut datagram).expect("it is short");
-    }
+    let datagram = sealed(seal, host);
     let sender = traffic::sender(coco.listen);
     let count = || sink.value_lists().iter().filter(|list| list.identifier.host == host.as_bytes()).count();
     let before = count();
@@ -276,10 +268,10 @@ fn is_refused(coco: &Coco, packet: &[u8], way: &[&str]) {
 }
 
 fn sealed(seal: &Seal, host: &str) -> Vec<u8> {
-    let list = traffic::value_list(host, 0);
+    let datagram = traffic::datagram(&traffic::value_list(host, 0));
     let mut sealed = Vec::new();
     let mut vectors = InitializationVectors::new(&[5; 32]);
-    seal.seal(&traffic::datagrams(1452, [&list])[0], &mut vectors, &mut sealed).expect("it is short");
+    seal.seal(&datagram, &mut vectors, &mut sealed).expect("it is short");
     sealed
 }
 
@@ -358,9 +350,9 @@ fn only_who_is_allowed_may_send() {
     let port = coco.listen.port();
     let send = |from: &str, number: u32| {
         let socket = UdpSocket::bind((from, 0)).expect("an address of this machine");
-        let list = traffic::value_list(from, number);
+        let datagram = traffic::datagram(&traffic::value_list(from, number));
         let to = if from == "::1" { from } else { "127.0.0.1" };
-        socket.send_to(&traffic::datagrams(1452, [&list])[0], (to, port)).expect("coco listens");
+        socket.send_to(&datagram, (to, port)).expect("coco listens");
     };
     let senders: &[(&str, bool)] = if UdpSocket::bind("[::1]:0").is_ok() {
         &[("127.0.0.1", false), ("127.0.0.3", false), ("127.0.0.2", true), ("127.9.8.7", true), ("::1", true)]
@@ -385,12 +377,6 @@ fn only_who_is_allowed_may_send() {
     let log = coco.process.stdout();
     assert_eq!(log.lines().filter(|line| line.contains("listen.allow")).count(), 1, "once a minute: {log}");
     assert!(coco.stop().success());
-}
-
-/// What Coco says to a configuration with `--check`.
-fn check(config: &str) -> Ended {
-    let directory = Directory::new("check");
-    run(&[Path::new("--check"), &directory.write("coco.conf", config)])
 }
 
 #[test]

@@ -3,19 +3,13 @@
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
-use coco_tests::coco::{Coco, Config, TYPES_DB, run};
+use coco_tests::coco::{Coco, Config, TYPES_DB, check, run};
 use coco_tests::directory::Directory;
 use coco_tests::program::Ended;
 use coco_tests::repository;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
 use coco_tests::traffic;
-
-/// What Coco says to a configuration with `--check`.
-fn check(config: &str) -> Ended {
-    let directory = Directory::new("check");
-    run(&[Path::new("--check"), &directory.write("coco.conf", config)])
-}
 
 /// What it says when it is to start with it.
 fn start(config: &str) -> Ended {
@@ -159,9 +153,7 @@ fn the_sample_configuration_works_as_shipped() {
 
     let mut coco = Coco::start(&config);
     let lists: Vec<_> = (0..50).map(|place| traffic::value_list("host", place)).collect();
-    for datagram in traffic::datagrams(1452, &lists) {
-        traffic::sender(coco.listen).send(&datagram).expect("coco listens");
-    }
+    traffic::send(&traffic::sender(coco.listen), &lists);
     let counters = coco.settled(50);
     assert_eq!(counters.count(&["filter", "accepted"]), 50);
     for tier in ["shortterm", "midterm"] {
