@@ -182,10 +182,7 @@ impl Outlet {
     /// Takes note of what the kernel says instead of sending, be it of this machine or what a host has answered to an
     /// earlier packet.
     pub fn note_fault(&self, fault: Errno) {
-        // Says that one datagram is too large for a link, and nothing of the target.
-        if fault != Errno::EMSGSIZE {
-            self.note(Some(fault));
-        }
+        self.note(Some(fault));
     }
 
     #[cold]
@@ -273,14 +270,5 @@ mod tests {
             fault.map_or_else(|| outlet.note_success(), |fault| outlet.note_fault(fault));
             assert_eq!(outlet.state(), (State::Down, Some("nothing listens there")));
         }
-    }
-
-    #[test]
-    fn a_datagram_that_is_too_large_says_nothing_of_the_target() {
-        let outlet = outlet();
-        outlet.note_fault(Errno::EMSGSIZE);
-        assert_eq!(outlet.state(), (State::Up, None));
-        outlet.note_fault(Errno::EAGAIN);
-        assert_eq!(outlet.state(), (State::Down, Some("its socket's buffer is full")));
     }
 }

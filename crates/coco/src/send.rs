@@ -378,12 +378,16 @@ fn send_from(
                     Errno::EHOSTUNREACH | Errno::ENETUNREACH => counts.add(OutletCount::Unreachable, 1),
                     _ => {}
                 }
-                fault = Some(error);
+                // That one datagram is too large for a link says nothing of the target.
+                if error != Errno::EMSGSIZE {
+                    fault = Some(error);
+                }
                 in_a_row += 1;
                 if in_a_row > RETRIES {
                     let lost = packets.packets().skip(*next).take(1);
                     lost.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
                     *next += 1;
+                    in_a_row = 0;
                 }
             }
         }
@@ -406,5 +410,62 @@ impl OutletCounts {
     fn lose(&self, packet: &Packet, why: OutletCount) {
         self.add(why, u64::from(packet.value_lists));
         self.add(OutletCount::NotificationsLost, u64::from(packet.notifications));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Account;
+    use crate::outlet::{Settings, State};
+    use crate::own::OwnSocket;
+    use coco_core::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
+    use std::net::UdpSocket;
+
+    /// Two packets, of which no datagram holds the first.
+    fn packets() -> PacketBuilder {
+        let mut builder = PacketBuilder::new(1 << 20);
+        let values = [vec![1; 7000], vec![0; 56_000]].concat();
+        let list = ValueListRef {
+            identifier: IdentifierRef {
+                host: b"h",
+                plugin: b"p",
+                type_name: b"t",
+                ..IdentifierRef::default()
+            },
+            time: Time::Seconds(1),
+            interval: Interval::NONE,
+            values: ValuesRef::new(&values).unwrap(),
+        };
+        (0..2).for_each(|_| builder.push(&list));
+        builder.close();
+        builder.push(&ValueListRef { values: ValuesRef::new(&values[6999..7008]).unwrap(), ..list });
+        builder.close();
+        builder
+    }
+
+    #[test]
+    fn a_packet_that_is_too_large_says_nothing_of_the_target() {
+        let recovery = Duration::from_nanos(1);
+        let settings = Settings { recovery, resolve_interval: Duration::MAX };
+        let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
+        let target = UdpSocket::bind("127.0.0.1:0").unwrap();
+        outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap()).unwrap());
+        let (packets, mut transmitter) = (packets(), Transmitter::new());
+        let mut send = || {
+            let full =
+                send_from(&mut transmitter, &mut 0, &packets, None, &outlet, outlet.counts(0), usize::MAX);
+            assert_eq!(full, None);
+            outlet.state().0
+        };
+        assert_eq!(send(), State::Up);
+        outlet.note_fault(Errno::ECONNREFUSED);
+        // Neither does it hide that the other one went well.
+        assert_eq!(send(), State::Up);
+        drop(target);
+        // Nor that the other one was refused: its answer comes with the next call.
+        assert_eq!([send(), send()], [State::Up, State::Down]);
+        let counts = [OutletCount::Sent, OutletCount::Write].map(|count| outlet.counts(0).get(count));
+        assert_eq!(counts, [4, 8]);
     }
 }
