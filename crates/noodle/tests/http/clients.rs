@@ -19,7 +19,7 @@ fn assert_serves(noodle: &Noodle) {
 
 #[test]
 fn slow_headers() {
-    let (noodle, _node) = noodle(Limits { head_timeout: Duration::from_millis(50), ..Limits::default() });
+    let (noodle, _node) = noodle(Limits { head_timeout: Duration::from_secs(1), ..Limits::default() });
     let mut slow: Vec<_> = (0..50).map(|_| noodle.connect()).collect();
     for client in &mut slow {
         client.send("GET /data/web1/load HTTP/1.1\r\nX-Fi");

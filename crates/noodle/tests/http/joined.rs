@@ -185,7 +185,7 @@ fn a_list_goes_past_a_target_that_does_not_answer() {
     });
     let noodle = Noodle::start(
         &tiers(&[("t", &addresses(&[&dead])), ("u", &addresses(&[&other]))]),
-        "proxy_timeout = \"1s\"",
+        "proxy_timeout = \"5s\"",
     );
     let hosts: Vec<_> = (0..200).map(|number| format!("web{number}")).collect();
     let answer = noodle.get(&format!("/data/{}/load", hosts.join(",")));

@@ -6,6 +6,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
+use coco_tests::nobody::Nobody;
+
 /// What a node was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -65,9 +67,13 @@ impl Node {
         })
     }
 
-    /// An address where nothing listens.
+    /// An address where nothing listens, until the test process ends.
     pub(crate) fn refusing() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+        static KEPT: Mutex<Vec<Nobody>> = Mutex::new(Vec::new());
+        let nobody = Nobody::tcp();
+        let address = nobody.address;
+        KEPT.lock().unwrap().push(nobody);
+        address
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {

@@ -47,13 +47,15 @@ pub(crate) fn tiers(tiers: &[(&str, &[SocketAddr])]) -> String {
 }
 
 impl Noodle {
-    /// `fetch` are lines of that section.
+    /// `fetch` are lines of that section. A target has all the time that a busy machine may take, unless they say
+    /// otherwise.
     pub(crate) fn start(tiers: &str, fetch: &str) -> Self {
         Self::start_within(tiers, fetch, Limits::default())
     }
 
     pub(crate) fn start_within(tiers: &str, fetch: &str, limits: Limits) -> Self {
-        let text = format!("{tiers}\n[fetch]\nbind = \"127.0.0.1:0\"\n{fetch}\n");
+        let patience = if fetch.contains("proxy_timeout") { "" } else { "proxy_timeout = \"60s\"" };
+        let text = format!("{tiers}\n[fetch]\nbind = \"127.0.0.1:0\"\n{fetch}\n{patience}\n");
         let config = Config::parse(&text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}"));
         let listener = bind(config.fetch.bind.as_ref().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();

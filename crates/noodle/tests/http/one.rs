@@ -280,8 +280,7 @@ fn kept_connections_that_end_under_requests_are_no_failure_under_load() {
         }
         !is_stale
     });
-    let noodle =
-        Noodle::start(&tiers(&[("t", &[node.address])]), "proxy_timeout = \"60s\"\nrecovery = \"60s\"");
+    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "recovery = \"60s\"");
     let asked = |count: usize| {
         while node.asked().len() < count {
             std::thread::yield_now();
