@@ -74,7 +74,7 @@ impl Failure {
 
     /// Whether the next request to the same target would have to wait as long for as little.
     pub fn is_of_target(&self) -> bool {
-        matches!(self, Self::Connect(_) | Self::HeadTimeout(_))
+        matches!(self, Self::Connect(_) | Self::HeadTimeout(_) | Self::BodyTimeout(_))
     }
 
     /// The counter of operators who know Noodle's first version; none for what is Noodle's own doing.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use crate::node::{Node, wait_for_the_end};
+use crate::node::{Node, wait_for_the_end, write};
 use crate::noodle::{Noodle, tiers};
 
 /// What a storage node has: hosts, each with one plugin, and `value` in it to tell nodes apart. Globs are those that
@@ -175,7 +175,17 @@ fn if_nobody_answers_the_status_says_why() {
 /// A dead target costs its timeout once, not once for each of its hosts.
 #[test]
 fn a_list_goes_past_a_target_that_does_not_answer() {
-    let dead = Node::start(|_, stream| {
+    assert_a_list_goes_past(b"");
+}
+
+#[test]
+fn a_list_goes_past_a_target_that_stalls_in_every_answer() {
+    assert_a_list_goes_past(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{");
+}
+
+fn assert_a_list_goes_past(said: &'static [u8]) {
+    let dead = Node::start(move |_, stream| {
+        write(stream, said);
         wait_for_the_end(stream);
         false
     });
