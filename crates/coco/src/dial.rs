@@ -162,6 +162,10 @@ impl Rhythm {
 
 /// Whether what is sent to `target` arrives where this machine listens.
 pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
+    // Of ports that differ nobody need ask the system.
+    if listen.port() != target.port() {
+        return false;
+    }
     let own = [target.ip()];
     let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
     is_loop(listen, target, local)

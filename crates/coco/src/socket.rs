@@ -2,8 +2,11 @@
 
 use crate::batch::Batch;
 use crate::runs::{self, Runs};
+use coco_core::config::needs_interface;
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, sendmmsg, setsockopt,
     sockopt,
@@ -28,12 +31,12 @@ pub struct ListenOptions<'a> {
     pub receive_buffer: usize,
     /// Whether several sockets share the address (SO_REUSEPORT).
     pub shared: bool,
-    /// Where a multicast group is joined; the kernel's choice if none is named.
+    /// Where a multicast group is joined, the kernel's choice if none is named; the link of a link-local address.
     pub interface: Option<&'a str>,
 }
 
 /// Binds a socket to receive on, joins its group if the address is one of multicast.
-pub fn listen(address: SocketAddr, options: ListenOptions<'_>) -> io::Result<UdpSocket> {
+pub fn listen(mut address: SocketAddr, options: ListenOptions<'_>) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     let multicast = address.ip().is_multicast();
     if let SocketAddr::V6(address) = address {
@@ -43,9 +46,15 @@ pub fn listen(address: SocketAddr, options: ListenOptions<'_>) -> io::Result<Udp
     socket.set_reuse_address(multicast)?;
     socket.set_reuse_port(options.shared)?;
     ask_for_receive_buffer(&socket, options.receive_buffer)?;
+    let interface = options.interface.map(interface_index).transpose()?;
+    if let SocketAddr::V6(address) = &mut address
+        && address.scope_id() == 0
+        && needs_interface((*address.ip()).into())
+    {
+        address.set_scope_id(interface.unwrap_or(0));
+    }
     socket.bind(&SockAddr::from(address))?;
     if multicast {
-        let interface = options.interface.map(interface_index).transpose()?;
         match address.ip() {
             IpAddr::V4(group) => {
                 let interface = socket2::InterfaceIndexOrAddress::Index(interface.unwrap_or(0));
@@ -88,9 +97,33 @@ pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Whether an address belongs to this machine.
+/// Whether an address belongs to this machine: what is sent there stays here.
+///
+/// That a socket can be bound to it tells less: with `net.ipv4.ip_nonlocal_bind` one can be bound to any address.
 pub fn is_local(address: IpAddr) -> bool {
-    UdpSocket::bind((address, 0)).is_ok()
+    let address = address.to_canonical();
+    // Without them, what comes back is still known by the socket that it came from.
+    let Ok(interfaces) = getifaddrs() else { return address.is_loopback() };
+    address.is_loopback() || interfaces.into_iter().any(|interface| has(&interface, address))
+}
+
+fn has(interface: &InterfaceAddress, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let ip = |sockaddr: &Option<SockaddrStorage>| Some(sockaddr.as_ref()?.as_sockaddr_in()?.ip());
+            // Of a network on a loopback device, all addresses are this machine's.
+            let mask = if interface.flags.contains(InterfaceFlags::IFF_LOOPBACK) {
+                ip(&interface.netmask).unwrap_or(Ipv4Addr::BROADCAST)
+            } else {
+                Ipv4Addr::BROADCAST
+            };
+            ip(&interface.address).is_some_and(|own| own & mask == address & mask)
+        }
+        IpAddr::V6(address) => {
+            let own = interface.address.as_ref().and_then(SockaddrStorage::as_sockaddr_in6);
+            own.is_some_and(|own| own.ip() == address)
+        }
+    }
 }
 
 /// Bytes that the kernel keeps for a socket, by its own accounting (half of what it reports, socket(7)).

@@ -8,6 +8,7 @@
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
 //! - `security` reads who may send, and as whom a tier is sent to;
+//! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
@@ -26,6 +27,7 @@ use document::Document;
 
 pub use error::{Problem, Problems};
 pub use keys::{KEYS, Key, Kind};
+pub use listener::{misfit_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
 
 pub mod duration;
@@ -34,6 +36,7 @@ pub mod size;
 mod document;
 mod error;
 mod keys;
+mod listener;
 mod loops;
 mod security;
 mod suggest;
@@ -247,6 +250,14 @@ impl Config {
             }
         }
         security::check_listener(&mut section, listen.security_level);
+        // Defaults that stand in for what is unreadable say nothing about what fits.
+        let is_fine = ["listen.bind", "listen.interface"].iter().all(|key| section.findings.is_fine(key));
+        let address = if is_fine { listener::address(&listen.bind) } else { None };
+        if let Some(address) = address
+            && let Some(misfit) = misfit_of_interface(address, listen.interface.as_deref())
+        {
+            section.report("interface", misfit);
+        }
         let mut section = document.section("pipeline");
         let pipeline = Pipeline {
             lanes: section.read("lanes"),
@@ -260,6 +271,11 @@ impl Config {
                 "spread_hosts",
                 "needs pipeline.threads = 2 or 3: lanes that wait for each other can't share a thread",
             );
+        }
+        if let Some(address) = address
+            && let Some(misfit) = misfit_of_lanes(address, pipeline.lanes)
+        {
+            section.report("lanes", misfit);
         }
         let filter = Filter { blacklist: document.section("filter").read("blacklist") };
         let mut section = document.section("send");

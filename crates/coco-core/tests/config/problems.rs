@@ -177,6 +177,35 @@ fn wrong_values_are_told_with_what_was_expected() {
 }
 
 #[test]
+fn lanes_and_interface_fit_the_address_that_packets_arrive_at() {
+    let told = |bind: &str, rest: &str| {
+        let text = format!("listen.bind = '{bind}:1'\n{rest}\n{TIER}");
+        Config::parse(&text, Program::Coco).map_or_else(|problems| problems.to_string(), |_| String::new())
+    };
+    let lanes = "line 2: pipeline.lanes: must be 1 where `listen.bind` is a multicast group: every lane would get every packet";
+    let surplus = "line 2: listen.interface: means nothing here: `bind` is neither a multicast group nor an IPv6 link-local address";
+    let missing = "line 1: listen.interface: missing, expected the network interface of the link-local address in `bind`";
+    let (two_lanes, eth0) = ("pipeline.lanes = 2", "listen.interface = 'eth0'");
+    for (bind, with_lanes, with_interface, without) in [
+        ("", "", surplus, ""),
+        ("192.0.2.1", "", surplus, ""),
+        ("[2001:db8::1]", "", surplus, ""),
+        ("239.192.74.66", lanes, "", ""),
+        ("[ff18::efc0:4a42]", lanes, "", ""),
+        ("[ff02::1]", missing, "", missing),
+        ("[fe80::1]", missing, "", missing),
+        // What only the system knows is found out at the start.
+        ("[fe80::1%eth0]", "", "", ""),
+        ("collector.example.org", "", "", ""),
+    ] {
+        assert!(told(bind, two_lanes).contains(with_lanes), "{bind}: {}", told(bind, two_lanes));
+        assert_eq!(told(bind, two_lanes).is_empty(), with_lanes.is_empty(), "{bind}");
+        assert_eq!(told(bind, eth0), with_interface, "{bind}");
+        assert_eq!(told(bind, ""), without, "{bind}");
+    }
+}
+
+#[test]
 fn a_section_is_a_table() {
     let told = problems(&format!("listen = ':25826'\n{TIER}"), Program::Coco);
     assert_eq!(told, "line 1: listen: expected a table, found \":25826\"");

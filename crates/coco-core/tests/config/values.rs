@@ -37,7 +37,7 @@ fn every_value_is_taken() {
         send.max_packet_size = 65507
         send.segmentation = false
         [listen]
-        bind = "[ff18::efc0:4a42]:25826"
+        bind = "[fe80::4a42]:25826"
         interface = "eth1"
         allow = ["10.1.0.0/16", "2001:db8::1"]
         security_level = "sIGN"
@@ -79,7 +79,7 @@ fn every_value_is_taken() {
         password_file = "/etc/coco/password"
         "#,
     );
-    assert_eq!(config.listen.bind.to_string(), "[ff18::efc0:4a42]:25826");
+    assert_eq!(config.listen.bind.to_string(), "[fe80::4a42]:25826");
     assert_eq!(config.listen.interface.as_deref(), Some("eth1"));
     assert_eq!(config.listen.typesdb.unwrap().to_str(), Some("/usr/share/collectd/types.db"));
     let allow: Vec<_> = config.listen.allow.unwrap().iter().map(Network::to_string).collect();
@@ -131,7 +131,11 @@ fn keys_that_need_a_restart_are_compared_by_what_they_mean() {
     let none: [&str; 0] = [];
     assert_eq!(changed(Program::Coco, "listen.receive_buffer = 16_777_216\npipeline.threads = 1", ""), none);
     assert_eq!(
-        changed(Program::Coco, "pipeline.threads = 2\nlisten.interface = 'eth0'", "listen.bind = ':1'"),
+        changed(
+            Program::Coco,
+            "pipeline.threads = 2\nlisten.bind = '[fe80::1]:1'\nlisten.interface = 'eth0'",
+            ""
+        ),
         ["listen.bind", "listen.interface", "pipeline.threads"]
     );
     assert_eq!(
