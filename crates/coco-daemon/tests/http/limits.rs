@@ -1,5 +1,6 @@
 //! Slow, greedy and many clients.
 
+use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -42,6 +43,24 @@ fn a_head_that_is_too_large_is_refused() {
     server.join();
 }
 
+/// Before there is a request there is nobody of ours to answer it.
+#[test]
+fn what_is_no_request_gets_a_status_without_a_body() {
+    let server = Server::start(router(), Limits::default());
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(1 << 17));
+    for (head, status) in
+        [("nonsense\r\n\r\n", 400), ("GET /small HTTP/1.1\r\nH\0: x\r\n\r\n", 400), (&long, 431)]
+    {
+        let mut client = server.connect();
+        // It may be refused before all of it is sent.
+        let _ = client.0.get_mut().write_all(head.as_bytes());
+        let answer = client.read_head();
+        assert_eq!((answer.status, &*answer.fields["content-length"]), (status, "0"));
+        assert_eq!(client.read_to_end(), b"");
+    }
+    server.join();
+}
+
 #[test]
 fn a_full_table_makes_room_for_the_newest() {
     let server = Server::start(router(), Limits { connections: 3, ..Limits::default() });
@@ -76,7 +95,13 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
             }
         }))
     });
-    let limits = Limits { connections: 1, stall_timeout: Duration::from_millis(50), ..Limits::default() };
+    // Nothing but the stall is to end it.
+    let limits = Limits {
+        connections: 1,
+        stall_timeout: Duration::from_millis(50),
+        answer_timeout: Duration::from_secs(3600),
+        ..Limits::default()
+    };
     let server = Server::start(router, limits);
     let mut stalled = server.connect();
     stalled.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
