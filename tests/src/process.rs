@@ -63,6 +63,18 @@ impl Process {
         figure.unwrap_or_else(|| panic!("no VmRSS in {status}"))
     }
 
+    /// How many files and sockets it may have open.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn most_descriptors(&self) -> u64 {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("a process");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        figure.unwrap_or_else(|| panic!("no limit of files in {limits}"))
+    }
+
     /// How many files and sockets it has open.
     ///
     /// # Panics

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use coco_tests::coco::{Coco, Config, TYPES_DB, check, run};
 use coco_tests::directory::Directory;
+use coco_tests::namespace::Host;
 use coco_tests::program::Ended;
 use coco_tests::repository;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
 use coco_tests::traffic;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// What it says when it is to start with it.
 fn start(config: &str) -> Ended {
@@ -79,6 +81,53 @@ fn a_fault_ends_it_with_status_1_and_its_key() {
     let ended = run(&[Path::new("/nonexistent/coco.conf")]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(has_line(&ended, &["/nonexistent/coco.conf"]), "{ended:?}");
+}
+
+#[test]
+fn files_with_faults_and_loops_are_reported_at_once_and_warnings_with_them() {
+    let directory = Directory::new("faults");
+    let password = directory.write("password", "\n");
+    let auth = directory.write("auth", "alice: secret\n");
+    // A port that nobody has.
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let port = socket.local_addr().expect("a bound socket").port();
+    drop(socket);
+    let tier = |name: &str, target: &str, files: &str| {
+        format!(
+            "[tiers.{name}]\ntargets = [\"{target}\"]\nsecurity_level = \"Sign\"\nusername = \"bob\"\n{files}\n"
+        )
+    };
+    let config = [
+        format!("[listen]\nbind = \"127.0.0.2:{port}\"\ninterface = \"lo\"\n[api]\nbind = \"127.0.0.1:0\""),
+        tier("one", "storage.invalid:25826", &format!("password_file = {password:?}")),
+        tier("two", "127.0.0.1:25827", &format!("auth_file = {auth:?}")),
+        // The text does not tell.
+        format!("[tiers.three]\ntargets = [\"itself.example.org:{port}\"]"),
+    ];
+    let host = Host::new().with_etc(&[("hosts", "127.0.0.2 itself.example.org\n")]);
+    let ended = host.run(|| check(&config.join("\n")));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    for words in [
+        &["tiers.one.password_file", "no password"][..],
+        &["tiers.two.auth_file", "no user \"bob\""],
+        &["tiers.three.targets", "a loop"],
+        &["warning: ", "tiers.one.targets: storage.invalid"],
+        &["warning: ", "listen.interface: means nothing"],
+    ] {
+        assert!(has_line(&ended, words), "{words:?}: {ended:?}");
+    }
+    let problems = ended.stderr.lines().filter(|line| !line.starts_with("warning: "));
+    assert!(problems.clone().all(|line| line.contains("coco.conf: ")), "{ended:?}");
+    assert_eq!(problems.count(), 3, "{ended:?}");
+}
+
+#[test]
+fn it_may_have_as_many_files_open_as_the_system_grants() {
+    let (_, granted) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, granted / 2, granted).expect("less is always granted");
+    let coco = Coco::start(&good().text());
+    assert_eq!(coco.process.most_descriptors(), granted);
+    assert!(coco.stop().success());
 }
 
 #[test]

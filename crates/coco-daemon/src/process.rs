@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use coco_core::config::{Config, Program};
 
 use crate::command_line::{CommandLine, LoadError, give_up, load};
+use crate::descriptors;
 use crate::logging;
 use crate::signals::Signals;
 
@@ -14,13 +15,13 @@ pub type Reason = Box<dyn Error>;
 
 /// Runs a daemon: reads the configuration, checks it or serves, and says on standard error what went wrong.
 ///
-/// `check` returns warnings and binds nothing. `serve` starts, runs until a signal says stop, and stops; it runs on a
+/// `check` adds warnings and binds nothing; what it fails by may be one line a problem, as may be what `serve` fails by. `serve` starts, runs until a signal says stop, and stops; it runs on a
 /// runtime of this one thread, and can read the file again. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
 pub fn run(
     program: Program,
     version: &'static str,
     about: &'static str,
-    check: impl AsyncFnOnce(&Config) -> Result<Vec<String>, Reason>,
+    check: impl AsyncFnOnce(&Config, &mut Vec<String>) -> Result<(), Reason>,
     serve: impl AsyncFnOnce(Config, Signals, &dyn Fn() -> Result<Config, LoadError>) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(program, version, about);
@@ -34,12 +35,15 @@ pub fn run(
     };
     let result = runtime.block_on(async {
         if arguments.check {
-            for warning in check(&config).await? {
+            let mut warnings = Vec::new();
+            let result = check(&config, &mut warnings).await;
+            for warning in warnings {
                 give_up(format_args!("warning: {warning}"));
             }
-            return Ok(());
+            return result;
         }
         logging::init(config.log.level);
+        descriptors::raise_limit();
         // Before anything is bound, so that no signal ends the process half way.
         serve(config, Signals::new()?, &|| load(&arguments.config, program)).await
     });
@@ -47,6 +51,10 @@ pub fn run(
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => give_up(format_args!("{}: {reason}", arguments.config.display())),
+        Err(reason) => {
+            let file = arguments.config.display();
+            let lines: Vec<_> = reason.to_string().lines().map(|line| format!("{file}: {line}")).collect();
+            give_up(lines.join("\n"))
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 use tracing::{info, warn};
 
 /// How long the resolver may take for one name.
@@ -23,15 +24,30 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait between two attempts then.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
+/// Why an outlet is not connected.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error("{0} is where this coco itself listens: a loop")]
+    LeadsBack(SocketAddr),
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
 impl Outlet {
     /// Tries once to connect it, or to find out whether it must be connected anew. What it has it keeps until there is
     /// something better.
     ///
-    /// A name that leads back to `listen` is not connected: what is sent there would come round for ever.
-    pub async fn dial(&self, listen: Option<SocketAddr>) {
+    /// What leads back to `listen` is not connected, as what is sent there would come round for ever: returns its address
+    /// then.
+    pub async fn dial(&self, listen: SocketAddr) -> Option<SocketAddr> {
         let Self { tier, target, .. } = self;
         let before = self.peer();
-        match (self.connect(before, listen).await, before) {
+        let result = self.connect(before, listen).await;
+        let back = match result {
+            Err(Failure::LeadsBack(address)) => Some(address),
+            _ => None,
+        };
+        match (result, before) {
             (Ok(found), _) => {
                 if self.lost.swap(false, Ordering::Relaxed) {
                     info!(%tier, %target, "target is found again");
@@ -57,14 +73,15 @@ impl Outlet {
                 }
             }
         }
+        back
     }
 
     /// Connects to the first address that there is a way to, of several to the one it has. None if what it has is as good.
     async fn connect(
         &self,
         before: Option<SocketAddr>,
-        listen: Option<SocketAddr>,
-    ) -> io::Result<Option<(SocketAddr, OwnSocket)>> {
+        listen: SocketAddr,
+    ) -> Result<Option<(SocketAddr, OwnSocket)>, Failure> {
         let mut addresses = resolve(&self.address, RESOLVE_TIMEOUT).await?;
         if let Some(before) = before.filter(|before| addresses.contains(before)) {
             if !self.is_down() {
@@ -75,8 +92,8 @@ impl Outlet {
         }
         let mut problem = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
-            if listen.is_some_and(|listen| leads_back(listen, address)) {
-                return Err(io::Error::other(format!("{address} is where this coco itself listens: a loop")));
+            if leads_back(listen, address) {
+                return Err(Failure::LeadsBack(address));
             }
             match OwnSocket::connect(address) {
                 Ok(socket) if self.has_one_like(&socket) => return Ok(None),
@@ -84,7 +101,7 @@ impl Outlet {
                 Err(error) => problem = error,
             }
         }
-        Err(problem)
+        Err(problem.into())
     }
 
     /// Of an address that is no name it was said that it is down, and of what flaps that it flaps.
@@ -111,7 +128,7 @@ pub async fn keep(outlet: Weak<Outlet>, listen: SocketAddr) {
             () = at(look) => {}
             () = at(dial) => {
                 let Some(outlet) = outlet.upgrade() else { return };
-                outlet.dial(Some(listen)).await;
+                outlet.dial(listen).await;
                 rhythm = rhythm.dialed();
             }
         }
@@ -178,6 +195,8 @@ mod tests {
     use crate::outlet::Settings;
     use nix::errno::Errno;
 
+    const ELSEWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
+
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn outlet(target: &str) -> Outlet {
@@ -195,8 +214,9 @@ mod tests {
             [("127.0.0.1:25826", false), ("[::]:25826", false), ("127.0.0.1:25827", true)]
         {
             let outlet = outlet("127.0.0.1:25826");
-            runtime().block_on(outlet.dial(Some(listen.parse().unwrap())));
+            let back = runtime().block_on(outlet.dial(listen.parse().unwrap()));
             assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
+            assert_eq!(back.is_none(), is_connected, "{listen}");
             assert_eq!(outlet.account.dial_errors(), u64::from(!is_connected));
         }
     }
@@ -205,17 +225,17 @@ mod tests {
     fn a_socket_is_kept_as_long_as_no_other_is_better() {
         let outlet = outlet("127.0.0.1:9");
         let runtime = runtime();
-        runtime.block_on(outlet.dial(None));
+        runtime.block_on(outlet.dial(ELSEWHERE));
         let socket = outlet.socket().unwrap();
         outlet.note_fault(Errno::ECONNREFUSED);
-        runtime.block_on(outlet.dial(None));
+        runtime.block_on(outlet.dial(ELSEWHERE));
         assert!(Arc::ptr_eq(&socket, &outlet.socket().unwrap()));
 
         // From another address of this machine.
         let other = UdpSocket::bind("127.0.0.2:0").unwrap();
         other.connect("127.0.0.1:9").unwrap();
         outlet.swap_socket(OwnSocket::new(other).unwrap());
-        runtime.block_on(outlet.dial(None));
+        runtime.block_on(outlet.dial(ELSEWHERE));
         assert_eq!(outlet.socket().unwrap().local_addr().unwrap().ip(), socket.local_addr().unwrap().ip());
     }
 

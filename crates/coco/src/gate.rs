@@ -81,17 +81,18 @@ impl Admission {
         Self { allow: allow.into(), guard, file: None }
     }
 
-    /// As configured. Also returns what an operator should know of the file of users.
-    pub fn read(listen: &Listen) -> Result<(Self, Vec<String>), SecretError> {
-        let (file, users, warnings) = match &listen.auth_file {
-            None => (None, None, Vec::new()),
+    /// As configured. `warnings` gets what an operator should know of the file of users.
+    pub fn read(listen: &Listen, warnings: &mut Vec<String>) -> Result<Self, SecretError> {
+        let (file, users) = match &listen.auth_file {
+            None => (None, None),
             Some(path) => {
-                let (file, users, warnings) = AuthFile::open("listen.auth_file", path)?;
-                (Some(file), Some(users), warnings)
+                let (file, users, found) = AuthFile::open("listen.auth_file", path)?;
+                warnings.extend(found);
+                (Some(file), Some(users))
             }
         };
         let allow = listen.allow.iter().flatten().copied().collect();
-        Ok((Self { allow, guard: Guard::new(listen.security_level, users), file }, warnings))
+        Ok(Self { allow, guard: Guard::new(listen.security_level, users), file })
     }
 
     /// Why nothing is taken from this sender, if so.
@@ -191,7 +192,9 @@ mod tests {
 
     fn gate(listen: &str) -> Gate {
         let text = format!("[listen]\n{listen}\n[tiers.a]\ntargets = ['a:1']");
-        Gate::new(Admission::read(&Config::parse(&text, Program::Coco).unwrap().listen).unwrap().0)
+        Gate::new(
+            Admission::read(&Config::parse(&text, Program::Coco).unwrap().listen, &mut Vec::new()).unwrap(),
+        )
     }
 
     fn refused(gate: &Gate, source: &str) -> Option<Unwelcome> {

@@ -13,7 +13,7 @@
 //!
 //! And in the order in which an operator meets the rest:
 //!
-//! - [`service`] starts and stops all of it;
+//! - [`start`] is what has to be so before anything runs, [`service`] starts and stops all of it;
 //! - [`counters`] is the table of everything that is counted, [`measure`] and [`summary`] what is measured from
 //!   time to time, [`snapshot`] both at one moment;
 //! - [`api`] shows it.
@@ -49,6 +49,7 @@ pub mod service;
 pub mod snapshot;
 pub mod socket;
 pub mod spread;
+pub mod start;
 pub mod summary;
 
 /// What the program is for, in a line.

@@ -2,7 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use coco::service::{Service, check};
+use coco::service::Service;
+use coco::start::check;
 use coco_core::config::Program;
 use coco_daemon::process;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ fn main() -> ExitCode {
         Program::Coco,
         env!("CARGO_PKG_VERSION"),
         coco::ABOUT,
-        async |config| Ok(check(config).await?),
+        async |config, warnings| Ok(check(config, warnings).await?),
         async |config, mut signals, load| {
             Ok(Service::prepare(config).await?.run(async || signals.next().await, load).await?)
         },

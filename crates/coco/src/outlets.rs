@@ -1,6 +1,7 @@
 //! The targets of all tiers as places to send to.
 
 use crate::account::Account;
+use crate::dial::leads_back;
 use crate::outlet::{Outlet, Settings};
 use coco_core::tier::{Target, Tier, Tiers};
 use std::net::SocketAddr;
@@ -90,21 +91,50 @@ impl Outlets {
 
     /// Tries every outlet that is not connected once, all at the same time, for at most `patience`.
     ///
-    /// Returns the addresses that they lead to, in the order of the outlets.
-    pub async fn dial(&self, patience: Duration) -> Vec<Option<SocketAddr>> {
+    /// Returns for each, in their order, the address by which it leads back to `listen`, if it does. Such a one is not
+    /// connected, as what runs already may send by it.
+    pub async fn dial(&self, listen: SocketAddr, patience: Duration) -> Vec<Option<SocketAddr>> {
+        let leads_back = |outlet: &Arc<Outlet>| outlet.peer().filter(|peer| leads_back(listen, *peer));
+        let mut back: Vec<_> = self.outlets.iter().map(leads_back).collect();
         let mut attempts = JoinSet::new();
-        for outlet in self.outlets.iter().filter(|outlet| outlet.peer().is_none()) {
+        for (index, outlet) in self.outlets.iter().enumerate().filter(|(_, outlet)| outlet.peer().is_none()) {
             let outlet = Arc::clone(outlet);
-            attempts.spawn(async move { outlet.dial(None).await });
+            attempts.spawn(async move { (index, outlet.dial(listen).await) });
         }
         // Those that take longer are tried again in the background.
-        let all = async { while attempts.join_next().await.is_some() {} };
+        let all = async {
+            while let Some(attempt) = attempts.join_next().await {
+                if let Ok((index, address)) = attempt {
+                    back[index] = address;
+                }
+            }
+        };
         let _ = tokio::time::timeout(patience, all).await;
-        self.outlets.iter().map(|outlet| outlet.peer()).collect()
+        back
     }
 
     /// Has each of them looked after until it is gone.
     pub fn keep(&self, listen: SocketAddr) {
         self.outlets.iter().for_each(|outlet| outlet.keep(listen));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coco_core::config::{Config, Program};
+    use std::net::UdpSocket;
+
+    /// As when a reload is refused: what runs already may have the same outlet.
+    #[test]
+    fn an_outlet_that_leads_back_is_told_and_not_connected() {
+        let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = format!("tiers.a.targets = ['127.0.0.1:9', '{listen}']");
+        let config = Config::parse(&text, Program::Coco).unwrap();
+        let outlets = Outlets::new(&config.tiers, 1, (&config.send).into());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let back = runtime.block_on(outlets.dial(listen, Duration::from_secs(60)));
+        assert_eq!(back, [None, Some(listen)]);
+        assert!(outlets.get(0).peer().is_some() && outlets.get(1).peer().is_none());
     }
 }

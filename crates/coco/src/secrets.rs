@@ -108,15 +108,19 @@ impl AuthFile {
 pub struct Seals(Box<[Option<Arc<Seal>>]>);
 
 impl Seals {
-    /// Reads the passwords of all tiers. Also returns what an operator should know of their files.
-    pub fn read(tiers: &Tiers) -> Result<(Self, Vec<String>), SecretError> {
-        let (mut seals, mut warnings) = (Vec::new(), Vec::new());
+    /// Reads the passwords of all tiers. `warnings` gets what an operator should know of their files.
+    pub fn read(tiers: &Tiers, warnings: &mut Vec<String>) -> Result<Self, Vec<SecretError>> {
+        let (mut seals, mut errors) = (Vec::new(), Vec::new());
         for tier in tiers {
-            let seal = tier.credentials().map(|credentials| seal(tier.name(), credentials, &mut warnings));
-            let seal = seal.transpose()?.map(Arc::new);
+            let seal = tier.credentials().map(|credentials| seal(tier.name(), credentials, warnings));
+            let seal = seal.transpose().unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            });
+            let seal = seal.map(Arc::new);
             seals.extend(tier.targets().iter().map(|_| seal.clone()));
         }
-        Ok((Self(seals.into()), warnings))
+        if errors.is_empty() { Ok(Self(seals.into())) } else { Err(errors) }
     }
 
     /// How packets leave to an outlet.

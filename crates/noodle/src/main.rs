@@ -12,7 +12,10 @@ fn main() -> ExitCode {
         Program::Noodle,
         env!("CARGO_PKG_VERSION"),
         noodle::ABOUT,
-        async |config| Ok(check(config).await?),
+        async |config, warnings| {
+            warnings.extend(check(config).await?);
+            Ok(())
+        },
         async |config, signals, load| Ok(Service::prepare(config)?.run(signals, load).await?),
     )
 }

@@ -13,13 +13,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use coco_core::config::{Config, Program};
 use coco_daemon::command_line::LoadError;
+use coco_daemon::http::serve_and_count;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signals;
-use coco_daemon::{descriptors, http::serve_and_count};
 use thiserror::Error;
 use tracing::info;
 
@@ -118,10 +118,6 @@ impl Service {
             reloads: Arc::clone(&reloads),
             stopping: Arc::clone(&stopping),
         };
-        let mut limits = Limits::default();
-        // At most half of the descriptors are for clients: an answer takes a connection to a target too.
-        let half = usize::try_from(descriptors::raise_limit() / 2).unwrap_or(usize::MAX);
-        limits.connections = limits.connections.min(half).max(1);
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
         service_manager::ready(&status());
@@ -143,7 +139,7 @@ impl Service {
             stopping.store(true, Ordering::Relaxed);
             grace.get()
         };
-        match serve_and_count(listener, api.router(), limits, stopped).await? {
+        match serve_and_count(listener, api.router(), Limits::of_process(), stopped).await? {
             0 => Ok(()),
             unanswered => Err(RunError::GraceOver(unanswered)),
         }

@@ -132,7 +132,7 @@ pub const KEYS: &[Key] = &[
     key("state", "max_memory", Kind::Size(1 << 20..=1 << 40), COCO, "memory for the hosts and metrics that a lane remembers; what is beyond is still forwarded").or(r#""256MiB""#),
     key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host or metric that was silent for so long is forgotten").or(r#""24h""#),
 
-    key("stop", "grace", Kind::Duration(Duration::from_millis(100)), BOTH, "longest time a stop may take").or(r#""4s""#),
+    key("stop", "grace", Kind::Duration(Duration::from_millis(500)), BOTH, "longest time a stop may take").or(r#""4s""#),
 
     key("log", "level", Kind::Level, BOTH, "least severity that is logged").or(r#""info""#),
 ];

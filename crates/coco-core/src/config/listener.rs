@@ -12,18 +12,17 @@ pub(super) fn address(bind: &Address) -> Option<SocketAddr> {
     bind.ip().map(|ip| SocketAddr::new(ip, bind.port()))
 }
 
-/// What is wrong with `listen.interface`, set or not, where packets arrive at this address.
-pub fn misfit_of_interface(address: SocketAddr, interface: Option<&str>) -> Option<&'static str> {
+/// What is wrong with `listen.interface` being absent where packets arrive at this address.
+pub fn lack_of_interface(address: SocketAddr, interface: Option<&str>) -> Option<&'static str> {
     let has_zone = matches!(address, SocketAddr::V6(address) if address.scope_id() != 0);
-    match interface {
-        None if needs_interface(address.ip()) && !has_zone => {
-            Some("missing, expected the network interface of the link-local address in `bind`")
-        }
-        Some(_) if !needs_interface(address.ip()) && !address.ip().is_multicast() => {
-            Some("means nothing here: `bind` is neither a multicast group nor an IPv6 link-local address")
-        }
-        _ => None,
-    }
+    (interface.is_none() && needs_interface(address.ip()) && !has_zone)
+        .then_some("missing, expected the network interface of the link-local address in `bind`")
+}
+
+/// What an operator should know of `listen.interface` being there: it changes nothing.
+pub fn idle_interface(address: SocketAddr, interface: Option<&str>) -> Option<&'static str> {
+    (interface.is_some() && !needs_interface(address.ip()) && !address.ip().is_multicast())
+        .then_some("means nothing: `bind` is neither a multicast group nor an IPv6 link-local address")
 }
 
 /// What is wrong with `pipeline.lanes` where packets arrive at this address.

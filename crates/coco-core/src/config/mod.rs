@@ -27,7 +27,7 @@ use document::Document;
 
 pub use error::{Problem, Problems};
 pub use keys::{KEYS, Key, Kind};
-pub use listener::{misfit_of_interface, misfit_of_lanes, needs_interface};
+pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
 
 pub mod duration;
@@ -254,7 +254,7 @@ impl Config {
         let is_fine = ["listen.bind", "listen.interface"].iter().all(|key| section.findings.is_fine(key));
         let address = if is_fine { listener::address(&listen.bind) } else { None };
         if let Some(address) = address
-            && let Some(misfit) = misfit_of_interface(address, listen.interface.as_deref())
+            && let Some(misfit) = lack_of_interface(address, listen.interface.as_deref())
         {
             section.report("interface", misfit);
         }

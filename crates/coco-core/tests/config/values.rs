@@ -64,7 +64,7 @@ fn every_value_is_taken() {
         max_memory = "2MiB"
         expire = "1h"
         [stop]
-        grace = "100ms"
+        grace = "500ms"
         [log]
         level = "trace"
         [[tiers.a.targets]]
@@ -99,7 +99,7 @@ fn every_value_is_taken() {
     assert_eq!(config.measure.interval, Duration::from_millis(100));
     assert_eq!(config.state.max_memory, 2 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(3600));
-    assert_eq!(config.stop.grace, Duration::from_millis(100));
+    assert_eq!(config.stop.grace, Duration::from_millis(500));
     assert_eq!(config.log.level, Level::Trace);
     let tier = config.tiers.get(0).unwrap();
     assert_eq!(tier.virtual_replicas(), 7);

@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use super::body::{self, Body};
 use super::connections::{Connections, InProgress, Place};
 use super::router::{Request, Router};
+use crate::descriptors;
 use crate::logging::Throttle;
 
 /// Clients that the kernel keeps waiting for [`serve`] to accept them.
@@ -63,6 +64,18 @@ impl Default for Limits {
             answer_timeout: Duration::from_secs(60),
             grace: Duration::from_secs(1),
         }
+    }
+}
+
+impl Limits {
+    /// The default, but no more connections than half of the descriptors that this process may have: it needs some for
+    /// other things too.
+    pub fn of_process() -> Self {
+        Self::default().within(descriptors::limit())
+    }
+
+    fn within(self, descriptors: usize) -> Self {
+        Self { connections: self.connections.min(descriptors / 2).max(1), ..self }
     }
 }
 
@@ -275,5 +288,16 @@ impl hyper::body::Body for Guarded {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_the_descriptors_are_for_clients() {
+        let connections = |descriptors| Limits::default().within(descriptors).connections;
+        assert_eq!([0, 1, 2, 1000, 2048, usize::MAX].map(connections), [1, 1, 1, 500, 1024, 1024]);
     }
 }

@@ -30,7 +30,7 @@ impl Running {
         let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
         let routing = Routing::new(&Config::parse(&config, Program::Coco).unwrap(), Seals::default(), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(routing.outlets.dial(Duration::from_secs(60)));
+        runtime.block_on(routing.outlets.dial("127.0.0.1:1".parse().unwrap(), Duration::from_secs(60)));
         let routing = Arc::new(Newest::from_pointee(routing));
         let stop = Arc::<AtomicBool>::default();
         let options = ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None };

@@ -1,6 +1,7 @@
 use crate::agents::value_list;
 use crate::running::{Running, config, number, run};
-use coco::service::{RunError, Service, StartError};
+use coco::service::{RunError, Service};
+use coco::start::{StartError, StartErrors};
 use coco_core::config::Config;
 use coco_core::value_list::ValueList;
 use coco_tests::sink::Sink;
@@ -129,32 +130,61 @@ fn a_stop_that_takes_too_long_is_an_error_that_says_what_is_left() {
 
 #[test]
 fn what_cannot_start_says_why() {
-    let prepare = |config: Config| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(Service::prepare(config)).err().unwrap()
-    };
     let node = Sink::start();
     let (udp, tcp) = (UdpSocket::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     for lanes in [1, 2] {
         let mut taken = to(&node);
         taken.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
         taken.pipeline.lanes = lanes;
-        let problem = prepare(taken);
-        assert!(matches!(problem, StartError::Listen { .. }), "{problem}");
+        let problems = prepare_in_vain(taken);
+        assert!(matches!(problems.iter().as_slice(), [StartError::Listen { .. }]), "{problems}");
     }
     let mut taken = to(&node);
     taken.api.bind = tcp.local_addr().unwrap().to_string().parse().unwrap();
-    let problem = prepare(taken);
-    assert!(matches!(problem, StartError::Api(_)), "{problem}");
+    let problems = prepare_in_vain(taken);
+    assert!(matches!(problems.iter().as_slice(), [StartError::Api(_)]), "{problems}");
     let mut missing = to(&node);
     missing.listen.typesdb = Some("/nowhere/types.db".into());
-    let problem = prepare(missing);
-    assert!(problem.to_string().starts_with("listen.typesdb: cannot read /nowhere/types.db: "), "{problem}");
+    let problems = prepare_in_vain(missing).to_string();
+    assert!(problems.starts_with("listen.typesdb: cannot read /nowhere/types.db: "), "{problems}");
     let mut itself = to(&node);
     itself.listen.bind = format!("127.0.0.1:{}", free_port()).parse().unwrap();
-    itself.tiers = config(&[("only", vec![format!("localhost:{}", itself.listen.bind.port())])]).tiers;
-    let problem = prepare(itself);
-    assert!(matches!(problem, StartError::Loop { .. }), "{problem}");
+    let port = itself.listen.bind.port();
+    itself.tiers =
+        config(&[("one", vec![format!("localhost:{port}")]), ("two", vec![format!("127.0.0.1:{port}")])])
+            .tiers;
+    let problems = prepare_in_vain(itself);
+    let [one, two] = problems.iter().as_slice() else { panic!("{problems}") };
+    for problem in [one, two] {
+        assert!(matches!(problem, StartError::Loop { .. }), "{problem}");
+    }
+}
+
+#[test]
+fn what_cannot_start_says_all_that_is_wrong() {
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut config = to(&Sink::start());
+    config.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
+    config.listen.typesdb = Some("/nowhere/types.db".into());
+    config.listen.auth_file = Some("/nowhere/auth".into());
+    let problems = prepare_in_vain(config).to_string();
+    let keys: Vec<_> = problems.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(keys, ["listen.typesdb", "listen.auth_file", "listen.bind"], "{problems}");
+}
+
+/// What the text of the configuration does not tell, since it is a name there.
+#[test]
+fn a_name_that_is_of_a_multicast_group_has_one_lane() {
+    let mut config = to(&Sink::start());
+    config.listen.bind = "239.192.74.66:0".parse().unwrap();
+    config.pipeline.lanes = 2;
+    let problems = prepare_in_vain(config).to_string();
+    assert!(problems.starts_with("pipeline.lanes: must be 1"), "{problems}");
+}
+
+fn prepare_in_vain(config: Config) -> StartErrors {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(Service::prepare(config)).err().unwrap()
 }
 
 fn free_port() -> u16 {

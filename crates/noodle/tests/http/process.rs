@@ -102,7 +102,7 @@ fn a_stop_that_cuts_a_request_off_has_status_1() {
         false
     });
     let config = format!(
-        "{}\n[fetch]\nbind = \"127.0.0.1:0\"\nproxy_timeout = \"60s\"\n[stop]\ngrace = \"100ms\"\n",
+        "{}\n[fetch]\nbind = \"127.0.0.1:0\"\nproxy_timeout = \"60s\"\n[stop]\ngrace = \"500ms\"\n",
         tiers(&[("t", &[silent.address])])
     );
     let file = File::new("grace", &config);

@@ -1,0 +1,244 @@
+//! What has to be so before a coco runs: files are read, sockets bound, names resolved, loops refused. All that keeps it from
+//! starting is found at once.
+
+use crate::dial::leads_back;
+use crate::gate::Admission;
+use crate::routing::Routing;
+use crate::secrets::{Seals, SecretError};
+use crate::socket::{self, ListenOptions};
+use coco_core::address::Address;
+use coco_core::config::{Config, idle_interface, lack_of_interface, misfit_of_lanes};
+use coco_core::types_db::TypesDb;
+use coco_daemon::http::BindError;
+use coco_daemon::resolve::{resolve, resolve_all};
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+use tracing::info;
+
+/// How long a start waits for names to resolve before it goes on without them.
+const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a coco does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A configured types.db that is not there or is not allowed to be read.
+    #[error("listen.typesdb: cannot read {}: {source}", path.display())]
+    TypesDb {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The UDP address is taken, or not this machine's.
+    #[error("listen.bind: cannot receive at {address}: {source}")]
+    Listen {
+        /// As configured.
+        address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A key that does not fit what `listen.bind` resolves to.
+    #[error("{key}: {problem} ({address})")]
+    Misfit {
+        /// The key's path.
+        key: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// What `listen.bind` resolves to.
+        address: SocketAddr,
+    },
+    /// The HTTP address is taken, or not this machine's.
+    #[error("api.bind: {0}")]
+    Api(#[from] BindError),
+    /// A target leads back to where coco listens.
+    #[error("tiers.{tier}.targets: {target} ({address}) is where this coco itself listens: a loop")]
+    Loop {
+        /// The tier's name.
+        tier: Arc<str>,
+        /// The target as configured.
+        target: Arc<str>,
+        /// What it resolves to.
+        address: SocketAddr,
+    },
+    /// A file of passwords that is not as it must be.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The system refuses sockets, or the like.
+    #[error("cannot start: {0}")]
+    System(io::Error),
+}
+
+/// All that keeps a coco from starting, or from going over to another configuration. Displayed as one line each.
+#[derive(Debug, Default)]
+pub struct StartErrors(Vec<StartError>);
+
+impl StartErrors {
+    /// Each of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, StartError> {
+        self.0.iter()
+    }
+
+    /// What there is if nothing is wrong with it; else that is added.
+    pub(crate) fn unless<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
+        result.map_err(|errors| self.0.append(&mut errors.into().0)).ok()
+    }
+
+    fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+}
+
+impl From<StartError> for StartErrors {
+    fn from(error: StartError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<io::Error> for StartErrors {
+    fn from(error: io::Error) -> Self {
+        StartError::System(error).into()
+    }
+}
+
+impl FromIterator<StartError> for StartErrors {
+    fn from_iter<I: IntoIterator<Item = StartError>>(errors: I) -> Self {
+        Self(errors.into_iter().collect())
+    }
+}
+
+impl fmt::Display for StartErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StartErrors {}
+
+/// Everything that `--check` looks at beside the text of the configuration. No port is bound.
+pub async fn check(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
+    let mut errors = StartErrors::default();
+    errors.unless(Files::read(config, warnings));
+    let listen = errors.unless(listen_addresses(config).await).unwrap_or_default();
+    if let Some(&address) = listen.first() {
+        errors.unless(fits(config, address, warnings));
+    }
+    let targets: Vec<_> = config
+        .tiers
+        .iter()
+        .flat_map(|tier| tier.targets().iter().map(move |target| (tier, target)))
+        .collect();
+    let addresses = targets.iter().map(|(_, target)| target.address.clone());
+    for ((tier, target), resolved) in targets.iter().zip(resolve_all(addresses, RESOLVE_PATIENCE).await) {
+        let found = resolved.unwrap_or_else(|problem| {
+            warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
+            Vec::new()
+        });
+        let back = |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
+        if let Some(&address) = found.iter().find(back) {
+            let (tier, target) = (tier.name().into(), target.name.as_str().into());
+            errors.0.push(StartError::Loop { tier, target, address });
+        }
+    }
+    errors.or(())
+}
+
+/// What stands in the files that the configuration names.
+pub(crate) struct Files {
+    pub(crate) admission: Admission,
+    pub(crate) seals: Seals,
+}
+
+impl Files {
+    /// Reads all of them, types.db too. `warnings` gets what an operator should know of them.
+    pub(crate) fn read(config: &Config, warnings: &mut Vec<String>) -> Result<Self, StartErrors> {
+        let mut errors = StartErrors::default();
+        errors.unless(read_types_db(config, warnings));
+        let admission = errors.unless(Admission::read(&config.listen, warnings).map_err(StartError::from));
+        let seals = Seals::read(&config.tiers, warnings)
+            .map_err(|errors| errors.into_iter().map(StartError::from).collect::<StartErrors>());
+        match (admission, errors.unless(seals)) {
+            (Some(admission), Some(seals)) => errors.or(Self { admission, seals }),
+            _ => Err(errors),
+        }
+    }
+}
+
+/// Reads a configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does not
+/// need it.
+fn read_types_db(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartError> {
+    let Some(path) = &config.listen.typesdb else { return Ok(()) };
+    let text = std::fs::read(path).map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
+    let (types, problems) = TypesDb::parse(&text);
+    info!(path = %path.display(), types = types.len(), "read types.db");
+    warnings.extend(problems.iter().map(|problem| format!("{}: {problem}", path.display())));
+    Ok(())
+}
+
+/// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address, which no other process must hold already.
+pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Vec<UdpSocket>, StartErrors> {
+    let mut address = listen_addresses(config).await?[0];
+    fits(config, address, warnings)?;
+    Ok(bind_to(&mut address, config).map_err(|source| listen_error(config, source))?)
+}
+
+fn bind_to(address: &mut SocketAddr, config: &Config) -> io::Result<Vec<UdpSocket>> {
+    let lanes = config.pipeline.lanes;
+    let mut options = ListenOptions {
+        receive_buffer: config.listen.receive_buffer,
+        shared: false,
+        interface: config.listen.interface.as_deref(),
+    };
+    let alone = socket::listen(*address, options)?;
+    if lanes == 1 {
+        return Ok(vec![alone]);
+    }
+    address.set_port(alone.local_addr()?.port());
+    drop(alone);
+    options.shared = true;
+    (0..lanes).map(|_| socket::listen(*address, options)).collect()
+}
+
+/// Where packets arrive, at least one; a start takes the first.
+async fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, StartError> {
+    let bind = &config.listen.bind;
+    match bind.is_all() {
+        true => Ok(vec![socket::all_addresses(bind.port())]),
+        false => resolve(bind, RESOLVE_PATIENCE).await.map_err(|source| listen_error(config, source)),
+    }
+}
+
+/// The configuration has been held against what is no name already.
+fn fits(config: &Config, address: SocketAddr, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
+    let idle = idle_interface(address, config.listen.interface.as_deref());
+    warnings.extend(idle.map(|idle| format!("listen.interface: {idle}")));
+    let misfits = [
+        ("listen.interface", lack_of_interface(address, config.listen.interface.as_deref())),
+        ("pipeline.lanes", misfit_of_lanes(address, config.pipeline.lanes)),
+    ];
+    let error = |(key, problem): (_, Option<_>)| Some(StartError::Misfit { key, problem: problem?, address });
+    misfits.into_iter().filter_map(error).collect::<StartErrors>().or(())
+}
+
+fn listen_error(config: &Config, source: io::Error) -> StartError {
+    StartError::Listen { address: config.listen.bind.clone(), source }
+}
+
+/// Connects what is not connected, as far as that works at once. Nothing may lead back to where coco listens.
+pub(crate) async fn dial(routing: &Routing, listen: SocketAddr) -> Result<(), StartErrors> {
+    let outlets = &routing.outlets;
+    let back = outlets.dial(listen, RESOLVE_PATIENCE).await;
+    let loops = outlets.iter().zip(back).filter_map(|(outlet, address)| {
+        let (tier, target) = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+        Some(StartError::Loop { tier, target, address: address? })
+    });
+    loops.collect::<StartErrors>().or(())
+}
