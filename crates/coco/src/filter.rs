@@ -3,7 +3,7 @@
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::routes::{HostId, Judge, MetricId, NameId, Routes, combine};
+use crate::routes::{HostId, Judge, NameId, Routes, combine};
 use crate::routing::{Newest, Routing, Rules};
 use arc_swap::Cache;
 use coco_core::value_list::IdentifierRef;
@@ -19,8 +19,6 @@ pub struct Filter {
     probes: Vec<Probe>,
     /// The runs of the datagram at hand; kept for its memory.
     runs: Vec<Run>,
-    /// The host of the last run, and which metric of it is expected next.
-    next: Option<(HostId, MetricId)>,
 }
 
 /// Value lists of one host that follow one another in a datagram.
@@ -40,13 +38,15 @@ struct Probe {
     owners: u32,
     name: Option<NameId>,
     hash: u64,
+    /// Whether it is a run by itself.
+    alone: bool,
 }
 
 impl Filter {
     /// Decides by whatever `newest` holds when a batch comes.
     pub fn new(newest: Arc<Newest>) -> Self {
         let rules = Rules::new(newest.load_full());
-        Self { newest: Cache::new(newest), rules, probes: Vec::new(), runs: Vec::new(), next: None }
+        Self { newest: Cache::new(newest), rules, probes: Vec::new(), runs: Vec::new() }
     }
 
     /// Goes over to the newest routing, and lets the last one go.
@@ -124,7 +124,6 @@ impl Filter {
         let mut hashes = PartHashes::default();
         for run in &self.runs {
             let alone = run.items.len() == 1;
-            let mut next = self.next.filter(|next| Some(next.0) == run.host).map_or(0, |next| next.1);
             for index in run.items.clone() {
                 let item = &mut items[index as usize];
                 if item.verdict != Verdict::Pending {
@@ -133,39 +132,35 @@ impl Filter {
                 let spans = item.spans.identifier;
                 let identifier = spans.of(bytes);
                 let parts = identifier.metric_parts();
-                let expected = run.host.filter(|&host| !alone && routes.is_metric(host, next, parts));
-                if let Some(host) = expected {
-                    item.verdict = tally.verdict(routes.see(host, next, now), run.owners);
-                    next += 1;
+                let of_run = run.host.filter(|_| !alone);
+                let expected = of_run.and_then(|host| routes.see_expected(host, parts, now));
+                if let Some(rejected) = expected {
+                    item.verdict = tally.verdict(rejected, run.owners);
                     continue;
                 }
                 let hash = hashes.of(&spans, &identifier, routes);
                 let name = routes.find_name(hash, parts);
                 // In a run it is looked up at once, since it tells which one to expect next.
-                let metric = if alone { None } else { routes.find_metric(run.host, name, hash) };
-                match (run.host, metric) {
-                    (Some(host), Some(metric)) => {
-                        item.verdict = tally.verdict(routes.see(host, metric, now), run.owners);
-                        next = metric + 1;
-                    }
-                    (host, _) => {
-                        self.probes.push(Probe { item: index, host, owners: run.owners, name, hash });
+                let known = of_run.zip(name).and_then(|(host, name)| routes.see_unexpected(host, name, now));
+                match known {
+                    Some(rejected) => item.verdict = tally.verdict(rejected, run.owners),
+                    None => {
+                        let Run { host, owners, .. } = *run;
+                        self.probes.push(Probe { item: index, host, owners, name, hash, alone });
                     }
                 }
             }
-            self.next = run.host.map(|host| (host, next));
         }
     }
 
     /// Looks up the metrics that stand alone.
     fn find_metrics(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
         self.probes.retain(|probe| {
-            let found = probe.host.zip(routes.find_metric(probe.host, probe.name, probe.hash));
-            if let Some((host, metric)) = found {
-                items[probe.item as usize].verdict =
-                    tally.verdict(routes.see(host, metric, now), probe.owners);
+            let known = probe.host.zip(probe.name).and_then(|(host, name)| routes.see(host, name, now));
+            if let Some(rejected) = known {
+                items[probe.item as usize].verdict = tally.verdict(rejected, probe.owners);
             }
-            found.is_none()
+            known.is_none()
         });
     }
 
@@ -178,13 +173,15 @@ impl Filter {
             let parts = identifier.metric_parts();
             // The same metric may stand in the datagram before.
             let name = routes.find_name(probe.hash, parts);
-            let metric = probe.host.zip(routes.find_metric(probe.host, name, probe.hash));
-            let known = metric.map(|(host, metric)| routes.see(host, metric, now));
+            let known = probe.host.zip(name).and_then(|(host, name)| routes.see(host, name, now));
             let rejected = known.unwrap_or_else(|| {
                 let rejected = self.rules.refuses(&identifier);
                 let added =
                     probe.host.and_then(|host| routes.add_metric(host, probe.hash, parts, now, rejected));
                 tally.unremembered += u64::from(added.is_none());
+                if let (Some(host), Some(name), false) = (probe.host, added, probe.alone) {
+                    routes.learn_order(host, name);
+                }
                 rejected
             });
             item.verdict = tally.verdict(rejected, probe.owners);
@@ -196,7 +193,6 @@ impl Filter {
     pub fn recover(&mut self, batch: &mut Batch, lane: &Lane) {
         // They speak of this batch.
         self.probes.clear();
-        self.next = None;
         let (mut accepted, mut rejected) = (0, 0);
         for item in &mut batch.value_lists {
             match item.verdict {

@@ -3,7 +3,7 @@
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
-use crate::routes::{Detail, HostExcerpt, Judge, MOST_METRICS};
+use crate::routes::{Detail, HostExcerpt, HostName, Judge, MOST_METRICS};
 use crate::routing::{Newest, Routing, Rules};
 use crate::summary::Summary;
 use coco_daemon::logging::Throttle;
@@ -182,10 +182,10 @@ pub fn merged(lanes: &[Arc<Lane>], detail: Detail, judge: &mut impl Judge) -> Ve
     if lanes.len() == 1 {
         return hosts;
     }
-    let mut index: HashMap<Arc<[u8]>, usize> = HashMap::new();
+    let mut index: HashMap<HostName, usize> = HashMap::new();
     let mut unique: Vec<HostExcerpt> = Vec::with_capacity(hosts.len());
     for host in hosts {
-        match index.entry(Arc::clone(&host.name)) {
+        match index.entry(host.name.clone()) {
             Entry::Vacant(vacant) => {
                 vacant.insert(unique.len());
                 unique.push(host);

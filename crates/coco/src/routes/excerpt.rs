@@ -1,13 +1,12 @@
 //! Copies of what is remembered, made a few hosts at a time so that a lane is never held up.
 
-use super::{Host, HostId, Judge, Name, Names, Owners, Routes, VISITED_AT_ONCE};
-use std::sync::Arc;
+use super::{Host, HostId, HostName, Judge, Name, Names, Owners, Routes, VISITED_AT_ONCE};
 
 /// A host and its metrics at one moment.
 #[derive(Clone, Debug)]
 pub struct HostExcerpt {
     /// The host's name.
-    pub name: Arc<[u8]>,
+    pub name: HostName,
     /// The targets that own it, an index a [partition](crate::partitions).
     pub owners: Owners,
     /// How many metrics of it are sent.
@@ -54,7 +53,7 @@ impl Routes {
             let Some(host) = host else { continue };
             visited += if detail == Detail::Metrics { host.metrics.len() } else { 0 };
             visited += host.cost_of_verdicts(judge.version());
-            out.push(host.excerpt(&self.names, detail, judge));
+            out.push(host.excerpt(&self.names, self.now, detail, judge));
         }
         None
     }
@@ -62,27 +61,24 @@ impl Routes {
     /// Copies one host with its metrics, as `judge` sees them.
     pub fn excerpt_of(&self, name: &[u8], judge: &mut impl Judge) -> Option<HostExcerpt> {
         let host = self.hosts[self.id_of(self.hash(name), name)? as usize].as_ref()?;
-        Some(host.excerpt(&self.names, Detail::Metrics, judge))
+        Some(host.excerpt(&self.names, self.now, Detail::Metrics, judge))
     }
 }
 
 impl Host {
-    fn excerpt(&self, names: &Names, detail: Detail, judge: &mut impl Judge) -> HostExcerpt {
-        let (name, owners) = (Arc::clone(&self.name), self.owners_by(judge));
+    fn excerpt(&self, names: &Names, now: u32, detail: Detail, judge: &mut impl Judge) -> HostExcerpt {
+        let (name, owners) = (self.name.clone(), self.owners_by(judge));
         if detail == Detail::Counts && self.version.verdicts == judge.version().verdicts {
             let accepted = self.metrics.len() as u32 - self.rejected;
             return HostExcerpt { name, owners, accepted, metrics: Vec::new() };
         }
         let mut accepted = 0;
         let mut metrics = Vec::new();
-        for (metric, rejected) in self.metrics.iter().zip(self.verdicts_by(names, judge)) {
+        for (name, cell) in self.metrics_by(names, judge) {
+            let rejected = cell.rejected();
             accepted += u32::from(!rejected);
             if detail == Detail::Metrics {
-                metrics.push(MetricExcerpt {
-                    name: names.get(metric.name()).clone(),
-                    seen: metric.seen,
-                    rejected,
-                });
+                metrics.push(MetricExcerpt { name: name.clone(), seen: cell.seen(now), rejected });
             }
         }
         HostExcerpt { name, owners, accepted, metrics }
@@ -98,6 +94,6 @@ impl HostExcerpt {
         metrics.sort_by(|a, b| a.name.cmp(&b.name).then(b.seen.cmp(&a.seen)));
         metrics.dedup_by(|later, first| later.name == first.name);
         let accepted = metrics.iter().filter(|metric| !metric.rejected).count() as u32;
-        Self { name: Arc::clone(&self.name), owners: self.owners.clone(), accepted, metrics }
+        Self { name: self.name.clone(), owners: self.owners.clone(), accepted, metrics }
     }
 }

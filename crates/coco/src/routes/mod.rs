@@ -4,24 +4,23 @@
 //! remembered by no one. Forwarding never depends on it.
 
 mod excerpt;
-mod index;
+mod metrics;
 mod names;
 mod renew;
 #[cfg(test)]
 mod tests;
 
 pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
-pub use index::MetricId;
 pub use names::{Name, NameId};
 pub use renew::{Judge, Version};
 
 use coco_core::bytes::equal;
 use hashbrown::HashTable;
-use index::MetricIndex;
+use metrics::{Cell, METRIC_COST, Metrics};
 use names::Names;
 use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::mem::offset_of;
 
 /// The number of a remembered host.
 pub type HostId = u32;
@@ -29,52 +28,30 @@ pub type HostId = u32;
 /// The targets that own a host, an index a [partition](crate::partitions). Most configurations have few.
 pub type Owners = SmallVec<[u16; 4]>;
 
+/// The name of a host. Most lie in the record itself.
+pub type HostName = SmallVec<[u8; 46]>;
+
+/// What a look-up touches comes first: it lies in two neighbouring cache lines, up to the pointer to the metrics' cells.
 #[derive(Debug)]
+#[repr(C, align(64))]
 struct Host {
-    name: Arc<[u8]>,
-    hash: u64,
+    name: HostName,
     owners: Owners,
-    /// In the order in which they were first seen, which is the order in which an agent sends them again.
-    metrics: Vec<Metric>,
-    /// Which of the metrics has a name.
-    index: MetricIndex,
-    /// How many of its metrics the filter rejects.
-    rejected: u32,
-    /// When it was last seen, in Unix seconds.
-    seen: u32,
     /// What its owners and the verdicts on its metrics were decided by.
     version: Version,
-}
-
-/// Eight bytes, since there may be millions.
-#[derive(Clone, Copy, Debug)]
-struct Metric {
-    /// The name's number, shifted by the verdict's bit.
-    name_and_verdict: u32,
     /// When it was last seen, in Unix seconds.
     seen: u32,
+    /// How many of its metrics the filter rejects.
+    rejected: u32,
+    metrics: Metrics,
+    hash: u64,
 }
 
-impl Metric {
-    fn decide(&mut self, rejected: bool) {
-        self.name_and_verdict = self.name() << 1 | u32::from(rejected);
-    }
+const _: () = assert!(offset_of!(Host, metrics) + Metrics::HOT <= 128 && size_of::<Option<Host>>() == 192);
 
-    fn name(self) -> NameId {
-        self.name_and_verdict >> 1
-    }
-
-    fn rejected(self) -> bool {
-        self.name_and_verdict & 1 == 1
-    }
-}
-
-/// What a host costs beside its name: its entry, the index's share, its list and table at their smallest, the
+/// What a host costs beside its name: its entry, the index's share, its array and table at their smallest, the
 /// allocations' heads.
-const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + index::OVERHEAD;
-
-/// What a metric costs at most: a list is up to half empty after it has grown.
-const METRIC_COST: usize = 2 * size_of::<Metric>() + index::METRIC_COST;
+const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + metrics::OVERHEAD;
 
 /// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the lane.
 pub const MOST_METRICS: usize = 16_384;
@@ -92,6 +69,8 @@ pub struct Routes {
     limit: usize,
     /// What is decided by now.
     version: Version,
+    /// When a host was last seen.
+    now: u32,
 }
 
 /// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
@@ -118,6 +97,7 @@ impl Routes {
             used: 0,
             limit,
             version: Version::default(),
+            now: 0,
         }
     }
 
@@ -138,6 +118,7 @@ impl Routes {
     /// A host that is remembered, and was decided by the [adopted](Self::adopt) version; seen now.
     #[inline]
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
+        self.now = now;
         let id = self.id_of(self.hash(name), name)?;
         let host = self.hosts[id as usize].as_mut().filter(|host| host.version == self.version)?;
         host.seen = now;
@@ -153,13 +134,13 @@ impl Routes {
     /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room.
     pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
         self.reserve(HOST_OVERHEAD + name.len())?;
+        self.now = now;
         let hash = self.hash(name);
         let host = Host {
             name: name.into(),
             hash,
             owners: owners.into(),
-            metrics: Vec::new(),
-            index: MetricIndex::default(),
+            metrics: Metrics::default(),
             rejected: 0,
             seen: now,
             version: self.version,
@@ -190,30 +171,38 @@ impl Routes {
         self.names.find(hash, parts)
     }
 
-    /// The host's metric of this name, if host, name and metric are remembered.
+    /// Takes note that a host's metric of this name is seen now. Whether the filter rejects it, `None` if it is not
+    /// remembered.
     #[inline]
-    pub fn find_metric(&self, host: Option<HostId>, name: Option<NameId>, hash: u64) -> Option<MetricId> {
-        let (host, name) = host.zip(name)?;
-        let Host { metrics, index, .. } = self.hosts[host as usize].as_ref()?;
-        index.find(name, hash, |id| metrics[id as usize].name() == name)
+    pub fn see(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
+        let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
+        Some(metrics.get_mut(name)?.see(now))
     }
 
-    /// Whether a host's metric with this number has this name: true of the next number when an agent sends what it
-    /// sent the last time, and then nothing needs to be hashed.
+    /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name: it
+    /// has when an agent sends what it sent the last time, and then nothing needs to be hashed.
     #[inline]
-    pub fn is_metric(&self, host: HostId, metric: MetricId, parts: [&[u8]; 4]) -> bool {
-        let metrics = self.hosts[host as usize].as_ref().map_or(&[][..], |host| &host.metrics);
-        metrics.get(metric as usize).is_some_and(|metric| self.names.get(metric.name()).is(parts))
+    pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
+        let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
+        let name = metrics.expected().filter(|&name| self.names.get(name).is(parts))?;
+        let rejected = metrics.get_mut(name)?.see(now);
+        metrics.go_on(name);
+        Some(rejected)
     }
 
-    /// Takes note that a metric is seen now, and says whether the filter rejects it.
+    /// Like [`see`](Self::see), of a metric that was not [expected](Self::see_expected), and will be the next time.
     #[inline]
-    pub fn see(&mut self, host: HostId, metric: MetricId, now: u32) -> bool {
-        let metrics = self.hosts[host as usize].as_mut().map_or(&mut [][..], |host| &mut host.metrics);
-        metrics.get_mut(metric as usize).is_some_and(|metric| {
-            metric.seen = now;
-            metric.rejected()
-        })
+    pub fn see_unexpected(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
+        let rejected = self.see(host, name, now)?;
+        self.learn_order(host, name);
+        Some(rejected)
+    }
+
+    /// Takes note that a host's metric has come behind the last one of a run, and will again.
+    pub fn learn_order(&mut self, host: HostId, name: NameId) {
+        if let Some(host) = &mut self.hosts[host as usize] {
+            host.metrics.learn_order(name);
+        }
     }
 
     /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room, or if the host
@@ -225,7 +214,7 @@ impl Routes {
         parts: [&[u8]; 4],
         now: u32,
         rejected: bool,
-    ) -> Option<MetricId> {
+    ) -> Option<NameId> {
         let of_host = self.hosts[host as usize].as_ref()?.metrics.len();
         if of_host >= MOST_METRICS {
             return None;
@@ -235,15 +224,12 @@ impl Routes {
             Some(name) => name,
             None => self.add_name(hash, parts)?,
         };
-        let Self { names, hosts, .. } = self;
-        let host = hosts[host as usize].as_mut()?;
-        let id = host.metrics.len() as MetricId;
-        host.metrics.push(Metric { name_and_verdict: name << 1 | u32::from(rejected), seen: now });
-        host.index_metric(id, names);
+        let host = self.hosts[host as usize].as_mut()?;
+        host.metrics.insert(name, Cell::new(now, rejected));
         host.rejected += u32::from(rejected);
-        names.reference(name);
+        self.names.reference(name);
         self.metrics += 1;
-        Some(id)
+        Some(name)
     }
 
     fn add_name(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
@@ -286,30 +272,26 @@ impl Routes {
             let Some(host) = &self.hosts[id as usize] else { continue };
             visited += host.metrics.len();
             let is_silent = host.seen < time;
-            if self.forget_metrics(id, |metric| metric.seen < time) == 0 && is_silent {
+            if self.forget_metrics(id, time) == 0 && is_silent {
                 self.forget(id);
             }
         }
         None
     }
 
-    /// Forgets some of a host's metrics. Returns how many stay.
-    fn forget_metrics(&mut self, id: HostId, forgotten: impl Fn(&Metric) -> bool) -> usize {
-        let Self { hosts, names, used, metrics, .. } = self;
+    /// Forgets those of a host's metrics that were last seen before `time`. Returns how many stay.
+    fn forget_metrics(&mut self, id: HostId, time: u32) -> usize {
+        let Self { hosts, names, used, metrics, now, .. } = self;
         let Some(host) = &mut hosts[id as usize] else { return 0 };
-        let before = host.metrics.len();
-        host.metrics.retain(|metric| {
-            let goes = forgotten(metric);
-            if goes {
-                *used -= METRIC_COST + names.release(metric.name());
+        host.metrics.retain(|name, cell| {
+            let stays = cell.seen(*now) >= time;
+            if !stays {
+                *used -= METRIC_COST + names.release(name);
                 *metrics -= 1;
-                host.rejected -= u32::from(metric.rejected());
+                host.rejected -= u32::from(cell.rejected());
             }
-            !goes
+            stays
         });
-        if host.metrics.len() < before {
-            host.index_anew(names);
-        }
         host.metrics.len()
     }
 
@@ -320,21 +302,6 @@ impl Routes {
         }
         self.free.push(id);
         self.used -= HOST_OVERHEAD + host.name.len();
-    }
-}
-
-impl Host {
-    fn index_metric(&mut self, id: MetricId, names: &Names) {
-        let Self { metrics, index, .. } = self;
-        index.insert(metrics[id as usize].name(), id, |&id| names.hash(metrics[id as usize].name()));
-    }
-
-    fn index_anew(&mut self, names: &Names) {
-        self.metrics.shrink_to_fit();
-        self.index = MetricIndex::default();
-        for id in 0..self.metrics.len() as MetricId {
-            self.index_metric(id, names);
-        }
     }
 }
 

@@ -45,11 +45,11 @@ impl Name {
     }
 }
 
-/// The number of a remembered name. Of 31 bits, so that a flag fits beside it.
+/// The number of a remembered name. Never the greatest, which stands for none.
 pub type NameId = u32;
 
 /// Largest number of names.
-const MAX_NAMES: usize = 1 << 31;
+const MAX_NAMES: usize = NameId::MAX as usize;
 
 #[derive(Debug)]
 struct Entry {
@@ -100,13 +100,9 @@ impl Names {
         Some(id)
     }
 
+    #[inline]
     pub(super) fn get(&self, id: NameId) -> &Name {
         &self.entries[id as usize].name
-    }
-
-    #[inline]
-    pub(super) fn hash(&self, id: NameId) -> u64 {
-        self.entries[id as usize].hash
     }
 
     pub(super) fn reference(&mut self, id: NameId) {
@@ -151,7 +147,7 @@ mod tests {
 
         let load = names.insert(2, LOAD).unwrap();
         assert_eq!((load, names.entries.len()), (idle, 1));
-        assert_eq!((names.find(2, LOAD), names.hash(load)), (Some(load), 2));
+        assert_eq!(names.find(2, LOAD), Some(load));
         assert!(names.get(load).parts().eq(LOAD));
     }
 

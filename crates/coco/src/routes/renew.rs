@@ -3,7 +3,7 @@
 //! Nothing is decided anew at once: the filter does it when it meets a host again, the measurement for those who are
 //! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge says.
 
-use super::{Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
+use super::{Cell, Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
 
 /// What a decision was made by. Later ones are not greater, but different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,9 +69,9 @@ impl Routes {
         host.owners = judge.owners(&host.name);
         if host.version.verdicts != version.verdicts {
             host.rejected = 0;
-            for metric in &mut host.metrics {
-                let rejected = judge.rejects(&host.name, self.names.get(metric.name()));
-                metric.decide(rejected);
+            for (name, cell) in host.metrics.iter_mut() {
+                let rejected = judge.rejects(&host.name, self.names.get(name));
+                cell.decide(rejected);
                 host.rejected += u32::from(rejected);
             }
         }
@@ -90,15 +90,19 @@ impl Host {
         if self.version == judge.version() { self.owners.clone() } else { judge.owners(&self.name) }
     }
 
-    /// The verdicts on its metrics as a judge sees them, in their order.
-    pub(super) fn verdicts_by<'a>(
+    /// Its metrics, with the verdicts as a judge sees them.
+    pub(super) fn metrics_by<'a>(
         &'a self,
         names: &'a Names,
         judge: &'a mut impl Judge,
-    ) -> impl Iterator<Item = bool> + 'a {
+    ) -> impl Iterator<Item = (&'a Name, Cell)> {
         let known = self.version.verdicts == judge.version().verdicts;
-        self.metrics.iter().map(move |metric| {
-            if known { metric.rejected() } else { judge.rejects(&self.name, names.get(metric.name())) }
+        self.metrics.iter().map(move |(name, mut cell)| {
+            let name = names.get(name);
+            if !known {
+                cell.decide(judge.rejects(&self.name, name));
+            }
+            (name, cell)
         })
     }
 }
