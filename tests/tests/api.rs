@@ -20,6 +20,7 @@ fn errors_are_json_with_an_honest_status() {
         );
         assert!(response.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "GET {path}");
     }
+    assert_eq!(coco.process.stdout().matches("a lookup without a name").count(), 1, "once a minute");
     assert!(coco.stop().success());
 }
 

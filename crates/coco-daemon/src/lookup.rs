@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use coco_core::tier::Tiers;
 use hyper::StatusCode;
@@ -11,6 +12,7 @@ use tracing::warn;
 
 use crate::counters::{Definition, Snapshot};
 use crate::http::{Request, Response, body};
+use crate::logging::Throttle;
 
 /// Look-ups, per tier. Noodle counts its own under the same name, so the path says coco in both.
 pub static LOOKUP: Definition = Definition::counter(
@@ -21,8 +23,11 @@ pub static LOOKUP: Definition = Definition::counter(
 /// Look-ups without an answer.
 pub static HASH_GET: Definition = Definition::counter(
     &["coco", "errors", "lookup.hash.get"],
-    "Unsuccessful hash lookups for a name. There is a corresponding log entry for every counter increment.",
+    "Unsuccessful hash lookups for a name. The log tells of one a minute.",
 );
+
+/// Characters of what a stranger has asked that are logged.
+const LONGEST_QUERY: usize = 64;
 
 /// Answers look-ups and counts them.
 #[derive(Debug, Default)]
@@ -30,6 +35,7 @@ pub struct Lookup {
     /// By name of the tier: counts outlive a reload that moves the tier.
     answered: Mutex<HashMap<String, u64>>,
     failed: AtomicU64,
+    complaints: Mutex<Throttle>,
 }
 
 impl Lookup {
@@ -43,7 +49,7 @@ impl Lookup {
     pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
         let Some(name) = request.parameter("name").filter(|name| !name.is_empty()) else {
             self.failed.fetch_add(1, Ordering::Relaxed);
-            warn!(query = request.query().unwrap_or_default(), "a lookup without a name");
+            self.complain(request.query().unwrap_or_default());
             return body::error(StatusCode::BAD_REQUEST, "which host? ask /lookup?name=HOST");
         };
         let mut owners = Map::new();
@@ -54,6 +60,14 @@ impl Lookup {
             *answered.entry(tier.name().to_owned()).or_default() += 1;
         }
         body::json(&owners)
+    }
+
+    fn complain(&self, query: &str) {
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(suppressed) = complaints.pass(Instant::now()) {
+            let query: String = query.chars().take(LONGEST_QUERY).collect();
+            warn!(query, suppressed, "a lookup without a name");
+        }
     }
 
     /// Adds what was counted: every tier of `tiers`, asked for or not.

@@ -231,21 +231,20 @@ impl LaneCounts {
 
     /// Counts one by its reason.
     pub fn add_reason(&self, reason: ByReason) {
-        match reason {
-            ByReason::Malformed(reason) => self.malformed.add(reason as usize, 1),
-            ByReason::Incomplete(reason) => self.incomplete.add(reason as usize, 1),
-            ByReason::RefusedNotification(reason) => self.refused_notifications.add(reason as usize, 1),
-            ByReason::Refused(reason) => self.refused.add(reason as usize, 1),
-        }
+        self.by_reason(reason).fetch_add(1, Ordering::Release);
     }
 
     /// What has been counted by a reason.
     pub fn get_reason(&self, reason: ByReason) -> u64 {
+        self.by_reason(reason).load(Ordering::Acquire)
+    }
+
+    fn by_reason(&self, reason: ByReason) -> &AtomicU64 {
         match reason {
-            ByReason::Malformed(reason) => self.malformed.get(reason as usize),
-            ByReason::Incomplete(reason) => self.incomplete.get(reason as usize),
-            ByReason::RefusedNotification(reason) => self.refused_notifications.get(reason as usize),
-            ByReason::Refused(reason) => self.refused.get(reason as usize),
+            ByReason::Malformed(reason) => &self.malformed.0[reason as usize],
+            ByReason::Incomplete(reason) => &self.incomplete.0[reason as usize],
+            ByReason::RefusedNotification(reason) => &self.refused_notifications.0[reason as usize],
+            ByReason::Refused(reason) => &self.refused.0[reason as usize],
         }
     }
 }

@@ -4,8 +4,24 @@ use crate::batch::Batch;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Set when what hangs may go on.
-pub(crate) static RELEASED: AtomicBool = AtomicBool::new(false);
+/// Whether what hangs has to wait.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// As long as this is there, what hangs hangs, also when a test has failed meanwhile. One at a time.
+pub(crate) struct Hold(());
+
+impl Hold {
+    pub(crate) fn new() -> Self {
+        assert!(!HELD.swap(true, Ordering::Relaxed), "two tests that hang at a time");
+        Self(())
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        HELD.store(false, Ordering::Relaxed);
+    }
+}
 
 /// Panics or hangs if a datagram of a batch says so of this place.
 pub(crate) fn provoke(place: &str, batch: &Batch) {
@@ -19,7 +35,7 @@ pub(crate) fn provoke_by(place: &str, datagram: &[u8]) {
         datagram.windows(words.len()).any(|window| window == words.as_bytes())
     };
     assert!(!says("panics"), "as the datagram says");
-    while says("hangs") && !RELEASED.load(Ordering::Relaxed) {
+    while says("hangs") && HELD.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -65,6 +65,8 @@ type Spread = (HashMap<(Arc<str>, Arc<str>), Summary>, HashMap<Arc<str>, Summary
 #[derive(Default)]
 struct Complaints {
     drops: Throttle,
+    /// Of the kernel's sockets.
+    table: Throttle,
     memory: Throttle,
 }
 
@@ -101,7 +103,10 @@ impl Measure {
         }
         self.renew();
         let kernel_drops = kernel_drops(&self.inodes).unwrap_or_else(|problem| {
-            warn!(%problem, "cannot read what the kernel dropped");
+            let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(suppressed) = complaints.table.pass(Instant::now()) {
+                warn!(%problem, suppressed, "cannot read what the kernel dropped");
+            }
             self.last().kernel_drops
         });
         let (outlets, tiers) = self.spread();

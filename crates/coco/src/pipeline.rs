@@ -22,7 +22,7 @@ use crate::filter::Filter;
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
 use crate::lane::Lane;
-use crate::listen::{Complaints, decode};
+use crate::listen::{self, decode};
 use crate::routing::{Newest, Routing};
 use crate::secrets::initialization_vectors;
 use crate::send::{Packing, Sending};
@@ -284,7 +284,14 @@ struct Listen {
     /// When to end, once the lane is to stop.
     end: Option<Instant>,
     gate: Arc<Gate>,
-    complaints: Throttle,
+    complaints: Complaints,
+}
+
+/// A throttle for each kind of complaint: what strangers provoke must not hold back what an operator has to know.
+#[derive(Default)]
+struct Complaints {
+    socket: Throttle,
+    errors: Throttle,
     unwelcome: Throttle,
 }
 
@@ -303,15 +310,14 @@ impl Listen {
             stop,
             end: None,
             gate,
-            complaints: Throttle::new(),
-            unwelcome: Throttle::new(),
+            complaints: Complaints::default(),
         }
     }
 
     fn receive(&mut self, batch: &mut Batch, wait: Wait) -> usize {
         self.receiver.receive(batch, wait).unwrap_or_else(|problem| {
             self.lane.counts.add(Count::Socket, 1);
-            if let Some(suppressed) = self.complaints.pass(Instant::now()) {
+            if let Some(suppressed) = self.complaints.socket.pass(Instant::now()) {
                 error!(%problem, suppressed, "cannot receive");
             }
             // Whatever it is, it must not take the whole processor.
@@ -321,17 +327,17 @@ impl Listen {
     }
 
     fn decode(&mut self, batch: &mut Batch) {
-        let Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
+        let listen::Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
         let shown =
             |source: Option<SocketAddr>| source.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
         if let Some((problem, source, user)) = error
-            && let Some(suppressed) = self.complaints.pass(Instant::now())
+            && let Some(suppressed) = self.complaints.errors.pass(Instant::now())
         {
             let source = shown(source);
             warn!(source, user, %problem, suppressed, "refused the rest of a datagram");
         }
         if let Some((problem, source)) = unwelcome
-            && let Some(suppressed) = self.unwelcome.pass(Instant::now())
+            && let Some(suppressed) = self.complaints.unwelcome.pass(Instant::now())
         {
             warn!(source = shown(source), %problem, suppressed, "refused a datagram, or parts of it");
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::counters::OutletCount;
-use crate::faults::RELEASED;
+use crate::faults::Hold;
 use crate::heartbeat::Watch;
 use crate::measure::Measurement;
 use crate::secrets::Seals;
@@ -12,6 +12,7 @@ use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
+use coco_tests::wait::{PATIENCE, wait_until};
 
 /// A lane that sends to a socket.
 struct Running {
@@ -113,18 +114,17 @@ fn stages_show_that_they_live_until_one_hangs() {
     let mut running = Running::start(3);
     let heartbeats = std::mem::take(&mut running.threads.heartbeats);
     // Without any traffic.
-    while heartbeats.iter().any(|(_, heartbeat)| heartbeat.beats() < 3) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    wait_until(PATIENCE, "signs of life", || heartbeats.iter().all(|(_, heartbeat)| heartbeat.beats() >= 3));
     let mut watch = Watch::new(heartbeats, Instant::now());
     let mut wait_for = |expected: Option<&str>| {
-        while watch.hangs(Instant::now()) != expected {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until(PATIENCE, format_args!("{expected:?} to hang"), || {
+            watch.hangs(Instant::now()) == expected
+        });
     };
     wait_for(None);
     running.send("before");
     running.expect("before");
+    let hold = Hold::new();
     running.send("filter hangs");
     wait_for(Some("filter 0"));
     // Who scrapes and who reloads don't wait for it.
@@ -139,7 +139,7 @@ fn stages_show_that_they_live_until_one_hangs() {
     let scraped = told.recv_timeout(Duration::from_secs(60)).expect("an answer while the filter hangs");
     scrape.join().unwrap();
     assert!(scraped.contains("\ncoco_state_metrics 1\n"), "{scraped}");
-    RELEASED.store(true, Ordering::Relaxed);
+    drop(hold);
     wait_for(None);
     running.expect("filter hangs");
     running.stop();
