@@ -1,7 +1,7 @@
 //! What strangers make Coco do for what they send.
 
 use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
-use crate::{Stages, tiers};
+use crate::stages::{Stages, tiers};
 use coco::batch::Item;
 use coco::counters::{ByReason, Count};
 use coco_core::value_list::Value;

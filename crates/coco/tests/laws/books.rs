@@ -1,0 +1,89 @@
+//! What is counted and remembered, held against what came.
+
+use crate::model::{Contents, is_blacklisted};
+use coco::counters::{ByReason, Count};
+use coco::lane::Lane;
+use coco::routes::Detail;
+use coco::routing::Rules;
+use coco_core::value_list::Identifier;
+use proptest::prelude::*;
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
+
+/// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
+pub(crate) fn check_memory<'a>(
+    lane: &Lane,
+    seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
+    blacklist: Option<&Regex>,
+    rules: &mut Rules,
+) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::new();
+    for (now, datagram) in seen {
+        for list in Contents::of(datagram).value_lists {
+            let rejected = is_blacklisted(blacklist, &list);
+            let Identifier { host, plugin, plugin_instance, type_name, type_instance } = list.identifier;
+            expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
+        }
+    }
+    let mut hosts = Vec::new();
+    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, rules, &mut hosts), None);
+    let mut remembered = 0;
+    for host in &hosts {
+        let owners: Vec<_> = rules.routing().partitions.owners(&host.name).collect();
+        prop_assert_eq!(host.owners.as_slice(), owners);
+        let accepted = host.metrics.iter().filter(|metric| !metric.rejected).count();
+        prop_assert_eq!(host.accepted as usize, accepted);
+        for metric in &host.metrics {
+            let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
+            let found = expected.get(&(host.name.to_vec(), parts));
+            prop_assert_eq!(found, Some(&(metric.rejected, metric.seen)));
+            remembered += 1;
+        }
+    }
+    if lane.counts.get(Count::Unremembered) == 0 {
+        prop_assert_eq!(remembered, expected.len());
+    } else {
+        prop_assert!(remembered <= expected.len());
+    }
+    Ok(())
+}
+
+pub(crate) fn check_books(
+    lane: &Lane,
+    contents: &[Contents],
+    blacklist: Option<&Regex>,
+) -> Result<(), TestCaseError> {
+    let sum = |of: fn(&Contents) -> u64| contents.iter().map(of).sum::<u64>();
+    let decoded = sum(|contents| contents.value_lists.len() as u64);
+    let lists = contents.iter().flat_map(|contents| &contents.value_lists);
+    let rejected = lists.filter(|list| is_blacklisted(blacklist, list)).count() as u64;
+    let expected = [
+        (Count::Raw, contents.len() as u64),
+        (Count::Decoded, decoded),
+        (Count::Rejected, rejected),
+        (Count::Accepted, decoded - rejected),
+        (Count::Unverified, sum(|contents| contents.unverified)),
+        (Count::UnknownParts, sum(|contents| contents.unknown_parts)),
+        (Count::Notifications, sum(|contents| contents.notifications.len() as u64)),
+        (Count::FetchReceive, sum(|contents| u64::from(contents.malformed.is_some()))),
+        (Count::Unhandled, 0),
+    ];
+    for (count, expected) in expected {
+        prop_assert_eq!(lane.counts.get(count), expected, "{:?}", count);
+    }
+    for reason in ByReason::all() {
+        let of = |contents: &Contents| match reason {
+            ByReason::Malformed(reason) => usize::from(contents.malformed == Some(reason)),
+            ByReason::Incomplete(reason) => {
+                contents.incomplete.iter().filter(|&&other| other == reason).count()
+            }
+            ByReason::RefusedNotification(reason) => {
+                contents.refused_notifications.iter().filter(|&&other| other == reason).count()
+            }
+            ByReason::Refused(_) => 0,
+        };
+        let expected: usize = contents.iter().map(of).sum();
+        prop_assert_eq!(lane.counts.get_reason(reason), expected as u64, "{:?}", reason);
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! The stages of a lane as one, and what leaves them.
+
+use crate::model::{Contents, Received};
+use coco::batch::Batch;
+use coco::filter::Filter;
+use coco::gate::Gate;
+use coco::lane::Lane;
+use coco::listen::decode;
+use coco::routing::{Newest, Routing, Rules};
+use coco::secrets::Seals;
+use coco::send::Packing;
+use coco_core::config::{Config, Program};
+use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::value_list::ValueListRef;
+use coco_core::wire::PacketBuilder;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The three stages of a lane.
+pub(crate) struct Stages {
+    pub(crate) tiers: Arc<Tiers>,
+    pub(crate) newest: Arc<Newest>,
+    pub(crate) lane: Lane,
+    pub(crate) filter: Filter,
+    pub(crate) packing: Packing,
+    pub(crate) batch: Batch,
+    pub(crate) gate: Gate,
+}
+
+/// What left: the index of the outlet, the bytes, and how many value lists and notifications are said to be inside.
+pub(crate) type Packets = Vec<(usize, Vec<u8>, u32, u32)>;
+
+impl Stages {
+    pub(crate) fn new(
+        tiers: Tiers,
+        blacklist: Option<Regex>,
+        limit: usize,
+        memory: usize,
+        batch: usize,
+    ) -> Self {
+        let newest = Arc::new(Newest::from_pointee(Routing::new(
+            &config(tiers, blacklist, limit),
+            Seals::default(),
+            1,
+        )));
+        Self {
+            tiers: Arc::clone(&newest.load().tiers),
+            lane: Lane::new(0, memory),
+            filter: Filter::new(Arc::clone(&newest)),
+            packing: Packing::new(newest.load_full()),
+            batch: Batch::new(batch),
+            newest,
+            gate: Gate::default(),
+        }
+    }
+
+    /// From the next batch on, another configuration holds.
+    pub(crate) fn reload(&mut self, tiers: Tiers, blacklist: Option<Regex>, limit: usize) {
+        let renewed = self.newest.load().renewed(&config(tiers, blacklist, limit), Seals::default());
+        self.tiers = Arc::clone(&renewed.tiers);
+        self.newest.store(Arc::new(renewed));
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        Rules::new(self.newest.load_full())
+    }
+
+    /// Runs one batch through, and checks the books that must balance after each.
+    pub(crate) fn run(&mut self, datagrams: &[Vec<u8>], now: u32) -> Packets {
+        self.take_in(datagrams, now);
+        decode(&mut self.batch, &self.lane, &self.gate);
+        self.finish()
+    }
+
+    pub(crate) fn take_in(&mut self, datagrams: &[Vec<u8>], now: u32) {
+        self.batch.clear();
+        for datagram in datagrams {
+            self.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(datagram);
+            self.batch.add(datagram.len(), None);
+        }
+        self.batch.received = now;
+    }
+
+    /// The same from the second stage on.
+    pub(crate) fn finish(&mut self) -> Packets {
+        self.packing.clear();
+        self.filter.decide(&mut self.batch, &self.lane);
+        assert_eq!(self.lane.raw.waiting(), 0);
+        let routing = self.batch.routing.as_ref().unwrap();
+        if !Arc::ptr_eq(routing, self.packing.routing()) {
+            self.packing = Packing::new(Arc::clone(routing));
+        }
+        let packed = self.packing.pack(&self.batch);
+        assert_eq!(self.lane.filtered.waiting(), packed);
+        self.lane.filtered.leave(packed);
+        let packets = self.packing.packed().flat_map(|(outlet, packets)| {
+            packets.packets().map(move |(packet, bytes)| {
+                (outlet, bytes.to_vec(), packet.value_lists, packet.notifications)
+            })
+        });
+        packets.collect()
+    }
+}
+
+pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Config {
+    let mut config = Config::parse("tiers.a.targets = ['a:1']", Program::Coco).unwrap();
+    config.tiers = tiers;
+    config.filter.blacklist = blacklist;
+    config.send.max_packet_size = limit;
+    config
+}
+
+/// How many targets a tier has, and how many virtual replicas each if not those of the table.
+pub(crate) type Shape = (usize, Option<u32>);
+
+pub(crate) fn tiers(shape: &[Shape]) -> Tiers {
+    let tier = |(number, &(targets, virtual_replicas)): (usize, &Shape)| {
+        let target = |target: usize| {
+            let name = format!("10.0.{number}.{target}:25826");
+            Target { address: name.parse().unwrap(), name, fetch: None }
+        };
+        Tier::new(format!("tier{number}"), (0..targets).map(target).collect(), virtual_replicas).unwrap()
+    };
+    Tiers::new(shape.iter().enumerate().map(tier).collect()).unwrap()
+}
+
+/// Some tiers part the hosts alike, others have as many targets and part them in other ways.
+pub(crate) fn shape() -> impl Strategy<Value = Vec<Shape>> {
+    vec((1_usize..=5, select(&[None, None, Some(3)][..])), 1..=3)
+}
+
+pub(crate) fn blacklist() -> impl Strategy<Value = Option<Regex>> {
+    let texts = vec!["/(vmem|irq)/", "^web1/", "idle$", "^.*$", r"(?-u:\xff)", "^web1/irq/", "/a/b/"];
+    proptest::option::of(select(texts).prop_map(|text| Regex::new(text).unwrap()))
+}
+
+/// From nothing at all to more than enough: forwarding must not depend on it.
+pub(crate) fn memory() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), 0_usize..4096, Just(1 << 20)]
+}
+
+pub(crate) fn size_alone(list: &ValueListRef<'_>) -> usize {
+    let mut builder = PacketBuilder::new(usize::MAX);
+    builder.push(list);
+    builder.close();
+    builder.packets().map(|(_, bytes)| bytes.len()).sum()
+}
+
+/// By tier and target, instead of by outlet.
+pub(crate) fn arrived(tiers: &Tiers, packets: &Packets, limit: usize) -> BTreeMap<(usize, usize), Received> {
+    let places: Vec<_> = tiers
+        .iter()
+        .enumerate()
+        .flat_map(|(tier, it)| (0..it.targets().len()).map(move |target| (tier, target)))
+        .collect();
+    let mut arrived: BTreeMap<(usize, usize), Received> = BTreeMap::new();
+    for (outlet, bytes, value_lists, notifications) in packets {
+        let contents = Contents::of(bytes);
+        assert_eq!(contents.malformed, None);
+        assert_eq!(
+            (contents.incomplete.len(), contents.refused_notifications.len(), contents.signatures),
+            (0, 0, 0)
+        );
+        assert_eq!(contents.value_lists.len(), *value_lists as usize);
+        assert_eq!(contents.notifications.len(), *notifications as usize);
+        match contents.notifications.len() {
+            0 => assert!(!contents.value_lists.is_empty(), "an empty packet"),
+            count => assert_eq!((count, contents.value_lists.len()), (1, 0), "a notification leaves alone"),
+        }
+        if bytes.len() > limit {
+            assert_eq!(contents.value_lists.len(), 1, "a packet of {} bytes", bytes.len());
+            let list = contents.value_lists[0].as_ref();
+            assert!(size_alone(&list) > limit);
+        }
+        arrived.entry(places[*outlet]).or_default().add(contents);
+    }
+    arrived
+}
