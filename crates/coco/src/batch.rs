@@ -1,6 +1,7 @@
 //! The unit that travels from stage to stage: received bytes and a table of spans over them.
 
 use crate::routing::Routing;
+use coco_core::recycle::recycle;
 use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -115,9 +116,9 @@ impl Batch {
     pub fn clear(&mut self) {
         let kept = KEPT * self.capacity();
         self.datagrams.clear();
-        empty(&mut self.value_lists, kept);
-        empty(&mut self.notifications, kept);
-        empty(&mut self.owners, kept);
+        recycle(&mut self.value_lists, kept);
+        recycle(&mut self.notifications, kept);
+        recycle(&mut self.owners, kept);
         self.routing = None;
     }
 
@@ -205,14 +206,6 @@ impl Batch {
     /// The value lists of one of its datagrams.
     pub fn items(&self, datagram: &Datagram) -> &[Item] {
         &self.value_lists[datagram.value_lists.start as usize..datagram.value_lists.end as usize]
-    }
-}
-
-fn empty<T>(table: &mut Vec<T>, kept: usize) {
-    let is_too_large = table.capacity() > kept.max(4 * table.len());
-    table.clear();
-    if is_too_large {
-        table.shrink_to(kept);
     }
 }
 

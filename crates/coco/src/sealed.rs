@@ -1,7 +1,11 @@
 //! Packets of one share, signed or encrypted for one outlet.
 
+use coco_core::recycle::recycle;
 use coco_core::wire::{InitializationVectors, PacketBuilder, Seal};
 use std::ops::Range;
+
+/// For so many bytes memory is always kept.
+const KEPT_BYTES: usize = 1 << 20;
 
 /// Packets, one behind another. Recycled, so that the steady state allocates nothing.
 #[derive(Debug, Default)]
@@ -13,7 +17,7 @@ pub struct Sealed {
 impl Sealed {
     /// Puts these packets here in place of what was here.
     pub fn fill(&mut self, packets: &PacketBuilder, seal: &Seal, vectors: &mut InitializationVectors) {
-        self.bytes.clear();
+        recycle(&mut self.bytes, KEPT_BYTES);
         self.packets.clear();
         for (_, packet) in packets.packets() {
             let start = self.bytes.len();

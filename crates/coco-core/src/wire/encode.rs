@@ -4,6 +4,7 @@ use super::part::{self, HEADER, NUMBER, PartType};
 use super::{Carried, Span};
 use crate::bytes::equal;
 use crate::notification::NotificationRef;
+use crate::recycle::recycle;
 use crate::value_list::{Interval, Time, ValueListRef};
 use std::ops::Range;
 
@@ -71,6 +72,10 @@ const EMPTY: State = State {
     carried: Carried { plugin_instance: false, type_instance: false, interval: false },
     opaque: false,
 };
+
+/// For what a batch usually needs memory is always kept.
+const KEPT_BYTES: usize = 1 << 20;
+const KEPT_PACKETS: usize = 1 << 12;
 
 const NAME_PARTS: [PartType; 5] =
     [PartType::HOST, PartType::PLUGIN, PartType::PLUGIN_INSTANCE, PartType::TYPE, PartType::TYPE_INSTANCE];
@@ -187,10 +192,11 @@ impl PacketBuilder {
         self.bytes.is_empty()
     }
 
-    /// Forgets all packets and keeps the memory.
+    /// Forgets all packets and keeps the memory, unless much was needed once: strangers can have value lists leave some
+    /// twenty times as large as they came, with long names restated for each.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.packets.clear();
+        recycle(&mut self.bytes, KEPT_BYTES);
+        recycle(&mut self.packets, KEPT_PACKETS);
         self.start = 0;
         self.value_lists = 0;
         self.state = EMPTY;
