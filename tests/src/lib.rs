@@ -12,8 +12,8 @@
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
 //!   [`nobody`] refuses;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
-//! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory removed
-//!   when its value is dropped, and [`wait`] sleeps between two looks.
+//! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
+//!   removed when its value is dropped, and [`wait`] sleeps between two looks.
 //!
 //! A file in `tests/` is a topic; the table of tests in `ARCHITECTURE.md` says what is proved where. `collectd_alone`
 //! proves the harness without Coco.

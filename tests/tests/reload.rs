@@ -267,7 +267,8 @@ fn sockets_of_targets_that_stay_keep_their_ports_and_those_of_others_are_closed(
         let log = coco.reload(if round % 2 == 0 { &other } else { &one });
         let expected = if round % 2 == 0 { "added=\"\" removed=\"b/" } else { "added=\"b/" };
         assert!(log.contains(expected), "{log}");
-        // Another way to say the same is no reason to connect anew, nor is another time after which a target has recovered.
+        // Another way to say the same is no reason to connect anew, nor is another time after which a target has
+        // recovered.
         coco.reload(&format!(
             "{}[send]\nrecovery = \"{round}1s\"\n",
             if round % 2 == 0 { &other } else { &one }

@@ -1,9 +1,10 @@
 //! `coco-bench`: measures Coco against a relay that reads nothing, and Noodle against nginx, on this machine, over
 //! loopback.
 //!
-//! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what
-//! is measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all of that for Noodle; [`rows`] says
-//! which runs make which figure, [`report`] prints them. [`soak`] is a long run. README.md says what is measured, and how.
+//! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what is
+//! measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all
+//! of that for Noodle; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run.
+//! README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
 

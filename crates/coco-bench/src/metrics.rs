@@ -15,7 +15,8 @@ pub(crate) struct Metric {
     pub(crate) values: usize,
 }
 
-/// All metrics of a machine of 8 processors, 4 file systems, 3 interfaces and 4 disks, in the order in which they are read.
+/// All metrics of a machine of 8 processors, 4 file systems, 3 interfaces and 4 disks, in the order in which they are
+/// read.
 pub(crate) fn of_one_host() -> Vec<Metric> {
     use ValueKind::{Derive, Gauge};
     let mut all = Vec::new();

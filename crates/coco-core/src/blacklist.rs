@@ -4,8 +4,8 @@ use regex::bytes::Regex;
 
 /// Whether `blacklist` matches `path`, which is `host/plugin/plugin instance/type/type instance`.
 ///
-/// A byte that is not UTF-8 is one character, U+FFFD, as for Go's regexp: `^[^/]+/irq/` finds the metrics of a host whose
-/// name nobody can read. And it is itself, for those who write `(?-u:\xff)`.
+/// A byte that is not UTF-8 is one character, U+FFFD, as for Go's regexp: `^[^/]+/irq/` finds the metrics of a host
+/// whose name nobody can read. And it is itself, for those who write `(?-u:\xff)`.
 pub fn matches(blacklist: &Regex, path: &[u8]) -> bool {
     blacklist.is_match(path)
         || std::str::from_utf8(path).is_err() && blacklist.is_match(readable(path).as_bytes())

@@ -13,7 +13,8 @@
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`bytes`] compares names, [`blacklist`] holds them against a regular expression;
 //! - [`recycle`](mod@recycle) keeps memory from batch to batch;
-//! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with it.
+//! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with
+//!   it.
 
 #![forbid(unsafe_code)]
 

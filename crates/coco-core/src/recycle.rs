@@ -1,7 +1,7 @@
 //! Memory that is used again and again, and given back when much was needed once.
 
-/// Empties a table. It keeps its memory if that is for no more than `kept` entries or was made use of, else half of it: so
-/// the steady state allocates nothing, and nobody can have a process keep for ever what one moment needed.
+/// Empties a table. It keeps its memory if that is for no more than `kept` entries or was made use of, else half of it:
+/// so the steady state allocates nothing, and nobody can have a process keep for ever what one moment needed.
 pub fn recycle<T>(table: &mut Vec<T>, kept: usize) {
     let needed = table.len();
     table.clear();

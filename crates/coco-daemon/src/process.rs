@@ -15,8 +15,9 @@ pub type Reason = Box<dyn Error>;
 
 /// Runs a daemon: reads the configuration, checks it or serves, and says on standard error what went wrong.
 ///
-/// `check` adds warnings and binds nothing; what it fails by may be one line a problem, as may be what `serve` fails by. `serve` starts, runs until a signal says stop, and stops; it runs on a
-/// runtime of this one thread, and can read the file again. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
+/// `check` adds warnings and binds nothing; what it fails by may be one line a problem, as may be what `serve` fails
+/// by. `serve` starts, runs until a signal says stop, and stops; it runs on a runtime of this one thread, and can read
+/// the file again. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
 pub fn run(
     program: Program,
     version: &'static str,

@@ -57,9 +57,9 @@ impl Reloads {
 
     /// Takes over what `load` reads, and says how that went.
     ///
-    /// `started` is what the daemon was started with: keys that [need a restart](Config::needs_restart) and differ from it
-    /// are named in a warning. `take_over` changes everything else, or nothing if it says why not. `status` is what the
-    /// service manager is told then.
+    /// `started` is what the daemon was started with: keys that [need a restart](Config::needs_restart) and differ from
+    /// it are named in a warning. `take_over` changes everything else, or nothing if it says why not. `status` is what
+    /// the service manager is told then.
     pub async fn reload<E: Display>(
         &self,
         started: &Config,

@@ -1,7 +1,8 @@
-//! What the service manager is told: sd_notify(3), the protocol of systemd and of others. Without `NOTIFY_SOCKET` in the
-//! environment nobody is told, and nothing else changes.
+//! What the service manager is told: sd_notify(3), the protocol of systemd and of others. Without `NOTIFY_SOCKET` in
+//! the environment nobody is told, and nothing else changes.
 //!
-//! A daemon is ready once its sockets are bound and its threads run, so `Type=notify` and `Type=notify-reload` both fit.
+//! A daemon is ready once its sockets are bound and its threads run, so `Type=notify` and `Type=notify-reload` both
+//! fit.
 
 use std::env;
 use std::ffi::OsStr;
@@ -35,8 +36,8 @@ pub fn stopping() {
     tell("STOPPING=1\nSTATUS=stopping\n");
 }
 
-/// Feeds the watchdog for as long as `is_well` says so at every look, and tells the status whenever it changes. Never ends;
-/// to be dropped when the daemon stops.
+/// Feeds the watchdog for as long as `is_well` says so at every look, and tells the status whenever it changes. Never
+/// ends; to be dropped when the daemon stops.
 pub async fn watch(mut is_well: impl FnMut() -> bool, status: impl Fn() -> String) {
     // Half of the time that the service manager waits, as sd_watchdog_enabled(3) wants it.
     let feed = watchdog().map(|patience| patience / 2);

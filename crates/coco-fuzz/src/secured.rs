@@ -23,8 +23,8 @@ enum Found {
     Error(Malformed),
 }
 
-/// Whatever comes, no level takes what it must not, and what a span points to stays as it was when it was found. Sealing
-/// changes nothing of what is inside.
+/// Whatever comes, no level takes what it must not, and what a span points to stays as it was when it was found.
+/// Sealing changes nothing of what is inside.
 ///
 /// The first byte says how the others are sealed, two bits a layer; so a law of bytes gets behind the seals.
 pub fn holds(bytes: &[u8]) {

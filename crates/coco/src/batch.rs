@@ -27,7 +27,8 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of all datagrams, in order.
     pub notifications: Vec<Notification>,
-    /// Owners, one target index a [partition](crate::partitions), one run after another; an [`Item`] says where its run starts.
+    /// Owners, one target index a [partition](crate::partitions), one run after another; an [`Item`] says where its run
+    /// starts.
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.
     pub received: u32,
@@ -46,8 +47,8 @@ pub struct Datagram {
     pub value_lists: Range<u32>,
     /// What is in force behind its last part.
     pub carried: Carried,
-    /// Whether it may leave as it came, from `start` on: value lists of one host, no error, no notification, nothing that
-    /// is ignored or not verified.
+    /// Whether it may leave as it came, from `start` on: value lists of one host, no error, no notification, nothing
+    /// that is ignored or not verified.
     pub whole: bool,
     /// Where that starts which may leave as it came: behind a signature, or within an encrypted part.
     pub start: u16,

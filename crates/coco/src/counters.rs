@@ -275,8 +275,8 @@ impl ByReason {
     }
 }
 
-/// The counts of one lane for one target of one tier. Those of several lanes stand side by side, so each has cache lines
-/// of its own.
+/// The counts of one lane for one target of one tier. Those of several lanes stand side by side, so each has cache
+/// lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct OutletCounts(Cells<{ OutletCount::ALL.len() }>);

@@ -37,8 +37,8 @@ impl Outlet {
     /// Tries once to connect it, or to find out whether it must be connected anew. What it has it keeps until there is
     /// something better.
     ///
-    /// What leads back to `listen` is not connected, as what is sent there would come round for ever: returns its address
-    /// then.
+    /// What leads back to `listen` is not connected, as what is sent there would come round for ever: returns its
+    /// address then.
     pub async fn dial(&self, listen: SocketAddr) -> Option<SocketAddr> {
         let Self { tier, target, .. } = self;
         let before = self.peer();
@@ -76,7 +76,8 @@ impl Outlet {
         back
     }
 
-    /// Connects to the first address that there is a way to, of several to the one it has. None if what it has is as good.
+    /// Connects to the first address that there is a way to, of several to the one it has. None if what it has is as
+    /// good.
     async fn connect(
         &self,
         before: Option<SocketAddr>,
@@ -117,8 +118,8 @@ impl Outlet {
     }
 }
 
-/// Looks after an outlet for as long as anyone else holds it: connects it, looks its name up from time to time and sooner
-/// when it is down, and notices when it no longer flaps.
+/// Looks after an outlet for as long as anyone else holds it: connects it, looks its name up from time to time and
+/// sooner when it is down, and notices when it no longer flaps.
 pub async fn keep(outlet: Weak<Outlet>, listen: SocketAddr) {
     let Some(changed) = outlet.upgrade().map(|outlet| Arc::clone(&outlet.changed)) else { return };
     let mut rhythm = Rhythm::new();

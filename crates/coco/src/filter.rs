@@ -111,8 +111,8 @@ impl Filter {
         }
     }
 
-    /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it finds
-    /// the names, in a table that is mostly in the cache.
+    /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it
+    /// finds the names, in a table that is mostly in the cache.
     fn find_names(
         &mut self,
         bytes: &[u8],

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a stage may leave no sign until it is taken to hang. It may have waited for a full queue, or for the processor.
+/// How long a stage may leave no sign until it is taken to hang. It may have waited for a full queue, or for the
+/// processor.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The signs of one stage, which it alone writes, in cache lines of their own.

@@ -64,8 +64,8 @@ impl Lane {
         routes
     }
 
-    /// Walks over what it remembers, from the first host on. `piece` takes some from a host on and says where to go on, `None`
-    /// at the end; between two pieces the filter has its turn.
+    /// Walks over what it remembers, from the first host on. `piece` takes some from a host on and says where to go on,
+    /// `None` at the end; between two pieces the filter has its turn.
     pub fn walk(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
         let mut next = Some(0);
         while let Some(from) = next {
@@ -89,7 +89,8 @@ impl Lane {
         RoutesGuard { routes, remembered: &self.remembered }
     }
 
-    /// Bounds what it remembers from its next batch on, in bytes. What is there stays until it expires. Waits for no one.
+    /// Bounds what it remembers from its next batch on, in bytes. What is there stays until it expires. Waits for no
+    /// one.
     pub fn set_memory(&self, memory: usize) {
         self.memory.store(memory, Ordering::Relaxed);
     }

@@ -5,9 +5,9 @@
 //!
 //! - [`socket`] receives batches of datagrams; [`batch`] is what travels from stage to stage;
 //! - [`listen`] decodes in place, [`filter`] decides, [`send`] packs and sends: the three stages of a [`lane`];
-//! - [`routing`] is what is decided and sent by; [`routes`] is what a lane remembers, [`partitions`] say who owns what, [`outlets`] are the
-//!   targets as places to send to, each an [`outlet`] that is [`dial`]ed, with an [`account`] of what
-//!   is counted, and [`patience`] is what it may cost the others;
+//! - [`routing`] is what is decided and sent by; [`routes`] is what a lane remembers, [`partitions`] say who owns what,
+//!   [`outlets`] are the targets as places to send to, each an [`outlet`] that is [`dial`]ed, with an [`account`] of
+//!   what is counted, and [`patience`] is what it may cost the others;
 //! - [`spread`] gives hosts to lanes where senders would leave most of them idle;
 //! - [`pipeline`] makes the threads and the channels between the stages, [`heartbeat`] tells whether they go on.
 //!

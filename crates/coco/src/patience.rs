@@ -1,8 +1,8 @@
 //! How long a lane waits for a target whose socket's buffer is full.
 //!
-//! A burst may fill a buffer that is empty again a moment later, so it is worth to wait a little. While a lane waits, it
-//! sends to nobody else. So a target that goes on being full has its wait used up soon: then it is tried once a batch, and
-//! what it does not take is lost to it alone.
+//! A burst may fill a buffer that is empty again a moment later, so it is worth to wait a little. While a lane waits,
+//! it sends to nobody else. So a target that goes on being full has its wait used up soon: then it is tried once a
+//! batch, and what it does not take is lost to it alone.
 
 use std::time::{Duration, Instant};
 

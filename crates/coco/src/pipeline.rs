@@ -56,7 +56,8 @@ pub struct Plan {
     pub batch: usize,
     /// Batches that a queue holds.
     pub queue: usize,
-    /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the other.
+    /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the
+    /// other.
     pub spread_hosts: bool,
     /// What to decide and to send by.
     pub routing: Arc<Newest>,

@@ -1,7 +1,7 @@
 //! What value lists are decided and sent by, as one value that never changes: a reload makes a new one.
 //!
-//! The filter picks up the newest one between two batches, and the batch carries the one that it was decided by, so that
-//! send packs and sends it by the same. An old one goes when the last batch that was decided by it has been sent.
+//! The filter picks up the newest one between two batches, and the batch carries the one that it was decided by, so
+//! that send packs and sends it by the same. An old one goes when the last batch that was decided by it has been sent.
 
 use crate::outlets::Outlets;
 use crate::partitions::Partitions;

@@ -1,7 +1,7 @@
 //! Packets for one target divided into runs, each a message that the kernel cuts up again.
 //!
-//! UDP_SEGMENT (udp(7), since Linux 4.18): of a message of a system call the kernel makes datagrams of a size that the call
-//! names, the last one of what is left. What it does once for a message is much of what sending costs.
+//! UDP_SEGMENT (udp(7), since Linux 4.18): of a message of a system call the kernel makes datagrams of a size that the
+//! call names, the last one of what is left. What it does once for a message is much of what sending costs.
 
 use coco_core::wire::padding;
 use smallvec::SmallVec;
@@ -33,8 +33,8 @@ struct Run {
 }
 
 impl<'a> Runs<'a> {
-    /// Divides at most [`MOST`] packets. They stay in order, and each leaves whole; packets of a run get up to 128 bytes of
-    /// [`padding`]. Each is a run of its own if one is larger than `largest_segment`.
+    /// Divides at most [`MOST`] packets. They stay in order, and each leaves whole; packets of a run get up to 128
+    /// bytes of [`padding`]. Each is a run of its own if one is larger than `largest_segment`.
     pub fn new(packets: impl Iterator<Item = &'a [u8]>, largest_segment: usize) -> Self {
         let packets: SmallVec<[&[u8]; MOST]> = packets.take(MOST).collect();
         let size = packets.iter().map(|packet| packet.len()).max().unwrap_or_default();

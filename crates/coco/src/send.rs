@@ -18,8 +18,8 @@ use tracing::info;
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// How often in a row sending a packet to a target fails before it is lost. An error may speak of an earlier packet, whose
-/// answer has come back, or of one that another lane has sent meanwhile; then this one has not been tried yet.
+/// How often in a row sending a packet to a target fails before it is lost. An error may speak of an earlier packet,
+/// whose answer has come back, or of one that another lane has sent meanwhile; then this one has not been tried yet.
 const RETRIES: u32 = 2;
 
 /// Packets for every target: one packing for each [share](crate::partitions) of the hosts.
@@ -240,8 +240,8 @@ impl Sending {
         }
     }
 
-    /// Sends everything that it was [started](Self::start) with and counts what became of it. All are sent to first; then those whose buffer is
-    /// full are waited for, as long as they have not been too often.
+    /// Sends everything that it was [started](Self::start) with and counts what became of it. All are sent to first;
+    /// then those whose buffer is full are waited for, as long as they have not been too often.
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
         let Self { hands, pending } = self;
         hands.seal(pending, packing);
@@ -324,9 +324,9 @@ fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
     }
 }
 
-/// Sends the packets of one outlet from number `next` on, until all are done with or there is no room for them. `next` is
-/// then the first one that is not done with, and what is full is returned. Packets up to `largest_segment` bytes may leave
-/// together.
+/// Sends the packets of one outlet from number `next` on, until all are done with or there is no room for them. `next`
+/// is then the first one that is not done with, and what is full is returned. Packets up to `largest_segment` bytes may
+/// leave together.
 fn send_from(
     transmitter: &mut Transmitter,
     next: &mut usize,

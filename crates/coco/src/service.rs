@@ -110,7 +110,8 @@ impl Service {
         self.api.local_addr()
     }
 
-    /// Receives and sends until a signal says stop. `load` reads the configuration again, for a signal that says reload.
+    /// Receives and sends until a signal says stop. `load` reads the configuration again, for a signal that says
+    /// reload.
     ///
     /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
     pub async fn run(

@@ -78,10 +78,11 @@ pub fn all_addresses(port: u16) -> SocketAddr {
     }
 }
 
-/// A socket that sends to `target` alone, so that the kernel looks the way up once and reports what it hears of `target`.
+/// A socket that sends to `target` alone, so that the kernel looks the way up once and reports what it hears of
+/// `target`.
 ///
-/// IP_RECVERR (ip(7)) has it report unreachable hosts and packets that the network device drops, not refusals alone. The
-/// next send returns the error; nobody reads the queue of details, so it may take no memory.
+/// IP_RECVERR (ip(7)) has it report unreachable hosts and packets that the network device drops, not refusals alone.
+/// The next send returns the error; nobody reads the queue of details, so it may take no memory.
 pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -169,7 +170,8 @@ impl Receiver {
         Self { socket, headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
     }
 
-    /// Adds what there is to the batch, until it is full. Returns how many datagrams that were: 0 when none came in time.
+    /// Adds what there is to the batch, until it is full. Returns how many datagrams that were: 0 when none came in
+    /// time.
     pub fn receive(&mut self, batch: &mut Batch, wait: Wait) -> io::Result<usize> {
         let mut received = self.receive_once(batch, wait)?;
         let mut last = received;
@@ -233,10 +235,11 @@ impl Transmitter {
         Self { headers: headers(None), segmented: headers(Some(cmsg_space!(u16))) }
     }
 
-    /// Sends packets in order without waiting. Returns how many the kernel took: at least one, or the first one's error.
+    /// Sends packets in order without waiting. Returns how many the kernel took: at least one, or the first one's
+    /// error.
     ///
-    /// Packets up to `largest_segment` bytes may leave as segments of one message. If [that is refused](refuses_segments),
-    /// it may be tried again with 0: each by itself.
+    /// Packets up to `largest_segment` bytes may leave as segments of one message. If [that is
+    /// refused](refuses_segments), it may be tried again with 0: each by itself.
     pub fn send<'a>(
         &mut self,
         socket: &UdpSocket,
@@ -257,8 +260,8 @@ impl Transmitter {
     }
 }
 
-/// Whether an error may mean that the kernel, or the way to a target, takes no segments: packets are larger than the MTU of
-/// the way, its device computes no checksums, IPsec is on it.
+/// Whether an error may mean that the kernel, or the way to a target, takes no segments: packets are larger than the
+/// MTU of the way, its device computes no checksums, IPsec is on it.
 pub fn refuses_segments(error: Errno) -> bool {
     matches!(error, Errno::EINVAL | Errno::EIO | Errno::EMSGSIZE | Errno::ENOPROTOOPT | Errno::EOPNOTSUPP)
 }

@@ -1,5 +1,5 @@
-//! What has to be so before a coco runs: files are read, sockets bound, names resolved, loops refused. All that keeps it from
-//! starting is found at once.
+//! What has to be so before a coco runs: files are read, sockets bound, names resolved, loops refused. All that keeps
+//! it from starting is found at once.
 
 use crate::dial::leads_back;
 use crate::gate::Admission;
@@ -172,8 +172,8 @@ impl Files {
     }
 }
 
-/// Reads a configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does not
-/// need it.
+/// Reads a configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
+/// not need it.
 fn read_types_db(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartError> {
     let Some(path) = &config.listen.typesdb else { return Ok(()) };
     let text = std::fs::read(path).map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
@@ -183,7 +183,8 @@ fn read_types_db(config: &Config, warnings: &mut Vec<String>) -> Result<(), Star
     Ok(())
 }
 
-/// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address, which no other process must hold already.
+/// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address,
+/// which no other process must hold already.
 pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Vec<UdpSocket>, StartErrors> {
     let mut address = listen_addresses(config).await?[0];
     fits(config, address, warnings)?;

@@ -41,8 +41,8 @@ pub async fn connect(address: &Address) -> Result<UdpSocket, Failure> {
     socket::connect(found[0]).map_err(failure)
 }
 
-/// Takes what comes, and from whom. From `stop` on it takes what has arrived before: until nothing comes, or for a fifth
-/// of a second.
+/// Takes what comes, and from whom. From `stop` on it takes what has arrived before: until nothing comes, or for a
+/// fifth of a second.
 pub fn until_stopped(
     socket: &UdpSocket,
     stop: &AtomicBool,

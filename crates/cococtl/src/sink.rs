@@ -39,10 +39,10 @@ began anew. unverified_hosts: those that have sent no sequence."#;
 
 /// Receive packets, count them, and tell what is missing
 ///
-/// Each address is a target. What `cococtl load` sends is checked host by host, so start this first. Ends on Ctrl-C, when
-/// as much has come as is expected, or when nothing comes any more. Exit status 1 means that something is missing, came
-/// twice, is malformed or was not checked: the value lists of hosts beyond a million, and hosts that have sent no sequence
-/// where others have.
+/// Each address is a target. What `cococtl load` sends is checked host by host, so start this first. Ends on Ctrl-C,
+/// when as much has come as is expected, or when nothing comes any more. Exit status 1 means that something is missing,
+/// came twice, is malformed or was not checked: the value lists of hosts beyond a million, and hosts that have sent no
+/// sequence where others have.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {

@@ -1,8 +1,8 @@
 //! Asking many targets for one answer.
 //!
 //! A host has an owner in each tier, and is asked for there, tier by tier. What a pattern stands for only the targets
-//! know, so each of the first tier is asked. Where one fails, its *share*, the hosts that it owns, is looked for in
-//! the next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
+//! know, so each of the first tier is asked. Where one fails, its *share*, the hosts that it owns, is looked for in the
+//! next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
 //! flaps, the next tier is asked for its share first, and it itself only for what is still missing then.
 
 use std::panic::resume_unwind;

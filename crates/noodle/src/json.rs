@@ -1,7 +1,7 @@
 //! Reading JSON without decoding it: whether it is valid, and where a value ends.
 //!
-//! Strict as RFC 8259 and `serde_json` are; property tests hold it to the latter. It is here because answers are
-//! long lists of numbers, and a reader that takes byte by byte spends most of Noodle's time on digits; this one reads such
+//! Strict as RFC 8259 and `serde_json` are; property tests hold it to the latter. It is here because answers are long
+//! lists of numbers, and a reader that takes byte by byte spends most of Noodle's time on digits; this one reads such
 //! lists 64 bytes at a time.
 
 use std::ops::Range;

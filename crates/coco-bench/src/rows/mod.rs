@@ -196,7 +196,8 @@ impl Bench {
     /// Measures everything that is asked for.
     pub(crate) fn outcomes(&self, groups: &[Group]) -> Result<Vec<Outcome>, Error> {
         let wants = |group| groups.contains(&group);
-        // What is missing is told before anything is measured. Unless it was asked for, the rest is measured without it.
+        // What is missing is told before anything is measured. Unless it was asked for, the rest is measured without
+        // it.
         let tools = match wants(Group::Noodle).then(Tools::find).transpose() {
             Err(missing) if groups == Group::USUAL => {
                 (self.progress)(format_args!("row noodle is left out: {missing}"));

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! Source: network(5); `network_send_buffer_signed`, `network_send_buffer_encrypted`, `parse_part_sign_sha256`,
-//! `parse_part_encr_aes256` in `src/network.c` of collectd 5.12. The checksum has no key and OFB is malleable: who knows
-//! what stands in an encrypted part can write something else into it. A signature is the stronger of the two against
-//! forgery, and neither keeps anyone from sending a datagram again.
+//! `parse_part_encr_aes256` in `src/network.c` of collectd 5.12. The checksum has no key and OFB is malleable: who
+//! knows what stands in an encrypted part can write something else into it. A signature is the stronger of the two
+//! against forgery, and neither keeps anyone from sending a datagram again.
 
 use super::Malformed;
 use super::part::{CHECKSUM, ENCRYPTION_OVERHEAD, HEADER, IV, MAC, SIGNATURE_HEADER};
@@ -128,7 +128,8 @@ pub(super) fn encryption_user(part: &[u8]) -> Result<Range<usize>, Malformed> {
     Ok(start..start + length)
 }
 
-/// Decrypts a part in place. `user` is where [`encryption_user`] found it. Returns where the payload stands in the part.
+/// Decrypts a part in place. `user` is where [`encryption_user`] found it. Returns where the payload stands in the
+/// part.
 pub(super) fn decrypt(key: &Key, part: &mut [u8], user: Range<usize>) -> Result<Range<usize>, Malformed> {
     let length = part.len();
     let Some((iv, sealed)) = part[user.end..].split_first_chunk_mut::<IV>() else {

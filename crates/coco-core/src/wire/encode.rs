@@ -115,8 +115,8 @@ impl PacketBuilder {
         self.value_lists += 1;
     }
 
-    /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if the
-    /// open one has no room for it.
+    /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if
+    /// the open one has no room for it.
     ///
     /// The datagram is one without error, notification or security part, and among the cuts are the values parts of
     /// all refused value lists: what such a one lacked, it would find in the datagram before.

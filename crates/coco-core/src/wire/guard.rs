@@ -9,7 +9,8 @@
 //!
 //! As collectd does it (`parse_packet` in `src/network.c` of 5.12; tried out):
 //!
-//! - Levels are about parts, not datagrams: what is ignored is skipped by its length, what stands behind it is looked at.
+//! - Levels are about parts, not datagrams: what is ignored is skipped by its length, what stands behind it is looked
+//!   at.
 //! - A signature covers all behind it, up to the end of what it stands in. An encrypted part holds parts, among which
 //!   may be signatures and encrypted parts. Nothing in force outside is in force inside, nor the other way round.
 //! - An error inside of an encrypted part ends that part, not what stands behind it; a part that can't be opened ends
@@ -87,8 +88,8 @@ impl Guard {
         self.level == SecurityLevel::None && self.users.is_none()
     }
 
-    /// Takes a datagram apart and decrypts it in place. `visit` gets what stands in it, in order, with the bytes as they
-    /// are by then, which do not change any more where its spans point to.
+    /// Takes a datagram apart and decrypts it in place. `visit` gets what stands in it, in order, with the bytes as
+    /// they are by then, which do not change any more where its spans point to.
     ///
     /// # Panics
     ///
@@ -141,7 +142,8 @@ where
 {
     /// The whole datagram, what is signed, or the payload of an encrypted part.
     ///
-    /// How deep it calls itself is bounded by [`LIMIT_OF_WORK`], as every level is at least 37 bytes longer than the next.
+    /// How deep it calls itself is bounded by [`LIMIT_OF_WORK`], as every level is at least 37 bytes longer than the
+    /// next.
     fn section(&mut self, section: Range<usize>, trust: Trust) {
         let Range { mut start, end } = section;
         let mut memory = Memory::default();

@@ -62,9 +62,9 @@ pub use users::Users;
 
 use std::fmt;
 
-/// Notifications of one datagram that are forwarded. collectd sends each in a datagram of its own (`network_notification` in
-/// `src/network.c`), with all its names: of a part of 6 bytes that repeats the last one with another message it would make
-/// a packet of up to 700.
+/// Notifications of one datagram that are forwarded. collectd sends each in a datagram of its own
+/// (`network_notification` in `src/network.c`), with all its names: of a part of 6 bytes that repeats the last one with
+/// another message it would make a packet of up to 700.
 pub const MOST_NOTIFICATIONS: usize = 8;
 
 /// Bytes of a datagram: where they start and how many they are.

@@ -92,7 +92,8 @@ fn write_numbers<const N: usize>(bytes: &mut Vec<u8>, numbers: [u16; N]) {
     numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_be_bytes()));
 }
 
-/// Initialization vectors of which none comes twice and nobody foresees the next: a counter, encrypted with a random key.
+/// Initialization vectors of which none comes twice and nobody foresees the next: a counter, encrypted with a random
+/// key.
 #[derive(Clone)]
 pub struct InitializationVectors {
     cipher: Aes256Enc,

@@ -146,7 +146,8 @@ pub async fn serve(
     serve_and_count(listener, router, limits, shutdown).await.map(|_| ())
 }
 
-/// The same, with the grace that `shutdown` gives; returns how many connections were cut off with a request in progress when the grace was over.
+/// The same, with the grace that `shutdown` gives; returns how many connections were cut off with a request in progress
+/// when the grace was over.
 pub async fn serve_and_count(
     listener: TcpListener,
     router: Router,

@@ -56,8 +56,8 @@ fn write_tier(
     object.end()
 }
 
-/// `{target: {"state": ..., "address": ..., "problem": ...}}`: the address once there is one, the problem when it is down
-/// or flapping.
+/// `{target: {"state": ..., "address": ..., "problem": ...}}`: the address once there is one, the problem when it is
+/// down or flapping.
 fn connections(routing: &Routing, tier: usize) -> Value {
     let states = routing.outlets.of_tier(tier).iter().map(|outlet| {
         let (state, problem) = outlet.state();

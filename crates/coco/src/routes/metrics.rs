@@ -49,8 +49,8 @@ impl Cell {
 /// See the module.
 ///
 /// Names are numbered as they are first seen, so those that most hosts have, have small numbers: they are looked up in
-/// an array, by a single access. The array stays in proportion to the number of metrics in it; what lies beyond it is in a
-/// hash table.
+/// an array, by a single access. The array stays in proportion to the number of metrics in it; what lies beyond it is
+/// in a hash table.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Metrics {
@@ -157,8 +157,8 @@ impl Metrics {
         }
     }
 
-    /// The name of the metric that followed the last time on the one that was seen last in a run: agents send the same ones
-    /// in the same order again.
+    /// The name of the metric that followed the last time on the one that was seen last in a run: agents send the same
+    /// ones in the same order again.
     #[inline]
     pub(super) fn expected(&self) -> Option<NameId> {
         let following = self.following_of(self.last)?;

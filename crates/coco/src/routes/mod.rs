@@ -31,7 +31,8 @@ pub type Owners = SmallVec<[u16; 4]>;
 /// The name of a host. Most lie in the record itself.
 pub type HostName = SmallVec<[u8; 46]>;
 
-/// What a look-up touches comes first: it lies in two neighbouring cache lines, up to the pointer to the metrics' cells.
+/// What a look-up touches comes first: it lies in two neighbouring cache lines, up to the pointer to the metrics'
+/// cells.
 #[derive(Debug)]
 #[repr(C, align(64))]
 struct Host {
@@ -53,7 +54,8 @@ const _: () = assert!(offset_of!(Host, metrics) + Metrics::HOT <= 128 && size_of
 /// allocations' heads.
 const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + metrics::OVERHEAD;
 
-/// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the lane.
+/// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the
+/// lane.
 pub const MOST_METRICS: usize = 16_384;
 
 /// See the module.
@@ -179,8 +181,8 @@ impl Routes {
         Some(metrics.get_mut(name)?.see(now))
     }
 
-    /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name: it
-    /// has when an agent sends what it sent the last time, and then nothing needs to be hashed.
+    /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name:
+    /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed.
     #[inline]
     pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
         let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
@@ -205,8 +207,8 @@ impl Routes {
         }
     }
 
-    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room, or if the host
-    /// has [`MOST_METRICS`].
+    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room, or if the
+    /// host has [`MOST_METRICS`].
     pub fn add_metric(
         &mut self,
         host: HostId,

@@ -1,7 +1,8 @@
 //! Deciding anew on hosts that are remembered, when what decides has changed.
 //!
 //! Nothing is decided anew at once: the filter does it when it meets a host again, the measurement for those who are
-//! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge says.
+//! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge
+//! says.
 
 use super::{Cell, Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
 
@@ -28,8 +29,8 @@ pub trait Judge {
 pub(super) const VERDICT_COST: usize = 8;
 
 impl Routes {
-    /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host), but
-    /// can be [renewed](Self::renew_host).
+    /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host),
+    /// but can be [renewed](Self::renew_host).
     #[inline]
     pub fn adopt(&mut self, version: Version) {
         self.version = version;

@@ -53,8 +53,8 @@ no interval, and names of data sources that types.db does not tell."#;
 
 /// Show what stands in captured or arriving packets
 ///
-/// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, - for standard input. Values are exact. Exit status
-/// 1 means that something was malformed, refused or not whole.
+/// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, - for standard input. Values are exact. Exit
+/// status 1 means that something was malformed, refused or not whole.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {

@@ -170,7 +170,8 @@ impl Series {
     }
 }
 
-/// The directory and the file (less `.rrd`) that collectd's rrdtool plugin writes to: `PLUGIN-INSTANCE`, `TYPE-INSTANCE`.
+/// The directory and the file (less `.rrd`) that collectd's rrdtool plugin writes to: `PLUGIN-INSTANCE`,
+/// `TYPE-INSTANCE`.
 fn file_of(identifier: &IdentifierRef<'_>) -> [Vec<u8>; 2] {
     let joined = |name: &[u8], instance: &[u8]| match instance {
         b"" => name.to_vec(),

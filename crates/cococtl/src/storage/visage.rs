@@ -6,8 +6,9 @@
 //! | `/data/HOSTS` | `{"metrics": ["PLUGIN/INSTANCE", ...]}`, null if there is no such host |
 //! | `/data/HOSTS/PLUGIN[/INSTANCES]` | `{HOST: {PLUGIN: {INSTANCE: {DATA SOURCE: {"start", "finish", "data"}}}}}` |
 //!
-//! As Visage 2.1.0: what is asked for are globs and lists; what is not there is `{}` with status 200; `start` and `finish`
-//! are Unix seconds, the last hour unless given, and are echoed. Unlike it: NaN is null, and there are no percentiles.
+//! As Visage 2.1.0: what is asked for are globs and lists; what is not there is `{}` with status 200; `start` and
+//! `finish` are Unix seconds, the last hour unless given, and are echoed. Unlike it: NaN is null, and there are no
+//! percentiles.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -130,8 +130,8 @@ fn a_running_coco_knows_hosts_and_metrics() {
     assert_eq!(answer["warnings"].as_array().unwrap().len(), 2, "{answer}");
 }
 
-/// The commands run for real, against an ssh that, like the real one, gives its words to a shell, and an rsync that notes
-/// what it is asked for.
+/// The commands run for real, against an ssh that, like the real one, gives its words to a shell, and an rsync that
+/// notes what it is asked for.
 #[test]
 fn hostile_names_reach_rsync_as_they_are() {
     let directory = Directory::new("plan");
