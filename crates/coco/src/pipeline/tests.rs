@@ -1,10 +1,11 @@
 //! Stages that panic or hang: what is counted, and who notices.
 
 use super::*;
-use crate::counters::OutletCount;
+use crate::counters::{Count, OutletCount};
 use crate::faults::Hold;
 use crate::heartbeat::Watch;
 use crate::measure::Measurement;
+use crate::routing::Routing;
 use crate::secrets::Seals;
 use crate::snapshot;
 use crate::socket::{self, ListenOptions};
@@ -13,6 +14,8 @@ use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
 use coco_tests::wait::{PATIENCE, wait_until};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 /// A lane that sends to a socket.
 struct Running {

@@ -1,0 +1,82 @@
+//! How batches come into lanes, and empty ones back to where they are filled.
+
+use crate::batch::Batch;
+use crate::lane::Lane;
+use crate::spread::Spread;
+use crossbeam_channel::{Receiver as Takes, Sender as Gives};
+use std::sync::Arc;
+
+/// Where decoded batches come into a lane, and empty ones to bring them in.
+#[derive(Clone)]
+pub(super) struct Entrance {
+    pub(super) pool: Pool,
+    pub(super) to: Gives<Batch>,
+}
+
+/// How the listen stage of a lane hands on.
+pub(super) struct Handover {
+    /// An empty batch at hand.
+    pub(super) spare: Option<Batch>,
+    pub(super) to: To,
+}
+
+/// Whom to hand on to.
+pub(super) enum To {
+    /// All to its own lane.
+    Own(Entrance),
+    /// To every lane what is its own.
+    Lanes(Spread, Box<[(Arc<Lane>, Entrance)]>),
+}
+
+impl Handover {
+    /// An empty batch to receive into. Waits for one when all are under way, `None` if none will come back.
+    pub(super) fn empty(&mut self) -> Option<Batch> {
+        self.spare.take().or_else(|| match &mut self.to {
+            To::Own(Entrance { pool, .. }) => pool.take(),
+            To::Lanes(..) => None,
+        })
+    }
+
+    /// Hands on a batch that `own` has counted as waiting. `None` if nobody takes it any more.
+    pub(super) fn hand_on(&mut self, mut batch: Batch, own: &Lane) -> Option<()> {
+        match &mut self.to {
+            To::Own(Entrance { to, .. }) => to.send(batch).ok(),
+            To::Lanes(spread, lanes) => {
+                spread.divide(&batch, |lane| lanes[lane].1.pool.take())?;
+                for (lane, part) in spread.parts() {
+                    let (lane, Entrance { to, .. }) = &lanes[lane];
+                    let pending = part.pending();
+                    own.raw.leave(pending);
+                    lane.raw.enter(pending);
+                    to.send(part).ok()?;
+                }
+                batch.clear();
+                self.spare = Some(batch);
+                Some(())
+            }
+        }
+    }
+}
+
+/// Batches that are not under way. New ones are made as long as none comes back.
+#[derive(Clone)]
+pub(super) struct Pool {
+    pub(super) from: Takes<Batch>,
+    /// How many may still be made, and for how many datagrams.
+    pub(super) left: usize,
+    pub(super) size: usize,
+}
+
+impl Pool {
+    /// An empty batch. Waits for one when all are under way, `None` if none will come back.
+    fn take(&mut self) -> Option<Batch> {
+        if let Ok(batch) = self.from.try_recv() {
+            return Some(batch);
+        }
+        if self.left > 0 {
+            self.left -= 1;
+            return Some(Batch::new(self.size));
+        }
+        self.from.recv().ok()
+    }
+}

@@ -1,0 +1,253 @@
+//! The stages as a thread carries them: a batch a step, and what a panic in it costs.
+
+use super::handover::Handover;
+use crate::batch::Batch;
+use crate::counters::Count;
+use crate::filter::Filter;
+use crate::gate::Gate;
+use crate::lane::Lane;
+use crate::listen::{self, decode};
+use crate::routing::{Newest, Routing};
+use crate::send::{Packing, Sending};
+use crate::socket::{Receiver, Wait};
+use coco_daemon::logging::Throttle;
+use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError};
+use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::{error, warn};
+
+/// How long a lane that is to stop goes on reading what has arrived.
+const LAST_READS: Duration = Duration::from_millis(200);
+
+/// How long a stage without work sleeps: it is to let go of a routing that nobody uses any more, and to show that it
+/// lives.
+const WAKE_UP: Duration = Duration::from_millis(500);
+
+/// One step of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A batch was taken and handed on.
+    Done,
+    /// There was none to take.
+    Idle,
+    /// There will never be one again.
+    Ended,
+}
+
+pub(super) trait Stage {
+    /// Takes a batch, works on it and hands it on. Waits for one if it `may_wait`.
+    fn step(&mut self, may_wait: bool) -> Step;
+}
+
+pub(super) struct Listen {
+    receiver: Receiver,
+    lane: Arc<Lane>,
+    handover: Handover,
+    stop: Arc<AtomicBool>,
+    /// When to end, once the lane is to stop.
+    end: Option<Instant>,
+    gate: Arc<Gate>,
+    complaints: Complaints,
+}
+
+/// A throttle for each kind of complaint: what strangers provoke must not hold back what an operator has to know.
+#[derive(Default)]
+struct Complaints {
+    socket: Throttle,
+    errors: Throttle,
+    unwelcome: Throttle,
+}
+
+impl Listen {
+    pub(super) fn new(
+        socket: UdpSocket,
+        lane: Arc<Lane>,
+        handover: Handover,
+        stop: Arc<AtomicBool>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self {
+            receiver: Receiver::new(socket),
+            lane,
+            handover,
+            stop,
+            end: None,
+            gate,
+            complaints: Complaints::default(),
+        }
+    }
+
+    fn receive(&mut self, batch: &mut Batch, wait: Wait) -> usize {
+        self.receiver.receive(batch, wait).unwrap_or_else(|problem| {
+            self.lane.counts.add(Count::Socket, 1);
+            if let Some(suppressed) = self.complaints.socket.pass(Instant::now()) {
+                error!(%problem, suppressed, "cannot receive");
+            }
+            // Whatever it is, it must not take the whole processor.
+            std::thread::sleep(Duration::from_millis(1));
+            0
+        })
+    }
+
+    fn decode(&mut self, batch: &mut Batch) {
+        let listen::Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
+        let shown =
+            |source: Option<SocketAddr>| source.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
+        if let Some((problem, source, user)) = error
+            && let Some(suppressed) = self.complaints.errors.pass(Instant::now())
+        {
+            let source = shown(source);
+            warn!(source, user, %problem, suppressed, "refused the rest of a datagram");
+        }
+        if let Some((problem, source)) = unwelcome
+            && let Some(suppressed) = self.complaints.unwelcome.pass(Instant::now())
+        {
+            warn!(source = shown(source), %problem, suppressed, "refused a datagram, or parts of it");
+        }
+        if let Some(source) = own
+            && self.gate.loop_is_news()
+        {
+            error!(%source, "what this Coco sends comes back to it: a loop; it is refused, and said only once");
+        }
+    }
+}
+
+impl Stage for Listen {
+    fn step(&mut self, may_wait: bool) -> Step {
+        let stopping = self.stop.load(Ordering::Relaxed);
+        if stopping && *self.end.get_or_insert_with(|| Instant::now() + LAST_READS) <= Instant::now() {
+            return Step::Ended;
+        }
+        let Some(mut batch) = self.handover.empty() else { return Step::Ended };
+        let wait = if may_wait && !stopping { Wait::ForOne } else { Wait::No };
+        if self.receive(&mut batch, wait) == 0 {
+            self.handover.spare = Some(batch);
+            return if stopping { Step::Ended } else { Step::Idle };
+        }
+        batch.received =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        let decoded = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::provoke("listen", &batch);
+            self.decode(&mut batch);
+        }));
+        if decoded.is_err() {
+            // What of it was decoded nobody has counted yet, and nobody gets.
+            let lost = batch.datagrams.len() as u64;
+            self.lane.counts.add(Count::Raw, lost);
+            self.lane.counts.add(Count::ListenUnhandled, lost);
+            batch.clear();
+            self.handover.spare = Some(batch);
+            return Step::Done;
+        }
+        self.handover.hand_on(batch, &self.lane).map_or(Step::Ended, |()| Step::Done)
+    }
+}
+
+pub(super) struct FilterStage {
+    pub(super) filter: Filter,
+    pub(super) lane: Arc<Lane>,
+    pub(super) from: Takes<Batch>,
+    pub(super) to: Gives<Batch>,
+}
+
+impl Stage for FilterStage {
+    fn step(&mut self, may_wait: bool) -> Step {
+        let mut batch = match take(&self.from, may_wait) {
+            Ok(batch) => batch,
+            Err(step) => {
+                self.filter.catch_up();
+                return step;
+            }
+        };
+        let decided = catch_unwind(AssertUnwindSafe(|| self.filter.decide(&mut batch, &self.lane)));
+        if decided.is_err() {
+            self.filter.recover(&mut batch, &self.lane);
+        }
+        if self.to.send(batch).is_err() { Step::Ended } else { Step::Done }
+    }
+}
+
+pub(super) struct SendStage {
+    pub(super) packing: Packing,
+    pub(super) sending: Sending,
+    pub(super) newest: Arc<Newest>,
+    pub(super) lane: Arc<Lane>,
+    pub(super) from: Takes<Batch>,
+    pub(super) to: Gives<Batch>,
+}
+
+impl SendStage {
+    /// Packs and sends by this routing from now on, and lets the last one go.
+    fn go_over_to(&mut self, routing: &Arc<Routing>) {
+        if !Arc::ptr_eq(routing, self.packing.routing()) {
+            self.sending.go_over(&self.packing.routing().outlets, &routing.outlets);
+            self.packing = Packing::new(Arc::clone(routing));
+        }
+    }
+
+    /// What a panic keeps from being sent is counted as lost. Returns how many value lists there were to send.
+    fn pack_and_send(&mut self, batch: &Batch) -> u64 {
+        let Self { packing, sending, lane, .. } = self;
+        let packed = catch_unwind(AssertUnwindSafe(|| {
+            #[cfg(test)]
+            crate::faults::provoke("pack", batch);
+            packing.pack(batch)
+        }));
+        let Ok(packed) = packed else {
+            lane.counts.add(Count::SendUnhandled, 1);
+            let lost = packing.lose(batch, lane);
+            self.packing = Packing::new(Arc::clone(packing.routing()));
+            return lost;
+        };
+        let sent = catch_unwind(AssertUnwindSafe(|| {
+            sending.start(packing);
+            #[cfg(test)]
+            crate::faults::provoke("send", batch);
+            sending.send(packing, lane);
+        }));
+        if sent.is_err() {
+            lane.counts.add(Count::SendUnhandled, 1);
+            sending.lose_rest(packing, lane);
+        }
+        packing.clear();
+        packed
+    }
+}
+
+impl Stage for SendStage {
+    fn step(&mut self, may_wait: bool) -> Step {
+        let mut batch = match take(&self.from, may_wait) {
+            Ok(batch) => batch,
+            Err(step) => {
+                self.go_over_to(&Arc::clone(&self.newest.load()));
+                return step;
+            }
+        };
+        if let Some(routing) = &batch.routing {
+            self.go_over_to(routing);
+        }
+        let packed = self.pack_and_send(&batch);
+        self.lane.filtered.leave(packed);
+        batch.clear();
+        // Listen may have ended already; then nobody wants the batch.
+        let _ = self.to.try_send(batch);
+        Step::Done
+    }
+}
+
+fn take(from: &Takes<Batch>, may_wait: bool) -> Result<Batch, Step> {
+    if may_wait {
+        return from.recv_timeout(WAKE_UP).map_err(|error| match error {
+            RecvTimeoutError::Timeout => Step::Idle,
+            RecvTimeoutError::Disconnected => Step::Ended,
+        });
+    }
+    from.try_recv().map_err(|error| match error {
+        TryRecvError::Empty => Step::Idle,
+        TryRecvError::Disconnected => Step::Ended,
+    })
+}
