@@ -28,6 +28,11 @@ fn by_host(lists: impl IntoIterator<Item = ValueList>) -> BTreeMap<Vec<u8>, Vec<
     hosts
 }
 
+/// A node that is reached by IPv6, where there is any.
+fn on_ipv6() -> Sink {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).map_or_else(|_| Sink::start(), Sink::on)
+}
+
 /// What `/metrics` shows of a family, summed up over a tier.
 fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
     let prefix = format!("{family}{{tier=\"{tier}\",");
@@ -48,8 +53,8 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
         (3, 2, 64, true),
     ];
     for (threads, lanes, batch, spread_hosts) in shapes {
-        let (short, mid): (Vec<_>, Vec<_>) =
-            ((0..2).map(|_| Sink::start()).collect(), (0..3).map(|_| Sink::start()).collect());
+        let short = vec![Sink::start(), on_ipv6()];
+        let mid: Vec<_> = (0..3).map(|_| Sink::start()).collect();
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
         config.pipeline.threads = threads;
         config.pipeline.lanes = lanes;
