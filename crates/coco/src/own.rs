@@ -7,8 +7,9 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
+use tracing::info;
 
 type Addresses = HashSet<SocketAddr, RandomState>;
 
@@ -20,8 +21,8 @@ static ADDRESSES: ArcSwapOption<Addresses> = ArcSwapOption::const_empty();
 pub struct OwnSocket {
     socket: UdpSocket,
     address: SocketAddr,
-    /// Whether packets have to be sent one by one.
-    no_segments: AtomicBool,
+    /// Whether several packets may be sent as one message.
+    segments: AtomicBool,
 }
 
 impl OwnSocket {
@@ -33,19 +34,24 @@ impl OwnSocket {
     /// A connected socket, whose address does not change any more.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let address = canonical(socket.local_addr()?);
+        let segments = socket::knows_segments(&socket);
+        if !segments {
+            static TELL: Once = Once::new();
+            TELL.call_once(|| info!("the kernel cuts no message into packets: each is sent by itself"));
+        }
         change(|addresses| addresses.insert(address));
-        Ok(Self { socket, address, no_segments: AtomicBool::new(false) })
+        Ok(Self { socket, address, segments: AtomicBool::new(segments) })
     }
 
     /// Whether the kernel may be given several packets as one message.
     #[inline]
     pub fn takes_segments(&self) -> bool {
-        !self.no_segments.load(Ordering::Relaxed)
+        self.segments.load(Ordering::Relaxed)
     }
 
     /// Takes note that it has refused one. Whether that is new.
     pub fn refused_segments(&self) -> bool {
-        !self.no_segments.swap(true, Ordering::Relaxed)
+        self.segments.swap(false, Ordering::Relaxed)
     }
 }
 

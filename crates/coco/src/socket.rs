@@ -14,7 +14,7 @@ use nix::sys::socket::{
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
@@ -260,6 +260,13 @@ impl Transmitter {
     }
 }
 
+/// Whether the kernel knows of segments, as Linux does since 4.18. An older one would take no notice of their size, and
+/// send all of a message as one datagram.
+pub fn knows_segments(socket: &impl AsFd) -> bool {
+    // 0 is what holds anyway: no message is cut up that does not say so itself.
+    setsockopt(socket, sockopt::UdpGsoSegment, &0).is_ok()
+}
+
 /// Whether an error may mean that the kernel, or the way to a target, takes no segments: packets are larger than the
 /// MTU of the way, its device computes no checksums, IPsec is on it.
 pub fn refuses_segments(error: Errno) -> bool {
@@ -276,6 +283,14 @@ impl Default for Transmitter {
 mod tests {
     use super::*;
     use coco_core::wire::padding;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_kernel_that_does_not_know_segments_is_told_from_one_that_does() {
+        assert!(knows_segments(&UdpSocket::bind("127.0.0.1:0").unwrap()));
+        // What an older kernel says of any socket.
+        assert!(!knows_segments(&TcpListener::bind("127.0.0.1:0").unwrap()));
+    }
 
     #[test]
     fn packets_of_one_message_arrive_one_by_one() {
