@@ -57,10 +57,7 @@ impl Process {
     /// When it has ended.
     #[must_use]
     pub fn resident_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        figure.unwrap_or_else(|| panic!("no VmRSS in {status}"))
+        self.figure("status", "VmRSS:")
     }
 
     /// How many files and sockets it may have open.
@@ -69,10 +66,15 @@ impl Process {
     /// When it has ended.
     #[must_use]
     pub fn most_descriptors(&self) -> u64 {
-        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).expect("a process");
-        let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        self.figure("limits", "Max open files")
+    }
+
+    /// The first figure behind a name in a file of proc(5) about it.
+    fn figure(&self, file: &str, name: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("a process");
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
         let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        figure.unwrap_or_else(|| panic!("no limit of files in {limits}"))
+        figure.unwrap_or_else(|| panic!("no {name} in {text}"))
     }
 
     /// How many files and sockets it has open.

@@ -305,8 +305,7 @@ impl Hands {
         let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
         let sealed = pending.sealed.map(|index| &self.sealed[index]);
-        let segments = packing.routing.segmentation && sealed.is_none() && !outlet.is_down();
-        let largest_segment = if segments { packing.routing.max_packet_size } else { 0 };
+        let largest_segment = largest_segment(&packing.routing, outlet, sealed.is_some());
         let transmitter = &mut self.transmitter;
         pending.full =
             send_from(transmitter, &mut pending.next, packets, sealed, outlet, counts, largest_segment);
@@ -322,6 +321,11 @@ fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
     if let Some(full) = pending.full {
         outlet.note_fault(full);
     }
+}
+
+/// Bytes of the largest packet that may leave together with others, 0 where each is sent by itself.
+fn largest_segment(routing: &Routing, outlet: &Outlet, is_sealed: bool) -> usize {
+    if routing.segmentation && !is_sealed && !outlet.is_down() { routing.max_packet_size } else { 0 }
 }
 
 /// Sends the packets of one outlet from number `next` on, until all are done with or there is no room for them. `next`
@@ -419,29 +423,40 @@ mod tests {
     use crate::account::Account;
     use crate::outlet::{Settings, State};
     use crate::own::OwnSocket;
-    use coco_core::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
+    use crate::secrets::Seals;
+    use coco_core::config::{Config, Program};
+    use coco_core::value_list::{Value, ValueList};
+    use coco_tests::traffic;
     use std::net::UdpSocket;
 
     /// Two packets, of which no datagram holds the first.
     fn packets() -> PacketBuilder {
         let mut builder = PacketBuilder::new(1 << 20);
-        let values = [vec![1; 7000], vec![0; 56_000]].concat();
-        let list = ValueListRef {
-            identifier: IdentifierRef {
-                host: b"h",
-                plugin: b"p",
-                type_name: b"t",
-                ..IdentifierRef::default()
-            },
-            time: Time::Seconds(1),
-            interval: Interval::NONE,
-            values: ValuesRef::new(&values).unwrap(),
-        };
-        (0..2).for_each(|_| builder.push(&list));
-        builder.close();
-        builder.push(&ValueListRef { values: ValuesRef::new(&values[6999..7008]).unwrap(), ..list });
-        builder.close();
+        let small = traffic::value_list("h", 1);
+        let ValueList { identifier, time, interval, .. } = small.clone();
+        let large = ValueList::new(identifier, time, interval, &[Value::Gauge(0.0); 7000]);
+        for lists in [&[&large, &large][..], &[&small]] {
+            lists.iter().for_each(|list| builder.push(&list.as_ref()));
+            builder.close();
+        }
         builder
+    }
+
+    #[test]
+    fn packets_leave_by_themselves_where_they_are_sealed_or_the_target_is_down_or_it_is_wished() {
+        let segment = |settings: &str, is_sealed, is_down| {
+            let text = format!("{settings}\ntiers.a.targets = ['127.0.0.1:9']");
+            let routing = Routing::new(&Config::parse(&text, Program::Coco).unwrap(), Seals::default(), 1);
+            if is_down {
+                routing.outlets.get(0).note_fault(Errno::ECONNREFUSED);
+            }
+            largest_segment(&routing, routing.outlets.get(0), is_sealed)
+        };
+        assert_eq!(segment("", false, false), 1452);
+        assert_eq!(segment("send.max_packet_size = 8952", false, false), 8952);
+        assert_eq!(segment("", true, false), 0);
+        assert_eq!(segment("", false, true), 0);
+        assert_eq!(segment("send.segmentation = false", false, false), 0);
     }
 
     #[test]
