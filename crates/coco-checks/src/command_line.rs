@@ -8,17 +8,8 @@ use clap::{Args, Command, CommandFactory, FromArgMatches, Parser};
 use coco_core::address::{Address, AddressError};
 use coco_core::config::duration;
 
-use crate::limits::Limits;
 use crate::output::Output;
-
-/// One of the two programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
-    /// `anomalous_coco_send`
-    Send,
-    /// `anomalous_coco_errors`
-    Errors,
-}
+use crate::question::{Check, Limits, Request, Series};
 
 /// Has the rate changed at which Coco sends to a target?
 ///
@@ -85,38 +76,6 @@ struct Common {
     /// Say more, and draw both halves if this is a terminal
     #[arg(long)]
     debug: bool,
-}
-
-/// What a run is to find out.
-#[derive(Debug)]
-pub struct Request {
-    /// What it is about, for people: `10.1.1.111:25826 from coco1`.
-    pub subject: String,
-    /// The host that Coco runs on.
-    pub host: String,
-    /// collectd's plugin and its instance: `curl_json-coco`.
-    pub plugin: String,
-    /// The type and its instance: `operations-send-10.1.1.111:25826`.
-    pub series: Series,
-    /// Whom to ask.
-    pub endpoint: Address,
-    /// How far to look back.
-    pub window: Duration,
-    /// How long to wait.
-    pub timeout: Duration,
-    /// What is too much.
-    pub limits: Limits,
-    /// Whether to explain.
-    pub debug: bool,
-}
-
-/// Which rates to fetch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Series {
-    /// This one.
-    One(String),
-    /// The sum of all whose names begin so.
-    Sum(String),
 }
 
 impl Check {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use crate::kolmogorov_smirnov::KolmogorovSmirnov;
-use crate::visage::Problem;
-
-/// The fewest points that a window must have. With 10 in each half, a D of 0.7 has a p-value of 0.012.
-pub const FEWEST: usize = 20;
+use crate::question::{FEWEST, Problem};
 
 /// The rates of a window that are known: those of its first half, and those of its second.
 #[derive(Debug, PartialEq)]

@@ -3,7 +3,7 @@
 //! collectd reads Coco's counters (`etc/collectd/coco.conf`) and stores them as rates. A check fetches the rates of a
 //! window of time, cuts the window in two, and compares the halves. In the order in which a run meets the modules:
 //!
-//! - [`command_line`] is what an operator can ask;
+//! - [`question`] holds the words that the others share, [`command_line`] reads a question;
 //! - [`visage`] fetches the rates from Noodle, or from Visage itself;
 //! - [`halves`] cuts them in two and says how much the halves differ, which takes a [`kolmogorov_smirnov`] test;
 //! - [`limits`] decides whether that is too much;
@@ -19,16 +19,16 @@ pub mod kolmogorov_smirnov;
 pub mod limits;
 pub mod output;
 pub mod plot;
+pub mod question;
 pub mod visage;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use command_line::{Check, Request};
 use halves::Halves;
 use output::{Output, Status};
-use visage::{Problem, Rates};
+use question::{Check, Problem, Rates, Request};
 
 /// Runs a check with the arguments of this process: prints what Nagios reads, and returns the exit status.
 ///

@@ -1,18 +1,7 @@
 //! How much is too much.
 
 use crate::halves::Difference;
-
-/// The limits of a check. A rate has changed only when all three are exceeded: halves of a steady rate may differ in
-/// rank by a trifle, and by chance.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// The largest statistic D, from 0 to 1.
-    pub maximum_deviation: f64,
-    /// The least probability of such a D, from 0 to 1.
-    pub significance: f64,
-    /// The largest change of the mean, as a part of what it was.
-    pub minimum_change: f64,
-}
+use crate::question::Limits;
 
 impl Limits {
     /// Whether the difference is beyond all of them.

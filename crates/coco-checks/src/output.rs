@@ -11,10 +11,8 @@
 
 use std::fmt::{self, Display, Write};
 
-use crate::command_line::Check;
 use crate::halves::{Difference, Halves};
-use crate::limits::Limits;
-use crate::visage::Rates;
+use crate::question::{Check, Limits, Rates};
 
 /// The exit statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,9 @@
 //! and `{}` where it finds nothing. INSTANCES is a glob. Noodle has `{"error": "..."}` for what fails.
 
 use std::error::Error;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use coco_core::config::duration;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::header::{ACCEPT, USER_AGENT};
 use hyper::{Request as HttpRequest, StatusCode};
@@ -20,10 +19,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
-use thiserror::Error;
 
-use crate::command_line::{Request, Series};
-use crate::halves::FEWEST;
+use crate::question::{Problem, Rates, Request, Series};
 
 /// The data source of collectd's type `operations`.
 const DATA_SOURCE: &str = "value";
@@ -34,87 +31,6 @@ const LARGEST: usize = 16 << 20;
 /// What stands in a path as it is.
 const PLAIN: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'*');
-
-/// The rates of a window.
-#[derive(Debug)]
-pub struct Rates {
-    /// What was asked for.
-    pub path: String,
-    /// The series that are in it, by name.
-    pub names: Vec<String>,
-    /// In the order of time, in events a second; none where nothing is known.
-    pub points: Vec<Option<f64>>,
-}
-
-/// Why there is nothing to compare.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub enum Problem {
-    /// The system lacks something.
-    #[error("{0}")]
-    System(String),
-    /// No connection, or one that broke.
-    #[error("cannot ask {endpoint}: {cause}")]
-    Unreachable {
-        /// Who was asked.
-        endpoint: String,
-        /// What the system says.
-        cause: String,
-    },
-    /// It takes too long.
-    #[error("{endpoint} did not answer within {}", duration::format(*.timeout))]
-    Timeout {
-        /// Who was asked.
-        endpoint: String,
-        /// How long.
-        timeout: Duration,
-    },
-    /// A status other than 200, or an error with 200.
-    #[error("{endpoint} answers {answer}")]
-    Refused {
-        /// Who was asked.
-        endpoint: String,
-        /// The status, and the error if there is one.
-        answer: String,
-    },
-    /// Not the JSON of Visage.
-    #[error("{endpoint} does not answer as Visage: {cause}")]
-    NotVisage {
-        /// Who was asked.
-        endpoint: String,
-        /// What is wrong.
-        cause: String,
-    },
-    /// It has no such series.
-    #[error(
-        "{endpoint} has no {path}: does collectd on that host read Coco's counters, and under this name?"
-    )]
-    NoSeries {
-        /// Who was asked.
-        endpoint: String,
-        /// What for.
-        path: String,
-    },
-    /// Series that can't be added up.
-    #[error("{first} and {second} are of different resolution: check one of them, with --error")]
-    Uneven {
-        /// The name of one.
-        first: String,
-        /// The name of another.
-        second: String,
-    },
-    /// Too few points are known.
-    #[error("{found} points are too few, at least {FEWEST} are needed{}", longer(*.window))]
-    TooFew {
-        /// So many.
-        found: usize,
-        /// A window that should have enough, where there are some.
-        window: Option<Duration>,
-    },
-}
-
-fn longer(window: Option<Duration>) -> String {
-    window.map_or_else(String::new, |window| format!(": try --window {}", duration::format(window)))
-}
 
 /// Asks for the rates of the window that ends now.
 pub async fn fetch(request: &Request, now: SystemTime) -> Result<Rates, Problem> {
@@ -237,7 +153,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
-    use crate::command_line::Check;
+    use crate::question::Check;
 
     fn request(check: Check, arguments: &str) -> Request {
         let arguments = ["check"].into_iter().chain(arguments.split(' ')).map(OsString::from);

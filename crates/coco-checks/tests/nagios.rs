@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use coco_checks::command_line::Check;
+use coco_checks::question::Check;
 
 /// The directives of all objects of a kind.
 fn objects<'a>(config: &'a str, kind: &str) -> Vec<BTreeMap<&'a str, &'a str>> {

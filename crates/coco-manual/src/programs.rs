@@ -1,7 +1,7 @@
 //! The programs that have a manual.
 
 use clap::Command;
-use coco_checks::command_line::Check;
+use coco_checks::question::Check;
 use coco_core::config::Program;
 use coco_daemon::command_line;
 

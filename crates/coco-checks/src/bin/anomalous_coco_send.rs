@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use coco_checks::command_line::Check;
+use coco_checks::question::Check;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
