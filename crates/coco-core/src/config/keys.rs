@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::suggest::alternatives;
+use super::error::alternatives;
 use super::{Level, Program, duration, size};
 use crate::ring::MAX_VIRTUAL_REPLICAS;
 use crate::wire::SecurityLevel;

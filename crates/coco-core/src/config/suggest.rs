@@ -1,5 +1,6 @@
 //! What to say about a key or a section that doesn't exist: the one that was probably meant.
 
+use super::error::alternatives;
 use super::keys::{KEYS, of_section, top_sections};
 
 /// For `name`, which is no key of `section`.
@@ -50,13 +51,4 @@ fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|(one, _), (other, _)| one.total_cmp(other))
         .map(|(_, candidate)| candidate)
-}
-
-/// `a`, `a or b`, `a, b or c`.
-pub(super) fn alternatives(words: &[String]) -> String {
-    match words {
-        [] => String::new(),
-        [only] => only.clone(),
-        [others @ .., last] => format!("{} or {last}", others.join(", ")),
-    }
 }

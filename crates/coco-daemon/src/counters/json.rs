@@ -3,23 +3,23 @@
 use serde_json::map::Entry;
 use serde_json::{Map, Number, Value as Json};
 
-use super::snapshot::{Sample, Value};
-use crate::latency::Distribution;
+use super::definition::View;
+use super::snapshot::{Sample, Snapshot, Value};
 
-pub(super) fn object<'a>(
-    samples: impl Iterator<Item = &'a Sample>,
-    distributions: &[Sample<Distribution>],
-) -> Map<String, Json> {
-    let mut root = Map::new();
-    for sample in samples {
-        add_at_path(&mut root, sample);
-    }
-    for sample in distributions {
-        if let Some(Entry::Vacant(vacant)) = entry(&mut root, sample) {
-            vacant.insert(sample.value.json());
+impl Snapshot {
+    /// One object, nested by path, keys in the order in which they were added first.
+    pub fn json(&self) -> Map<String, Json> {
+        let mut root = Map::new();
+        for sample in self.shown_in(View::Json) {
+            add_at_path(&mut root, sample);
         }
+        for sample in &self.distributions {
+            if let Some(Entry::Vacant(vacant)) = entry(&mut root, sample) {
+                vacant.insert(sample.value.json());
+            }
+        }
+        root
     }
-    root
 }
 
 /// The place of a sample below `root`; none where its path goes through a value.

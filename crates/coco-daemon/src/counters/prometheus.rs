@@ -6,28 +6,29 @@ use std::sync::Arc;
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
-use super::definition::{Definition, Kind};
-use super::snapshot::{Sample, Value};
+use super::definition::{Definition, Kind, View};
+use super::snapshot::{Sample, Snapshot, Value};
 use crate::latency::Distribution;
 
-pub(super) fn text<'a>(
-    samples: impl Iterator<Item = &'a Sample>,
-    distributions: &[Sample<Distribution>],
-) -> String {
-    // A recorder keeps every label set it ever saw, so each scrape gets a fresh one.
-    let recorder = PrometheusBuilder::new().build_recorder();
-    with_local_recorder(&recorder, || {
-        let mut names = BTreeMap::new();
-        for sample in samples {
-            let definition = sample.definition;
-            let name = names.entry(std::ptr::from_ref(definition)).or_insert_with(|| describe(definition));
-            record(Arc::clone(name), sample);
-        }
-    });
-    let mut families = sorted(&recorder.handle().render());
-    families.extend(histograms(distributions));
-    families.sort();
-    families.concat()
+impl Snapshot {
+    /// The text format of Prometheus, families and series sorted by name.
+    pub fn prometheus(&self) -> String {
+        // A recorder keeps every label set it ever saw, so each scrape gets a fresh one.
+        let recorder = PrometheusBuilder::new().build_recorder();
+        with_local_recorder(&recorder, || {
+            let mut names = BTreeMap::new();
+            for sample in self.shown_in(View::Prometheus) {
+                let definition = sample.definition;
+                let name =
+                    names.entry(std::ptr::from_ref(definition)).or_insert_with(|| describe(definition));
+                record(Arc::clone(name), sample);
+            }
+        });
+        let mut families = sorted(&recorder.handle().render());
+        families.extend(histograms(&self.distributions));
+        families.sort();
+        families.concat()
+    }
 }
 
 /// Tells the recorder what a name means.

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Map;
-
 use super::definition::{Definition, Kind, View, placeholder};
-use super::{json, prometheus};
 use crate::latency::Distribution;
 
 /// A measured value. Counts stay exact over the whole range of 64 bits.
@@ -79,7 +76,7 @@ impl<V> Sample<V> {
 #[derive(Debug, Default)]
 pub struct Snapshot {
     samples: Vec<Sample>,
-    distributions: Vec<Sample<Distribution>>,
+    pub(super) distributions: Vec<Sample<Distribution>>,
 }
 
 impl Snapshot {
@@ -109,17 +106,8 @@ impl Snapshot {
         self.distributions.push(Sample::new(definition, labels, value));
     }
 
-    /// One object, nested by path, keys in the order in which they were added first.
-    pub fn json(&self) -> Map<String, serde_json::Value> {
-        json::object(self.shown_in(View::Json), &self.distributions)
-    }
-
-    /// The text format of Prometheus, families and series sorted by name.
-    pub fn prometheus(&self) -> String {
-        prometheus::text(self.shown_in(View::Prometheus), &self.distributions)
-    }
-
-    fn shown_in(&self, view: View) -> impl Iterator<Item = &Sample> {
+    /// The samples of a view.
+    pub(super) fn shown_in(&self, view: View) -> impl Iterator<Item = &Sample> {
         let shown = move |sample: &&Sample| [View::Both, view].contains(&sample.definition.view);
         self.samples.iter().filter(shown)
     }
