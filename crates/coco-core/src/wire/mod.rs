@@ -50,6 +50,7 @@ mod reader;
 #[doc(hidden)]
 pub mod round_trip;
 mod seal;
+mod segments;
 mod users;
 
 pub use crypto::{Key, SecurityLevel};
@@ -58,6 +59,7 @@ pub use encode::{Packet, PacketBuilder, PartOrder};
 pub use guard::{Guard, Opened, Refused, Trust};
 pub use padding::{PADDING_MAX, padding};
 pub use seal::{InitializationVectors, Seal, TooLong};
+pub use segments::segment_length;
 pub use users::Users;
 
 use std::fmt;

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice};
+use coco_core::wire::segment_length;
+use etherparse::{EtherType, IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice, UdpSlice};
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 
@@ -17,11 +18,13 @@ const RAW_OF_SYSTEMS: [i32; 2] = [12, 14];
 /// What a captured packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packet<'a> {
-    /// A UDP datagram.
-    Datagram {
+    /// UDP datagrams: one, or several that the capturing machine has joined.
+    Datagrams {
         source: SocketAddr,
         destination: SocketAddr,
         payload: &'a [u8],
+        /// How long each is, the last perhaps shorter; not 0.
+        segment: usize,
         /// The capture has less of it than was sent.
         truncated: bool,
     },
@@ -144,12 +147,29 @@ fn datagram<'a>(packet: &LaxSlicedPacket<'a>) -> Option<Packet<'a>> {
     if udp.payload().len() > usize::from(u16::MAX) {
         return None;
     }
-    Some(Packet::Datagram {
+    let segment = segment_length(udp.payload(), is_intact(source, destination, udp)).max(1);
+    Some(Packet::Datagrams {
         source: (source, udp.source_port()).into(),
         destination: (destination, udp.destination_port()).into(),
         payload: udp.payload(),
+        segment,
         truncated: usize::from(udp.length()) > udp.slice().len(),
     })
+}
+
+/// Whether the checksum fits. What a network card or another machine's kernel was to complete has none that does.
+fn is_intact(source: IpAddr, destination: IpAddr, udp: &UdpSlice<'_>) -> bool {
+    let header = udp.to_header();
+    let expected = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            header.calc_checksum_ipv4_raw(source.octets(), destination.octets(), udp.payload())
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            header.calc_checksum_ipv6_raw(source.octets(), destination.octets(), udp.payload())
+        }
+        _ => return false,
+    };
+    expected.is_ok_and(|expected| expected == header.checksum)
 }
 
 #[cfg(test)]
@@ -171,7 +191,7 @@ mod tests {
             rest in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let frame = [start, &rest].concat();
-            if let Packet::Datagram { payload, .. } = dissect(Linktype(link), &frame) {
+            if let Packet::Datagrams { payload, .. } = dissect(Linktype(link), &frame) {
                 prop_assert!(payload.len() < frame.len());
             }
         }

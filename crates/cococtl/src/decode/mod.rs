@@ -6,6 +6,7 @@ mod tally;
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
+use std::iter;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,8 +44,8 @@ const JSON: &str = r#"With --json, an object a line. Its "event" is one of:
   signature             source, security: nobody has verified what follows
   unknown_part          source, security, type
   fragment, truncated   source, destination
-  summary               the last one: packets, datagrams, value_lists, notifications, refused, malformed,
-                        fragments, truncated, cut, kernel_drops
+  summary               the last one: packets, datagrams, joined, value_lists, notifications, refused,
+                        malformed, fragments, truncated, cut, kernel_drops
   top                   with --top, instead of all but the summary:
                         {"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": alike}
 
@@ -234,7 +235,7 @@ impl<'a> Decoder<'a> {
     fn packet(&mut self, packet: Packet<'_>, bytes: &mut Vec<u8>) -> Result<(), Stop> {
         self.tally.packets += 1;
         match packet {
-            Packet::Datagram { source, destination, payload, truncated } => {
+            Packet::Datagrams { source, destination, payload, segment, truncated } => {
                 if self.arguments.port != 0 && destination.port() != self.arguments.port {
                     return Ok(());
                 }
@@ -242,10 +243,18 @@ impl<'a> Decoder<'a> {
                     self.tally.truncated += 1;
                     self.say("truncated", &source.to_string(), &destination.to_string())?;
                 }
-                bytes.clear();
-                bytes.extend_from_slice(payload);
-                self.datagram(Some(source), bytes)?;
-                if self.has_enough() { Err(Stop::Enough) } else { Ok(()) }
+                self.tally.joined += u64::from(segment < payload.len());
+                // An empty one is one, too.
+                let first = &payload[..segment.min(payload.len())];
+                for datagram in iter::once(first).chain(payload.chunks(segment).skip(1)) {
+                    bytes.clear();
+                    bytes.extend_from_slice(datagram);
+                    self.datagram(Some(source), bytes)?;
+                    if self.has_enough() {
+                        return Err(Stop::Enough);
+                    }
+                }
+                Ok(())
             }
             Packet::Fragment { source, destination } => {
                 self.tally.fragments += 1;

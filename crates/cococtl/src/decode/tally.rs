@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) packets: u64,
     /// Datagrams to the port that were taken apart.
     pub(super) datagrams: u64,
+    /// Packets of several datagrams each.
+    pub(super) joined: u64,
     pub(super) value_lists: u64,
     pub(super) notifications: u64,
     /// Value lists and notifications that every receiver drops.
@@ -50,6 +52,7 @@ impl Tally {
             "event": "summary",
             "packets": self.packets,
             "datagrams": self.datagrams,
+            "joined": self.joined,
             "value_lists": self.value_lists,
             "notifications": self.notifications,
             "refused": self.refused,
@@ -67,6 +70,9 @@ impl Tally {
             "{} value lists and {} notifications in {} datagrams, of {} packets",
             self.value_lists, self.notifications, self.datagrams, self.packets
         );
+        if self.joined > 0 {
+            line += &format!(", {} of which hold several", self.joined);
+        }
         for (count, what) in [
             (self.refused, "refused"),
             (self.malformed, "malformed"),

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::frames::{ETHERNET, NULL, RAW, SLL, SLL2, SOURCE};
-use crate::frames::{cooked, cooked2, ethernet, ipv4, ipv6, null, pcap, pcapng};
+use crate::frames::{cooked, cooked2, ethernet, ipv4, ipv4_to_complete, ipv6, null, pcap, pcapng};
 use crate::{Ended, cococtl, program};
 
 fn testdata(path: &str) -> PathBuf {
@@ -219,6 +219,40 @@ fn what_is_not_whole_is_said_and_counted() {
     let whole = pcap(RAW, &[packet]);
     let cut = decode(&whole[..whole.len() - 1], &["--json"]);
     assert_eq!((cut.status, &summary(&cut)["cut"]), (Some(1), &json!(true)));
+}
+
+/// What a capture on the sender's own machine has where it sends many datagrams as one message (`UDP_SEGMENT`).
+#[test]
+fn datagrams_that_share_a_frame_share_nothing_else() {
+    let mut lists = [coco_tests::traffic::value_list("a", 1), coco_tests::traffic::value_list("b", 1)];
+    for (list, plugin, instances) in [(0, "cpu", ["0", "idle"]), (1, "uptime", ["", ""])] {
+        let identifier = &mut lists[list].identifier;
+        identifier.plugin = plugin.into();
+        identifier.type_name = plugin.into();
+        [identifier.plugin_instance, identifier.type_instance] = instances.map(Into::into);
+    }
+    let [first, second] = lists.map(|list| coco_tests::traffic::datagram(&list));
+    assert!(second.len() <= first.len());
+    let joined = [first, second].concat();
+    for packet in [ipv4(&joined, 25826), ipv4_to_complete(&joined, 25826)] {
+        let ended = decode(&pcap(RAW, &[packet.clone(), packet]), &["--json"]);
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+        let lists = events(&ended, "value_list");
+        let shown =
+            lists.iter().map(|list| (&list["host"], &list["plugin_instance"], &list["type_instance"]));
+        let [a, b] = [json!(["a", "0", "idle"]), json!(["b", "", ""])];
+        let expected = [&a, &b, &a, &b].map(|names| (&names[0], &names[1], &names[2]));
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
+        let counts = summary(&ended);
+        assert_eq!([&counts["packets"], &counts["joined"], &counts["datagrams"]], [2, 2, 4], "{counts}");
+        assert_eq!(
+            summary(&decode(&pcap(RAW, &[ipv4(&joined, 25826)]), &["--json", "--count", "1"]))["datagrams"],
+            1
+        );
+    }
+    // Not what says all by itself in one datagram: a sender that packs saves what is in force.
+    let whole = &stream("edge-plain")[0];
+    assert_eq!(summary(&decode(&pcap(RAW, &[ipv4_to_complete(whole, 25826)]), &["--json"]))["joined"], 0);
 }
 
 #[test]

@@ -20,6 +20,13 @@ pub(crate) fn ipv4(payload: &[u8], port: u16) -> Vec<u8> {
     packet
 }
 
+/// The same with the checksum of UDP that a network card was to complete.
+pub(crate) fn ipv4_to_complete(payload: &[u8], port: u16) -> Vec<u8> {
+    let mut packet = ipv4(payload, port);
+    packet[26..28].copy_from_slice(&[0x12, 0x34]);
+    packet
+}
+
 /// The same over IPv6.
 pub(crate) fn ipv6(payload: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
