@@ -12,6 +12,7 @@
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
 //!   [`nobody`] refuses;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
+//! - [`pipe`] is an output that nobody reads;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
 //!   removed when its value is dropped, and [`wait`] sleeps between two looks.
 //!
@@ -34,6 +35,7 @@ pub mod names;
 pub mod namespace;
 pub mod nobody;
 pub mod noodle;
+pub mod pipe;
 pub mod process;
 pub mod program;
 pub mod rrd;

@@ -27,15 +27,26 @@ impl Process {
     /// When the program is not there.
     #[must_use]
     pub fn start(name: &str, directory: &Path, command: &mut Command) -> Self {
-        let [stdout, stderr] = ["stdout", "stderr"].map(|stream| directory.join(stream));
-        let file =
-            |path: &Path| File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = |stream| {
+            let path = directory.join(stream);
+            File::create(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
+        };
+        Self::start_into(name, directory, command, [file("stdout"), file("stderr")])
+    }
+
+    /// Starts `command` with standard output and standard error going elsewhere.
+    ///
+    /// # Panics
+    /// When the program is not there.
+    #[must_use]
+    pub fn start_into(name: &str, directory: &Path, command: &mut Command, [out, error]: [Stdio; 2]) -> Self {
         let child = command
             .stdin(Stdio::null())
-            .stdout(file(&stdout))
-            .stderr(file(&stderr))
+            .stdout(out)
+            .stderr(error)
             .spawn()
             .unwrap_or_else(|error| panic!("can't start {command:?}: {error}"));
+        let [stdout, stderr] = ["stdout", "stderr"].map(|stream| directory.join(stream));
         Self { name: name.to_owned(), child, stdout, stderr }
     }
 

@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
 
 use crate::directory::Directory;
+use crate::pipe::UnreadPipe;
 use crate::process::Process;
 use crate::wait::PATIENCE;
 
@@ -92,6 +93,36 @@ pub fn start_within(program: Program, config: &str, environment: &[(&str, &OsStr
         process.stdout().lines().any(|line| line.contains("ready")).then_some(())
     });
     (process, directory)
+}
+
+/// The same with standard output and standard error into one pipe, which nobody reads any more once the program is
+/// ready.
+///
+/// # Panics
+/// When it doesn't come up.
+#[must_use]
+pub fn start_unread(program: Program, config: &str) -> (Process, Directory, UnreadPipe) {
+    let directory = Directory::new(program.name());
+    let path = directory.write("coco.conf", config);
+    let (mut pipe, ends) = UnreadPipe::new();
+    let process =
+        Process::start_into(program.name(), directory.path(), Command::new(program.path()).arg(path), ends);
+    pipe.read_until("ready");
+    pipe.fill();
+    (process, directory, pipe)
+}
+
+/// Runs a program that is to end by itself, with standard output and standard error into a full pipe.
+///
+/// # Panics
+/// When it stays.
+#[must_use]
+pub fn run_unread(program: Program, config: &Path) -> ExitStatus {
+    let directory = Directory::new(program.name());
+    let (pipe, ends) = UnreadPipe::new();
+    pipe.fill();
+    let command = &mut Command::new(program.path());
+    Process::start_into(program.name(), directory.path(), command.arg(config), ends).ended(PATIENCE)
 }
 
 /// Runs a program with these arguments until it ends.

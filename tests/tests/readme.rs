@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use coco::counters::{self, ByReason};
 use coco_core::config::{Config, KEYS, Key, Program};
 use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
 use coco_tests::coco::Coco;
@@ -114,6 +115,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
         .add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     Reloads::new(Program::Noodle).add_to(&mut snapshot);
+    logging::add_to(&mut snapshot, Program::Noodle);
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
     let shown: BTreeSet<_> = shown.map(str::to_owned).collect();

@@ -1,35 +1,89 @@
 //! Log lines on standard output, and fewer of them where many would say the same.
+//!
+//! The log is outside of the data path: nobody who logs waits for whoever reads. Lines stand in a queue, and what does
+//! not fit is lost and counted.
 
-use std::io::{self, IsTerminal};
-use std::sync::OnceLock;
+mod queue;
+
+use std::any::Any;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::panic::PanicHookInfo;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use coco_core::config::Level;
+use coco_core::config::{Level, Program};
 use tracing::level_filters::LevelFilter;
+use tracing::{error, warn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
-/// Changes the level of the log of this process.
-static CHANGE: OnceLock<Box<dyn Fn(LevelFilter) + Send + Sync>> = OnceLock::new();
+use crate::counters::{Definition, Snapshot};
+use queue::{Queue, StandardOutput};
+
+/// The log of this process.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+struct Log {
+    change_level: Box<dyn Fn(LevelFilter) + Send + Sync>,
+    lines: Queue,
+}
+
+static COCO: Definition = Definition::counter(&["coco", "errors", "log.dropped"], DROPPED);
+static NOODLE: Definition = Definition::counter(&["noodle", "errors", "log.dropped"], DROPPED);
+const DROPPED: &str = "Lines of the log that were lost because nobody read standard output in time, or it could not be written to.";
+
+/// What a program counts of its log.
+pub fn definition(program: Program) -> &'static Definition {
+    match program {
+        Program::Coco => &COCO,
+        Program::Noodle => &NOODLE,
+    }
+}
+
+/// Adds what was lost of the log of this process.
+pub fn add_to(snapshot: &mut Snapshot, program: Program) {
+    snapshot.add(definition(program), &[], LOG.get().map_or(0, |log| log.lines.dropped()));
+}
 
 /// Sends every event of `level` and more severe ones to standard output, one line each, coloured only on a terminal.
-/// A second call in one process changes nothing.
-pub fn init(level: Level) {
+/// Panics become such lines, too: what the standard library does with them waits for whoever reads standard error.
+/// A second call in one process changes nothing. Fails when there is no thread for it.
+pub fn init(level: Level) -> io::Result<()> {
     let (level, handle) = reload::Layer::new(filter(level));
-    let lines = fmt::layer().with_target(false).with_ansi(io::stdout().is_terminal()).with_writer(io::stdout);
+    let resumed = |lost| warn!(lost, "lines of the log were lost: standard output was not read in time");
+    let queue = Queue::start(StandardOutput, resumed)?;
+    let lines = fmt::layer()
+        .with_target(false)
+        .with_ansi(io::stdout().is_terminal())
+        // It would say so on standard error, and wait.
+        .log_internal_errors(false)
+        .with_writer(Lines(queue.clone()));
     // Fails only when there is one already.
     if tracing::subscriber::set_global_default(Registry::default().with(level).with(lines)).is_ok() {
-        let _ = CHANGE.set(Box::new(move |level| {
-            // Fails only when the subscriber is gone, which it never is.
-            let _ = handle.reload(level);
-        }));
+        // Fails only when the subscriber is gone, which it never is.
+        let change_level = Box::new(move |level| _ = handle.reload(level));
+        let _ = LOG.set(Log { change_level, lines: queue });
+        std::panic::set_hook(Box::new(log_panic));
     }
+    Ok(())
 }
 
 /// Sends events of another `level` and more severe ones from now on. Without [`init`] it changes nothing.
 pub fn set_level(level: Level) {
-    if let Some(change) = CHANGE.get() {
-        change(filter(level));
+    if let Some(log) = LOG.get() {
+        (log.change_level)(filter(level));
+    }
+}
+
+/// How long the end of a process waits for whoever reads its log, or why it ends.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Waits until all lines have been written, half a second at most. For the end of the process.
+pub fn finish() {
+    if let Some(log) = LOG.get() {
+        log.lines.finish(LAST_WORDS);
     }
 }
 
@@ -40,6 +94,53 @@ fn filter(level: Level) -> LevelFilter {
         Level::Info => LevelFilter::INFO,
         Level::Debug => LevelFilter::DEBUG,
         Level::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Makes a writer for each event.
+struct Lines(Queue);
+
+struct Line<'a>(&'a Queue);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line(&self.0)
+    }
+}
+
+impl Write for Line<'_> {
+    /// Events come whole.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One a second: a stage that panics goes on, and may meet the same datagram again.
+static PANICS: Mutex<Throttle> = Mutex::new(Throttle::every(Duration::from_secs(1)));
+
+/// What a panic says, if it says anything.
+pub fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    let formatted = || payload.downcast_ref::<String>().map(String::as_str);
+    payload.downcast_ref::<&str>().copied().or_else(formatted).unwrap_or("no message")
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let passed = PANICS.lock().unwrap_or_else(PoisonError::into_inner).pass(Instant::now());
+    let Some(suppressed) = passed else { return };
+    let thread = std::thread::current();
+    let (thread, message) = (thread.name().unwrap_or_default(), panic_message(panic.payload()));
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    error!(thread, place, message, suppressed, "a panic");
+    let trace = Backtrace::capture();
+    if let (BacktraceStatus::Captured, Some(log)) = (trace.status(), LOG.get()) {
+        log.lines.push(trace.to_string().as_bytes());
     }
 }
 

@@ -7,7 +7,7 @@ use coco_core::config::{Config, Program};
 
 use crate::command_line::{CommandLine, LoadError, give_up, load};
 use crate::descriptors;
-use crate::logging;
+use crate::logging::{self, LAST_WORDS};
 use crate::signals::Signals;
 
 /// What makes a daemon end early, for the operator to read.
@@ -26,36 +26,48 @@ pub fn run(
     serve: impl AsyncFnOnce(Config, Signals, &dyn Fn() -> Result<Config, LoadError>) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(program, version, about);
+    let give_up: fn(String) -> ExitCode =
+        if arguments.check { |reason| give_up(reason) } else { give_up_in_time };
     let config = match load(&arguments.config, program) {
         Ok(config) => config,
-        Err(problems) => return give_up(problems),
+        Err(problems) => return give_up(problems.to_string()),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(problem) => return give_up(problem),
+        Err(problem) => return give_up(format!("cannot start: {problem}")),
     };
     let result = runtime.block_on(async {
         if arguments.check {
             let mut warnings = Vec::new();
             let result = check(&config, &mut warnings).await;
             for warning in warnings {
-                give_up(format_args!("warning: {warning}"));
+                give_up(format!("warning: {warning}"));
             }
             return result;
         }
-        logging::init(config.log.level);
+        logging::init(config.log.level).map_err(|problem| format!("cannot start the log: {problem}"))?;
         descriptors::raise_limit();
         // Before anything is bound, so that no signal ends the process half way.
         serve(config, Signals::new()?, &|| load(&arguments.config, program)).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
-            let file = arguments.config.display();
-            let lines: Vec<_> = reason.to_string().lines().map(|line| format!("{file}: {line}")).collect();
-            give_up(lines.join("\n"))
-        }
+    logging::finish();
+    let Err(reason) = result else { return ExitCode::SUCCESS };
+    let file = arguments.config.display();
+    let lines: Vec<_> = reason.to_string().lines().map(|line| format!("{file}: {line}")).collect();
+    give_up(lines.join("\n"))
+}
+
+/// As [`give_up`], for a daemon, which ends whether or not somebody reads why.
+fn give_up_in_time(reason: String) -> ExitCode {
+    let (end, ended) = crossbeam_channel::bounded::<()>(0);
+    let said = std::thread::Builder::new().spawn(move || {
+        let _said_when_dropped = end;
+        give_up(reason);
+    });
+    if said.is_ok() {
+        let _ = ended.recv_timeout(LAST_WORDS);
     }
+    ExitCode::FAILURE
 }

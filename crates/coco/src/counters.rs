@@ -4,6 +4,7 @@ use crate::gate::Unwelcome;
 use coco_core::config::Program;
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};
+use coco_daemon::logging;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use coco_daemon::reload;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,6 +170,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain(OUTLET_COUNTS)
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
+        .chain([logging::definition(Program::Coco)])
         .chain(measured)
         .chain(summaries)
 }

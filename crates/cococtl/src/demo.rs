@@ -93,13 +93,14 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();
+    logging::finish();
     result
 }
 
 /// Both daemons as they would run by themselves, until a signal stops both.
 async fn daemons(path: &Path) -> Result<Outcome, Failure> {
     let (coco, noodle) = (load(path, Program::Coco)?, load(path, Program::Noodle)?);
-    logging::init(coco.log.level);
+    logging::init(coco.log.level)?;
     Daemons::prepare(coco, noodle).await?.run(Some(path)).await?;
     Ok(Outcome::Fine)
 }
@@ -142,7 +143,7 @@ fn daemon(program: &'static str, reason: &impl Display) -> Failure {
 
 async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut signals = Signals::new().map_err(Failure::System)?;
-    logging::init(Level::Warn);
+    logging::init(Level::Warn)?;
     let port = |port: u16| if arguments.free_ports { 0 } else { port };
     let mut nodes = Vec::new();
     for number in NODES {

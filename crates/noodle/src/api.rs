@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use coco_core::config::Program;
 use coco_core::tier::Tier;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Request, Response, Router, body};
+use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
@@ -76,6 +78,7 @@ impl Api {
         fleet.add_to(&mut snapshot);
         self.lookup.add_to(&mut snapshot, &fleet.tiers);
         self.reloads.add_to(&mut snapshot);
+        logging::add_to(&mut snapshot, Program::Noodle);
         snapshot
     }
 

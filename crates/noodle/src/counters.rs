@@ -7,6 +7,7 @@ use coco_core::config::Program;
 use coco_core::tier::{Target, Tier, Tiers};
 use coco_daemon::counters::{Definition, Snapshot, View};
 use coco_daemon::latency::Histogram;
+use coco_daemon::logging;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use coco_daemon::reload;
 use hyper::StatusCode;
@@ -116,7 +117,12 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &BYTES_PROXIED,
         &MEMORY,
     ];
-    fetched.into_iter().chain(&ERRORS).chain([&LOOKUP, &HASH_GET]).chain(reload::definitions(Program::Noodle))
+    fetched
+        .into_iter()
+        .chain(&ERRORS)
+        .chain([&LOOKUP, &HASH_GET])
+        .chain(reload::definitions(Program::Noodle))
+        .chain([logging::definition(Program::Noodle)])
 }
 
 /// Every status below `/data`; the router answers other methods by itself.

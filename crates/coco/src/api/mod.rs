@@ -18,8 +18,10 @@ use crate::measure::{Measure, merged};
 use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
 use crate::routing::{Newest, Routing, Rules};
 use crate::snapshot;
+use coco_core::config::Program;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Response, Router};
+use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
@@ -97,6 +99,7 @@ impl Api {
         snapshot::add_to(&mut snapshot, &self.lanes, &routing, &self.measure.last());
         self.lookup.add_to(&mut snapshot, &routing.tiers);
         self.reloads.add_to(&mut snapshot);
+        logging::add_to(&mut snapshot, Program::Coco);
         snapshot
     }
 
