@@ -80,6 +80,7 @@ fn seeds(law: &str) -> io::Result<Vec<Vec<u8>>> {
                 ["/HOST", "/web1,db{1,2}*/load/load?start=-5&finish=now", "/a%2Fb/../c?callback=f.g&x=+"];
             Ok(paths.map(|path| path.as_bytes().to_vec()).to_vec())
         }
+        "rrdcached" => Ok(vec![fs::read(crates.join("rrdcached/testdata/list.txt"))?]),
         _ => Ok(Vec::new()),
     }
 }

@@ -12,6 +12,7 @@ pub mod config;
 pub mod corpus;
 pub mod decode;
 pub mod request;
+pub mod rrdcached;
 pub mod secured;
 pub mod types_db;
 
@@ -19,11 +20,12 @@ pub mod types_db;
 pub type Law = fn(&[u8]);
 
 /// Each law behind its name, which is that of its corpus and of its fuzz target.
-pub const LAWS: [(&str, Law); 6] = [
+pub const LAWS: [(&str, Law); 7] = [
     ("decode", decode::holds),
     ("secured", secured::holds),
     ("types_db", types_db::holds),
     ("config", config::holds),
     ("answer", answer::holds),
     ("request", request::holds),
+    ("rrdcached", rrdcached::holds),
 ];
