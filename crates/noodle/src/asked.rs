@@ -90,6 +90,7 @@ impl<'a> Asked<'a> {
         let wanted = |host: &[u8], path_and_query| Wanted {
             content: path.content,
             host: host.into(),
+            by_name: true,
             path: path_and_query,
         };
         let whom = if path.content == Content::Hosts {
@@ -117,6 +118,7 @@ impl<'a> Asked<'a> {
         Wanted {
             content: self.path.content,
             host: name.into(),
+            by_name: true,
             path: composed(&encoded(name), self.path.rest, self.query.as_deref()),
         }
     }
@@ -127,7 +129,7 @@ impl<'a> Asked<'a> {
             Content::Hosts => with_query(self.path.whole.to_owned(), self.query.as_deref()),
             _ => composed(pattern, self.path.rest, self.query.as_deref()),
         };
-        Wanted { content: self.path.content, host: (&*self.path.host).into(), path }
+        Wanted { content: self.path.content, host: (&*self.path.host).into(), by_name: false, path }
     }
 
     /// Bytes of all that is asked for at a time: a list may be much longer when expanded than it came, and what

@@ -95,7 +95,7 @@ pub static ERRORS: [Definition; 5] = [
     ),
     Definition::counter(
         &["noodle", "errors", "fetch.json.unmarshal"],
-        "Responses of a target with status 200 that are not a JSON object.",
+        "Responses of a target with status 200 that are not a JSON object, or are about another host.",
     ),
     Definition::counter(
         &["noodle", "errors", "fetch.json.marshal"],

@@ -40,6 +40,9 @@ pub enum Failure {
     /// JSON, but not the list that was asked for.
     #[error("the answer has no list of {0}")]
     NoList(&'static str),
+    /// Series of other hosts than the one that was asked for by name.
+    #[error("the answer is about another host")]
+    OtherHost,
     /// `fetch.max_requests` are under way and none of them ended in time.
     #[error("no turn within {}: too many requests to this target are under way", duration::format(*.0))]
     Queue(Duration),
@@ -67,6 +70,7 @@ impl Failure {
             | Self::TooLarge(_)
             | Self::NotAnObject(_)
             | Self::NoList(_)
+            | Self::OtherHost
             | Self::Queue(_)
             | Self::Memory => false,
         }
@@ -84,7 +88,7 @@ impl Failure {
                 Some(ErrorCount::HttpGet)
             }
             Self::BrokenOff(_) | Self::BodyTimeout(_) | Self::TooLarge(_) => Some(ErrorCount::ReadAll),
-            Self::NotAnObject(_) | Self::NoList(_) => Some(ErrorCount::Unmarshal),
+            Self::NotAnObject(_) | Self::NoList(_) | Self::OtherHost => Some(ErrorCount::Unmarshal),
             Self::Queue(_) | Self::Memory => None,
         }
     }
@@ -127,6 +131,8 @@ pub enum Reason {
     TooLarge,
     /// [`Failure::NotAnObject`] and [`Failure::NoList`]
     NotJson,
+    /// [`Failure::OtherHost`]
+    OtherHost,
     /// [`Failure::Queue`]
     Queue,
     /// [`Failure::Memory`]
@@ -135,7 +141,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its name.
-    pub const ALL: [(Self, &'static str); 10] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Connect, "connect"),
         (Self::Reset, "reset"),
         (Self::Timeout, "timeout"),
@@ -144,6 +150,7 @@ impl Reason {
         (Self::Stalled, "stalled"),
         (Self::TooLarge, "too_large"),
         (Self::NotJson, "not_json"),
+        (Self::OtherHost, "other_host"),
         (Self::Queue, "queue"),
         (Self::Memory, "memory"),
     ];
@@ -160,6 +167,7 @@ impl From<&Failure> for Reason {
             Failure::BodyTimeout(_) => Self::Stalled,
             Failure::TooLarge(_) => Self::TooLarge,
             Failure::NotAnObject(_) | Failure::NoList(_) => Self::NotJson,
+            Failure::OtherHost => Self::OtherHost,
             Failure::Queue(_) => Self::Queue,
             Failure::Memory => Self::Memory,
         }

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::lists;
 use crate::object::Object;
 use crate::path::Content;
-use crate::upstream::{self, Reply, State, Upstream};
+use crate::upstream::{self, Reply, Room, State, Upstream, Way};
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;
@@ -41,6 +41,7 @@ pub struct Fleet {
     pub counters: Counters,
     /// Memory for answers.
     pub budget: Budget,
+    room: Room,
     by_address: HashMap<Address, Arc<Upstream>>,
     upstreams: Vec<Vec<Arc<Upstream>>>,
 }
@@ -50,10 +51,24 @@ pub struct Fleet {
 pub struct Wanted {
     /// What the answer must hold.
     pub content: Content,
-    /// The host or the pattern, for the log.
+    /// The host or the pattern.
     pub host: Arc<[u8]>,
+    /// Whether it is a host, by name: then an answer is one only if it is about that.
+    pub by_name: bool,
     /// As a target is asked.
     pub path: PathAndQuery,
+}
+
+impl Wanted {
+    /// The name that an answer with series must hold.
+    fn name(&self) -> Option<&Arc<[u8]>> {
+        (self.by_name && self.content == Content::Series).then_some(&self.host)
+    }
+
+    /// A list does not say whose it is, and what comes of a pattern may be anybody's.
+    fn way(&self) -> Way {
+        if self.name().is_some() { Way::Kept } else { Way::Own }
+    }
 }
 
 /// An answer that has something in it.
@@ -89,21 +104,23 @@ pub struct FleetError {
 impl Fleet {
     /// Nothing is connected yet.
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
-        let (counters, budget) = (Counters::new(&tiers), Budget::new(config.max_memory));
-        Self::with_known(tiers, config, counters, budget, &HashMap::new())
+        let counters = Counters::new(&tiers);
+        let shared = (Budget::new(config.max_memory), Room::new());
+        Self::with_known(tiers, config, counters, shared, &HashMap::new())
     }
 
     /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
     pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
-        let (counters, budget) = (self.counters.renewed(&tiers), self.budget.with_limit(config.max_memory));
-        Self::with_known(tiers, config, counters, budget, &self.by_address)
+        let counters = self.counters.renewed(&tiers);
+        let shared = (self.budget.with_limit(config.max_memory), self.room.clone());
+        Self::with_known(tiers, config, counters, shared, &self.by_address)
     }
 
     fn with_known(
         tiers: Arc<Tiers>,
         config: &Fetch,
         counters: Counters,
-        budget: Budget,
+        (budget, room): (Budget, Room),
         known: &HashMap<Address, Arc<Upstream>>,
     ) -> Result<Self, FleetError> {
         let known =
@@ -119,13 +136,13 @@ impl Fleet {
                     source,
                 })?;
                 let upstream = by_address.entry(address.clone()).or_insert_with(|| {
-                    known(&address).unwrap_or_else(|| Arc::new(Upstream::new(&address, config)))
+                    known(&address).unwrap_or_else(|| Arc::new(Upstream::new(&address, config, room.clone())))
                 });
                 of_tier.push(Arc::clone(upstream));
             }
             upstreams.push(of_tier);
         }
-        Ok(Self { tiers, counters, budget, by_address, upstreams })
+        Ok(Self { tiers, counters, budget, room, by_address, upstreams })
     }
 
     /// Where a target is asked.
@@ -197,21 +214,39 @@ impl Fleet {
     }
 
     async fn try_to_ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
+        match self.ask_by(wanted.way(), node, wanted).await? {
+            Said::Share(share) => Ok(Some(share)),
+            // A node may have said so behind an answer, unasked: that it has nothing can't be told to be of this host.
+            Said::Nothing { is_again: true } => match self.ask_by(Way::Own, node, wanted).await? {
+                Said::Share(share) => Ok(Some(share)),
+                Said::Nothing { .. } => Ok(None),
+            },
+            Said::Nothing { is_again: false } => Ok(None),
+        }
+    }
+
+    async fn ask_by(&self, way: Way, node: Node, wanted: &Wanted) -> Result<Said, Failure> {
         let upstream = self.upstream(node);
         let place = upstream.place().await?;
         self.counters.asked(node.tier, node.target);
         let started = Instant::now();
-        let reply = upstream.get(place, wanted.path.clone(), &self.budget).await;
+        let reply = upstream.get(place, wanted.path.clone(), way, &self.budget).await;
         self.counters.latency(node.tier).record(started.elapsed());
-        let body = match reply? {
-            Reply::Nothing => return Ok(None),
-            Reply::Found(body) => body,
+        let (body, used) = match reply? {
+            Reply::Nothing { is_again } => return Ok(Said::Nothing { is_again }),
+            Reply::Found(body, used) => (body, used),
         };
-        let content = wanted.content;
-        let share = aside(body.bytes.len(), move || Share::read(node, content, body)).await?;
+        let (content, name) = (wanted.content, wanted.name().cloned());
+        let share =
+            aside(body.bytes.len(), move || Share::read(node, content, name.as_deref(), body)).await?;
         let is_empty =
             if content == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
-        Ok((!is_empty).then_some(share))
+        let is_again = used.is_again;
+        // Behind an answer that may be to something else, so may the next one be.
+        if !(is_empty && is_again) {
+            used.keep();
+        }
+        Ok(if is_empty { Said::Nothing { is_again } } else { Said::Share(share) })
     }
 
     /// Whether a target flaps and there is a choice: then all other tiers are asked before it.
@@ -254,12 +289,27 @@ impl Fleet {
     }
 }
 
+/// What came of asking.
+enum Said {
+    Share(Share),
+    /// That there is nothing, and whether another answer had come by that connection.
+    Nothing {
+        is_again: bool,
+    },
+}
+
 impl Share {
-    /// Finds what stands in an answer; it is paid for like the answer itself.
-    fn read(node: Node, content: Content, body: Held) -> Result<Self, Failure> {
+    /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
+    /// answer that has something, and nothing of that host, is none.
+    fn read(node: Node, content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
         let Held { bytes, mut reservation } = body;
         let mut lend = |more| Ok::<_, Failure>(reservation.grow(more)?);
         let object = Object::parse_within(&bytes, &mut lend)?;
+        if name
+            .is_some_and(|name| !object.is_empty() && object.member(&String::from_utf8_lossy(name)).is_none())
+        {
+            return Err(Failure::OtherHost);
+        }
         let names = match content {
             Content::Series => Vec::new(),
             list => lists::read(list, &object, &bytes, lend)?,

@@ -36,16 +36,18 @@ pub struct Gathered {
 pub struct Piece {
     /// The answer.
     pub share: Share,
-    /// Whether it was asked for by pattern, so that only some of it may be wanted.
-    pub by_pattern: bool,
+    /// The host that was asked for by name; none where it was a pattern, so that only some of it may be wanted.
+    pub name: Option<Arc<[u8]>>,
 }
 
 impl Gathered {
     /// Whether what a piece says of a host belongs into the answer.
     pub fn wants(&self, fleet: &Fleet, piece: &Piece, host: &str) -> bool {
-        let earlier = self.wanted.iter().take(piece.share.node.tier).enumerate();
-        !piece.by_pattern
-            || earlier.into_iter().all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
+        if let Some(name) = &piece.name {
+            return String::from_utf8_lossy(name) == host;
+        }
+        let mut earlier = self.wanted.iter().take(piece.share.node.tier).enumerate();
+        earlier.all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
     }
 
     /// Asks for all of these at the same time.
@@ -65,13 +67,13 @@ impl Gathered {
         let shunned = Arc::new(Shunned::default());
         let asked = names.map(|wanted| {
             let (fleet, shunned) = (Arc::clone(fleet), Arc::clone(&shunned));
-            async move { fleet.ask_owner(&wanted.host, &wanted, Some(&shunned)).await }
+            async move { (fleet.ask_owner(&wanted.host, &wanted, Some(&shunned)).await, wanted.host) }
         });
-        for result in all(asked, AT_ONCE).await {
+        for (result, name) in all(asked, AT_ONCE).await {
             match result {
                 Ok(share) => {
                     gathered.is_answered = true;
-                    gathered.pieces.extend(share.map(|share| Piece { share, by_pattern: false }));
+                    gathered.pieces.extend(share.map(|share| Piece { share, name: Some(name) }));
                 }
                 Err(failed) => gathered.failed.extend(failed),
             }
@@ -125,7 +127,7 @@ impl Gathered {
 
     /// Takes what a target has for patterns. Returns why its share is to be looked for elsewhere, if it is.
     fn take(&mut self, node: Node, (shares, failure): (Vec<Share>, Option<Failure>)) -> Option<Failure> {
-        self.pieces.extend(shares.into_iter().map(|share| Piece { share, by_pattern: true }));
+        self.pieces.extend(shares.into_iter().map(|share| Piece { share, name: None }));
         self.is_answered |= failure.is_none();
         if failure.as_ref().is_none_or(Failure::asks_next_tier) {
             return failure;

@@ -41,7 +41,9 @@ fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
     let mut hosts: BTreeMap<&str, (Rank, &[u8])> = BTreeMap::new();
     for piece in &gathered.pieces {
         let Piece { share, .. } = piece;
-        for member in share.object.members().filter(|member| gathered.wants(fleet, piece, &member.key)) {
+        for member in
+            share.object.last_members().into_iter().filter(|member| gathered.wants(fleet, piece, &member.key))
+        {
             let Node { tier, target } = share.node;
             let is_foreign = fleet.owner(tier, member.key.as_bytes()) != share.node;
             let candidate = ((is_foreign, tier, target), &share.body.bytes[member.whole.clone()]);
@@ -92,7 +94,7 @@ mod tests {
             _ => lists::read(content, &object, text.as_bytes(), |_| Ok(())).unwrap(),
         };
         let body = Held { bytes: text.into(), reservation: fleet.budget.reserve(text.len()).unwrap() };
-        Piece { share: Share { node, body, object, names }, by_pattern: true }
+        Piece { share: Share { node, body, object, names }, name: None }
     }
 
     fn node(number: usize) -> Node {
@@ -114,6 +116,14 @@ mod tests {
             [(0, r#"{"b" : [1.0, 1e400]}"#.to_owned()), (3, r#"{"\u0061":{"x":-0.0} }"#.to_owned())];
         assert_eq!(joined(Content::Series, &answers), r#"{"\u0061":{"x":-0.0},"b" : [1.0, 1e400]}"#);
         assert_eq!(joined(Content::Series, &[]), "{}");
+    }
+
+    #[test]
+    fn of_a_member_that_is_there_twice_the_last_counts_whatever_it_holds() {
+        for doubled in [r#"{"a":1,"b":3,"a":2}"#, r#"{"\u0061":3,"b":3,"a":2}"#, r#"{"a":{},"b":3,"a":2}"#] {
+            let answers = [(0, doubled.to_owned())];
+            assert_eq!(joined(Content::Series, &answers), r#"{"a":2,"b":3}"#, "{doubled}");
+        }
     }
 
     #[test]

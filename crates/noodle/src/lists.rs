@@ -22,8 +22,7 @@ pub fn read(
     text: &[u8],
     mut lend: impl FnMut(usize) -> Result<(), Failure>,
 ) -> Result<Vec<String>, Failure> {
-    // The last of several counts, as for most who read JSON.
-    let Some(list) = object.members().rfind(|member| member.key == key(content)) else {
+    let Some(list) = object.member(key(content)) else {
         return Ok(Vec::new());
     };
     let is_none = |_: Fault| Failure::NoList(key(content));

@@ -88,6 +88,19 @@ impl Object {
         self.members.iter().filter(|member| member.key != META)
     }
 
+    /// The member of this key: of several the last, as for most who read JSON.
+    pub fn member(&self, key: &str) -> Option<&Member> {
+        self.members().rfind(|member| member.key == key)
+    }
+
+    /// The members but [`META`], sorted by key, and of several of one key the last.
+    pub fn last_members(&self) -> Vec<&Member> {
+        let mut members: Vec<_> = self.members().rev().collect();
+        members.sort_by(|one, other| one.key.cmp(&other.key));
+        members.dedup_by(|one, other| one.key == other.key);
+        members
+    }
+
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         self.members().next().is_none()

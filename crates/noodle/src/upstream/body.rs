@@ -39,13 +39,15 @@ pub(super) async fn read(mut body: Incoming, max: usize, budget: &Budget) -> Res
     Ok(held)
 }
 
-/// Takes what is left of a body off the connection, if it is little.
-pub(super) async fn drain(mut body: Incoming) {
+/// Takes what is left of a body off the connection, if it is little. Returns whether that is all of it.
+pub(super) async fn drain(mut body: Incoming) -> bool {
     let mut left = WORTH_DRAINING;
-    while let Some(Ok(frame)) = body.frame().await {
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return false };
         match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
             Some(less) => left = less,
-            None => return,
+            None => return false,
         }
     }
+    true
 }

@@ -1,6 +1,6 @@
-//! A target as something to ask over HTTP: pooled connections, so many requests at a time, each within its time.
+//! A target as something to ask over HTTP: so many requests at a time, each within its time.
 //!
-//! - `connect` makes connections;
+//! - `connect` makes connections, `kept` has those that may be used again;
 //! - `body` reads answers.
 
 use std::error::Error;
@@ -17,26 +17,21 @@ use coco_daemon::logging::Throttle;
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::client::legacy::{self, Client};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
-use connect::Connector;
+use connect::Connection;
+use kept::Kept;
+pub use kept::{Room, Used};
 
 mod body;
 mod connect;
-
-/// An unused connection is closed after this.
-const IDLE: Duration = Duration::from_secs(30);
-
-/// The largest head of an answer, and the most that is read at a time.
-const HEAD: usize = 64 * 1024;
+mod kept;
 
 /// How a target fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +66,13 @@ impl State {
 pub struct Upstream {
     /// The root of its URLs, `http://10.1.1.111:9292`.
     root: String,
-    authority: Authority,
+    address: Address,
+    /// Of a request behind whose answer the connection is kept, if connections are.
     fields: HeaderMap,
-    client: Client<Connector, Empty<Bytes>>,
+    /// Of one behind whose answer it is closed.
+    last_fields: HeaderMap,
+    keep_alive: bool,
+    kept: Arc<Kept>,
     places: Arc<Semaphore>,
     timeout: Duration,
     max_body: usize,
@@ -95,13 +94,25 @@ fn terms(config: &Fetch) -> Terms {
 #[derive(Debug)]
 pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
 
+/// By which connection a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// One that was used before, if there is one: the answer says by itself what it is the answer to.
+    Kept,
+    /// One of its own. What a node says behind an answer, unasked, would pass for the next one there.
+    Own,
+}
+
 /// What an [`Upstream`] said.
 #[derive(Debug)]
 pub enum Reply {
-    /// 200, and this.
-    Found(Held),
-    /// 404.
-    Nothing,
+    /// 200, this, and the connection by which it came.
+    Found(Held, Used),
+    /// 404, and whether another answer had come by that connection.
+    Nothing {
+        /// See [`Used::is_again`].
+        is_again: bool,
+    },
 }
 
 /// The address at which a target is asked.
@@ -117,25 +128,20 @@ pub fn address(target: &Target, remote_port: u16) -> Result<Address, AddressErro
 
 impl Upstream {
     /// What listens at `address`. Nothing is connected yet.
-    pub fn new(address: &Address, config: &Fetch) -> Self {
+    pub fn new(address: &Address, config: &Fetch, room: Room) -> Self {
         let written = address.to_string();
         // A URL has neither a zone (RFC 6874 was never taken up) nor the port that it implies.
         let zone = written.find('%').zip(written.find(']'));
         let named =
             zone.map_or_else(|| written.clone(), |(zone, end)| [&written[..zone], &written[end..]].concat());
         let shown = |text: &str| text.strip_suffix(":80").unwrap_or(text).to_owned();
-        let connector = Connector { address: address.clone(), timeout: config.proxy_timeout };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(if config.keep_alive { config.max_requests } else { 0 })
-            .http1_max_buf_size(HEAD)
-            .build(connector);
         Self {
             root: format!("http://{}", shown(&written)),
-            authority: named.parse().expect("the host of an address is that of a URL"),
+            address: address.clone(),
             fields: fields(&shown(&named), config.keep_alive),
-            client,
+            last_fields: fields(&shown(&named), false),
+            keep_alive: config.keep_alive,
+            kept: Kept::new(room),
             places: Arc::new(Semaphore::new(config.max_requests)),
             timeout: config.proxy_timeout,
             max_body: config.max_body,
@@ -208,69 +214,75 @@ impl Upstream {
     }
 
     /// Asks once; the answer must be complete in time.
-    pub async fn get(&self, place: Place, path: PathAndQuery, budget: &Budget) -> Result<Reply, Failure> {
-        let result = self.try_to_get(place, path, budget).await;
+    pub async fn get(
+        &self,
+        place: Place,
+        path: PathAndQuery,
+        way: Way,
+        budget: &Budget,
+    ) -> Result<Reply, Failure> {
+        let result = self.try_to_get(place, path, way, budget).await;
         self.note(!result.as_ref().is_err_and(Failure::is_outage));
         result
     }
 
-    async fn try_to_get(&self, place: Place, path: PathAndQuery, budget: &Budget) -> Result<Reply, Failure> {
+    async fn try_to_get(
+        &self,
+        place: Place,
+        path: PathAndQuery,
+        way: Way,
+        budget: &Budget,
+    ) -> Result<Reply, Failure> {
         let deadline = tokio::time::Instant::now() + self.timeout;
-        let head = timeout_at(deadline, self.head(path)).await;
-        let head = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)));
-        let (head, body) = head?.into_parts();
+        let head = timeout_at(deadline, self.head(path, way)).await;
+        let (response, used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
+        let (head, body) = response.into_parts();
         if head.status == StatusCode::OK {
             let held = timeout_at(deadline, body::read(body, self.max_body, budget)).await;
-            return held.unwrap_or(Err(Failure::BodyTimeout(self.timeout))).map(Reply::Found);
+            let held = held.unwrap_or(Err(Failure::BodyTimeout(self.timeout)))?;
+            return Ok(Reply::Found(held, used));
         }
+        let is_again = used.is_again;
         tokio::spawn(async move {
             let _place = place;
-            let _ = timeout_at(deadline, body::drain(body)).await;
+            let is_read = timeout_at(deadline, body::drain(body)).await.unwrap_or(false);
+            if is_read && !is_again {
+                used.keep();
+            }
         });
         if head.status == StatusCode::NOT_FOUND {
-            Ok(Reply::Nothing)
+            Ok(Reply::Nothing { is_again })
         } else {
             Err(Failure::Status(head.status))
         }
     }
 
-    async fn head(&self, path: PathAndQuery) -> Result<Response<Incoming>, Failure> {
-        let mut parts = hyper::http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTP);
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path);
-        let uri = Uri::from_parts(parts).expect("a URL of all its parts is one");
-        loop {
-            match self.client.request(self.request(uri.clone())).await {
-                Ok(response) => {
-                    connect::set_answered(response.extensions());
-                    return Ok(response);
+    async fn head(&self, path: PathAndQuery, way: Way) -> Result<(Response<Incoming>, Used), Failure> {
+        let uri = Uri::from(path);
+        let keep = (self.keep_alive && way == Way::Kept).then_some(&self.kept);
+        let fields = if keep.is_some() { &self.fields } else { &self.last_fields };
+        if let Some(mut connection) = keep.and_then(|kept| kept.take()) {
+            match connection.ask(request(&uri, fields)).await {
+                Ok(response) if response.status() != StatusCode::REQUEST_TIMEOUT => {
+                    return Ok((response, Used::new(connection, keep, true)));
                 }
-                // A server may close a connection that it kept at the moment at which it is used again, and may have
-                // closed others that it kept. One of these less is left each time.
-                Err(error) if connect::had_answered(&error) => {}
-                Err(error) => return Err(self.failure(&error)),
+                // A server may close a connection that it kept at the moment at which it is used again, and may say so
+                // with a 408 (RFC 9110, 15.5.9). That says nothing of the request, nor of the server.
+                Ok(_) | Err(_) => {}
             }
         }
+        let mut connection =
+            Connection::open(&self.address, self.timeout).await.map_err(|error| self.unconnected(&error))?;
+        let response = connection.ask(request(&uri, fields)).await;
+        let response = response.map_err(|error| Failure::Reset(cause(&error).to_string()))?;
+        Ok((response, Used::new(connection, keep, false)))
     }
 
-    fn failure(&self, error: &legacy::Error) -> Failure {
-        let cause = cause(error);
-        let timed_out = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
-        if cause.downcast_ref().is_some_and(timed_out) {
-            Failure::HeadTimeout(self.timeout)
-        } else if error.is_connect() {
-            Failure::Connect(cause.to_string())
-        } else {
-            Failure::Reset(cause.to_string())
+    fn unconnected(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Failure::HeadTimeout(self.timeout),
+            _ => Failure::Connect(cause(error).to_string()),
         }
-    }
-
-    fn request(&self, uri: Uri) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = uri;
-        *request.headers_mut() = self.fields.clone();
-        request
     }
 
     /// Logs a failure, once a minute, unless it flaps.
@@ -284,6 +296,13 @@ impl Upstream {
             warn!(%host, target, cause = %failure, suppressed, "a target gave no answer");
         }
     }
+}
+
+fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = fields.clone();
+    request
 }
 
 /// The header fields of every request. Nothing of a client's goes on to a target.
@@ -331,25 +350,25 @@ mod tests {
             let tier = config.tiers.get(0).unwrap().clone();
             let upstream = |target| {
                 let address = address(target, config.fetch.remote_port).unwrap();
-                let upstream = Upstream::new(&address, &config.fetch);
+                let upstream = Upstream::new(&address, &config.fetch, Room::new());
                 let host = upstream.fields[HOST].to_str().unwrap().to_owned();
-                (upstream.root, upstream.authority.to_string(), host)
+                (upstream.root, host)
             };
             tier.targets().iter().map(upstream).collect::<Vec<_>>()
         };
-        let expect = |found: &(String, String, String), root: &str, authority: &str, host: &str| {
-            assert_eq!((&*found.0, &*found.1, &*found.2), (root, authority, host));
+        let expect = |found: &(String, String), root: &str, host: &str| {
+            assert_eq!((&*found.0, &*found.1), (root, host));
         };
         let found = urls(text);
-        expect(&found[0], "http://10.1.1.111", "10.1.1.111:80", "10.1.1.111");
-        expect(&found[1], "http://[2001:db8::1]", "[2001:db8::1]:80", "[2001:db8::1]");
-        expect(&found[2], "http://[fe80::1%eth0]", "[fe80::1]:80", "[fe80::1]");
-        expect(&found[3], "http://storage1.example.org", "storage1.example.org:80", "storage1.example.org");
-        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292", "10.9.9.9:9292");
-        expect(&found[5], "http://[::1]", "[::1]:80", "[::1]");
+        expect(&found[0], "http://10.1.1.111", "10.1.1.111");
+        expect(&found[1], "http://[2001:db8::1]", "[2001:db8::1]");
+        expect(&found[2], "http://[fe80::1%eth0]", "[fe80::1]");
+        expect(&found[3], "http://storage1.example.org", "storage1.example.org");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292");
+        expect(&found[5], "http://[::1]", "[::1]");
         let found = urls(&format!("{text}\nremote_port = \"8080\""));
-        expect(&found[1], "http://[2001:db8::1]:8080", "[2001:db8::1]:8080", "[2001:db8::1]:8080");
-        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292", "10.9.9.9:9292");
+        expect(&found[1], "http://[2001:db8::1]:8080", "[2001:db8::1]:8080");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod clients;
 mod collectd;
+mod connections;
 mod flapping;
 mod joined;
 mod node;

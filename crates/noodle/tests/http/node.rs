@@ -1,8 +1,10 @@
 //! A storage node that says whatever a test wants.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -58,6 +60,13 @@ impl Node {
         })
     }
 
+    /// Has the same of whatever host it is asked for by name.
+    pub(crate) fn having_every_host() -> Self {
+        Self::answering(|path| {
+            (200, serde_json::json!({ host(path).to_string_lossy().as_ref(): 1 }).to_string())
+        })
+    }
+
     /// Answers every request with these bytes and closes the connection.
     pub(crate) fn saying(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
@@ -101,6 +110,12 @@ impl Gate {
     pub(crate) fn pass(&self) {
         drop(self.1.wait_while(self.0.lock().unwrap(), |open| !*open).unwrap());
     }
+}
+
+/// The host in a path, decoded.
+pub(crate) fn host(path: &str) -> OsString {
+    let part = path.split(['/', '?']).nth(2).unwrap_or_default();
+    OsString::from_vec(percent_encoding::percent_decode_str(part).collect())
 }
 
 /// A response with its length.

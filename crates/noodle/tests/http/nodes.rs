@@ -126,6 +126,7 @@ fn each_has_its_status_and_its_counter() {
             502,
             UNMARSHAL,
         ),
+        ("another host", body(b"{\"web2\":{\"load\":1},\"web\":1}"), 502, UNMARSHAL),
         ("invalid UTF-8", body(b"{\"a\":\"\xff\"}"), 502, UNMARSHAL),
         ("gzip unasked", Node::saying(gzip), 502, UNMARSHAL),
     ];
@@ -179,7 +180,7 @@ fn a_name_that_does_not_resolve_is_a_failure_of_the_target() {
 
 #[test]
 fn the_cap_is_exact() {
-    let exact = format!("{{\"a\":\"{}\"}}", "x".repeat(2048 - 8));
+    let exact = format!("{{\"web1\":\"{}\"}}", "x".repeat(2048 - 11));
     for (text, status) in [(exact.clone(), 200), (format!("{exact} "), 502)] {
         for head in [
             "HTTP/1.1 200 OK\r\n\r\n".to_owned(),
@@ -196,7 +197,7 @@ fn gated(gate: &Arc<Gate>) -> Node {
     let gate = Arc::clone(gate);
     Node::start(move |_, stream| {
         gate.pass();
-        write(stream, &response(200, "", br#"{"a":1}"#));
+        write(stream, &response(200, "", br#"{"web1":1}"#));
         true
     })
 }
@@ -223,7 +224,7 @@ fn few_requests_at_a_time_and_others_wait_for_their_turn() {
 
 #[test]
 fn whose_turn_does_not_come_in_time_gets_503_and_no_other_tier() {
-    let other = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let other = Node::having_every_host();
     // A turn lasts as long as an answer is read, one that only says that there is none too.
     let busy = Node::start(|_, stream| {
         write(stream, b"HTTP/1.1 500 X\r\nContent-Length: 10\r\n\r\n");
@@ -249,7 +250,7 @@ fn whose_turn_does_not_come_in_time_gets_503_and_no_other_tier() {
 
 #[test]
 fn answers_share_one_budget_of_memory() {
-    let node = Node::answering(|_| (200, format!("{{\"a\":\"{}\"}}", "x".repeat(2_000_000))));
+    let node = Node::answering(|_| (200, format!("{{\"web1\":\"{}\"}}", "x".repeat(2_000_000))));
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"1MiB\"");
     let answer = noodle.get("/data/web1/load");
     assert_eq!((answer.status, answer.error().as_str()), (503, "t0:1: too many large answers are under way"));
@@ -263,7 +264,7 @@ fn answers_share_one_budget_of_memory() {
 fn the_budget_covers_what_is_made_of_answers() {
     let node = Node::answering(|path| match path {
         "/data" => (200, format!("{{\"hosts\":[{}\"a\"]}}", "\"\",".repeat(200_000))),
-        _ => (200, format!("{{{}\"a\":0}}", "\"\":0,".repeat(200_000))),
+        _ => (200, format!("{{{}\"web1\":0,\"web2\":0}}", "\"\":0,".repeat(200_000))),
     });
     let noodle = |memory: &str| {
         Noodle::start(&tiers(&[("t", &[node.address])]), &format!("max_memory = \"{memory}\""))
@@ -280,7 +281,7 @@ fn the_budget_covers_what_is_made_of_answers() {
 /// What waits for a slow client is paid for until it has left.
 #[test]
 fn the_budget_covers_answers_that_a_client_does_not_take() {
-    let node = Node::answering(|_| (200, format!("{{\"a\":\"{}\"}}", "x".repeat(15_000_000))));
+    let node = Node::answering(|_| (200, format!("{{\"web1\":\"{}\"}}", "x".repeat(15_000_000))));
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"20MiB\"");
     let mut slow = noodle.connect();
     slow.send("GET /data/web1/load HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -1,25 +1,35 @@
 //! One host: its owner, the next tiers, what is forwarded and what is not.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
-use crate::node::{Gate, Node, response, write};
+use crate::node::{Node, host};
 use crate::noodle::{Noodle, tiers};
 
 /// A body as no JSON library would write it.
-const ODD: &str = "{\"web\\u0031\" : {\"b\":[1.0, 1e400,12345678901234567890],\"a\":null} }\n";
+fn odd(host: &str) -> String {
+    let (most, last) = host.split_at(host.len() - 1);
+    let last = u32::from(last.chars().next().unwrap());
+    format!("{{\"{most}\\u{last:04x}\" : {{\"b\":[1.0, 1e400,12345678901234567890],\"a\":null}} }}\n")
+}
+
+/// A node that has such a body of every host.
+fn odd_node() -> Node {
+    Node::answering(|path| (200, odd(host(path).to_str().unwrap())))
+}
 
 #[test]
 fn the_owner_in_the_first_tier_is_asked() {
-    let nodes: Vec<_> = (0..4).map(|_| Node::answering(|_| (200, ODD.to_owned()))).collect();
+    let nodes: Vec<_> = (0..4).map(|_| odd_node()).collect();
     let addresses: Vec<_> = nodes.iter().map(|node| node.address).collect();
     let noodle = Noodle::start(&tiers(&[("b", &addresses[..3]), ("a", &addresses[3..])]), "");
+    let mut bytes = 0;
     for (owner, node) in nodes[..3].iter().enumerate() {
         let host = noodle.host_of(&[owner, 0]);
         let answer = noodle.get(&format!("/data/{host}/load"));
         let (text, meta) = answer.split_meta();
-        assert_eq!(text, ODD.trim_end().strip_suffix('}').unwrap().to_owned() + "}");
+        let expected = odd(&host);
+        bytes += expected.len();
+        assert_eq!(text, expected.trim_end().strip_suffix('}').unwrap().to_owned() + "}");
         assert_eq!((&meta["target"], &meta["tier"]), (&json!(format!("b{owner}:1")), &json!("b")));
         assert_eq!(node.paths(), [format!("/data/{host}/load")]);
     }
@@ -30,7 +40,7 @@ fn the_owner_in_the_first_tier_is_asked() {
         json!({"b0:1": 1, "b1:1": 1, "b2:1": 1, "a0:1": 0, "total": 3})
     );
     assert_eq!(counters["fetch.tier.requests"], json!({"b": 3, "a": 0}));
-    assert_eq!(counters["fetch.bytes.proxied"], 3 * ODD.len());
+    assert_eq!(counters["fetch.bytes.proxied"], bytes);
     let codes = json!({"200": 3, "400": 0, "502": 0, "503": 0, "504": 0});
     assert_eq!(counters["fetch.target.response.codes"], codes);
     assert_eq!(counters["fetch.tier.latency_seconds"]["b"]["count"], 3);
@@ -44,7 +54,7 @@ fn the_owner_in_the_first_tier_is_asked() {
 
 #[test]
 fn path_and_query_are_forwarded_byte_for_byte() {
-    let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let node = Node::having_every_host();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
     let same = [
         "/data/web1/load",
@@ -78,7 +88,7 @@ fn path_and_query_are_forwarded_byte_for_byte() {
 
 #[test]
 fn no_header_of_the_client_is_forwarded() {
-    let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let node = Node::having_every_host();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
     let fields = "Referer: http://x/\r\nOrigin: http://x\r\nCookie: a=b\r\nAccept-Encoding: gzip\r\n\
                   X-Requested-With: XMLHttpRequest\r\nAuthorization: Basic eA==\r\nRange: bytes=0-1\r\n";
@@ -97,7 +107,7 @@ fn no_header_of_the_client_is_forwarded() {
 
 #[test]
 fn a_head_is_that_of_the_get() {
-    let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let node = Node::having_every_host();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
     let mut client = noodle.connect();
     let head = client.ask("HEAD", "/data/web1/load", "");
@@ -112,13 +122,16 @@ fn a_head_is_that_of_the_get() {
 
 #[test]
 fn metadata_can_be_turned_off() {
-    let node = Node::answering(|_| (200, ODD.to_owned()));
+    let node = odd_node();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "metadata = false");
     let answer = noodle.get("/data/web1/load");
-    assert_eq!(answer.text(), ODD);
+    assert_eq!(answer.text(), odd("web1"));
     assert_eq!(answer.fields["x-noodle-target"], "t0:1");
     let answer = noodle.get("/data/web1,web2/load");
-    assert_eq!(answer.text(), ODD.trim().replace(" }", "}"));
+    assert_eq!(
+        answer.text(),
+        format!("{}{}", odd("web1").trim().replace("} }", "},"), &odd("web2").trim().replace(" }", "}")[1..])
+    );
     assert_eq!(answer.fields["x-noodle-target"], "t0:1");
 }
 
@@ -192,7 +205,7 @@ fn a_callback_is_called_with_whatever_comes() {
 
 #[test]
 fn what_no_node_should_see_is_refused() {
-    let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
+    let node = Node::having_every_host();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_hosts = 3");
     let of_hosts = [
         "/data/a%2fb/load",
@@ -226,86 +239,6 @@ fn what_no_node_should_see_is_refused() {
     assert_eq!(noodle.errors(), [("fetch.con.get".to_owned(), of_hosts.len() as u64)].into());
     let refused = of_hosts.len() + of_others.len();
     assert_eq!(noodle.counters()["fetch.target.response.codes"]["400"], refused);
-}
-
-#[test]
-fn connections_are_kept_unless_they_should_not_be() {
-    let connections = |fetch: &str| {
-        let node = Node::answering(|_| (200, r#"{"a":1}"#.to_owned()));
-        let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), fetch);
-        let mut client = noodle.connect();
-        for _ in 0..5 {
-            assert_eq!(client.ask("GET", "/data/web1/load", "").status, 200);
-        }
-        let asked = node.asked();
-        let closing =
-            asked.iter().filter(|asked| asked.fields.get("connection").is_some_and(|c| c == "close"));
-        (asked.last().unwrap().connection + 1, closing.count())
-    };
-    assert_eq!(connections(""), (1, 0));
-    assert_eq!(connections("keep_alive = false"), (5, 5));
-}
-
-/// A server may close a connection at the moment at which Noodle uses it again.
-#[test]
-fn a_kept_connection_that_ends_under_a_request_is_no_failure() {
-    let node = Node::start(|asked, stream| {
-        let first = asked.path.ends_with("first");
-        if asked.connection > 0 || first {
-            write(stream, &response(200, "", br#"{"a":1}"#));
-        }
-        asked.connection > 0 || first
-    });
-    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
-    assert_eq!(noodle.get("/data/web1/first").status, 200);
-    assert_eq!(noodle.get("/data/web1/second").status, 200);
-    assert_eq!(node.asked().len(), 3);
-    assert!(noodle.errors().is_empty());
-}
-
-/// That is so however many connections are made meanwhile, and however many were kept.
-#[test]
-fn kept_connections_that_end_under_requests_are_no_failure_under_load() {
-    let (busy, gate) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
-    let (at_work, open) = (Arc::clone(&busy), Arc::clone(&gate));
-    let node = Node::start(move |asked, stream| {
-        let is_stale = asked.path.ends_with("late") && asked.connection < 2;
-        match asked.connection {
-            0 if asked.path.ends_with("first") => at_work.pass(),
-            _ if is_stale => open.pass(),
-            _ => {}
-        }
-        if !is_stale {
-            write(stream, &response(200, "", br#"{"a":1}"#));
-        }
-        !is_stale
-    });
-    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "recovery = \"60s\"");
-    let asked = |count: usize| {
-        while node.asked().len() < count {
-            std::thread::yield_now();
-        }
-    };
-    let mut clients: Vec<_> = (0..2).map(|_| noodle.connect()).collect();
-    // Two requests at a time, so two connections are kept.
-    clients[0].send("GET /data/web1/first HTTP/1.1\r\nHost: a\r\n\r\n");
-    asked(1);
-    assert_eq!(noodle.get("/data/web1/second").status, 200);
-    busy.open();
-    assert_eq!(clients[0].read("GET").status, 200);
-    for client in &mut clients {
-        client.send("GET /data/web1/late HTTP/1.1\r\nHost: a\r\n\r\n");
-    }
-    asked(4);
-    let mut again: Vec<_> = node.asked()[2..].iter().map(|asked| asked.connection).collect();
-    again.sort_unstable();
-    assert_eq!(again, [0, 1]);
-    // A connection is made while these wait.
-    assert_eq!(noodle.get("/data/web1/third").status, 200);
-    gate.open();
-    assert!(clients.iter_mut().all(|client| client.read("GET").status == 200));
-    assert!(noodle.errors().is_empty());
-    assert_eq!(noodle.get("/tiers").json()[0]["connections"]["t0:1"]["state"], "up");
 }
 
 #[test]
