@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 /// A fresh directory below the system's temporary directory, removed with all it holds on drop.
 #[derive(Debug)]
 pub struct Directory(PathBuf);
@@ -28,6 +31,17 @@ impl Directory {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap_or_else(|error| panic!("can't write {}: {error}", path.display()));
+        path
+    }
+
+    /// Makes a named pipe in the directory, in the place of a file if there is one, and returns its path.
+    ///
+    /// # Panics
+    /// When it can't be made.
+    pub fn pipe(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        let _ = std::fs::remove_file(&path);
+        mkfifo(&path, Mode::S_IRWXU).unwrap_or_else(|error| panic!("can't make {}: {error}", path.display()));
         path
     }
 

@@ -32,6 +32,14 @@ impl Noodle {
         Self { address, process, directory }
     }
 
+    /// Puts a pipe that nobody writes to in the place of the configuration.
+    ///
+    /// # Panics
+    /// When the system makes no pipe.
+    pub fn replace_config_by_pipe(&self) {
+        self.directory.pipe("coco.conf");
+    }
+
     /// Writes another configuration, says so by SIGHUP, and waits until it is taken over or refused. Returns the lines
     /// that the log has for it.
     pub fn reload(&mut self, config: &str) -> String {

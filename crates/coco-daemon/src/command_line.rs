@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +9,8 @@ use std::process::ExitCode;
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use coco_core::config::{Config, Problems, Program};
 use thiserror::Error;
+
+use crate::files::{self, Accept};
 
 /// What an operator can say when starting a daemon.
 #[derive(Debug, PartialEq, Eq, Parser)]
@@ -56,13 +57,31 @@ fn name(program: Program) -> &'static str {
     }
 }
 
-/// Reads and checks a configuration file.
-pub fn load(path: &Path, program: Program) -> Result<Config, LoadError> {
-    let text = std::fs::read_to_string(path)
+/// Reads and checks a configuration file. Takes a few seconds at most for each file that does not answer.
+pub fn load(path: &Path, program: Program, accept: Accept) -> Result<Config, LoadError> {
+    let text = files::read_text(path, accept)
         .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    let can_read = |path: &Path| File::open(path).map(drop);
+    let can_read = |path: &Path| files::can_read(path, accept);
     Config::parse_with_files(&text, program, can_read)
         .map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
+}
+
+/// A configuration file that can be read again.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who reads it.
+    pub program: Program,
+}
+
+impl Source {
+    /// Reads and checks it again, while others share the thread.
+    pub async fn load_again(&self) -> Result<Config, LoadError> {
+        let Self { path, program } = self.clone();
+        let unreadable = |source| LoadError::Unreadable { path: self.path.clone(), source };
+        files::apart(move || load(&path, program, Accept::Files)).await.map_err(unreadable)?
+    }
 }
 
 /// A configuration that a daemon cannot start or go on with. Displayed as one line a problem, each with the
@@ -159,7 +178,8 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let problem = load(Path::new("no/such/coco.conf"), Program::Coco).unwrap_err().to_string();
+        let problem =
+            load(Path::new("no/such/coco.conf"), Program::Coco, Accept::Files).unwrap_err().to_string();
         assert!(problem.starts_with("no/such/coco.conf: No such file"), "{problem}");
     }
 }

@@ -4,6 +4,7 @@
 //!
 //! - [`process`] is a daemon's whole `main`;
 //! - [`command_line`] reads the arguments and the configuration, and says what is wrong with them;
+//! - [`files`] reads files that hang without hanging;
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
 //! - [`service_manager`] is told when the daemon is ready, and that it lives;
@@ -23,6 +24,7 @@ pub mod command_line;
 pub mod counters;
 pub mod damping;
 pub mod descriptors;
+pub mod files;
 pub mod health;
 pub mod http;
 pub mod latency;

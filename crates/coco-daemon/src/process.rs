@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use coco_core::config::{Config, Program};
 
-use crate::command_line::{CommandLine, LoadError, give_up, load};
+use crate::command_line::{CommandLine, Source, give_up, load};
 use crate::descriptors;
+use crate::files::Accept;
 use crate::logging::{self, LAST_WORDS};
 use crate::signals::Signals;
 
@@ -23,12 +24,12 @@ pub fn run(
     version: &'static str,
     about: &'static str,
     check: impl AsyncFnOnce(&Config, &mut Vec<String>) -> Result<(), Reason>,
-    serve: impl AsyncFnOnce(Config, Signals, &dyn Fn() -> Result<Config, LoadError>) -> Result<(), Reason>,
+    serve: impl AsyncFnOnce(Config, Signals, &Source) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(program, version, about);
     let give_up: fn(String) -> ExitCode =
         if arguments.check { |reason| give_up(reason) } else { give_up_in_time };
-    let config = match load(&arguments.config, program) {
+    let config = match load(&arguments.config, program, Accept::Pipes) {
         Ok(config) => config,
         Err(problems) => return give_up(problems.to_string()),
     };
@@ -48,7 +49,7 @@ pub fn run(
         logging::init(config.log.level).map_err(|problem| format!("cannot start the log: {problem}"))?;
         descriptors::raise_limit();
         // Before anything is bound, so that no signal ends the process half way.
-        serve(config, Signals::new()?, &|| load(&arguments.config, program)).await
+        serve(config, Signals::new()?, &Source { path: arguments.config.clone(), program }).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();

@@ -63,7 +63,7 @@ impl Reloads {
     pub async fn reload<E: Display>(
         &self,
         started: &Config,
-        load: impl FnOnce() -> Result<Config, LoadError>,
+        load: impl AsyncFnOnce() -> Result<Config, LoadError>,
         take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
         status: impl FnOnce() -> String,
     ) {
@@ -76,7 +76,7 @@ impl Reloads {
     async fn try_to_reload<E: Display>(
         &self,
         started: &Config,
-        load: impl FnOnce() -> Result<Config, LoadError>,
+        load: impl AsyncFnOnce() -> Result<Config, LoadError>,
         take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
     ) {
         let refused = |problem: &dyn Display| {
@@ -85,7 +85,7 @@ impl Reloads {
             let problem = problem.to_string().replace('\n', "; ");
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
         };
-        let config = match load() {
+        let config = match load().await {
             Ok(config) => config,
             Err(problem) => return refused(&problem),
         };

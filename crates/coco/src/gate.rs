@@ -6,6 +6,7 @@ use arc_swap::{ArcSwap, Guard as Loaded};
 use coco_core::config::Listen;
 use coco_core::network::Network;
 use coco_core::wire::{Guard, SecurityLevel};
+use coco_daemon::files::Accept;
 use coco_daemon::logging::Throttle;
 use std::fmt;
 use std::net::SocketAddr;
@@ -82,11 +83,11 @@ impl Admission {
     }
 
     /// As configured. `warnings` gets what an operator should know of the file of users.
-    pub fn read(listen: &Listen, warnings: &mut Vec<String>) -> Result<Self, SecretError> {
+    pub fn read(listen: &Listen, accept: Accept, warnings: &mut Vec<String>) -> Result<Self, SecretError> {
         let (file, users) = match &listen.auth_file {
             None => (None, None),
             Some(path) => {
-                let (file, users, found) = AuthFile::open("listen.auth_file", path)?;
+                let (file, users, found) = AuthFile::open("listen.auth_file", path, accept)?;
                 warnings.extend(found);
                 (Some(file), Some(users))
             }
@@ -192,9 +193,8 @@ mod tests {
 
     fn gate(listen: &str) -> Gate {
         let text = format!("[listen]\n{listen}\n[tiers.a]\ntargets = ['a:1']");
-        Gate::new(
-            Admission::read(&Config::parse(&text, Program::Coco).unwrap().listen, &mut Vec::new()).unwrap(),
-        )
+        let config = Config::parse(&text, Program::Coco).unwrap();
+        Gate::new(Admission::read(&config.listen, Accept::Files, &mut Vec::new()).unwrap())
     }
 
     fn refused(gate: &Gate, source: &str) -> Option<Unwelcome> {

@@ -14,8 +14,9 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         coco::ABOUT,
         async |config, warnings| Ok(check(config, warnings).await?),
-        async |config, mut signals, load| {
-            Ok(Service::prepare(config).await?.run(async || signals.next().await, load).await?)
+        async |config, mut signals, source| {
+            let service = Service::prepare(config).await?;
+            Ok(service.run(async || signals.next().await, async || source.load_again().await).await?)
         },
     )
 }

@@ -2,17 +2,15 @@
 
 use coco_core::tier::{Credentials, PasswordSource, Protection, Tiers};
 use coco_core::wire::{InitializationVectors, Seal, Users};
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use coco_daemon::files::{self, Accept};
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-/// Largest file read, in bytes: more users than anyone has.
-const LARGEST: u64 = 16 << 20;
 
 /// Why there is no password.
 #[derive(Debug, Error)]
@@ -36,6 +34,7 @@ enum Reason {
 /// What tells that a file is the one that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
+    is_file: bool,
     modified: Option<SystemTime>,
     size: u64,
     inode: u64,
@@ -45,6 +44,7 @@ struct Stamp {
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
         Self {
+            is_file: metadata.is_file(),
             modified: metadata.modified().ok(),
             size: metadata.size(),
             inode: metadata.ino(),
@@ -72,9 +72,13 @@ pub enum Look {
 
 impl AuthFile {
     /// Reads the file that `key` names. Also returns its users and what an operator should know of it.
-    pub fn open(key: &'static str, path: &Path) -> Result<(Self, Users, Vec<String>), SecretError> {
-        let read = read(path).map_err(|reason| error(key, path, reason.into()))?;
-        let (users, ignored) = Users::parse(&read.text);
+    pub fn open(
+        key: &'static str,
+        path: &Path,
+        accept: Accept,
+    ) -> Result<(Self, Users, Vec<String>), SecretError> {
+        let read = files::read(path, accept).map_err(|reason| error(key, path, reason.into()))?;
+        let (users, ignored) = Users::parse(&read.bytes);
         let mut warnings: Vec<_> = too_open(key, path, &read.metadata).into_iter().collect();
         let told = |what: &str| format!("{key}: {}: {what}", path.display());
         warnings.extend(
@@ -94,11 +98,14 @@ impl AuthFile {
     /// Reads it again if it is not as it was.
     pub fn look(&self) -> Result<Look, SecretError> {
         let Self { key, path, stamp } = self;
-        let metadata = path.metadata().map_err(|reason| error(key, path, reason.into()))?;
-        if Stamp::of(&metadata) == *stamp {
+        let metadata = files::metadata(path).map_err(|reason| error(key, path, reason.into()))?;
+        let now = Stamp::of(&metadata);
+        // What came by a pipe can't be read again.
+        if now == *stamp || !(now.is_file || stamp.is_file) {
             return Ok(Look::Same);
         }
-        Self::open(key, path).map(|(file, users, warnings)| Look::Changed(file, users, warnings))
+        Self::open(key, path, Accept::Files)
+            .map(|(file, users, warnings)| Look::Changed(file, users, warnings))
     }
 }
 
@@ -109,10 +116,10 @@ pub struct Seals(Box<[Option<Arc<Seal>>]>);
 
 impl Seals {
     /// Reads the passwords of all tiers. `warnings` gets what an operator should know of their files.
-    pub fn read(tiers: &Tiers, warnings: &mut Vec<String>) -> Result<Self, Vec<SecretError>> {
+    pub fn read(tiers: &Tiers, accept: Accept, warnings: &mut Vec<String>) -> Result<Self, Vec<SecretError>> {
         let (mut seals, mut errors) = (Vec::new(), Vec::new());
         for tier in tiers {
-            let seal = tier.credentials().map(|credentials| seal(tier.name(), credentials, warnings));
+            let seal = tier.credentials().map(|credentials| seal(tier.name(), credentials, accept, warnings));
             let seal = seal.transpose().unwrap_or_else(|error| {
                 errors.push(error);
                 None
@@ -142,51 +149,35 @@ pub fn initialization_vectors() -> io::Result<InitializationVectors> {
     Ok(InitializationVectors::new(&seed))
 }
 
-fn seal(tier: &str, credentials: &Credentials, warnings: &mut Vec<String>) -> Result<Seal, SecretError> {
+fn seal(
+    tier: &str,
+    credentials: &Credentials,
+    accept: Accept,
+    warnings: &mut Vec<String>,
+) -> Result<Seal, SecretError> {
     let Credentials { protection, username, password } = credentials;
     let (name, path) = match password {
         PasswordSource::Password(path) => ("password_file", path),
         PasswordSource::AuthFile(path) => ("auth_file", path),
     };
     let key = format!("tiers.{tier}.{name}");
-    let read = read(path).map_err(|reason| error(&key, path, reason.into()))?;
+    let read = files::read(path, accept).map_err(|reason| error(&key, path, reason.into()))?;
     warnings.extend(too_open(&key, path, &read.metadata));
     let password = match password {
         PasswordSource::Password(_) => {
-            let end = read.text.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
+            let end = read.bytes.iter().rposition(|byte| !b"\r\n".contains(byte)).map_or(0, |last| last + 1);
             if end == 0 {
                 return Err(error(&key, path, Reason::NoPassword));
             }
-            &read.text[..end]
+            &read.bytes[..end]
         }
-        PasswordSource::AuthFile(_) => Users::password(&read.text, username.as_bytes())
+        PasswordSource::AuthFile(_) => Users::password(&read.bytes, username.as_bytes())
             .ok_or_else(|| error(&key, path, Reason::NoUser(username.clone())))?,
     };
     Ok(match protection {
         Protection::Sign => Seal::signing(username.as_bytes(), password),
         Protection::Encrypt => Seal::encrypting(username.as_bytes(), password),
     })
-}
-
-struct Contents {
-    text: Zeroizing<Vec<u8>>,
-    metadata: Metadata,
-}
-
-fn read(path: &Path) -> io::Result<Contents> {
-    // Opening something else, such as a pipe, might wait for ever.
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let file = File::open(path)?;
-    // Before its contents: if it is written to meanwhile, it is read once more.
-    let metadata = file.metadata()?;
-    // With room for all: what a vector leaves behind when it grows is not wiped.
-    let mut text = Zeroizing::new(Vec::with_capacity(metadata.len().min(LARGEST) as usize + 1));
-    if file.take(LARGEST + 1).read_to_end(&mut text)? as u64 > LARGEST {
-        return Err(io::Error::other("too large"));
-    }
-    Ok(Contents { text, metadata })
 }
 
 fn too_open(key: &str, path: &Path, metadata: &Metadata) -> Option<String> {

@@ -20,6 +20,7 @@ use crate::socket;
 use crate::start::{self, Files, StartError, StartErrors};
 use coco_core::config::{Config, Program};
 use coco_daemon::command_line::LoadError;
+use coco_daemon::files::Accept;
 use coco_daemon::http::{self, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
@@ -68,7 +69,7 @@ impl Service {
     /// Binds and resolves. Nothing is received before [`run`](Self::run).
     pub async fn prepare(config: Config) -> Result<Self, StartErrors> {
         let (mut errors, mut warnings) = (StartErrors::default(), Vec::new());
-        let files = errors.unless(Files::read(&config, &mut warnings));
+        let files = errors.unless(Files::read(&config, Accept::Pipes, &mut warnings).await);
         let sockets = errors.unless(start::bind(&config, &mut warnings).await);
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let api = errors.unless(http::bind(&config.api.bind).map_err(StartError::from));
@@ -117,7 +118,7 @@ impl Service {
     pub async fn run(
         self,
         next_signal: impl AsyncFnMut() -> Signal,
-        load: impl Fn() -> Result<Config, LoadError>,
+        load: impl AsyncFn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
         let Self { config, routing, gate, sockets, api } = self;
         let routing = Arc::new(Newest::from_pointee(routing));
@@ -230,7 +231,7 @@ impl Running {
     /// Goes over to another configuration, but for keys that need a restart. Nothing changes if it can't.
     async fn take_over(&self, config: &Config) -> Result<Changes, StartErrors> {
         let mut warnings = Vec::new();
-        let Files { admission, seals } = Files::read(config, &mut warnings)?;
+        let Files { admission, seals } = Files::read(config, Accept::Files, &mut warnings).await?;
         let old = self.routing.load_full();
         let new = old.renewed(config, seals);
         start::dial(&new, self.listen).await?;
@@ -301,8 +302,8 @@ mod tests {
             let mut service = Service::prepare(Config::parse(text, Program::Coco).unwrap()).await.unwrap();
             // Nothing that could be waited for.
             service.api = OwnedFd::from(File::open("/dev/null").unwrap()).into();
-            let run =
-                service.run(async || std::future::pending().await, || unreachable!("no signal says so"));
+            let run = service
+                .run(async || std::future::pending().await, async || unreachable!("no signal says so"));
             tokio::time::timeout(Duration::from_secs(60), run).await
         });
         let problem = result.expect("it ends by itself").unwrap_err();

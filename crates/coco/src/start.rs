@@ -9,6 +9,7 @@ use crate::socket::{self, ListenOptions};
 use coco_core::address::Address;
 use coco_core::config::{Config, idle_interface, lack_of_interface, misfit_of_lanes};
 use coco_core::types_db::TypesDb;
+use coco_daemon::files::{self, Accept};
 use coco_daemon::http::BindError;
 use coco_daemon::resolve::{resolve, resolve_all};
 use std::fmt;
@@ -126,7 +127,7 @@ impl std::error::Error for StartErrors {}
 /// Everything that `--check` looks at beside the text of the configuration. No port is bound.
 pub async fn check(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
     let mut errors = StartErrors::default();
-    errors.unless(Files::read(config, warnings));
+    errors.unless(Files::read(config, Accept::Pipes, warnings).await);
     let listen = errors.unless(listen_addresses(config).await).unwrap_or_default();
     if let Some(&address) = listen.first() {
         errors.unless(fits(config, address, warnings));
@@ -159,11 +160,31 @@ pub(crate) struct Files {
 
 impl Files {
     /// Reads all of them, types.db too. `warnings` gets what an operator should know of them.
-    pub(crate) fn read(config: &Config, warnings: &mut Vec<String>) -> Result<Self, StartErrors> {
+    pub(crate) async fn read(
+        config: &Config,
+        accept: Accept,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, StartErrors> {
+        let config = config.clone();
+        let read = move || {
+            let mut warnings = Vec::new();
+            (Self::read_in_place(&config, accept, &mut warnings), warnings)
+        };
+        let (read, found) = files::apart(read).await?;
+        warnings.extend(found);
+        read
+    }
+
+    fn read_in_place(
+        config: &Config,
+        accept: Accept,
+        warnings: &mut Vec<String>,
+    ) -> Result<Self, StartErrors> {
         let mut errors = StartErrors::default();
-        errors.unless(read_types_db(config, warnings));
-        let admission = errors.unless(Admission::read(&config.listen, warnings).map_err(StartError::from));
-        let seals = Seals::read(&config.tiers, warnings)
+        errors.unless(read_types_db(config, accept, warnings));
+        let admission = Admission::read(&config.listen, accept, warnings).map_err(StartError::from);
+        let admission = errors.unless(admission);
+        let seals = Seals::read(&config.tiers, accept, warnings)
             .map_err(|errors| errors.into_iter().map(StartError::from).collect::<StartErrors>());
         match (admission, errors.unless(seals)) {
             (Some(admission), Some(seals)) => errors.or(Self { admission, seals }),
@@ -174,10 +195,11 @@ impl Files {
 
 /// Reads a configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
 /// not need it.
-fn read_types_db(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartError> {
+fn read_types_db(config: &Config, accept: Accept, warnings: &mut Vec<String>) -> Result<(), StartError> {
     let Some(path) = &config.listen.typesdb else { return Ok(()) };
-    let text = std::fs::read(path).map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
-    let (types, problems) = TypesDb::parse(&text);
+    let read = files::read(path, accept);
+    let read = read.map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
+    let (types, problems) = TypesDb::parse(&read.bytes);
     info!(path = %path.display(), types = types.len(), "read types.db");
     warnings.extend(problems.iter().map(|problem| format!("{}: {problem}", path.display())));
     Ok(())

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use coco::socket::{self, ListenOptions};
 use coco_core::config::{Config, Level, Program};
-use coco_daemon::command_line::load;
+use coco_daemon::command_line::{Source, load};
+use coco_daemon::files::Accept;
 use coco_daemon::http;
 use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
@@ -99,7 +100,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
 /// Both daemons as they would run by themselves, until a signal stops both.
 async fn daemons(path: &Path) -> Result<Outcome, Failure> {
-    let (coco, noodle) = (load(path, Program::Coco)?, load(path, Program::Noodle)?);
+    let (coco, noodle) =
+        (load(path, Program::Coco, Accept::Pipes)?, load(path, Program::Noodle, Accept::Pipes)?);
     logging::init(coco.log.level)?;
     Daemons::prepare(coco, noodle).await?.run(Some(path)).await?;
     Ok(Outcome::Fine)
@@ -127,7 +129,11 @@ impl Daemons {
     async fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
         let again = |program, config: Config| {
-            move || file.map_or_else(|| Ok(config.clone()), |file| load(file, program))
+            let source = file.map(|file| Source { path: file.to_owned(), program });
+            async move || match &source {
+                Some(source) => source.load_again().await,
+                None => Ok(config.clone()),
+            }
         };
         let coco = coco.run(async || of_coco.next().await, again(Program::Coco, for_coco));
         let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };

@@ -16,6 +16,8 @@ fn main() -> ExitCode {
             warnings.extend(check(config).await?);
             Ok(())
         },
-        async |config, signals, load| Ok(Service::prepare(config)?.run(signals, load).await?),
+        async |config, signals, source| {
+            Ok(Service::prepare(config)?.run(signals, async || source.load_again().await).await?)
+        },
     )
 }

@@ -106,7 +106,7 @@ impl Service {
     pub async fn run(
         self,
         mut signals: Signals,
-        load: impl Fn() -> Result<Config, LoadError>,
+        load: impl AsyncFn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));

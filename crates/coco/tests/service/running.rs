@@ -36,7 +36,7 @@ pub(crate) fn run(
             stop.as_mut().await;
             Signal::Stop
         };
-        service.run(next_signal, || unreachable!("no signal says so")).await
+        service.run(next_signal, async || unreachable!("no signal says so")).await
     });
     runtime.shutdown_background();
     result
