@@ -113,8 +113,10 @@ impl Host {
     #[must_use]
     pub fn node(&self) -> Node {
         let mut cables = self.cables.lock().expect("no test panics here");
-        let (number, host) = (*cables, Self::new());
+        let (number, mut host) = (*cables, Self::new());
         *cables += 1;
+        // Where the cables of each have networks of their own.
+        host.cables = Mutex::new((number + 1).saturating_mul(16));
         let node = Node { host, number };
         self.connect(&node);
         node
@@ -163,6 +165,19 @@ impl Node {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         (self.ip(2), PORT).into()
+    }
+
+    /// A storage node behind this one, which is a router from then on, for a host that this one is on a cable to.
+    ///
+    /// # Panics
+    /// When it does not become one.
+    #[must_use]
+    pub fn node_behind(&self, here: &Host) -> Self {
+        self.host.run(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")).expect("we are root there");
+        let node = self.host.node();
+        node.host.ip(&format!("route add default via {}", node.ip(1)));
+        here.ip(&format!("route add {}/24 via {}", node.ip(0), self.ip(2)));
+        node
     }
 
     /// A socket there.

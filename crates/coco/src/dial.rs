@@ -10,15 +10,16 @@ use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 /// How long the resolver may take for one name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The wait behind the first attempt when a target is down or has no address; it doubles up to [`LONGEST_WAIT`].
+/// The wait behind the first attempt when a target is down or has no address; it doubles up to [`LONGEST_WAIT`]. The
+/// first attempt is made as soon as it goes down.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest wait between two attempts then.
@@ -54,12 +55,7 @@ impl Outlet {
                 }
                 if let Some((address, socket)) = found {
                     self.swap_socket(socket);
-                    match before.filter(|before| *before != address) {
-                        Some(before) => {
-                            info!(%tier, %target, %address, %before, "target has another address");
-                        }
-                        None => info!(%tier, %target, %address, "connected"),
-                    }
+                    self.tell_of(address, before);
                 }
             }
             (Err(problem), before) => {
@@ -76,33 +72,65 @@ impl Outlet {
         back
     }
 
-    /// Connects to the first address that there is a way to, of several to the one it has. None if what it has is as
-    /// good.
+    /// Connects to the first address that there is a way to, of several to the one it has, unless that was of no use: by
+    /// a socket that nothing gets there by, one must not go on, as the way may depend on its port. None if what it has
+    /// is as good.
     async fn connect(
         &self,
         before: Option<SocketAddr>,
         listen: SocketAddr,
     ) -> Result<Option<(SocketAddr, OwnSocket)>, Failure> {
         let mut addresses = resolve(&self.address, RESOLVE_TIMEOUT).await?;
-        if let Some(before) = before.filter(|before| addresses.contains(before)) {
-            if !self.is_down() {
-                return Ok(None);
-            }
+        let is_down = self.is_down();
+        let is_blamed = is_down && self.socket().is_some_and(|socket| socket.is_blamed());
+        let anew = is_blamed || self.reconnects_at().is_some_and(|moment| moment <= Instant::now());
+        self.useless().put_last(&mut addresses, before.filter(|_| is_blamed), is_down);
+        if !is_down && !anew && before.is_some_and(|before| addresses.contains(&before)) {
+            return Ok(None);
+        }
+        if let Some(before) = before.filter(|before| !is_blamed && addresses.contains(before)) {
             addresses.retain(|address| *address != before);
             addresses.insert(0, before);
         }
-        let mut problem = io::Error::from(io::ErrorKind::NotFound);
+        let mut failure = Failure::System(io::ErrorKind::NotFound.into());
         for address in addresses {
             if leads_back(listen, address) {
-                return Err(Failure::LeadsBack(address));
+                failure = Failure::LeadsBack(address);
+                // What is sent to already must not depend on the order in which a resolver names its addresses.
+                if before.is_none() {
+                    break;
+                }
+                continue;
             }
             match OwnSocket::connect(address) {
-                Ok(socket) if self.has_one_like(&socket) => return Ok(None),
+                Ok(socket) if !anew && self.has_one_like(&socket) => return Ok(None),
                 Ok(socket) => return Ok(Some((address, socket))),
-                Err(error) => problem = error,
+                Err(error) => failure = error.into(),
             }
         }
-        Err(problem.into())
+        Err(failure)
+    }
+
+    /// When its socket has been used for long enough, if ever.
+    fn reconnects_at(&self) -> Option<Instant> {
+        let interval = self.settings.reconnect_interval;
+        if interval.is_zero() { None } else { self.socket()?.since().checked_add(interval) }
+    }
+
+    /// Where it is sent to now. Of a target that is gone this happens again and again: what is not new is told to who
+    /// looks for it only.
+    fn tell_of(&self, address: SocketAddr, before: Option<SocketAddr>) {
+        let Self { tier, target, .. } = self;
+        let is_known = before == Some(address) || self.useless().0.contains(&address);
+        match before {
+            None => info!(%tier, %target, %address, "connected"),
+            Some(before) if is_known => debug!(%tier, %target, %address, %before, "connected anew"),
+            Some(before) => info!(%tier, %target, %address, %before, "target has another address"),
+        }
+    }
+
+    fn useless(&self) -> MutexGuard<'_, Useless> {
+        self.useless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Of an address that is no name it was said that it is down, and of what flaps that it flaps.
@@ -115,6 +143,21 @@ impl Outlet {
     fn has_one_like(&self, other: &UdpSocket) -> bool {
         let ends = |socket: &UdpSocket| Some((socket.peer_addr().ok()?, socket.local_addr().ok()?.ip()));
         self.socket().is_some_and(|socket| ends(&socket) == ends(other))
+    }
+}
+
+/// Addresses of a name that were of no use since the target was last up, the latest last.
+#[derive(Debug, Default)]
+pub(crate) struct Useless(Vec<SocketAddr>);
+
+impl Useless {
+    /// Brings those that were of no use to the end of `addresses`, with what is found to be of no use `now`. They count
+    /// for as long as the name has them and the target is down.
+    fn put_last(&mut self, addresses: &mut [SocketAddr], now: Option<SocketAddr>, is_down: bool) {
+        self.0.retain(|address| is_down && addresses.contains(address) && Some(*address) != now);
+        self.0.extend(now.filter(|now| addresses.contains(now)));
+        let place = |address: &SocketAddr| self.0.iter().position(|useless| useless == address);
+        addresses.sort_by_key(place);
     }
 }
 
@@ -146,7 +189,7 @@ async fn at(moment: Option<Instant>) {
 /// When an outlet is dialed next.
 struct Rhythm {
     last: Instant,
-    /// Attempts since it went down, or from the start.
+    /// Attempts since it went down, or from the start, whose own attempt counts.
     attempts: u32,
     /// By which share of the interval this wait is shorter, so that not all names are looked up at the same moment.
     jitter: f64,
@@ -155,26 +198,31 @@ struct Rhythm {
 impl Rhythm {
     fn new() -> Self {
         let random = RandomState::new().hash_one(0) as f64 / u64::MAX as f64;
-        Self { last: Instant::now(), attempts: 0, jitter: random / 4.0 }
+        Self { last: Instant::now(), attempts: 1, jitter: random / 4.0 }
     }
 
     /// None as long as there is nothing to find out: the target is up, and its address is no name.
     fn next(&mut self, outlet: &Outlet) -> Option<Instant> {
+        if outlet.peer().is_none() || outlet.is_down() {
+            let wait = match self.attempts {
+                0 => Duration::ZERO,
+                attempts => FIRST_WAIT.saturating_mul(1 << (attempts - 1).min(10)),
+            };
+            return self.last.checked_add(wait.min(LONGEST_WAIT).min(outlet.settings.resolve_interval));
+        }
+        self.attempts = 0;
         let interval = outlet.settings.resolve_interval;
-        let wait = if outlet.peer().is_none() || outlet.is_down() {
-            FIRST_WAIT.saturating_mul(1 << self.attempts.min(10)).min(LONGEST_WAIT).min(interval)
-        } else {
-            self.attempts = 0;
-            if outlet.address.ip().is_some() {
-                return None;
-            }
-            interval - interval.mul_f64(self.jitter)
+        let look_up = match outlet.address.ip() {
+            Some(_) => None,
+            None => self.last.checked_add(interval - interval.mul_f64(self.jitter)),
         };
-        self.last.checked_add(wait)
+        // Not at once if it has just failed.
+        let reconnect = outlet.reconnects_at().map(|moment| moment.max(self.last + FIRST_WAIT));
+        look_up.into_iter().chain(reconnect).min()
     }
 
     fn dialed(self) -> Self {
-        Self { attempts: self.attempts + 1, ..Self::new() }
+        Self { attempts: self.attempts.saturating_add(1), ..Self::new() }
     }
 }
 
@@ -201,7 +249,8 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn outlet(target: &str) -> Outlet {
-        let settings = Settings { recovery: MINUTE, resolve_interval: MINUTE };
+        let settings =
+            Settings { recovery: MINUTE, resolve_interval: MINUTE, reconnect_interval: Duration::ZERO };
         Outlet::new(Arc::new(Account::new("t", target, 1)), target.parse().unwrap(), settings)
     }
 
@@ -228,7 +277,7 @@ mod tests {
         let runtime = runtime();
         runtime.block_on(outlet.dial(ELSEWHERE));
         let socket = outlet.socket().unwrap();
-        outlet.note_fault(Errno::ECONNREFUSED);
+        outlet.note_fault(Errno::ENOBUFS);
         runtime.block_on(outlet.dial(ELSEWHERE));
         assert!(Arc::ptr_eq(&socket, &outlet.socket().unwrap()));
 
@@ -238,6 +287,61 @@ mod tests {
         outlet.swap_socket(OwnSocket::new(other).unwrap());
         runtime.block_on(outlet.dial(ELSEWHERE));
         assert_eq!(outlet.socket().unwrap().local_addr().unwrap().ip(), socket.local_addr().unwrap().ip());
+    }
+
+    #[test]
+    fn a_socket_that_nothing_gets_there_by_is_given_up_for_one_from_another_port() {
+        let outlet = outlet("127.0.0.1:9");
+        let runtime = runtime();
+        runtime.block_on(outlet.dial(ELSEWHERE));
+        let port = || outlet.socket().unwrap().local_addr().unwrap().port();
+        let first = port();
+        outlet.socket().unwrap().blame();
+        outlet.note_fault(Errno::ECONNREFUSED);
+        runtime.block_on(outlet.dial(ELSEWHERE));
+        let second = port();
+        assert_ne!(second, first);
+        // Nothing speaks against the new one yet, though its target is down until a recovery is over.
+        runtime.block_on(outlet.dial(ELSEWHERE));
+        assert_eq!(port(), second);
+    }
+
+    #[test]
+    fn a_socket_is_used_for_the_reconnect_interval() {
+        let mut outlet = outlet("127.0.0.1:9");
+        let runtime = runtime();
+        runtime.block_on(outlet.dial(ELSEWHERE));
+        let port = |outlet: &Outlet| outlet.socket().unwrap().local_addr().unwrap().port();
+        let first = port(&outlet);
+        let mut rhythm = Rhythm::new();
+        for (interval, is_new) in [(Duration::ZERO, false), (MINUTE, false), (Duration::from_nanos(1), true)] {
+            outlet.settings.reconnect_interval = interval;
+            assert_eq!(rhythm.next(&outlet).is_some(), !interval.is_zero());
+            runtime.block_on(outlet.dial(ELSEWHERE));
+            assert_eq!(port(&outlet) != first, is_new, "{interval:?}");
+        }
+        assert!(rhythm.next(&outlet).unwrap() >= rhythm.last + FIRST_WAIT);
+    }
+
+    #[test]
+    fn addresses_that_were_of_no_use_come_last_and_the_latest_of_them_at_the_end() {
+        let all = [1, 2, 3].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [a, b, c] = all;
+        let mut useless = Useless::default();
+        let mut order = |addresses: &[SocketAddr], now, is_down| {
+            let mut addresses = addresses.to_vec();
+            useless.put_last(&mut addresses, now, is_down);
+            addresses
+        };
+        assert_eq!(order(&all, Some(a), true), [b, c, a]);
+        assert_eq!(order(&all, Some(b), true), [c, a, b]);
+        // A resolver may change the order.
+        assert_eq!(order(&[b, a, c], Some(c), true), [a, b, c]);
+        assert_eq!(order(&all, None, true), all);
+        assert_eq!(order(&all, Some(a), true), [b, c, a]);
+        assert_eq!(order(&[a, c], None, true), [c, a]);
+        assert_eq!(order(&all, None, false), all);
+        assert_eq!(order(&all, Some(b), true), [a, c, b]);
     }
 
     #[test]
@@ -278,6 +382,8 @@ mod tests {
                 assert!(wait.is_none_or(|wait| wait <= MINUTE && wait >= 3 * MINUTE / 4), "{wait:?}");
             }
             outlet.note_fault(Errno::ENETUNREACH);
+            let mut rhythm = Rhythm { attempts: 0, ..Rhythm::new() };
+            assert_eq!(rhythm.next(&outlet), Some(rhythm.last), "at once");
             assert_eq!(waits(&outlet, 8), doubling);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::counters::OutletCounts;
-use crate::dial::keep;
+use crate::dial::{Useless, keep};
 use crate::own::OwnSocket;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
@@ -31,6 +31,8 @@ pub struct Outlet {
     /// As its health says, for a look without a lock.
     down: AtomicBool,
     condition: Mutex<Condition>,
+    /// Which of its addresses were of no use since it was last up.
+    pub(crate) useless: Mutex<Useless>,
     /// Whether it was said that it can't be found.
     pub(crate) lost: AtomicBool,
     /// Whether someone [looks after](crate::dial::keep) it.
@@ -46,6 +48,8 @@ pub struct Settings {
     pub recovery: Duration,
     /// How often a name is looked up again, more or less.
     pub resolve_interval: Duration,
+    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
+    pub reconnect_interval: Duration,
 }
 
 #[derive(Debug)]
@@ -70,7 +74,11 @@ pub enum State {
 
 impl From<&Send> for Settings {
     fn from(send: &Send) -> Self {
-        Self { recovery: send.recovery, resolve_interval: send.resolve_interval }
+        Self {
+            recovery: send.recovery,
+            resolve_interval: send.resolve_interval,
+            reconnect_interval: send.reconnect_interval,
+        }
     }
 }
 
@@ -103,6 +111,7 @@ impl Outlet {
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
             condition: Mutex::new(condition),
+            useless: Mutex::default(),
             lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
             changed: Arc::default(),
@@ -254,7 +263,11 @@ mod tests {
     use super::*;
 
     fn outlet() -> Outlet {
-        let settings = Settings { recovery: Duration::from_secs(3600), resolve_interval: Duration::MAX };
+        let settings = Settings {
+            recovery: Duration::from_secs(3600),
+            resolve_interval: Duration::MAX,
+            reconnect_interval: Duration::ZERO,
+        };
         let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         assert_eq!(outlet.state(), (State::Unresolved, None));
         outlet.swap_socket(OwnSocket::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());

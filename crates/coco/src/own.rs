@@ -9,6 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
+use std::time::Instant;
 use tracing::info;
 
 type Addresses = HashSet<SocketAddr, RandomState>;
@@ -23,6 +24,9 @@ pub struct OwnSocket {
     address: SocketAddr,
     /// Whether several packets may be sent as one message.
     segments: AtomicBool,
+    /// Whether something speaks against its way.
+    blamed: AtomicBool,
+    since: Instant,
 }
 
 impl OwnSocket {
@@ -40,7 +44,8 @@ impl OwnSocket {
             TELL.call_once(|| info!("the kernel cuts no message into packets: each is sent by itself"));
         }
         change(|addresses| addresses.insert(address));
-        Ok(Self { socket, address, segments: AtomicBool::new(segments) })
+        let (segments, blamed) = (AtomicBool::new(segments), AtomicBool::new(false));
+        Ok(Self { socket, address, segments, blamed, since: Instant::now() })
     }
 
     /// Whether the kernel may be given several packets as one message.
@@ -52,6 +57,21 @@ impl OwnSocket {
     /// Takes note that it has refused one. Whether that is new.
     pub fn refused_segments(&self) -> bool {
         self.segments.swap(false, Ordering::Relaxed)
+    }
+
+    /// Takes note that the system said of it that packets do not get there.
+    pub fn blame(&self) {
+        self.blamed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether packets by it did not get there.
+    pub fn is_blamed(&self) -> bool {
+        self.blamed.load(Ordering::Relaxed)
+    }
+
+    /// When it was made.
+    pub fn since(&self) -> Instant {
+        self.since
     }
 }
 

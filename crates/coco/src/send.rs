@@ -397,7 +397,10 @@ fn send_from(
         }
     }
     match fault {
-        Some(fault) => outlet.note_fault(fault),
+        Some(fault) => {
+            socket.blame();
+            outlet.note_fault(fault);
+        }
         None if taken > 0 => outlet.note_success(),
         None => {}
     }
@@ -462,7 +465,8 @@ mod tests {
     #[test]
     fn a_packet_that_is_too_large_says_nothing_of_the_target() {
         let recovery = Duration::from_nanos(1);
-        let settings = Settings { recovery, resolve_interval: Duration::MAX };
+        let settings =
+            Settings { recovery, resolve_interval: Duration::MAX, reconnect_interval: Duration::ZERO };
         let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap()).unwrap());

@@ -4,4 +4,5 @@ mod addresses;
 mod links;
 mod names;
 mod outages;
+mod routers;
 mod scene;

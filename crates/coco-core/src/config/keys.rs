@@ -103,6 +103,7 @@ pub const KEYS: &[Key] = &[
     key("send", "segmentation", Kind::Boolean, COCO, "whether packets to one target are given to the kernel together, made one size by padding that receivers skip; `false` sends each by itself, as it is").or("true"),
     key("send", "recovery", Kind::Duration(Duration::from_millis(100)), COCO, "a target that was down is up again when nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
     key("send", "resolve_interval", Kind::Duration(Duration::from_secs(1)), COCO, "longest time until a target's name is looked up again; sooner while it is down").or(r#""60s""#),
+    key("send", "reconnect_interval", Kind::Duration(Duration::ZERO), COCO, "time after which a target is sent to from another port, for routers and balancers on the way that go by ports; `0s` is never, unless it refuses").or(r#""0s""#),
 
     key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; their order decides who owns what").required_by(BOTH),
     key(TIER, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points of each target on the ring; without it, by the number of targets"),

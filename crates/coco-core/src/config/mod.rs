@@ -133,6 +133,8 @@ pub struct Send {
     pub recovery: Duration,
     /// The longest time until the name of a target is looked up again; never zero.
     pub resolve_interval: Duration,
+    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
+    pub reconnect_interval: Duration,
 }
 
 /// `[api]`
@@ -284,6 +286,7 @@ impl Config {
             segmentation: section.read("segmentation"),
             recovery: section.read("recovery"),
             resolve_interval: section.read("resolve_interval"),
+            reconnect_interval: section.read("reconnect_interval"),
         };
         let api = Api { bind: document.section("api").read("bind") };
         let mut section = document.section("fetch");
