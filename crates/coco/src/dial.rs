@@ -314,7 +314,8 @@ mod tests {
         let port = |outlet: &Outlet| outlet.socket().unwrap().local_addr().unwrap().port();
         let first = port(&outlet);
         let mut rhythm = Rhythm::new();
-        for (interval, is_new) in [(Duration::ZERO, false), (MINUTE, false), (Duration::from_nanos(1), true)] {
+        for (interval, is_new) in [(Duration::ZERO, false), (MINUTE, false), (Duration::from_nanos(1), true)]
+        {
             outlet.settings.reconnect_interval = interval;
             assert_eq!(rhythm.next(&outlet).is_some(), !interval.is_zero());
             runtime.block_on(outlet.dial(ELSEWHERE));

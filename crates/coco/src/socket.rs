@@ -11,6 +11,9 @@ use nix::sys::socket::{
     ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, sendmmsg, setsockopt,
     sockopt,
 };
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
@@ -83,6 +86,9 @@ pub fn all_addresses(port: u16) -> SocketAddr {
 ///
 /// IP_RECVERR (ip(7)) has it report unreachable hosts and packets that the network device drops, not refusals alone.
 /// The next send returns the error; nobody reads the queue of details, so it may take no memory.
+///
+/// Routers may fragment (no DF), as nothing is sent again that one drops as too large, and its answer may not come back.
+/// Those of IPv6 never do; the kernel then does, once it has heard of an MTU.
 pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -90,8 +96,14 @@ pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     };
     let socket = UdpSocket::bind((any, 0))?;
     match target {
-        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?,
-        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?,
+        SocketAddr::V4(_) => {
+            setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+            set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::DONT)?;
+        }
+        SocketAddr::V6(_) => {
+            setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+            set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::DONT)?;
+        }
     }
     setsockopt(&socket, sockopt::RcvBuf, &0)?;
     socket.connect(target)?;

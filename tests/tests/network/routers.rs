@@ -1,11 +1,12 @@
 //! Routers on the way, and addresses that turn out to be of no use.
 
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use crate::scene::{Agents, Good, TIER, coco, connection, state};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::sink::Sink;
+use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 
 /// The value lists of a target that did not arrive, once all that was sent has had its time.
@@ -19,9 +20,7 @@ fn missing(agents: &Agents, coco: &mut Coco, good: &Good, target: &str, sinks: &
 fn assert_nothing_is_lost(agents: &mut Agents, coco: &mut Coco, good: &Good, target: &str, sinks: &[&Sink]) {
     let before = missing(agents, coco, good, target, sinks);
     (0..20).for_each(|_| agents.send(good));
-    wait_until(PATIENCE, "all that was sent since", || {
-        missing(agents, coco, good, target, sinks) == before
-    });
+    wait_until(PATIENCE, "all that was sent since", || missing(agents, coco, good, target, sinks) == before);
 }
 
 #[test]
@@ -134,4 +133,100 @@ fn a_service_that_leads_to_another_node_is_followed_after_a_while_though_nobody_
         assert_eq!((sinks[0].count(), state(&coco, target).as_str()), (of_first, "up"));
         assert!(coco.stop().success());
     });
+}
+
+/// A router with a link that takes less than a full packet behind it.
+struct Narrow {
+    here: Host,
+    router: Node,
+    node: Node,
+}
+
+impl Narrow {
+    fn new() -> Self {
+        let here = Host::new();
+        let router = here.node();
+        let node = router.node_behind(&here);
+        router.host.ip(&format!("link set {} mtu 1280", node.device()));
+        for (host, device, address) in [
+            (&here, router.device().as_str(), "fd77:1::1"),
+            (&router.host, "eth0", "fd77:1::2"),
+            (&router.host, &node.device(), "fd77:2::1"),
+            (&node.host, "eth0", "fd77:2::2"),
+        ] {
+            host.ip(&format!("address add {address}/64 dev {device} nodad"));
+        }
+        let forward = || std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1");
+        router.host.run(forward).expect("we are root there");
+        here.ip("route add fd77:2::/64 via fd77:1::2");
+        node.host.ip("route add fd77:1::/64 via fd77:2::1");
+        Self { here, router, node }
+    }
+
+    /// No router says any more what is too large for it.
+    fn hide(&self) {
+        self.router.host.nft(
+            "table inet t {
+               chain output {
+                 type filter hook output priority 0
+                 icmp type destination-unreachable drop
+                 icmpv6 type packet-too-big drop
+               }
+             }",
+        );
+    }
+
+    /// Sends rounds of full packets of up to this size, until some round has arrived whole. Returns the rounds before.
+    fn lost_rounds(&self, target: SocketAddr, settings: &str, size: usize) -> usize {
+        let sink = Sink::on(self.node.bind(target));
+        self.here.run(|| {
+            let config = Config::new(&[(TIER, &[target])]).text();
+            let mut coco = Coco::start(&format!("{config}[send]\n{settings}\n"));
+            let sender = traffic::sender(coco.listen);
+            let (mut lost, mut sent, mut arrived) = (0, 0, 0);
+            wait_until(PATIENCE, "a round that is not lost", || {
+                let lists: Vec<_> = (0..1000).map(|place| traffic::value_list("host", place)).collect();
+                let datagrams = traffic::datagrams(size, &lists);
+                datagrams.iter().for_each(|datagram| assert!(sender.send(datagram).is_ok()));
+                sent += lists.len() as u64;
+                let counters = coco.settled(sent);
+                assert_eq!(counters.count(&["send", &target.to_string()]), sent);
+                assert_eq!(state(&coco, &target.to_string()), "up");
+                // Small, so that it gets there and tells that the others are over.
+                traffic::send(&sender, [&traffic::value_list("host", 1000)]);
+                sent += 1;
+                wait_until(PATIENCE, "the end of the round", || {
+                    sink.value_lists().iter().filter(|list| traffic::place(list) == 1000).count() == lost + 1
+                });
+                let is_whole = sink.count() == arrived + lists.len() as u64 + 1;
+                arrived = sink.count();
+                lost += usize::from(!is_whole);
+                is_whole
+            });
+            assert!(coco.stop().success());
+            lost
+        })
+    }
+}
+
+#[test]
+fn a_router_that_drops_what_is_too_large_for_it_and_says_nothing_fragments_it() {
+    let narrow = Narrow::new();
+    narrow.hide();
+    for settings in ["segmentation = true", "segmentation = false"] {
+        assert_eq!(narrow.lost_rounds(narrow.node.address(), settings, 1452), 0, "{settings}");
+    }
+    // Routers of IPv6 fragment nothing.
+    let target = SocketAddr::new("fd77:2::2".parse().expect("an address"), PORT);
+    assert_eq!(narrow.lost_rounds(target, "max_packet_size = 1232", 1232), 0);
+}
+
+#[test]
+fn what_is_too_large_for_a_router_of_ipv6_is_fragmented_here_once_that_is_known() {
+    let narrow = Narrow::new();
+    let target = SocketAddr::new("fd77:2::2".parse().expect("an address"), PORT);
+    for settings in ["segmentation = true", "segmentation = false"] {
+        let lost = narrow.lost_rounds(target, settings, 1452);
+        assert!(lost <= 2, "{settings}: {lost}");
+    }
 }
