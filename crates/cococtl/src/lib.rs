@@ -12,11 +12,12 @@
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`text`] shows what
 //! strangers sent, [`spread`] measures evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`],
-//! [`receive`] listens for packets, [`failure`] is why there is no answer.
+//! [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there is no answer.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod capture;
 pub mod check;
 pub mod configuration;
 pub mod decode;

@@ -1,16 +1,14 @@
 //! `cococtl decode`: what stands in packets.
 
-mod capture;
 mod show;
+mod skips;
 mod tally;
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::iter;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use coco::measure::kernel_drops;
@@ -23,10 +21,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::api;
+use crate::capture::{self, Content, Datagrams, End, Packet, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive;
-use capture::{End, Packet};
-use show::Context;
+use show::{Context, Origin};
 use tally::{Frequencies, Tally};
 
 /// Datagrams that wait to be shown.
@@ -35,27 +33,31 @@ const WAITING: usize = 4096;
 /// What `--json` makes of it.
 const JSON: &str = r#"With --json, an object a line. Its "event" is one of:
 
-  value_list            source, security, host, plugin, plugin_instance, type, type_instance, time, interval,
+  value_list            captured, source, security, host, plugin, plugin_instance, type, type_instance, time, interval,
                         values, dstypes, dsnames
   notification          the same with severity and message, without what follows time
   refused_value_list, refused_notification
-                        source, security, reason
-  malformed             source, security, reason, user
-  signature             source, security: nobody has verified what follows
-  unknown_part          source, security, type
-  fragment, truncated   source, destination
-  summary               the last one: packets, datagrams, joined, value_lists, notifications, refused,
-                        malformed, fragments, truncated, cut, kernel_drops
+                        captured, source, security, reason
+  malformed             captured, source, security, reason, user
+  signature             captured, source, security: nobody has verified what follows
+  unknown_part          captured, source, security, type
+  fragment, truncated   captured, source, destination
+  summary               the last one: packets, datagrams, joined, value_lists, notifications, refused, malformed,
+                        fragments, truncated, cut, kernel_drops, skipped: {reason: packets},
+                        link_types: {number: packets} and ports: {number: packets} of those that were skipped for
+                        theirs, and hints: [text]
   top                   with --top, instead of all but the summary:
                         {"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": alike}
 
-Value lists are as collectd writes them in JSON. Integers have all their digits. null is a value that is not finite,
-no interval, and names of data sources that types.db does not tell."#;
+captured: when, in seconds since 1970; null if the file does not say. Value lists are as collectd writes them in JSON.
+Integers have all their digits. null is a value that is not finite, no interval, and names of data sources that types.db
+does not tell."#;
 
 /// Show what stands in captured or arriving packets
 ///
-/// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, - for standard input. Values are exact. Exit
-/// status 1 means that something was malformed, refused or not whole.
+/// FILE is a pcap or pcapng file, as tcpdump and Wireshark write it, packed by gzip or zstd perhaps; - is standard
+/// input. Values are exact. Exit status 1 means that something was malformed, refused, not whole or not to be read, or
+/// that of all packets none was for the port.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
@@ -99,12 +101,20 @@ pub struct Arguments {
 /// Shows a file, or what arrives.
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut decoder = Decoder::new(arguments)?;
-    match (&arguments.listen, &arguments.file) {
-        (Some(address), _) => api::runtime()?.block_on(listen(&mut decoder, address))?,
-        (None, Some(path)) => read(&mut decoder, path)?,
-        (None, None) => {}
+    let read = match (&arguments.listen, &arguments.file) {
+        (Some(address), _) => api::runtime()?.block_on(listen(&mut decoder, address)),
+        (None, Some(path)) => read(&mut decoder, path),
+        (None, None) => Ok(()),
+    };
+    match read {
+        // What was read until then has its summary.
+        Err(failure @ Failure::Capture { .. }) if decoder.tally.packets > 0 => {
+            decoder.end()?;
+            Err(failure)
+        }
+        Err(failure) => Err(failure),
+        Ok(()) => decoder.end(),
     }
-    decoder.end()
 }
 
 /// Why reading ends early.
@@ -128,20 +138,17 @@ impl From<io::Error> for Stop {
 }
 
 fn read(decoder: &mut Decoder<'_>, path: &Path) -> Result<(), Failure> {
-    let failure = |source| Failure::file(path, source);
-    let mut input: Box<dyn Read + Send> = match path.to_str() {
-        Some("-") => Box::new(io::stdin()),
-        _ => Box::new(File::open(path).map_err(failure)?),
-    };
+    let mut input = input::open(path)?;
     if decoder.arguments.raw {
         let mut bytes = Vec::new();
-        input.take(1 << 16).read_to_end(&mut bytes).map_err(failure)?;
+        let read = input.take(1 << 16).read_to_end(&mut bytes);
+        read.map_err(|source| Failure::file(path, source))?;
         if bytes.len() == 1 << 16 {
             let reason = "longer than any UDP datagram".to_owned();
             return Err(Failure::Capture { path: path.to_owned(), reason });
         }
         decoder.tally.packets += 1;
-        return Ok(decoder.datagram(None, &mut bytes)?);
+        return Ok(decoder.datagram(Origin::default(), &mut bytes)?);
     }
     let mut bytes = Vec::new();
     match capture::read(input.by_ref(), |packet| decoder.packet(packet, &mut bytes)) {
@@ -184,7 +191,9 @@ async fn listen(decoder: &mut Decoder<'_>, address: &Address) -> Result<(), Fail
         };
         let Some((source, mut bytes)) = next else { break };
         decoder.tally.packets += 1;
-        shown = decoder.datagram(Some(source), &mut bytes);
+        let arrived = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let captured = u64::try_from(arrived.as_nanos()).ok();
+        shown = decoder.datagram(Origin { captured, source: Some(source) }, &mut bytes);
         if shown.is_ok() && datagrams.is_empty() {
             shown = decoder.out.flush();
         }
@@ -234,34 +243,45 @@ impl<'a> Decoder<'a> {
 
     fn packet(&mut self, packet: Packet<'_>, bytes: &mut Vec<u8>) -> Result<(), Stop> {
         self.tally.packets += 1;
-        match packet {
-            Packet::Datagrams { source, destination, payload, segment, truncated } => {
-                if self.arguments.port != 0 && destination.port() != self.arguments.port {
-                    return Ok(());
-                }
-                if truncated {
-                    self.tally.truncated += 1;
-                    self.say("truncated", &source.to_string(), &destination.to_string())?;
-                }
-                self.tally.joined += u64::from(segment < payload.len());
-                // An empty one is one, too.
-                let first = &payload[..segment.min(payload.len())];
-                for datagram in iter::once(first).chain(payload.chunks(segment).skip(1)) {
-                    bytes.clear();
-                    bytes.extend_from_slice(datagram);
-                    self.datagram(Some(source), bytes)?;
-                    if self.has_enough() {
-                        return Err(Stop::Enough);
-                    }
-                }
+        let Packet { captured, content } = packet;
+        match content {
+            Content::Datagrams(datagrams) => self.datagrams(captured, datagrams, bytes),
+            Content::Fragment { source, destination } => {
+                self.tally.fragments += 1;
+                Ok(self.say("fragment", captured, &source.to_string(), &destination.to_string())?)
+            }
+            Content::Skipped(reason) => {
+                self.tally.skips.add(reason);
                 Ok(())
             }
-            Packet::Fragment { source, destination } => {
-                self.tally.fragments += 1;
-                Ok(self.say("fragment", &source.to_string(), &destination.to_string())?)
-            }
-            Packet::Other => Ok(()),
         }
+    }
+
+    fn datagrams(
+        &mut self,
+        captured: Option<u64>,
+        datagrams: Datagrams<'_>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let Datagrams { source, destination, truncated, .. } = datagrams;
+        if self.arguments.port != 0 && destination.port() != self.arguments.port {
+            self.tally.skips.add_port(destination.port());
+            return Ok(());
+        }
+        if truncated {
+            self.tally.truncated += 1;
+            self.say("truncated", captured, &source.to_string(), &destination.to_string())?;
+        }
+        self.tally.joined += u64::from(datagrams.are_joined());
+        for datagram in datagrams.iter() {
+            bytes.clear();
+            bytes.extend_from_slice(datagram);
+            self.datagram(Origin { captured, source: Some(source) }, bytes)?;
+            if self.has_enough() {
+                return Err(Stop::Enough);
+            }
+        }
+        Ok(())
     }
 
     fn has_enough(&self) -> bool {
@@ -269,21 +289,24 @@ impl<'a> Decoder<'a> {
     }
 
     /// What is not taken apart.
-    fn say(&mut self, event: &str, source: &str, destination: &str) -> io::Result<()> {
+    fn say(&mut self, event: &str, captured: Option<u64>, source: &str, destination: &str) -> io::Result<()> {
         match (self.arguments.top, self.arguments.json) {
             (Some(_), _) => Ok(()),
             (None, true) => {
-                writeln!(
-                    self.out,
-                    "{}",
-                    json!({ "event": event, "source": source, "destination": destination })
-                )
+                let captured = captured.map(show::captured_seconds);
+                let object = json!({
+                    "event": event, "captured": captured, "source": source, "destination": destination,
+                });
+                writeln!(self.out, "{object}")
             }
-            (None, false) => writeln!(self.out, "{source} {event} of a datagram to {destination}"),
+            (None, false) => {
+                let captured = captured.map(show::captured_time).unwrap_or_default();
+                writeln!(self.out, "{captured}{source} {event} of a datagram to {destination}")
+            }
         }
     }
 
-    fn datagram(&mut self, source: Option<SocketAddr>, bytes: &mut [u8]) -> io::Result<()> {
+    fn datagram(&mut self, origin: Origin, bytes: &mut [u8]) -> io::Result<()> {
         self.tally.datagrams += 1;
         let Self { arguments, guard, types, tally, hosts, metrics, path, is_live, out } = self;
         let mut written = Ok(());
@@ -306,7 +329,7 @@ impl<'a> Decoder<'a> {
                 }
                 return;
             }
-            let context = Context { source, trust, datagram };
+            let context = Context { origin, trust, datagram };
             if written.is_ok() {
                 written = match arguments.json {
                     true => writeln!(out, "{}", show::object(&context, &event, types)),
@@ -324,11 +347,11 @@ impl<'a> Decoder<'a> {
             self.write_top(most)?;
         }
         if self.arguments.json {
-            writeln!(self.out, "{}", self.tally.object())?;
+            writeln!(self.out, "{}", self.tally.object(self.arguments.port))?;
         }
         self.out.flush()?;
         if !self.arguments.json {
-            let _ = writeln!(io::stderr(), "{}", self.tally.line());
+            let _ = writeln!(io::stderr(), "{}", self.tally.lines(self.arguments.port));
         }
         Ok(Outcome::finding(self.tally.has_findings()))
     }

@@ -11,20 +11,28 @@ use serde_json::{Map, json};
 
 use crate::text;
 
+/// When and from where a datagram came, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Origin {
+    /// In nanoseconds since 1970.
+    pub(super) captured: Option<u64>,
+    pub(super) source: Option<SocketAddr>,
+}
+
 /// Where a datagram came from, and how what stands in it was secured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
-    pub(super) source: Option<SocketAddr>,
+    pub(super) origin: Origin,
     pub(super) trust: Trust,
     pub(super) datagram: &'a [u8],
 }
 
 /// A line of what was found, without its end.
 pub(super) fn line(context: &Context<'_>, event: &Result<Event, Refused>, types: &TypesDb) -> String {
-    let mut line = match context.source {
-        Some(source) => format!("{source} "),
-        None => String::new(),
-    };
+    let mut line = context.origin.captured.map(captured_time).unwrap_or_default();
+    if let Some(source) = context.origin.source {
+        let _ = write!(line, "{source} ");
+    }
     match context.trust {
         Trust::Plain => {}
         trust => line += &format!("({}) ", name_of(trust)),
@@ -62,7 +70,7 @@ pub(super) fn object(
 ) -> serde_json::Value {
     let mut object = Map::new();
     let mut set = |key: &str, value: serde_json::Value| object.insert(key.to_owned(), value);
-    let source = context.source.map(|source| source.to_string());
+    let source = context.origin.source.map(|source| source.to_string());
     let kind = match event {
         Ok(Event::ValueList(_)) => "value_list",
         Ok(Event::Notification(_)) => "notification",
@@ -73,6 +81,7 @@ pub(super) fn object(
         Err(_) => "malformed",
     };
     set("event", json!(kind));
+    set("captured", json!(context.origin.captured.map(captured_seconds)));
     set("source", json!(source));
     set("security", json!(name_of(context.trust)));
     match event {
@@ -163,6 +172,17 @@ fn name_of(trust: Trust) -> &'static str {
         Trust::Signed => "signed",
         Trust::Encrypted => "encrypted",
     }
+}
+
+/// When something was captured, from nanoseconds, with a space behind it.
+pub(super) fn captured_time(nanoseconds: u64) -> String {
+    let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    format!("{} ", time((seconds << 30) | ((rest << 30) / 1_000_000_000)))
+}
+
+/// The same in seconds.
+pub(super) fn captured_seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
 }
 
 /// Units of 2^-30 s as seconds.

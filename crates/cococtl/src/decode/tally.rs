@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use super::skips::Skips;
 use crate::text;
 
 /// Names that are counted each by itself; the others are counted together.
@@ -32,6 +33,8 @@ pub(super) struct Tally {
     pub(super) cut: bool,
     /// Datagrams that came faster than they were shown.
     pub(super) kernel_drops: u64,
+    /// Packets without a datagram for us.
+    pub(super) skips: Skips,
 }
 
 /// How often each name came.
@@ -44,10 +47,18 @@ pub(super) struct Frequencies {
 impl Tally {
     /// Whether something was not as it should be.
     pub(super) fn has_findings(&self) -> bool {
-        self.cut || self.refused + self.malformed + self.fragments + self.truncated + self.kernel_drops > 0
+        self.cut
+            || self.refused + self.malformed + self.fragments + self.truncated + self.kernel_drops > 0
+            || self.skips.have_findings()
+            || self.found_nothing()
     }
 
-    pub(super) fn object(&self) -> Value {
+    /// Whether there were packets, and none of them for us.
+    fn found_nothing(&self) -> bool {
+        self.packets > 0 && self.datagrams == 0
+    }
+
+    pub(super) fn object(&self, port: u16) -> Value {
         json!({
             "event": "summary",
             "packets": self.packets,
@@ -61,11 +72,15 @@ impl Tally {
             "truncated": self.truncated,
             "cut": self.cut,
             "kernel_drops": self.kernel_drops,
+            "skipped": self.skips.object(),
+            "link_types": self.skips.link_types(),
+            "ports": self.skips.ports(),
+            "hints": self.skips.hints(port, self.found_nothing()),
         })
     }
 
-    /// A line for people, which names trouble only where there is some.
-    pub(super) fn line(&self) -> String {
+    /// A line for people, which names trouble only where there is some, and a line for each thing to do about it.
+    pub(super) fn lines(&self, port: u16) -> String {
         let mut line = format!(
             "{} value lists and {} notifications in {} datagrams, of {} packets",
             self.value_lists, self.notifications, self.datagrams, self.packets
@@ -86,6 +101,12 @@ impl Tally {
         }
         if self.cut {
             line += "; the file ends within a packet";
+        }
+        for (count, what) in self.skips.counts() {
+            line += &format!("; {count} skipped, {what}");
+        }
+        for hint in self.skips.hints(port, self.found_nothing()) {
+            line += &format!("\nhint: {hint}");
         }
         line
     }

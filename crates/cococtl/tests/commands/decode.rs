@@ -195,6 +195,11 @@ fn what_is_not_whole_is_said_and_counted() {
     {
         assert_eq!(counts[key], count, "{key} of {counts}");
     }
+    assert_eq!(
+        (&counts["skipped"]["other_port"], &counts["skipped"]["not_udp"]),
+        (&json!(1), &json!(1)),
+        "{counts}"
+    );
     assert_eq!(events(&ended, "truncated")[0]["destination"], "192.0.2.1:25826");
     assert_eq!(events(&ended, "fragment")[0]["source"], "192.0.2.7");
     // The other port, or any.
@@ -207,14 +212,16 @@ fn what_is_not_whole_is_said_and_counted() {
         text.stderr.contains("2 malformed; 2 fragments, not put together; 1 cut off by the capture"),
         "{text:?}"
     );
-    assert!(text.stdout.lines().any(|line| line == "192.0.2.7 fragment of a datagram to 192.0.2.1"));
+    let fragment = "2023-11-14T22:13:20.000Z 192.0.2.7 fragment of a datagram to 192.0.2.1";
+    assert!(text.stdout.lines().any(|line| line == fragment), "{text:?}");
 
     // What a network card was to divide: neither IP nor UDP says how long it is.
     let mut undivided = ipv4(&[0; 9], 25826);
     undivided[2..4].fill(0);
     undivided[24..26].fill(0);
     undivided.resize(70_000, 0);
-    assert_eq!(summary(&decode(&pcap(RAW, &[undivided]), &["--json"]))["packets"], 1);
+    let ended = decode(&pcap(RAW, &[undivided]), &["--json"]);
+    assert_eq!((ended.status, &summary(&ended)["skipped"]["too_long"]), (Some(1), &json!(1)));
 
     let whole = pcap(RAW, &[packet]);
     let cut = decode(&whole[..whole.len() - 1], &["--json"]);

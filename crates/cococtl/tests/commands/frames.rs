@@ -71,16 +71,38 @@ pub(crate) fn pcap(link: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
+/// Frames of other links around an IP packet: the kind of link, and the frame.
+pub(crate) fn other_links(packet: &[u8]) -> Vec<(u32, Vec<u8>)> {
+    let kind: &[u8] = if packet[0] >> 4 == 4 { &[0x00, 0x21] } else { &[0x00, 0x57] };
+    let pppoe = [&[0x11, 0, 0, 1, 0, 0][..], kind, packet].concat();
+    let mpls = [&[0, 0, 0x10, 64, 0, 0, 0x21, 64][..], packet].concat();
+    let addresses = [2; 12];
+    let length = u16::try_from(packet.len() + 4).unwrap().to_le_bytes();
+    let padding = vec![0; packet.len().next_multiple_of(4) - packet.len()];
+    let nflog = [&[2, 0, 0, 1, 8, 0, 5, 0, 0, 0, 0, 1][..], &length, &[9, 0], packet, &padding].concat();
+    let pflog = [&[61, 2, 0, 0][..], &[0; 60], packet].concat();
+    vec![
+        (9, [&[0xff, 0x03][..], kind, packet].concat()),
+        (50, [kind, packet].concat()),
+        // A protocol of which the first byte, 0, is left out.
+        (9, [&kind[1..], packet].concat()),
+        (51, pppoe.clone()),
+        (ETHERNET, [&addresses[..], &[0x88, 0x64], &pppoe].concat()),
+        (ETHERNET, [&addresses[..], &[0x81, 0, 0, 7, 0x88, 0x64], &pppoe].concat()),
+        (ETHERNET, [&addresses[..], &[0x88, 0x47], &mpls].concat()),
+        (SLL, [&[0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0x88, 0x47][..], &mpls].concat()),
+        (117, pflog),
+        (204, [&[0, 0xff, 0x03][..], kind, packet].concat()),
+        (219, mpls),
+        (239, nflog),
+        // The upper bits say that each frame ends with a checksum of four bytes.
+        (0x4400_0000 | ETHERNET, [&ethernet(packet, 0)[..], &[1, 2, 3, 4]].concat()),
+    ]
+}
+
 /// A pcapng file with an interface for each kind of frame.
 pub(crate) fn pcapng(frames: &[(u32, Vec<u8>)]) -> Vec<u8> {
-    let block = |kind: u32, body: &[u8]| {
-        let padded = body.len().next_multiple_of(4);
-        let length = u32::try_from(padded + 12).unwrap().to_le_bytes();
-        let padding = vec![0; padded - body.len()];
-        [&kind.to_le_bytes()[..], &length, body, &padding, &length].concat()
-    };
-    let mut file =
-        block(0x0a0d_0d0a, &[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    let mut file = section();
     for (link, _) in frames {
         file.extend(block(1, &[&u16::try_from(*link).unwrap().to_le_bytes()[..], &[0; 6]].concat()));
     }
@@ -89,4 +111,17 @@ pub(crate) fn pcapng(frames: &[(u32, Vec<u8>)]) -> Vec<u8> {
         file.extend(block(6, &[&interface.to_le_bytes()[..], &[0; 8], &length, &length, frame].concat()));
     }
     file
+}
+
+/// The start of a pcapng file.
+pub(crate) fn section() -> Vec<u8> {
+    block(0x0a0d_0d0a, &[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255])
+}
+
+/// A block of pcapng.
+pub(crate) fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let padded = body.len().next_multiple_of(4);
+    let length = u32::try_from(padded + 12).unwrap().to_le_bytes();
+    let padding = vec![0; padded - body.len()];
+    [&kind.to_le_bytes()[..], &length, body, &padding, &length].concat()
 }
