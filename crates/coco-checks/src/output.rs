@@ -11,6 +11,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use coco_core::text::Line;
+
 use crate::halves::{Difference, Halves};
 use crate::question::{Check, Limits, Rates};
 
@@ -112,8 +114,8 @@ impl Output {
 
 impl Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.line)?;
-        if self.details.is_empty() { Ok(()) } else { writeln!(f, "{}", self.details.trim_end()) }
+        writeln!(f, "{}", Line(&self.line))?;
+        self.details.trim_end().lines().try_for_each(|line| writeln!(f, "{}", Line(line)))
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`bytes`] compares names, [`blacklist`] holds them against a regular expression;
+//! - [`text`] shows names that strangers chose;
 //! - [`recycle`](mod@recycle) keeps memory from batch to batch;
 //! - [`config`] turns the text of `coco.conf` into a configuration that is always valid, or into all that is wrong with
 //!   it.
@@ -26,6 +27,7 @@ pub mod network;
 pub mod notification;
 pub mod recycle;
 pub mod ring;
+pub mod text;
 pub mod tier;
 pub mod types_db;
 pub mod value_kind;

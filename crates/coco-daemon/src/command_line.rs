@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
 use coco_core::config::{Config, Problems, Program};
+use coco_core::text::Line;
 use thiserror::Error;
 
 use crate::files::{self, Accept};
@@ -124,7 +125,10 @@ impl Display for Lines<'_> {
 /// Says on standard error why the process cannot start, and returns the exit status for that: 1.
 pub fn give_up(reason: impl Display) -> ExitCode {
     // Without standard error there is nobody to tell; the status still does.
-    let _ = writeln!(io::stderr(), "{reason}");
+    let reason = reason.to_string();
+    let lines: String =
+        reason.split('\n').flat_map(|line| [Line(line).to_string(), "\n".to_owned()]).collect();
+    let _ = io::stderr().write_all(lines.as_bytes());
     ExitCode::FAILURE
 }
 

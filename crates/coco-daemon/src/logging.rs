@@ -3,6 +3,7 @@
 //! The log is outside of the data path: nobody who logs waits for whoever reads. Lines stand in a queue, and what does
 //! not fit is lost and counted.
 
+mod fields;
 mod queue;
 
 use std::any::Any;
@@ -20,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::counters::{Definition, Snapshot};
+use fields::Fields;
 use queue::{Queue, StandardOutput};
 
 /// The log of this process.
@@ -56,6 +58,7 @@ pub fn init(level: Level) -> io::Result<()> {
     let queue = Queue::start(StandardOutput, resumed)?;
     let lines = fmt::layer()
         .with_target(false)
+        .fmt_fields(Fields)
         .with_ansi(io::stdout().is_terminal())
         // It would say so on standard error, and wait.
         .log_internal_errors(false)

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 #[derive(Debug, Default)]
 pub struct Complaints {
     /// An error, whom it came from, and as whom that one has signed or encrypted.
-    pub error: Option<(Malformed, Option<SocketAddr>, Option<String>)>,
+    pub error: Option<(Malformed, Option<SocketAddr>, Option<Vec<u8>>)>,
     /// Something without an error that was refused, and whom it came from.
     pub unwelcome: Option<(Unwelcome, Option<SocketAddr>)>,
     /// The socket of our own that something came from.
@@ -206,8 +206,8 @@ impl Desk<'_> {
         self.complaints.error.get_or_insert_with(|| {
             // What a stranger claims need not be a name, nor short.
             let user = user.of(bytes);
-            let shown = user.get(..64).unwrap_or(user).escape_ascii().to_string();
-            (reason, contents.source, (!user.is_empty()).then_some(shown))
+            let shown = user.get(..64).unwrap_or(user);
+            (reason, contents.source, (!user.is_empty()).then(|| shown.to_vec()))
         });
     }
 

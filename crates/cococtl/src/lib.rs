@@ -10,9 +10,9 @@
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
-//! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`text`] shows what
-//! strangers sent, [`spread`] measures evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`],
-//! [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there is no answer.
+//! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
+//! evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`capture`] reads files of packets,
+//! [`receive`] listens for them, [`failure`] is why there is no answer.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,6 @@ pub mod ring;
 pub mod sink;
 pub mod spread;
 pub mod storage;
-pub mod text;
 pub mod tier_state;
 pub mod traffic;
 
@@ -42,6 +41,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use coco_core::text;
 
 use failure::{Failure, Outcome};
 
@@ -98,7 +98,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Output(problem)) if problem.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             for line in failure.to_string().lines() {
-                let _ = writeln!(io::stderr(), "cococtl: {line}");
+                let _ = writeln!(io::stderr(), "cococtl: {}", text::Line(line));
             }
             ExitCode::from(2)
         }

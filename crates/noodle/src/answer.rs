@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use coco_core::text::Line;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -134,7 +135,9 @@ fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
     let bytes = |name: &HeaderName, value: &HeaderValue| name.as_str().len() + value.len() + 4;
     let taken: usize =
         fields.iter().filter(|(name, _)| is_own(name)).map(|(name, value)| bytes(name, value)).sum();
-    if let Ok(value) = HeaderValue::from_str(value)
+    // What a terminal would act on stands in `_meta` only, too.
+    if Line(value).to_string() == value
+        && let Ok(value) = HeaderValue::from_str(value)
         && (1..=MOST_VALUE).contains(&value.len())
         && taken + bytes(&name, &value) <= MOST_FIELDS
     {
@@ -166,7 +169,7 @@ pub fn nothing(text: &[u8], callback: Option<&str>) -> Response {
 
 /// `{"error": "..."}`
 pub fn error(status: StatusCode, message: &str, callback: Option<&str>) -> Response {
-    let text = json!({ "error": message }).to_string().into_bytes();
+    let text = json!({ "error": Line(message).to_string() }).to_string().into_bytes();
     let text = callback.map_or_else(|| [&text[..], b"\n"].concat(), |callback| call(callback, &text));
     respond(status, callback, text.into())
 }
@@ -234,6 +237,7 @@ mod tests {
     fn what_can_not_stand_in_a_field_is_left_out() {
         let mut fields = HeaderMap::new();
         add(&mut fields, HOST, "a\r\nb");
+        add(&mut fields, HOST, "a\u{9b}31m");
         assert!(fields.is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::line::{MAX_DATA_SOURCES, MAX_LINE, MAX_NAME};
+use crate::text::Quoted;
 
 /// Something in a `types.db` that its author can't have meant.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -75,13 +76,13 @@ pub enum Reason {
     },
 }
 
-/// Bytes of a file, displayed in quotes, with U+FFFD for what is not UTF-8.
+/// Bytes of a file, displayed in quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(pub Vec<u8>);
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", String::from_utf8_lossy(&self.0))
+        Quoted(&self.0).fmt(f)
     }
 }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use coco_core::text::Line;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::StatusCode;
@@ -66,7 +67,7 @@ pub fn text(content_type: &'static str, text: String) -> Response {
 
 /// `{"error": "..."}` with the status that fits.
 pub fn error(status: StatusCode, message: impl Display) -> Response {
-    let object = serde_json::json!({ "error": message.to_string() });
+    let object = serde_json::json!({ "error": Line(&message.to_string()).to_string() });
     bytes(status, JSON, format!("{object}\n"))
 }
 

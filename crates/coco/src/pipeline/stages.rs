@@ -100,7 +100,7 @@ impl Listen {
             && let Some(suppressed) = self.complaints.errors.pass(Instant::now())
         {
             let source = shown(source);
-            warn!(source, user, %problem, suppressed, "refused the rest of a datagram");
+            warn!(source, user = user.as_deref(), %problem, suppressed, "refused the rest of a datagram");
         }
         if let Some((problem, source)) = unwelcome
             && let Some(suppressed) = self.complaints.unwelcome.pass(Instant::now())

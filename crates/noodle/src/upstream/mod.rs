@@ -292,8 +292,7 @@ impl Upstream {
         }
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(suppressed) = complaints.pass(Instant::now()) {
-            let host = String::from_utf8_lossy(host);
-            warn!(%host, target, cause = %failure, suppressed, "a target gave no answer");
+            warn!(host, target, cause = %failure, suppressed, "a target gave no answer");
         }
     }
 }
