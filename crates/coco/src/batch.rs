@@ -3,6 +3,7 @@
 use crate::routing::Routing;
 use coco_core::recycle::recycle;
 use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
+use memmap2::{Advice, MmapMut};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,19 +14,38 @@ pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
 /// Bytes from slot to slot. Not a power of two: the heads of all datagrams would share a few sets of the cache.
 const STRIDE: usize = LARGEST_DATAGRAM + 1 + 1536;
 
-/// Entries of a table that a batch keeps room for, for each of its datagrams: more than the value lists of agents.
-const KEPT: usize = 256;
+/// Value lists that a batch is decoded to, for each datagram that it has room for: more than those of agents. It is
+/// exceeded by those of one datagram at most; then the table holds 8,192 of a batch of 64, and not one more.
+const MOST_VALUE_LISTS: usize = 59;
+
+/// Bytes of pages that datagrams of a batch may reach, for each that it has room for. Larger ones travel apart.
+const MOST_REACHED: usize = 16 * 1024;
+
+/// Entries of a table that a batch keeps room for, for each of its datagrams.
+const KEPT: usize = 64;
+
+/// The system's pages, as nearly all have them.
+const PAGE: usize = 4096;
 
 /// Datagrams received together, and what is known of them. Recycled, so that the steady state allocates nothing.
+///
+/// What is received together need not be decoded together: strangers can have much in it. A batch is decoded in rounds,
+/// most of them in one, and each is bounded in bytes.
 #[derive(Debug)]
 pub struct Batch {
     /// One slot a datagram. Pages that no datagram reaches are never touched, so they take no memory.
-    buffer: Box<[u8]>,
+    slots: MmapMut,
+    /// The longest datagram that each slot has held.
+    reach: Box<[u16]>,
+    /// Bytes of the pages that those have touched, at most.
+    reached: usize,
     /// What was received, in order.
     pub datagrams: Vec<Datagram>,
-    /// The value lists of all datagrams, in order.
+    /// The datagrams that were decoded last, which the tables below speak of.
+    pub round: Range<usize>,
+    /// The value lists of the round, in order.
     pub value_lists: Vec<Item>,
-    /// The notifications of all datagrams, in order.
+    /// The notifications of the round, in order.
     pub notifications: Vec<Notification>,
     /// Owners, one target index a [partition](crate::partitions), one run after another; an [`Item`] says where its run
     /// starts.
@@ -98,7 +118,10 @@ impl Batch {
     /// A batch of up to `datagrams` datagrams.
     pub fn new(datagrams: usize) -> Self {
         Self {
-            buffer: vec![0; datagrams * STRIDE].into_boxed_slice(),
+            slots: slots(datagrams),
+            reach: vec![0; datagrams].into(),
+            reached: 0,
+            round: 0..0,
             datagrams: Vec::with_capacity(datagrams),
             value_lists: Vec::new(),
             notifications: Vec::new(),
@@ -110,31 +133,80 @@ impl Batch {
 
     /// How many datagrams it can hold.
     pub fn capacity(&self) -> usize {
-        self.buffer.len() / STRIDE
+        self.reach.len()
     }
 
     /// Forgets everything and keeps the memory, but for what was needed once and now is not.
     pub fn clear(&mut self) {
-        let kept = KEPT * self.capacity();
         self.datagrams.clear();
+        self.clear_tables();
+        self.round = 0..0;
+        if self.is_stretched() {
+            self.slots = slots(self.capacity());
+            self.reach.fill(0);
+            self.reached = 0;
+        }
+    }
+
+    fn clear_tables(&mut self) {
+        let kept = KEPT * self.capacity();
         recycle(&mut self.value_lists, kept);
         recycle(&mut self.notifications, kept);
         recycle(&mut self.owners, kept);
         self.routing = None;
     }
 
+    /// Whether its slots take more memory than a batch that travels may.
+    fn is_stretched(&self) -> bool {
+        self.reached > MOST_REACHED * self.capacity()
+    }
+
+    /// Whether it may travel itself: all that it holds was decoded in one round, and its slots take little memory.
+    pub fn is_one_round(&self) -> bool {
+        self.round == (0..self.datagrams.len()) && !self.is_stretched()
+    }
+
+    /// Whether there is something left to decode.
+    pub fn has_rest(&self) -> bool {
+        self.round.end < self.datagrams.len()
+    }
+
+    /// Forgets the last round's tables, to decode the next one.
+    pub fn next_round(&mut self) {
+        self.clear_tables();
+        self.round.start = self.round.end;
+    }
+
+    /// Adds a copy of what was decoded last of another batch.
+    pub fn add_round(&mut self, other: &Self) {
+        let mut notifications = other.notifications.iter().peekable();
+        for index in other.round.clone() {
+            let datagram = &other.datagrams[index];
+            self.add_copy(other, datagram);
+            self.add_items(other.items(datagram));
+            while let Some(notification) = notifications.next_if(|next| next.datagram as usize == index) {
+                let datagram = self.datagrams.len() as u32 - 1;
+                self.notifications.push(Notification { datagram, ..*notification });
+            }
+        }
+        self.round = 0..self.datagrams.len();
+        self.received = other.received;
+    }
+
     /// The slots behind the datagrams already there, to be filled in order.
     pub fn free_slots(&mut self) -> impl Iterator<Item = &mut [u8]> {
         let used = self.datagrams.len();
-        self.buffer.chunks_exact_mut(STRIDE).skip(used).map(|slot| &mut slot[..LARGEST_DATAGRAM])
+        self.slots.chunks_exact_mut(STRIDE).skip(used).map(|slot| &mut slot[..LARGEST_DATAGRAM])
     }
 
     /// Takes note of a datagram that lies in the next free slot.
     pub fn add(&mut self, length: usize, source: Option<SocketAddr>) {
         debug_assert!(self.datagrams.len() < self.capacity());
+        let (slot, length) = (self.datagrams.len(), length.min(LARGEST_DATAGRAM) as u16);
+        self.reach(slot, length);
         self.datagrams.push(Datagram {
-            slot: self.datagrams.len() as u16,
-            length: length.min(LARGEST_DATAGRAM) as u16,
+            slot: slot as u16,
+            length,
             source,
             value_lists: 0..0,
             carried: Carried::default(),
@@ -143,14 +215,25 @@ impl Batch {
         });
     }
 
+    /// Takes note that a datagram of this length lies in a slot.
+    #[inline]
+    fn reach(&mut self, slot: usize, length: u16) {
+        let reach = &mut self.reach[slot];
+        if length > *reach {
+            self.reached += pages(length.into()) - pages((*reach).into());
+            *reach = length;
+        }
+    }
+
     /// Adds a copy of a datagram of another batch, without its value lists.
     pub fn add_copy(&mut self, other: &Self, datagram: &Datagram) {
         let bytes = other.bytes(datagram);
-        let slot = self.datagrams.len() as u16;
-        let copy = Datagram { slot, value_lists: self.end()..self.end(), ..datagram.clone() };
+        let slot = self.datagrams.len();
+        let copy = Datagram { slot: slot as u16, value_lists: self.end()..self.end(), ..datagram.clone() };
         self.datagrams.push(copy);
-        let start = usize::from(slot) * STRIDE;
-        self.buffer[start..start + bytes.len()].copy_from_slice(bytes);
+        self.reach(slot, datagram.length);
+        let start = slot * STRIDE;
+        self.slots[start..start + bytes.len()].copy_from_slice(bytes);
     }
 
     /// Adds value lists to the datagram that was added last.
@@ -174,17 +257,26 @@ impl Batch {
     /// The bytes of one of its datagrams.
     #[inline]
     pub fn bytes(&self, datagram: &Datagram) -> &[u8] {
-        bytes(&self.buffer, datagram)
+        bytes(&self.slots, datagram)
     }
 
-    /// Its datagrams with their bytes, and the tables that they are decoded into.
+    /// How much may be decoded in one round.
+    pub fn room(&self) -> Room {
+        Room {
+            value_lists: MOST_VALUE_LISTS * self.capacity(),
+            bytes: MOST_REACHED * self.capacity(),
+            is_fresh: true,
+        }
+    }
+
+    /// Its datagrams behind the last round with their bytes, and the tables that they are decoded into.
     pub fn decoding(
         &mut self,
     ) -> (impl Iterator<Item = (&mut Datagram, &mut [u8])>, &mut Vec<Item>, &mut Vec<Notification>) {
-        let Self { buffer, datagrams, value_lists, notifications, .. } = self;
+        let Self { slots, datagrams, value_lists, notifications, round, .. } = self;
         // A datagram lies in the slot of its place.
-        let slots = buffer.chunks_exact_mut(STRIDE);
-        let with_bytes = datagrams.iter_mut().zip(slots).map(|(datagram, slot)| {
+        let slots = slots.chunks_exact_mut(STRIDE);
+        let with_bytes = datagrams.iter_mut().zip(slots).skip(round.end).map(|(datagram, slot)| {
             let bytes = &mut slot[..usize::from(datagram.length)];
             (datagram, bytes)
         });
@@ -193,8 +285,8 @@ impl Batch {
 
     /// Its datagrams with their bytes and value lists, to be given verdicts, and the owners that these point to.
     pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut Vec<u16>) {
-        let Self { buffer, datagrams, value_lists, owners, .. } = self;
-        let buffer: &[u8] = buffer;
+        let Self { slots, datagrams, value_lists, owners, .. } = self;
+        let buffer: &[u8] = slots;
         let mut items = value_lists.as_mut_slice();
         let with_items = datagrams.iter().map(move |datagram| {
             let (own, rest) = std::mem::take(&mut items).split_at_mut(datagram.value_lists.len());
@@ -204,10 +296,45 @@ impl Batch {
         (with_items, owners)
     }
 
-    /// The value lists of one of its datagrams.
+    /// The value lists of one of the datagrams of the round.
     pub fn items(&self, datagram: &Datagram) -> &[Item] {
         &self.value_lists[datagram.value_lists.start as usize..datagram.value_lists.end as usize]
     }
+}
+
+/// What is left of the room of a round.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    value_lists: usize,
+    bytes: usize,
+    is_fresh: bool,
+}
+
+impl Room {
+    /// Whether a datagram is still to be decoded in this round, in which there are so many value lists by now. The first
+    /// one always is.
+    #[inline]
+    pub fn takes(&mut self, datagram: usize, value_lists: usize) -> bool {
+        let takes = self.is_fresh || (value_lists < self.value_lists && pages(datagram) <= self.bytes);
+        self.bytes = self.bytes.saturating_sub(pages(datagram));
+        self.is_fresh = false;
+        takes
+    }
+}
+
+/// Bytes of the pages that a datagram of this length touches at most, wherever it starts.
+#[inline]
+fn pages(length: usize) -> usize {
+    (length + 2 * (PAGE - 1)) / PAGE * PAGE
+}
+
+/// A mapping of its own, that is memory which goes back to the system with it. In large pages, each datagram would
+/// take much more of it than it reaches.
+fn slots(datagrams: usize) -> MmapMut {
+    let slots = MmapMut::map_anon(datagrams * STRIDE).expect("the system gives memory");
+    // A kernel without large pages does not know of them.
+    let _ = slots.advise(Advice::NoHugePage);
+    slots
 }
 
 fn bytes<'a>(buffer: &'a [u8], datagram: &Datagram) -> &'a [u8] {

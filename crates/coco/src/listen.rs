@@ -23,12 +23,14 @@ pub struct Complaints {
     pub own: Option<SocketAddr>,
 }
 
-/// Finds the value lists and notifications of all datagrams of a batch that the gate lets in. Counts what is there and
-/// what is refused.
+/// Decodes a round of a batch, which is all of it unless there is much in it: finds the value lists and notifications
+/// of its datagrams that the gate lets in. Counts what is there and what is refused.
 pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
     let admission = gate.admission();
     let own = OwnAddresses::now();
-    let received = batch.datagrams.len();
+    let start = batch.round.end;
+    let mut end = start;
+    let mut room = batch.room();
     let (datagrams, items, notifications) = batch.decoding();
     let mut desk = Desk {
         counts: &lane.counts,
@@ -37,7 +39,11 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
         tally: Tally::default(),
         complaints: Complaints::default(),
     };
-    for (index, (datagram, bytes)) in datagrams.enumerate() {
+    for (index, (datagram, bytes)) in (start..).zip(datagrams) {
+        if !room.takes(bytes.len(), desk.items.len()) {
+            break;
+        }
+        end = index + 1;
         let first_item = desk.items.len() as u32;
         let mut contents = Contents {
             index: index as u32,
@@ -57,8 +63,10 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
         datagram.value_lists = first_item..desk.items.len() as u32;
         datagram.whole = contents.whole && contents.host.is_some();
     }
-    let Desk { counts, tally, complaints, .. } = desk;
-    counts.add(Count::Raw, received as u64);
+    let Desk { tally, complaints, .. } = desk;
+    let counts = &lane.counts;
+    batch.round = start..end;
+    counts.add(Count::Raw, (end - start) as u64);
     counts.add(Count::Decoded, tally.decoded);
     counts.add(Count::Verified, tally.verified);
     counts.add(Count::Unverified, tally.unverified);

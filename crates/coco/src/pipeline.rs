@@ -71,8 +71,9 @@ pub struct Threads {
 
 /// Starts the threads of all lanes, each of which receives from a socket of its own.
 pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
-    // As many as can be under way at once: both queues full, a batch in each stage's hands.
-    let batches = if plan.threads == 1 { 1 } else { 2 * plan.queue + 3 };
+    // As many as can be under way at once: both queues full, a batch in each stage's hands, and one that is handed on in
+    // parts.
+    let batches = if plan.threads == 1 { 2 } else { 2 * plan.queue + 4 };
     let spreads = plan.spread_hosts && lanes.len() > 1;
     // Every lane that hands on to a lane makes so many for it.
     let most = if spreads { batches * lanes.len() } else { batches };
@@ -89,9 +90,12 @@ pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::R
         let lane_of = LaneOfHost::new(lanes.len());
         let all = || lanes.iter().cloned().zip(entrances.iter().cloned()).collect();
         let to_all = || To::Lanes(Spread::new(lane_of.clone()), all());
-        lanes.iter().map(|_| Handover { spare: Some(Batch::new(plan.batch)), to: to_all() }).collect()
+        lanes
+            .iter()
+            .map(|_| Handover { spare: Some(Batch::new(plan.batch)), rest: None, to: to_all() })
+            .collect()
     } else {
-        let to_own = |entrance| Handover { spare: None, to: To::Own(entrance) };
+        let to_own = |entrance| Handover { spare: None, rest: None, to: To::Own(entrance) };
         entrances.into_iter().map(to_own).collect()
     };
     let mut threads = Threads::default();

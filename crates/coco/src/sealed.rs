@@ -5,7 +5,7 @@ use coco_core::wire::{InitializationVectors, PacketBuilder, Seal};
 use std::ops::Range;
 
 /// For so many bytes memory is always kept.
-const KEPT_BYTES: usize = 1 << 20;
+const KEPT_BYTES: usize = 1 << 16;
 
 /// Packets, one behind another. Recycled, so that the steady state allocates nothing.
 #[derive(Debug, Default)]

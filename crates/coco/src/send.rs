@@ -22,6 +22,9 @@ const PAUSE: Duration = Duration::from_micros(200);
 /// whose answer has come back, or of one that another lane has sent meanwhile; then this one has not been tried yet.
 const RETRIES: u32 = 2;
 
+/// Bytes of packets that memory is always kept for, divided among the shares.
+const KEPT: usize = 2 << 20;
+
 /// Packets for every target: one packing for each [share](crate::partitions) of the hosts.
 pub struct Packing {
     /// What batches must have been decided by.
@@ -40,7 +43,9 @@ impl Packing {
     pub fn new(routing: Arc<Routing>) -> Self {
         let Routing { partitions, seals, max_packet_size, .. } = &*routing;
         let room = |share| max_packet_size - seals.overhead(partitions.outlets(share));
-        let packets = (0..partitions.shares()).map(|share| PacketBuilder::new(room(share))).collect();
+        let kept = KEPT / partitions.shares().max(1);
+        let packets =
+            (0..partitions.shares()).map(|share| PacketBuilder::new(room(share)).keeping(kept)).collect();
         let limit = (0..partitions.shares()).map(room).min().unwrap_or(*max_packet_size);
         Self { routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
     }

@@ -48,13 +48,14 @@ impl Spread {
         Self { parts: (0..lane_of.lanes).map(|_| None).collect(), lane_of }
     }
 
-    /// Copies each datagram of a decoded batch to the lanes of its hosts, with their value lists and notifications.
+    /// Copies each datagram of a decoded round to the lanes of its hosts, with their value lists and notifications.
     ///
     /// `empty` gives an empty batch for a lane, as large as the whole; `None` if it gave none. What the lanes get is
     /// in [`parts`](Self::parts).
     pub fn divide(&mut self, whole: &Batch, mut empty: impl FnMut(usize) -> Option<Batch>) -> Option<()> {
         let mut notifications = whole.notifications.iter().peekable();
-        for (index, datagram) in whole.datagrams.iter().enumerate() {
+        for index in whole.round.clone() {
+            let datagram = &whole.datagrams[index];
             let bytes = whole.bytes(datagram);
             let items = whole.items(datagram);
             let mut pending = items.iter().filter(|item| item.verdict == Verdict::Pending).peekable();

@@ -95,7 +95,7 @@ pub const KEYS: &[Key] = &[
     key("pipeline", "threads", Kind::Integer(1..=3), COCO, "threads that carry the three stages of a lane").or("1").at_start(),
     key("pipeline", "spread_hosts", Kind::Boolean, COCO, "whether lanes hand each other the hosts that senders behind one port bring; needs 2 threads").or("false").at_start(),
     key("pipeline", "batch", Kind::Integer(1..=1024), COCO, "datagrams that are received, decided and sent together").or("64").at_start(),
-    key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("16").at_start(),
+    key("pipeline", "queue", Kind::Integer(1..=1024), COCO, "batches that wait between two stages before the earlier one has to wait").or("8").at_start(),
 
     key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),
 

@@ -35,6 +35,8 @@ pub struct Packet {
 #[derive(Clone, Debug)]
 pub struct PacketBuilder {
     limit: usize,
+    /// Bytes that memory is kept for.
+    kept: usize,
     order: PartOrder,
     bytes: Vec<u8>,
     packets: Vec<Packet>,
@@ -75,7 +77,9 @@ const EMPTY: State = State {
 
 /// For what a batch usually needs memory is always kept.
 const KEPT_BYTES: usize = 1 << 20;
-const KEPT_PACKETS: usize = 1 << 12;
+
+/// The smallest packets that memory is kept for.
+const KEPT_PACKET: usize = 256;
 
 const NAME_PARTS: [PartType; 5] =
     [PartType::HOST, PartType::PLUGIN, PartType::PLUGIN_INSTANCE, PartType::TYPE, PartType::TYPE_INSTANCE];
@@ -98,7 +102,23 @@ impl PacketBuilder {
 
     /// A builder that orders the parts of a value list as someone else does.
     pub fn with_order(limit: usize, order: PartOrder) -> Self {
-        Self { limit, order, bytes: Vec::new(), packets: Vec::new(), start: 0, value_lists: 0, state: EMPTY }
+        Self {
+            limit,
+            kept: KEPT_BYTES,
+            order,
+            bytes: Vec::new(),
+            packets: Vec::new(),
+            start: 0,
+            value_lists: 0,
+            state: EMPTY,
+        }
+    }
+
+    /// The same, which keeps memory for so many bytes once it has needed it, and for more as long as it does: who has
+    /// many builders wants each to keep little.
+    #[must_use]
+    pub fn keeping(self, kept: usize) -> Self {
+        Self { kept, ..self }
     }
 
     /// Appends a value list, in a new packet if the open one has no room for it.
@@ -192,11 +212,11 @@ impl PacketBuilder {
         self.bytes.is_empty()
     }
 
-    /// Forgets all packets and keeps the memory, unless much was needed once: strangers can have value lists leave some
-    /// twenty times as large as they came, with long names restated for each.
+    /// Forgets all packets and keeps the memory, unless much was needed once: strangers can have value lists leave
+    /// larger than they came, with long names restated in each packet.
     pub fn clear(&mut self) {
-        recycle(&mut self.bytes, KEPT_BYTES);
-        recycle(&mut self.packets, KEPT_PACKETS);
+        recycle(&mut self.bytes, self.kept);
+        recycle(&mut self.packets, self.kept / KEPT_PACKET);
         self.start = 0;
         self.value_lists = 0;
         self.state = EMPTY;

@@ -16,7 +16,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.listen.allow, None);
     assert_eq!((config.listen.security_level, config.listen.auth_file), (SecurityLevel::None, None));
     let pipeline = config.pipeline;
-    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 16));
+    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 8));
     assert!(config.filter.blacklist.is_none());
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");

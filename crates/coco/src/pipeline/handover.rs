@@ -17,6 +17,8 @@ pub(super) struct Entrance {
 pub(super) struct Handover {
     /// An empty batch at hand.
     pub(super) spare: Option<Batch>,
+    /// A batch that is still to be decoded in part.
+    pub(super) rest: Option<Batch>,
     pub(super) to: To,
 }
 
@@ -37,10 +39,15 @@ impl Handover {
         })
     }
 
-    /// Hands on a batch that `own` has counted as waiting. `None` if nobody takes it any more.
+    /// Hands on what was decoded last of a batch, which `own` has counted as waiting. `None` if nobody takes it any more.
     pub(super) fn hand_on(&mut self, mut batch: Batch, own: &Lane) -> Option<()> {
         match &mut self.to {
-            To::Own(Entrance { to, .. }) => to.send(batch).ok(),
+            To::Own(Entrance { to, .. }) if batch.is_one_round() => return to.send(batch).ok(),
+            To::Own(Entrance { pool, to }) => {
+                let mut part = pool.take()?;
+                part.add_round(&batch);
+                to.send(part).ok()?;
+            }
             To::Lanes(spread, lanes) => {
                 spread.divide(&batch, |lane| lanes[lane].1.pool.take())?;
                 for (lane, part) in spread.parts() {
@@ -50,11 +57,16 @@ impl Handover {
                     lane.raw.enter(pending);
                     to.send(part).ok()?;
                 }
-                batch.clear();
-                self.spare = Some(batch);
-                Some(())
             }
         }
+        if batch.has_rest() {
+            batch.next_round();
+            self.rest = Some(batch);
+        } else {
+            batch.clear();
+            self.spare = Some(batch);
+        }
+        Some(())
     }
 }
 

@@ -115,20 +115,34 @@ impl Listen {
     }
 }
 
-impl Stage for Listen {
-    fn step(&mut self, may_wait: bool) -> Step {
+impl Listen {
+    /// What is left of the last batch, or else a new one. Waits for a datagram if it `may_wait`.
+    fn undecoded(&mut self, may_wait: bool) -> Result<Batch, Step> {
+        if let Some(rest) = self.handover.rest.take() {
+            return Ok(rest);
+        }
         let stopping = self.stop.load(Ordering::Relaxed);
         if stopping && *self.end.get_or_insert_with(|| Instant::now() + LAST_READS) <= Instant::now() {
-            return Step::Ended;
+            return Err(Step::Ended);
         }
-        let Some(mut batch) = self.handover.empty() else { return Step::Ended };
+        let mut batch = self.handover.empty().ok_or(Step::Ended)?;
         let wait = if may_wait && !stopping { Wait::ForOne } else { Wait::No };
         if self.receive(&mut batch, wait) == 0 {
             self.handover.spare = Some(batch);
-            return if stopping { Step::Ended } else { Step::Idle };
+            return Err(if stopping { Step::Ended } else { Step::Idle });
         }
         batch.received =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        Ok(batch)
+    }
+}
+
+impl Stage for Listen {
+    fn step(&mut self, may_wait: bool) -> Step {
+        let mut batch = match self.undecoded(may_wait) {
+            Ok(batch) => batch,
+            Err(step) => return step,
+        };
         let decoded = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             crate::faults::provoke("listen", &batch);
@@ -136,7 +150,7 @@ impl Stage for Listen {
         }));
         if decoded.is_err() {
             // What of it was decoded nobody has counted yet, and nobody gets.
-            let lost = batch.datagrams.len() as u64;
+            let lost = (batch.datagrams.len() - batch.round.end) as u64;
             self.lane.counts.add(Count::Raw, lost);
             self.lane.counts.add(Count::ListenUnhandled, lost);
             batch.clear();

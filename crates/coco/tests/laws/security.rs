@@ -3,10 +3,9 @@
 use crate::books::check_books;
 use crate::inputs::{datagrams, packed};
 use crate::model::{Contents, expected};
-use crate::stages::{Stages, arrived, blacklist, shape, tiers};
+use crate::stages::{Packets, Stages, arrived, blacklist, shape, tiers};
 use coco::counters::{ByReason, Count};
 use coco::gate::{Admission, Gate, Unwelcome};
-use coco::listen::decode;
 use coco_core::wire::{Guard, InitializationVectors, Malformed, Seal, SecurityLevel, Users};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -62,8 +61,8 @@ proptest! {
             let source = if *is_allowed { "10.1.2.3:1" } else { "[::ffff:192.0.2.7]:1" };
             stages.batch.add(datagram.len(), Some(source.parse().unwrap()));
         }
-        decode(&mut stages.batch, &stages.lane, &stages.gate);
-        let packets = stages.finish();
+        let mut packets = Packets::new();
+        stages.rounds(|stages| packets.extend(stages.finish()));
         let allowed: Vec<_> = datagrams.iter().filter(|(_, is_allowed)| *is_allowed).map(|(it, _)| it.clone()).collect();
         prop_assert_eq!(arrived(&stages.tiers, &packets, 1452), expected(&stages.tiers, None, &allowed));
         let counts = &stages.lane.counts;

@@ -28,20 +28,21 @@ proptest! {
         let mut lane_of: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
         for datagrams in picks.iter().map(|pick| pick.get(&pool)) {
             all.take_in(datagrams, 7);
-            decode(&mut all.batch, &all.lane, &Gate::default());
-            spread.divide(&all.batch, |_| Some(Batch::new(largest))).unwrap();
             let mut packets = Packets::new();
-            for (lane, part) in spread.parts() {
-                all.lane.raw.leave(part.pending());
-                lanes[lane].lane.raw.enter(part.pending());
-                prop_assert_eq!(part.received, 7);
-                lanes[lane].batch = part;
-                let own = lanes[lane].finish();
-                for list in own.iter().flat_map(|(_, bytes, ..)| Contents::of(bytes).value_lists) {
-                    prop_assert_eq!(*lane_of.entry(list.identifier.host).or_insert(lane), lane);
+            all.rounds(|all| {
+                spread.divide(&all.batch, |_| Some(Batch::new(largest))).unwrap();
+                for (lane, part) in spread.parts() {
+                    all.lane.raw.leave(part.pending());
+                    lanes[lane].lane.raw.enter(part.pending());
+                    assert_eq!(part.received, 7);
+                    lanes[lane].batch = part;
+                    let own = lanes[lane].finish();
+                    for list in own.iter().flat_map(|(_, bytes, ..)| Contents::of(bytes).value_lists) {
+                        assert_eq!(*lane_of.entry(list.identifier.host).or_insert(lane), lane);
+                    }
+                    packets.extend(own);
                 }
-                packets.extend(own);
-            }
+            });
             prop_assert_eq!(all.lane.raw.waiting(), 0);
             let [mut arrived, mut expected] =
                 [arrived(&all.tiers, &packets, 1452), expected(&all.tiers, None, datagrams)];

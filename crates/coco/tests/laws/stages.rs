@@ -72,8 +72,29 @@ impl Stages {
     /// Runs one batch through, and checks the books that must balance after each.
     pub(crate) fn run(&mut self, datagrams: &[Vec<u8>], now: u32) -> Packets {
         self.take_in(datagrams, now);
-        decode(&mut self.batch, &self.lane, &self.gate);
-        self.finish()
+        let mut packets = Packets::new();
+        self.rounds(|stages| packets.extend(stages.finish()));
+        packets
+    }
+
+    /// Decodes the batch round by round, as listen does: `round` finds each in its place.
+    pub(crate) fn rounds(&mut self, mut round: impl FnMut(&mut Self)) {
+        let part = Batch::new(self.batch.capacity());
+        let mut received = std::mem::replace(&mut self.batch, part);
+        loop {
+            decode(&mut received, &self.lane, &self.gate);
+            if received.is_one_round() {
+                self.batch = received;
+                return round(self);
+            }
+            self.batch.clear();
+            self.batch.add_round(&received);
+            round(self);
+            if !received.has_rest() {
+                return;
+            }
+            received.next_round();
+        }
     }
 
     pub(crate) fn take_in(&mut self, datagrams: &[Vec<u8>], now: u32) {
