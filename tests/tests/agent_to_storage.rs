@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::collectd::{Collectd, StorageNode};
 use coco_tests::csv::{self, Hosts, Series};
+use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
@@ -65,6 +66,37 @@ fn every_row_of_every_agent_reaches_one_node_of_each_tier() {
             assert_same(target, &node.stop(), &expected);
         }
     }
+    assert!(coco.stop().success());
+}
+
+#[test]
+fn hosts_are_stored_and_counted_as_coco_says() {
+    // Each in a datagram and twice: once when Coco meets it, once when it knows it.
+    let hosts = ["plain", "a/b", "/lead", "a//b", "/"];
+    let nodes = ["a", "b"].map(|node| StorageNode::start(&format!("renamed-{node}")));
+    let targets = nodes.each_ref().map(|node| node.address.to_string());
+    let mut coco = Coco::start(&Config::new(&[("tier", &targets)]).text());
+    let sender = traffic::sender(coco.listen);
+    for place in 0..2 {
+        hosts.iter().for_each(|host| traffic::send(&sender, [&traffic::value_list(host, place)]));
+    }
+    let counters = coco.settled(2 * hosts.len() as u64);
+    assert_eq!(counters.count(&["filter", "renamed_hosts"]), 2 * (hosts.len() as u64 - 1));
+    let mut stored = BTreeSet::new();
+    for host in hosts {
+        let answer = coco.json(&format!("/lookup?name={}", host.replace('/', "%2F")));
+        let name = answer["_meta"]["stored_as"].as_str().unwrap_or(host).to_owned();
+        let owner = targets.iter().position(|target| *target == answer["tier"]).expect("it has an owner");
+        stored.insert((owner, name));
+    }
+    assert_eq!(stored.len(), hosts.len());
+    let found = || -> BTreeSet<_> {
+        let of_node = |(owner, node): (usize, &StorageNode)| {
+            node.rows().into_keys().map(move |host| (owner, host)).collect::<Vec<_>>()
+        };
+        nodes.iter().enumerate().flat_map(of_node).collect()
+    };
+    wait_until(PATIENCE, format_args!("{stored:?}"), || found() == stored);
     assert!(coco.stop().success());
 }
 

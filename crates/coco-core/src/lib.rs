@@ -7,6 +7,7 @@
 //!   packs value lists into datagrams as collectd does;
 //! - [`value_list`], [`value_kind`] and [`notification`] are what the parts mean: identifiers, values, times;
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
+//! - [`host`] is the name under which collectd stores a host;
 //! - [`address`] is a host and a port as operators write them;
 //! - [`network`] is a range of addresses;
 //! - [`ring`] says which target of a tier owns a host;
@@ -23,6 +24,7 @@ pub mod address;
 pub mod blacklist;
 pub mod bytes;
 pub mod config;
+pub mod host;
 pub mod network;
 pub mod notification;
 pub mod recycle;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use coco_core::host::{is_renamed, stored_name};
 use coco_core::tier::Tiers;
 use hyper::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use crate::counters::{Definition, Snapshot};
@@ -45,7 +46,8 @@ impl Lookup {
     }
 
     /// `{tier: target}` in the order of the tiers, or 400 without a name. A name is bytes and need not be one
-    /// that was ever seen: every name has an owner.
+    /// that was ever seen: every name has an owner. Where collectd stores the host under another name, `_meta` says
+    /// which.
     pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
         let Some(name) = request.parameter("name").filter(|name| !name.is_empty()) else {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -58,6 +60,10 @@ impl Lookup {
             let owner = &tier.targets()[tier.owner(&name)];
             owners.insert(tier.name().to_owned(), Value::from(owner.name.as_str()));
             *answered.entry(tier.name().to_owned()).or_default() += 1;
+        }
+        if is_renamed(&name) {
+            let stored = String::from_utf8_lossy(&stored_name(&name)).into_owned();
+            owners.entry("_meta").or_insert_with(|| json!({ "stored_as": stored }));
         }
         body::json(&owners)
     }
@@ -85,7 +91,6 @@ impl Lookup {
 mod tests {
     use coco_core::tier::{Target, Tier};
     use http_body_util::BodyExt;
-    use serde_json::json;
 
     use super::*;
 
@@ -140,6 +145,20 @@ mod tests {
                 "lookup": {"shortterm": 3, "midterm": 3, "another": 3}, "errors": {"lookup.hash.get": 0},
             }})
         );
+    }
+
+    #[test]
+    fn a_lookup_says_under_which_name_a_host_is_stored_if_not_its_own() {
+        let lookup = Lookup::new();
+        let shown = |query: &str| {
+            let (_, text) = ask(&lookup, &format!("/lookup?name={query}"));
+            let answer: Value = serde_json::from_str(&text).unwrap();
+            (answer["shortterm"].clone(), answer.get("_meta").cloned())
+        };
+        let owner_of_raw = tiers().get(0).unwrap().owner(b"a/b");
+        let target = json!(tiers().get(0).unwrap().targets()[owner_of_raw].name);
+        assert_eq!(shown("a%2Fb"), (target, Some(json!({ "stored_as": "a_b" }))));
+        assert_eq!(shown("a_b").1, None);
     }
 
     #[test]

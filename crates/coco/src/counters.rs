@@ -42,6 +42,7 @@ counts! {
         Socket = ["errors", "listen.socket"], "Errors of the listening socket itself.";
         Accepted = ["filter", "accepted"], "Value lists to be sent, once to every tier.";
         Rejected = ["filter", "rejected"], "Value lists that the blacklist refuses.";
+        RenamedHosts = ["filter", "renamed_hosts"], "Value lists of hosts that collectd stores under another name, as theirs has a slash: sent to the owner of the name that they have.";
         Unremembered = ["filter", "unremembered"], "Value lists of metrics beyond `state.max_memory`, or beyond 16,384 of one host: held against the blacklist each time, and in no table.";
         ListenUnhandled = ["errors", "listen.unhandled"], "Datagrams lost to a panic in Listen, with those that were received together with them.";
         SendUnhandled = ["errors", "send.unhandled"], "Unhandled panics in Send; what was not sent yet counts as `errors.send.write`.";

@@ -6,6 +6,7 @@ use crate::lane::Lane;
 use crate::routes::{HostId, Judge, NameId, Routes, combine};
 use crate::routing::{Newest, Routing, Rules};
 use arc_swap::Cache;
+use coco_core::host::is_renamed;
 use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
 use std::ops::Range;
@@ -28,6 +29,8 @@ struct Run {
     host: Option<HostId>,
     /// Where its owners start in the batch.
     owners: u32,
+    /// Whether collectd stores the host under another name.
+    renamed: bool,
 }
 
 /// A value list whose metric is still to be looked up.
@@ -70,16 +73,20 @@ impl Filter {
         let mut tally = Tally::default();
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
-            self.find_hosts(bytes, items, &mut routes, owners, now);
+            self.find_hosts(bytes, items, &mut routes, owners, now, &mut tally);
             self.find_names(bytes, items, &mut routes, now, &mut tally);
             #[cfg(test)]
             crate::faults::provoke_by("look-up", bytes);
             self.find_metrics(items, &mut routes, now, &mut tally);
             self.learn(bytes, items, &mut routes, now, &mut tally);
+            if tally.some_renamed {
+                self.count_renamed(items, &mut tally);
+            }
         }
         drop(routes);
         self.route_notifications(batch);
         lane.counts.add(Count::Unremembered, tally.unremembered);
+        lane.counts.add(Count::RenamedHosts, tally.renamed);
         Self::count(lane, tally.accepted, tally.rejected);
     }
 
@@ -94,6 +101,7 @@ impl Filter {
         routes: &mut Routes,
         owners: &mut Vec<u16>,
         now: u32,
+        tally: &mut Tally,
     ) {
         self.runs.clear();
         let mut host_span = Span::default();
@@ -103,8 +111,9 @@ impl Filter {
             match self.runs.last_mut() {
                 Some(run) if span == host_span => run.items.end = end,
                 _ => {
-                    let (host, owners) = self.enter_host(span.of(bytes), routes, owners, now);
-                    self.runs.push(Run { items: index as u32..end, host, owners });
+                    let run = self.enter_host(span.of(bytes), routes, owners, now);
+                    tally.some_renamed |= run.renamed;
+                    self.runs.push(Run { items: index as u32..end, ..run });
                 }
             }
             host_span = span;
@@ -217,22 +226,34 @@ impl Filter {
         lane.filtered.enter(accepted);
     }
 
-    /// A host's number, if there is room to remember it, and where its owners stand in the batch.
-    #[inline]
-    fn enter_host(
-        &mut self,
-        name: &[u8],
-        routes: &mut Routes,
-        batch_owners: &mut Vec<u16>,
-        now: u32,
-    ) -> (Option<HostId>, u32) {
-        let start = batch_owners.len();
-        let id = routes.find_host(name, now);
-        match id {
-            Some(id) => batch_owners.extend_from_slice(routes.owners(id)),
-            None => batch_owners.extend(self.rules.routing().partitions.owners(name)),
+    /// Counts the value lists of hosts that collectd stores under another name.
+    #[cold]
+    fn count_renamed(&self, items: &[Item], tally: &mut Tally) {
+        for run in self.runs.iter().filter(|run| run.renamed) {
+            let items = &items[run.items.start as usize..run.items.end as usize];
+            let decided = items.iter().filter(|item| item.verdict != Verdict::Incomplete);
+            tally.renamed += decided.count() as u64;
         }
-        (id.or_else(|| self.remember_host(name, routes, &batch_owners[start..], now)), start as u32)
+        tally.some_renamed = false;
+    }
+
+    /// A run of a host, still without items: its number, if there is room to remember it, and where its owners stand in
+    /// the batch.
+    #[inline]
+    fn enter_host(&mut self, name: &[u8], routes: &mut Routes, batch_owners: &mut Vec<u16>, now: u32) -> Run {
+        let start = batch_owners.len();
+        let (host, renamed) = match routes.find_host(name, now) {
+            Some(id) => {
+                let (owners, renamed) = routes.owners(id);
+                batch_owners.extend_from_slice(owners);
+                (Some(id), renamed)
+            }
+            None => {
+                batch_owners.extend(self.rules.routing().partitions.owners(name));
+                (self.remember_host(name, routes, &batch_owners[start..], now), is_renamed(name))
+            }
+        };
+        Run { items: 0..0, host, owners: start as u32, renamed }
     }
 
     /// Takes a host up, or decides anew on one that was decided by an older routing.
@@ -271,6 +292,9 @@ struct Tally {
     accepted: u64,
     rejected: u64,
     unremembered: u64,
+    renamed: u64,
+    /// Whether the datagram at hand has any of them.
+    some_renamed: bool,
 }
 
 impl Tally {

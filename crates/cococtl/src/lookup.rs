@@ -1,6 +1,7 @@
 //! `cococtl lookup`: who owns hosts.
 //!
-//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between.
+//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between. Where collectd stores the host under another
+//! name, that stands at the end.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use coco_core::host::{is_renamed, stored_name};
 use coco_core::tier::{Tier, Tiers};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value, json};
@@ -25,11 +27,14 @@ const QUESTIONS: usize = 64;
 /// What `--json` makes of it.
 const JSON: &str = r#"With --json, an object a line:
 
-  {"host": "web1", "owners": {"shortterm": "10.1.1.111:25826", ...}}"#;
+  {"host": "web1", "owners": {"shortterm": "10.1.1.111:25826", ...}}
+
+A host with a slash in its name also has "stored_as": the name under which collectd stores it."#;
 
 /// Say which target of each tier owns hosts
 ///
-/// Every name has an owner, seen or not. Names are taken from standard input, one a line, when none are given.
+/// Every name has an owner, seen or not. A name is that which agents send: collectd stores a host with a slash in its
+/// name under another one, which is then shown too. Names are taken from standard input, one a line, when none are given.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
@@ -107,7 +112,7 @@ impl<'a> Lines<'a> {
             for owner in owners {
                 out.write_all(owner)?;
             }
-            return out.write_all(b"\n");
+            return end_line(host, out);
         }
         out.write_all(b"{\"host\":")?;
         serde_json::to_writer(&mut *out, &String::from_utf8_lossy(host))?;
@@ -116,8 +121,22 @@ impl<'a> Lines<'a> {
             out.write_all(if index > 0 { b"," } else { b"" })?;
             out.write_all(owner)?;
         }
-        out.write_all(b"}}\n")
+        out.write_all(b"}")?;
+        if is_renamed(host) {
+            out.write_all(b",\"stored_as\":")?;
+            serde_json::to_writer(&mut *out, &String::from_utf8_lossy(&stored_name(host)))?;
+        }
+        out.write_all(b"}\n")
     }
+}
+
+/// What stands behind the owners in a line of text.
+fn end_line(host: &[u8], out: &mut impl Write) -> io::Result<()> {
+    if is_renamed(host) {
+        out.write_all(b"\tstored as ")?;
+        write_name(out, &stored_name(host))?;
+    }
+    out.write_all(b"\n")
 }
 
 fn text_owner(tier: &str, target: &str) -> Vec<u8> {
@@ -158,19 +177,27 @@ type Owners = Map<String, Value>;
 
 async fn owners(client: Client, root: Root, name: Vec<u8>) -> (Vec<u8>, Result<Owners, Failure>) {
     let path = format!("/lookup?name={}", percent_encode(&name, NON_ALPHANUMERIC));
-    let owners = client.ask_for(&root, &path).await;
+    let owners = client.ask_for(&root, &path).await.map(|mut owners: Owners| {
+        // It says what is stored where, which we know; a tier of that name is an owner.
+        owners.retain(|_, owner| owner.is_string());
+        owners
+    });
     (name, owners)
 }
 
 fn write_answer(host: &[u8], owners: &Owners, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json {
-        return writeln!(out, "{}", json!({ "host": String::from_utf8_lossy(host), "owners": owners }));
+        let mut line = json!({ "host": String::from_utf8_lossy(host), "owners": owners });
+        if is_renamed(host) {
+            line["stored_as"] = String::from_utf8_lossy(&stored_name(host)).into();
+        }
+        return writeln!(out, "{line}");
     }
     write_name(out, host)?;
     for (tier, target) in owners {
         out.write_all(&text_owner(tier, target.as_str().unwrap_or_default()))?;
     }
-    out.write_all(b"\n")
+    end_line(host, out)
 }
 
 /// Names as they come: reading them must not hold up answers.

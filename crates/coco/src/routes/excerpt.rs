@@ -69,7 +69,7 @@ impl Host {
     fn excerpt(&self, names: &Names, now: u32, detail: Detail, judge: &mut impl Judge) -> HostExcerpt {
         let (name, owners) = (self.name.clone(), self.owners_by(judge));
         if detail == Detail::Counts && self.version.verdicts == judge.version().verdicts {
-            let accepted = self.metrics.len() as u32 - self.rejected;
+            let accepted = self.metrics.len() as u32 - u32::from(self.rejected);
             return HostExcerpt { name, owners, accepted, metrics: Vec::new() };
         }
         let mut accepted = 0;

@@ -15,6 +15,7 @@ pub use names::{Name, NameId};
 pub use renew::{Judge, Version};
 
 use coco_core::bytes::equal;
+use coco_core::host::is_renamed;
 use hashbrown::HashTable;
 use metrics::{Cell, METRIC_COST, Metrics};
 use names::Names;
@@ -43,7 +44,9 @@ struct Host {
     /// When it was last seen, in Unix seconds.
     seen: u32,
     /// How many of its metrics the filter rejects.
-    rejected: u32,
+    rejected: u16,
+    /// Whether collectd stores it under another name.
+    renamed: bool,
     metrics: Metrics,
     hash: u64,
 }
@@ -57,6 +60,8 @@ const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + metrics::OVERHEAD
 /// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the
 /// lane.
 pub const MOST_METRICS: usize = 16_384;
+
+const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are counted");
 
 /// See the module.
 #[derive(Debug)]
@@ -144,6 +149,7 @@ impl Routes {
             owners: owners.into(),
             metrics: Metrics::default(),
             rejected: 0,
+            renamed: is_renamed(name),
             seen: now,
             version: self.version,
         };
@@ -162,9 +168,10 @@ impl Routes {
         Some(id)
     }
 
-    /// The targets that own a host, an index a partition.
-    pub fn owners(&self, host: HostId) -> &[u16] {
-        self.hosts[host as usize].as_ref().map_or(&[], |host| &host.owners)
+    /// The targets that own a host, an index a partition, and whether collectd stores it under another name.
+    #[inline]
+    pub fn owners(&self, host: HostId) -> (&[u16], bool) {
+        self.hosts[host as usize].as_ref().map_or((&[], false), |host| (&host.owners, host.renamed))
     }
 
     /// The number of a metric's name, if any host has a metric of this name.
@@ -228,7 +235,7 @@ impl Routes {
         };
         let host = self.hosts[host as usize].as_mut()?;
         host.metrics.insert(name, Cell::new(now, rejected));
-        host.rejected += u32::from(rejected);
+        host.rejected += u16::from(rejected);
         self.names.reference(name);
         self.metrics += 1;
         Some(name)
@@ -290,7 +297,7 @@ impl Routes {
             if !stays {
                 *used -= METRIC_COST + names.release(name);
                 *metrics -= 1;
-                host.rejected -= u32::from(cell.rejected());
+                host.rejected -= u16::from(cell.rejected());
             }
             stays
         });

@@ -73,7 +73,7 @@ impl Routes {
             for (name, cell) in host.metrics.iter_mut() {
                 let rejected = judge.rejects(&host.name, self.names.get(name));
                 cell.decide(rejected);
-                host.rejected += u32::from(rejected);
+                host.rejected += u16::from(rejected);
             }
         }
         host.version = version;

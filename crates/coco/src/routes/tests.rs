@@ -86,7 +86,8 @@ fn see_by(
     let known = routes.find_host(host, now).or_else(|| routes.renew_host(host, now, &mut judge));
     let id = known.or_else(|| routes.add_host(host, &judge.owners(host), now));
     let Some(id) = id else { return (None, false) };
-    assert_eq!(routes.owners(id), judge.owners(host).as_slice());
+    let renamed = is_renamed(host);
+    assert_eq!(routes.owners(id), (judge.owners(host).as_slice(), renamed));
     let (hash, verdict) = (hash_of(routes, parts), judge.verdict(host, parts));
     if let Some(known) = find(routes, id, hash, parts, now) {
         assert_eq!(known, verdict);

@@ -8,6 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use coco_core::host::{is_renamed, stored_name};
 use coco_core::tier::{Target, Tier, Tiers};
 use serde_json::{Value, json};
 
@@ -109,6 +110,7 @@ impl<'a> Plan<'a> {
         if fleet.unreadable > 0 {
             warnings.push(format!("{} hosts are left out: their names are not UTF-8", fleet.unreadable));
         }
+        warnings.extend(renamed(fleet));
         let difference = |running: &Vec<TierState>| difference_of(running, &TierState::of(old));
         if let Some(difference) = fleet.tiers.as_ref().and_then(difference) {
             warnings.push(format!("what is running does not route by the old configuration: {difference}"));
@@ -243,6 +245,17 @@ impl<'a> Plan<'a> {
             "cheaper": cheaper,
         })
     }
+}
+
+/// Which hosts collectd stores under another name than the one that the ring goes by.
+fn renamed(fleet: &Fleet) -> Option<String> {
+    let mut renamed = fleet.names().iter().filter(|name| is_renamed(name));
+    let first = renamed.next()?;
+    let (count, stored) = (1 + renamed.count(), stored_name(first));
+    let [first, stored] = [first.as_slice(), &*stored].map(String::from_utf8_lossy);
+    Some(format!(
+        "{count} hosts are stored under another name than the one that decides who owns them, such as {first} as {stored}"
+    ))
 }
 
 fn shown(tier: &Tier) -> String {

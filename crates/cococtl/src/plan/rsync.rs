@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use coco_core::host::stored_name;
+
 use crate::text;
 
 /// What stands above the commands.
@@ -22,7 +24,8 @@ pub(super) fn directory(text: &str) -> Result<String, String> {
     }
 }
 
-/// Writes the command that copies the directory of a host; a comment if the host can't have one.
+/// Writes the command that copies the directory of a host, by the name under which it is stored; a comment if the host
+/// can't have one.
 ///
 /// The name passes two shells, the operator's and that of the old owner. rsync hands it to the new owner without one
 /// (`--protect-args`), and takes nothing behind `--` for an option. ssh must not read a script that comes by a pipe.
@@ -33,6 +36,7 @@ pub(super) fn write_copy(
     host: &[u8],
     out: &mut impl Write,
 ) -> io::Result<()> {
+    let host = &*stored_name(host);
     if !is_file_name(host) {
         return writeln!(out, "# left out, no name of a directory: {}", text::name(host));
     }
@@ -53,8 +57,8 @@ pub(super) fn write_copy(
     out.write_all(&line)
 }
 
-/// Whether collectd makes a directory of this name, and a script can show it: it is one component of a path, without
-/// control characters.
+/// Whether collectd makes a directory for a host that it stores under this name, and a script can show it: it is one
+/// component of a path, without control characters.
 fn is_file_name(host: &[u8]) -> bool {
     let mut characters = host.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
     !matches!(host, b"" | b"." | b"..") && !characters.any(|c| c == '/' || c.is_control())
@@ -85,8 +89,23 @@ mod tests {
     }
 
     #[test]
+    fn a_host_lies_where_collectd_stores_it() {
+        for (host, directory) in
+            [(&b"a/b"[..], "/rrd/a_b"), (b"../../etc", "/rrd/.._.._etc"), (b"/", "/rrd/root")]
+        {
+            let mut out = Vec::new();
+            write_copy("a", "b", "/rrd", host, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(
+                text.contains(&format!("'{directory}'")) || text.contains(&format!("{directory}'")),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_directory_is_left_out() {
-        for host in [&b""[..], b".", b"..", b"../../etc", b"a/b", b"a\nrm -rf", b"\x1b[2J", b"a\0"] {
+        for host in [&b""[..], b".", b"..", b"/..", b"a\nrm -rf", b"\x1b[2J", b"a\0"] {
             let mut out = Vec::new();
             write_copy("a", "b", "/rrd", host, &mut out).unwrap();
             let text = String::from_utf8(out).unwrap();

@@ -63,6 +63,30 @@ fn a_million_names_come_back_in_order() {
 }
 
 #[test]
+fn hosts_that_collectd_stores_under_another_name_are_told() {
+    let config = Config::new(&[("short", &["127.0.0.1:9", "127.0.0.1:10"]), ("_meta", &["127.0.0.1:12"])]);
+    let coco = Coco::start(&config.text());
+    let directory = Directory::new("lookup");
+    let file = directory.write("coco.conf", &config.text());
+    let api = format!("http://{}", coco.api);
+    for from in [["--api", api.as_str()], ["--config", file.to_str().unwrap()]] {
+        let asked = |json: &[&str]| {
+            cococtl([&["lookup"], &from[..], json, &["web1", "a/b", "/"]].concat(), b"").stdout
+        };
+        let lines: Vec<Value> =
+            asked(&["--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let stored: Vec<_> = lines.iter().map(|line| line.get("stored_as").cloned()).collect();
+        assert_eq!(stored, [None, Some(json!("a_b")), Some(json!("root"))]);
+        assert!(lines.iter().all(|line| line["owners"].as_object().unwrap().len() == 2), "{lines:?}");
+        let text = asked(&[]);
+        let ends: Vec<_> = text.lines().map(|line| line.split('\t').nth(3)).collect();
+        assert_eq!(ends, [None, Some("stored as a_b"), Some("stored as root")], "{text}");
+    }
+    // A tier takes the place of what only the API needs to say.
+    assert_eq!(coco.json("/lookup?name=a%2Fb")["_meta"], "127.0.0.1:12");
+}
+
+#[test]
 fn a_running_coco_says_what_its_configuration_says() {
     let config = Config::new(&[
         ("short", &["127.0.0.1:9", "127.0.0.1:10", "127.0.0.1:11"]),

@@ -190,10 +190,11 @@ fn hostile_names_reach_rsync_as_they_are() {
     let sources: Vec<_> = words.chunks_exact(6).map(|call| call[4].to_vec()).collect();
     let to = b"[2001:db8::1]:/var/lib/it's rrd/";
     assert!(words.chunks_exact(6).all(|call| call[3] == b"--" && call[5] == to));
-    // A name with a line feed is two lines of the list, which are names; what leads elsewhere is left out.
+    // A name with a line feed is two lines of the list, which are names; a slash is stored as an underscore.
     let names = hosts.join(&b'\n');
-    let names = names.split(|&byte| byte == b'\n').filter(|name| *name != b"../up");
-    let expected: Vec<_> = names.map(|name| [&b"/var/lib/it's rrd/"[..], name].concat()).collect();
+    let stored = |name: &[u8]| name.iter().map(|&byte| if byte == b'/' { b'_' } else { byte }).collect();
+    let names = names.split(|&byte| byte == b'\n').map(stored);
+    let expected: Vec<_> = names.map(|name: Vec<u8>| [b"/var/lib/it's rrd/", &*name].concat()).collect();
     assert_eq!(sources, expected);
 }
 
