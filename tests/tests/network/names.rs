@@ -5,6 +5,7 @@ use coco_tests::coco::{Coco, Config};
 use coco_tests::names::{ETC, Names};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::sink::Sink;
+use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 
 #[test]
@@ -125,6 +126,30 @@ fn a_name_that_appears_late_is_found() {
         let counters = agents.assert_complete(&good, &mut coco);
         assert_eq!(counters.count(&["errors", "send.disconnected"]), lost);
         wait_until(PATIENCE, "what was sent since", || sink.count() == counters.count(&["send", &target]));
+        assert!(coco.stop().success());
+    });
+}
+
+#[test]
+fn a_resolver_that_never_answers_holds_up_no_view() {
+    let here = Host::new().with_etc(&[
+        ("resolv.conf", "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"),
+        ("nsswitch.conf", "hosts: dns\n"),
+    ]);
+    here.run(|| {
+        let _silent = std::net::UdpSocket::bind("127.0.0.1:53").expect("a host of its own");
+        let sink = Sink::start();
+        // More than threads that tokio has for all that blocks.
+        let mut names: Vec<_> =
+            (0..600).map(|target| format!("storage{target}.example.org:{PORT}")).collect();
+        names.push(sink.address.to_string());
+        let mut coco =
+            Coco::start(&Config::new(&[(TIER, &names), ("numbers", &[sink.address.to_string()])]).text());
+        traffic::send(&traffic::sender(coco.listen), &[traffic::value_list("one", 0)]);
+        coco.settled(1);
+        assert_eq!(coco.json("/tiers").as_array().map(Vec::len), Some(2));
+        assert_eq!(coco.get("/blacklisted").status, 200);
+        assert_eq!(coco.get("/healthz").status, 200);
         assert!(coco.stop().success());
     });
 }
