@@ -82,16 +82,11 @@ impl Measure {
     }
 
     /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
-    pub fn run(&self, mut terms: Terms, news: &Receiver<Terms>) {
-        loop {
-            match news.recv_timeout(terms.interval) {
-                Ok(new) => terms = new,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
+    pub fn run(&self, terms: Terms, news: &Receiver<Terms>) {
+        at_times(terms, news, |terms| {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
             self.measure(now, terms.expire);
-        }
+        });
     }
 
     /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
@@ -175,6 +170,18 @@ impl Measure {
     }
 }
 
+/// Measures by `terms`, and at once by the last of those that have come meanwhile.
+fn at_times(mut terms: Terms, news: &Receiver<Terms>, mut measure: impl FnMut(Terms)) {
+    loop {
+        match news.recv_timeout(terms.interval) {
+            Ok(new) => terms = news.try_iter().last().unwrap_or(new),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        measure(terms);
+    }
+}
+
 /// The hosts of all lanes as `judge` sees them, each once.
 ///
 /// A host that several lanes have seen (its agent was started anew, say) has the metrics of all of them, each
@@ -240,6 +247,23 @@ fn drops_in(table: &str, inodes: &[u64]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_terms_that_come_while_it_measures_only_the_last_count() {
+        let (send, news) = crossbeam_channel::unbounded();
+        let terms = |seconds| Terms { interval: Duration::MAX, expire: Duration::from_secs(seconds) };
+        let mut sender = Some(send);
+        let mut measured = Vec::new();
+        sender.iter().for_each(|send| (1..=3).for_each(|seconds| send.send(terms(seconds)).unwrap()));
+        at_times(terms(0), &news, |by| {
+            measured.push(by.expire.as_secs());
+            // A storm of reloads, of which the first is the last to be measured by.
+            if let Some(send) = sender.take() {
+                (4..=200).for_each(|seconds| send.send(terms(seconds)).unwrap());
+            }
+        });
+        assert_eq!(measured, [3, 200]);
+    }
 
     #[test]
     fn drops_are_those_of_our_sockets() {
