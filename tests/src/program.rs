@@ -125,15 +125,29 @@ pub fn run_unread(program: Program, config: &Path) -> ExitStatus {
     Process::start_into(program.name(), directory.path(), command.arg(config), ends).ended(PATIENCE)
 }
 
+/// Runs a program that may have so many files and sockets open, with these arguments, until it ends.
+///
+/// # Panics
+/// When it stays.
+#[must_use]
+pub fn run_with_descriptors<A: AsRef<OsStr>>(program: Program, most: u32, arguments: &[A]) -> Ended {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &most.to_string()]);
+    run_to_the_end(program, command.arg(program.path()).args(arguments))
+}
+
 /// Runs a program with these arguments until it ends.
 ///
 /// # Panics
 /// When it stays.
 #[must_use]
 pub fn run<A: AsRef<OsStr>>(program: Program, arguments: &[A]) -> Ended {
+    run_to_the_end(program, Command::new(program.path()).args(arguments))
+}
+
+fn run_to_the_end(program: Program, command: &mut Command) -> Ended {
     let directory = Directory::new(&format!("{}-run", program.name()));
-    let mut command = Command::new(program.path());
-    let mut process = Process::start(program.name(), directory.path(), command.args(arguments));
+    let mut process = Process::start(program.name(), directory.path(), command);
     let status = process.ended(PATIENCE).code();
     Ended { status, stdout: process.stdout(), stderr: process.stderr() }
 }

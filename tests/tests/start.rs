@@ -6,7 +6,7 @@ use std::path::Path;
 use coco_tests::coco::{Coco, Config, TYPES_DB, check, run};
 use coco_tests::directory::Directory;
 use coco_tests::namespace::Host;
-use coco_tests::program::Ended;
+use coco_tests::program::{self, Ended, Program};
 use coco_tests::repository;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
@@ -128,6 +128,30 @@ fn it_may_have_as_many_files_open_as_the_system_grants() {
     let coco = Coco::start(&good().text());
     assert_eq!(coco.process.most_descriptors(), granted);
     assert!(coco.stop().success());
+}
+
+#[test]
+fn too_few_descriptors_are_told_with_what_needed_them() {
+    // Fails in any case: the address is nobody's (RFC 5737).
+    let config =
+        replaced(&good().text(), &[("[api]\nbind = \"127.0.0.1:0\"", "[api]\nbind = \"192.0.2.1:9\"")]);
+    let config = replaced(&config, &[("[fetch]\nbind = \"127.0.0.1:0\"", "[fetch]\nbind = \"192.0.2.1:9\"")]);
+    let directory = Directory::new("start");
+    let path = directory.write("coco.conf", &config);
+    for program in [Program::Coco, Program::Noodle] {
+        for most in 4..40 {
+            let ended = program::run_with_descriptors(program, most, &[&path]);
+            assert_eq!(ended.status, Some(1), "{program:?}, {most}: {ended:?}");
+            assert!(!ended.stderr.is_empty(), "{program:?}, {most}");
+            let bare = format!("{}: Too many", path.display());
+            for line in ended.stderr.lines() {
+                assert!(
+                    !line.starts_with("Too many") && !line.starts_with(&bare) || most < 6,
+                    "{most}: {line}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! How many files and sockets this process may have open.
 
+use std::fs::File;
+use std::io;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Raises the limit of this process as far as it may by itself. The usual 1024 are a precaution for programs that call
@@ -9,6 +12,17 @@ pub fn raise_limit() {
         // Else it stays as it is.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
+}
+
+/// What a process needs beside what its configuration names: a runtime, signals, what is opened for a moment.
+const LEAST: usize = 16;
+
+/// Says what is wrong if there are too few left to start with, where what needs them would only say so.
+pub fn ensure() -> Result<(), String> {
+    let opened: io::Result<Vec<_>> = (0..LEAST).map(|_| File::open("/dev/null")).collect();
+    opened.map(drop).map_err(|problem| {
+        format!("cannot start with fewer than {LEAST} more files open (`ulimit -n`, LimitNOFILE): {problem}")
+    })
 }
 
 /// How many this process may have open as it is.

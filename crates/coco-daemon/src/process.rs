@@ -33,9 +33,13 @@ pub fn run(
         Ok(config) => config,
         Err(problems) => return give_up(problems.to_string()),
     };
+    descriptors::raise_limit();
+    if let Err(problem) = descriptors::ensure() {
+        return give_up(problem);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(problem) => return give_up(format!("cannot start: {problem}")),
+        Err(problem) => return give_up(format!("cannot start the runtime: {problem}")),
     };
     let result = runtime.block_on(async {
         if arguments.check {
@@ -47,9 +51,9 @@ pub fn run(
             return result;
         }
         logging::init(config.log.level).map_err(|problem| format!("cannot start the log: {problem}"))?;
-        descriptors::raise_limit();
         // Before anything is bound, so that no signal ends the process half way.
-        serve(config, Signals::new()?, &Source { path: arguments.config.clone(), program }).await
+        let signals = Signals::new().map_err(|problem| format!("cannot take signals: {problem}"))?;
+        serve(config, signals, &Source { path: arguments.config.clone(), program }).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();

@@ -78,9 +78,13 @@ impl Filter {
             #[cfg(test)]
             crate::faults::provoke_by("look-up", bytes);
             self.find_metrics(items, &mut routes, now, &mut tally);
+            let unremembered = tally.unremembered;
             self.learn(bytes, items, &mut routes, now, &mut tally);
             if tally.some_renamed {
                 self.count_renamed(items, &mut tally);
+            }
+            if tally.unremembered > unremembered {
+                self.forget_bare_hosts(&mut routes);
             }
         }
         drop(routes);
@@ -196,6 +200,11 @@ impl Filter {
             item.verdict = tally.verdict(rejected, probe.owners);
         }
         self.probes = probes;
+    }
+
+    /// Hosts of this datagram that there was room for, but not for any of their metrics.
+    fn forget_bare_hosts(&self, routes: &mut Routes) {
+        self.runs.iter().filter_map(|run| run.host).for_each(|host| routes.forget_if_bare(host));
     }
 
     /// After a panic in [`decide`](Self::decide): what has no verdict is rejected, so that the books balance.

@@ -138,9 +138,11 @@ impl Routes {
         self.index.find(hash, is).copied()
     }
 
-    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room.
+    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room for it and a metric.
     pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
-        self.reserve(HOST_OVERHEAD + name.len())?;
+        let cost = HOST_OVERHEAD + name.len();
+        self.reserve(cost + METRIC_COST)?;
+        self.used -= METRIC_COST;
         self.now = now;
         let hash = self.hash(name);
         let host = Host {
@@ -166,6 +168,13 @@ impl Routes {
         let Self { index, hosts, .. } = self;
         index.insert_unique(hash, id, |&id| hosts[id as usize].as_ref().map_or(0, |host| host.hash));
         Some(id)
+    }
+
+    /// Forgets a host that has no metric: one without would take room, and be in no table.
+    pub fn forget_if_bare(&mut self, host: HostId) {
+        if self.hosts[host as usize].as_ref().is_some_and(|host| host.metrics.len() == 0) {
+            self.forget(host);
+        }
     }
 
     /// The targets that own a host, an index a partition, and whether collectd stores it under another name.
