@@ -14,7 +14,7 @@ const BOUNDS: Bounds = Bounds { max_hosts: 50, max_window: 86_400 };
 
 /// Whatever a client asks for, storage nodes are asked for nothing but names: no part of a path leads out of its
 /// directory, no part is more than one, the list of hosts is within its limit, and what is asked for is asked for
-/// again if it comes back.
+/// again if it comes back. It is what RFC 3986 allows, whatever was written.
 pub fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     // Other paths have other routes, and what hyper does not take for a URI has none.
@@ -54,7 +54,14 @@ pub fn holds(bytes: &[u8]) {
 fn check<'a>(asked: &Asked<'_>, wanted: &'a Wanted) -> DataPath<'a> {
     let path = DataPath::parse(wanted.path.path()).expect("what is forwarded was found fit");
     assert_eq!(path.content, asked.path.content);
-    assert_eq!(path.rest, asked.path.rest);
+    let decoded = |text| percent_decode_str(text).collect::<Vec<_>>();
+    assert_eq!(decoded(path.rest), decoded(asked.path.rest));
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte);
+    assert!(wanted.path.as_str().bytes().all(is_allowed), "{}", wanted.path);
+    let mut escapes = wanted.path.as_str().split('%').skip(1).map(str::as_bytes);
+    assert!(
+        escapes.all(|digits| digits.iter().take(2).filter(|digit| digit.is_ascii_hexdigit()).count() == 2)
+    );
     for part in wanted.path.path().split('/').skip(2) {
         let part: Vec<u8> = percent_decode_str(part).collect();
         let is_list_of_all = path.content == Content::Hosts;

@@ -2,29 +2,23 @@
 
 use std::borrow::Cow;
 
-use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use hyper::{StatusCode, Uri};
 use thiserror::Error;
 
 use crate::fleet::Wanted;
-use crate::hosts::{self, Hosts, HostsError};
+use crate::hosts::{self, Hosts, HostsError, MOST_LENGTH};
 use crate::path::{Content, DataPath, PathError};
 use crate::query::{Query, QueryError};
-
-/// What stands in a path for itself. Servers refuse braces and brackets as they are, and a question mark would end
-/// the path.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'*')
-    .remove(b',')
-    .remove(b':');
+use crate::url::{self, TooLong};
 
 /// Patterns are asked for together as long as their path is no longer; WEBrick takes 2083 bytes.
 const PATTERNS_LENGTH: usize = 1024;
+
+/// No expanded part of a path that names hosts is longer, with what stands around it: neither patterns together nor one
+/// name or pattern, of which each byte may take three.
+const HOSTS_LENGTH: usize =
+    16 + if PATTERNS_LENGTH > 3 * MOST_LENGTH { PATTERNS_LENGTH } else { 3 * MOST_LENGTH };
 
 /// What one request may ask for.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +38,8 @@ pub struct Asked<'a> {
     pub callback: Option<String>,
     /// Who is asked.
     pub whom: Whom,
+    /// What stands behind the hosts, and the query, as they may be sent.
+    rest: Cow<'a, str>,
     query: Option<Cow<'a, str>>,
 }
 
@@ -61,7 +57,7 @@ pub enum Whom {
     },
 }
 
-/// Why a request is answered with 400.
+/// Why a request is not passed on.
 #[derive(Debug, Error)]
 pub enum Refused {
     /// The path.
@@ -73,9 +69,20 @@ pub enum Refused {
     /// The query.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// All of it together.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
 }
 
 impl Refused {
+    /// What the client is told.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Path(_) | Self::Hosts(_) | Self::Query(_) => StatusCode::BAD_REQUEST,
+            Self::TooLong(_) => StatusCode::URI_TOO_LONG,
+        }
+    }
+
     /// Whether there is no host to look up.
     pub fn is_about_hosts(&self) -> bool {
         matches!(self, Self::Path(PathError::Host(_)) | Self::Hosts(_))
@@ -87,6 +94,8 @@ impl<'a> Asked<'a> {
     pub fn read(uri: &'a Uri, now: i64, bounds: Bounds) -> Result<Self, Refused> {
         let path = DataPath::parse(uri.path())?;
         let Query { forwarded: query, callback } = Query::parse(uri.query(), now, bounds.max_window)?;
+        let (rest, query) = (url::path(path.rest), query.map(url::query));
+        url::bound(HOSTS_LENGTH + rest.len() + query.as_ref().map_or(0, |query| query.len()))?;
         let wanted = |host: &[u8], path_and_query| Wanted {
             content: path.content,
             host: host.into(),
@@ -97,12 +106,12 @@ impl<'a> Asked<'a> {
             // An empty part stands for every host there is.
             Whom::Many { names: Vec::new(), patterns: vec![String::new()] }
         } else if hosts::is_plain(&path.host) {
-            Whom::Owner(wanted(&path.host, forwarded(uri, path.whole, query.as_ref())))
+            Whom::Owner(wanted(&path.host, forwarded(uri, &url::path(path.whole), query.as_ref())?))
         } else {
             let Hosts { mut names, patterns } = Hosts::expand(&path.host, bounds.max_hosts)?;
             match names.pop() {
                 Some(name) if names.is_empty() && patterns.is_empty() => {
-                    Whom::Owner(wanted(&name, composed(&encoded(&name), path.rest, query.as_deref())))
+                    Whom::Owner(wanted(&name, composed(&url::name(&name), &rest, query.as_deref())))
                 }
                 last => {
                     names.extend(last);
@@ -110,7 +119,7 @@ impl<'a> Asked<'a> {
                 }
             }
         };
-        Ok(Self { path, callback, whom, query })
+        Ok(Self { path, callback, whom, rest, query })
     }
 
     /// What the owner of one of many hosts is asked for.
@@ -119,15 +128,15 @@ impl<'a> Asked<'a> {
             content: self.path.content,
             host: name.into(),
             by_name: true,
-            path: composed(&encoded(name), self.path.rest, self.query.as_deref()),
+            path: composed(&url::name(name), &self.rest, self.query.as_deref()),
         }
     }
 
     /// What all targets are asked for.
     pub fn pattern(&self, pattern: &str) -> Wanted {
         let path = match self.path.content {
-            Content::Hosts => with_query(self.path.whole.to_owned(), self.query.as_deref()),
-            _ => composed(pattern, self.path.rest, self.query.as_deref()),
+            Content::Hosts => fitting(self.path.whole, self.query.as_deref()),
+            _ => composed(pattern, &self.rest, self.query.as_deref()),
         };
         Wanted { content: self.path.content, host: (&*self.path.host).into(), by_name: false, path }
     }
@@ -137,40 +146,32 @@ impl<'a> Asked<'a> {
     pub fn bytes(&self) -> usize {
         let Whom::Many { names, patterns } = &self.whom else { return 0 };
         let each =
-            self.path.host.len() + self.path.rest.len() + self.query.as_ref().map_or(0, |query| query.len());
+            self.path.host.len() + self.rest.len() + self.query.as_ref().map_or(0, |query| query.len());
         let names: usize = names.iter().map(|name| size_of::<Vec<u8>>() + name.len()).sum();
         let patterns: usize = patterns.iter().map(|part| size_of::<Wanted>() + part.len() + each).sum();
         names + patterns
     }
 }
 
-/// The path and query as they came, less what is Noodle's.
-fn forwarded(uri: &Uri, path: &str, query: Option<&Cow<'_, str>>) -> PathAndQuery {
+/// The path and query as they came, less what is Noodle's and what may not stand there.
+fn forwarded(uri: &Uri, path: &str, query: Option<&Cow<'_, str>>) -> Result<PathAndQuery, TooLong> {
     if let Some(as_it_came) = uri.path_and_query()
-        && path.len() == as_it_came.path().len()
+        && as_it_came.path() == path
         && !matches!(query, Some(Cow::Owned(_)))
         && query.is_some() == as_it_came.query().is_some()
     {
-        return as_it_came.clone();
+        return Ok(as_it_came.clone());
     }
-    with_query(path.to_owned(), query.map(|query| &**query))
+    url::with_query(path, query.map(|query| &**query))
 }
 
 /// A path with another part for hosts, which is encoded.
 fn composed(host: &str, rest: &str, query: Option<&str>) -> PathAndQuery {
-    with_query(format!("/data/{host}{rest}"), query)
+    fitting(&format!("/data/{host}{rest}"), query)
 }
 
-fn with_query(mut path: String, query: Option<&str>) -> PathAndQuery {
-    if let Some(query) = query {
-        path.push('?');
-        path.push_str(query);
-    }
-    path.try_into().expect("parts of a URL, and what is percent-encoded, make a URL")
-}
-
-fn encoded(name: &[u8]) -> String {
-    percent_encode(name, NAME).to_string()
+fn fitting(path: &str, query: Option<&str>) -> PathAndQuery {
+    url::with_query(path, query).expect("it was read, so that is bounded")
 }
 
 /// Parts of paths that stand for all of these patterns: in braces, as Visage takes several.
@@ -178,7 +179,7 @@ fn together(patterns: &[Vec<u8>]) -> Vec<String> {
     let mut parts: Vec<Vec<String>> = Vec::new();
     let mut length = 0;
     for pattern in patterns {
-        let pattern = encoded(pattern);
+        let pattern = url::name(pattern);
         length += pattern.len() + 1;
         match parts.last_mut() {
             Some(part) if length <= PATTERNS_LENGTH => part.push(pattern),

@@ -14,7 +14,7 @@ use crate::path::{Fault, check};
 const MOST_NESTING: usize = 8;
 
 /// Longest name or pattern in bytes: no file system of Linux has longer names (NAME_MAX), and collectd's have 127.
-const MOST_LENGTH: usize = 255;
+pub(crate) const MOST_LENGTH: usize = 255;
 
 /// Hosts by name and by pattern, each once, in the order of the request.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! In the order in which a request meets the modules:
 //!
 //! - [`path`], [`hosts`] and [`query`] read it, and refuse what no storage node should see;
-//! - [`asked`] is whom to ask for what: the owner of one host, or many for a joined answer;
+//! - [`asked`] is whom to ask for what: the owner of one host, or many for a joined answer; [`url`] is what may stand in
+//!   what they are asked;
 //! - [`proxy`] asks them, and answers;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them;
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
@@ -39,6 +40,7 @@ pub mod proxy;
 pub mod query;
 pub mod service;
 pub mod upstream;
+pub mod url;
 
 /// What the program is for, in a line.
 pub const ABOUT: &str = "Answers Visage's requests from the storage node that owns the host";

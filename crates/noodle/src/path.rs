@@ -7,7 +7,7 @@
 //! | `/data/HOSTS/PLUGIN[/INSTANCES]` | series |
 //!
 //! Trailing slashes say nothing. Parts are percent-decoded to see whether they are fit for a storage node, and to
-//! find the hosts; what is asked for is forwarded as it came.
+//! find the hosts; what is asked for is forwarded as it came, as far as it may stand in a URL ([`crate::url`]).
 
 use std::borrow::Cow;
 

@@ -69,7 +69,7 @@ impl Proxy {
                     self.fleet.counters.error(ErrorCount::ConGet);
                     self.complain(request, &refused);
                 }
-                answer::error(StatusCode::BAD_REQUEST, &refused.to_string(), None)
+                answer::error(refused.status(), &refused.to_string(), None)
             }
         };
         self.fleet.counters.answered(response.status());

@@ -1,5 +1,5 @@
 //! What stands behind the question mark: the callback is Noodle's, a window has its limit, everything else is
-//! forwarded byte for byte.
+//! forwarded as it came, as far as it may stand in a URL ([`crate::url`]).
 //!
 //! Parameters are read as Visage reads them, or one could ask a storage node for what Noodle did not see: `&` and
 //! `;` separate, names are decoded and brackets around them say nothing, the last of several counts, and a time is

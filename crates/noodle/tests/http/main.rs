@@ -13,3 +13,4 @@ mod noodle;
 mod one;
 mod process;
 mod transcripts;
+mod webrick;
