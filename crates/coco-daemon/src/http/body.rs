@@ -44,6 +44,13 @@ pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<By
     answer(status, content_type, body)
 }
 
+/// Nothing but a status.
+pub fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response
+}
+
 /// 200 with `value` as JSON and a newline, as `curl` users like it; 500 if `value` has no JSON form.
 pub fn json(value: &impl Serialize) -> Response {
     json_with_status(StatusCode::OK, value)

@@ -62,13 +62,20 @@ fn form_decode(text: &str) -> Vec<u8> {
 /// An answer in the making.
 pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
+/// Makes header fields for an answer to OPTIONS.
+type Preflight = Box<dyn Fn(&Request) -> HeaderMap + Send + Sync>;
+
 struct Route {
     path: &'static str,
     summary: &'static str,
     handler: Box<dyn Fn(Request) -> Answer + Send + Sync>,
+    preflight: Option<Preflight>,
 }
 
-/// Which handler answers which path. Every route answers GET and HEAD; `/` lists the routes.
+/// What every path answers.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+
+/// Which handler answers which path. Every route answers GET and HEAD; `/` lists the routes. OPTIONS says so.
 pub struct Router {
     program: &'static str,
     version: &'static str,
@@ -92,7 +99,23 @@ impl Router {
         A: Future<Output = Response> + Send + 'static,
     {
         let handler = Box::new(move |request| Box::pin(handler(request)) as Answer);
-        self.routes.push(Route { path, summary, handler });
+        self.routes.push(Route { path, summary, handler, preflight: None });
+        self
+    }
+
+    /// Has OPTIONS on a route, which is there already, answered with the fields that `fields` makes of the request: what
+    /// a browser asks before it lets a page of another host ask (CORS).
+    ///
+    /// # Panics
+    /// If there is no such route.
+    #[must_use]
+    pub fn preflight(
+        mut self,
+        path: &'static str,
+        fields: impl Fn(&Request) -> HeaderMap + Send + Sync + 'static,
+    ) -> Self {
+        let route = self.routes.iter_mut().find(|route| route.path == path).expect("a route of this table");
+        route.preflight = Some(Box::new(fields));
         self
     }
 
@@ -107,11 +130,15 @@ impl Router {
         let Some(handler) = self.find(path) else {
             return body::error(StatusCode::NOT_FOUND, format!("no such path: {path} (/ lists all)"));
         };
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            let message = format!("{path} answers GET and HEAD, not {}", request.method());
-            let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+        match *request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::OPTIONS => return options(handler, &request),
+            _ => {
+                let message = format!("{path} answers GET and HEAD, not {}", request.method());
+                let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
+                response.headers_mut().insert(ALLOW, METHODS);
+                return response;
+            }
         }
         match handler {
             Some(route) => (route.handler)(request).await,
@@ -135,6 +162,16 @@ impl Router {
     }
 }
 
+/// 204, and which methods there are.
+fn options(route: Option<&Route>, request: &Request) -> Response {
+    let mut response = body::empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(ALLOW, METHODS);
+    if let Some(fields) = route.and_then(|route| route.preflight.as_ref()) {
+        response.headers_mut().extend(fields(request));
+    }
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
@@ -150,6 +187,9 @@ mod tests {
             .route("/tiers", "All tiers.", |_| async { body::json(&json!(["tiers"])) })
             .route("/data/", "Metrics.", |request| {
                 std::future::ready(body::text("text/plain", request.path().to_owned()))
+            })
+            .preflight("/data/", |request| {
+                HeaderMap::from_iter([("x-asked".parse().unwrap(), request.path().parse().unwrap())])
             });
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
@@ -187,10 +227,21 @@ mod tests {
         for path in ["/", "/tiers", "/data/x"] {
             let (status, headers, text) = ask("POST", path);
             assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-            assert_eq!(headers[ALLOW], "GET, HEAD");
+            assert_eq!(headers[ALLOW], "GET, HEAD, OPTIONS");
             assert!(text.contains("not POST"), "{text}");
         }
         assert_eq!(ask("POST", "/nowhere").0, StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn options_are_told_of_every_route() {
+        for path in ["/", "/tiers", "/data/x"] {
+            let (status, headers, text) = ask("OPTIONS", path);
+            assert_eq!((status, &*text), (StatusCode::NO_CONTENT, ""), "{path}");
+            assert_eq!(headers[ALLOW], "GET, HEAD, OPTIONS");
+            assert_eq!(headers.contains_key("x-asked"), path == "/data/x");
+        }
+        assert_eq!(ask("OPTIONS", "/nowhere").0, StatusCode::NOT_FOUND);
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn errors_are_json_with_an_honest_status() {
     assert_eq!((missing.status, missing.json()["error"].is_string()), (404, true));
     let method = client.ask("DELETE", "/small");
     assert_eq!((method.status, method.json()["error"].is_string()), (405, true));
-    assert_eq!(method.fields["allow"], "GET, HEAD");
+    assert_eq!(method.fields["allow"], "GET, HEAD, OPTIONS");
     server.join();
 }
 
