@@ -9,7 +9,7 @@
 //! - [`types_db`] reads collectd's table of types (never needed to forward);
 //! - [`host`] is the name under which collectd stores a host;
 //! - [`address`] is a host and a port as operators write them;
-//! - [`network`] is a range of addresses;
+//! - [`network`] is a range of addresses; [`origin`] is where a web page comes from;
 //! - [`ring`] says which target of a tier owns a host;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`bytes`] compares names, [`blacklist`] holds them against a regular expression;
@@ -27,6 +27,7 @@ pub mod config;
 pub mod host;
 pub mod network;
 pub mod notification;
+pub mod origin;
 pub mod recycle;
 pub mod ring;
 pub mod text;

@@ -1,19 +1,21 @@
 //! What a client gets: the text, what is told about where it comes from, and the function that it is passed to.
+//!
+//! Browsers run no script with an error's status, so a function is called with 200 whatever there is to say.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use bytes::Bytes;
 use coco_core::text::Line;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
-use crate::budget::Held;
+use crate::budget::{Exhausted, Held};
+use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet, Node};
-
-/// The media type of an answer with a callback.
-const SCRIPT: &str = "application/javascript; charset=utf-8";
+use crate::script;
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");
@@ -21,6 +23,13 @@ const URL: HeaderName = HeaderName::from_static("x-noodle-url");
 const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
 const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
 const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
+
+/// Those fields, for pages of other hosts that may read them.
+pub(crate) const FIELDS: &str =
+    "X-Noodle-Host, X-Noodle-Target, X-Noodle-Url, X-Noodle-Tier, X-Noodle-Partial, X-Noodle-Error";
+
+/// When to ask again whoever has too much to do, in seconds.
+const SOON: HeaderValue = HeaderValue::from_static("1");
 
 /// Longest value of a field: one that is longer stands in `_meta` only.
 const MOST_VALUE: usize = 1024;
@@ -153,37 +162,97 @@ fn write_string(text: &mut Vec<u8>, string: &str) {
     serde_json::to_writer(text, string).expect("a string has a JSON form, and memory takes it");
 }
 
-/// 200 with the text of an object, which stays paid for until it has left.
-pub fn found(mut held: Held, callback: Option<&str>) -> Response {
-    if let Some(callback) = callback {
-        held.bytes = call(callback, &held.bytes);
+/// What a client is told, in whatever form.
+#[derive(Debug)]
+pub struct Reply {
+    /// What it says, also where a function is called.
+    pub status: StatusCode,
+    text: Text,
+    is_script: bool,
+    /// Header fields of its own.
+    pub fields: HeaderMap,
+}
+
+#[derive(Debug)]
+enum Text {
+    /// Paid for until it has left.
+    Held(Held),
+    Small(Vec<u8>),
+    Error(String),
+}
+
+impl Reply {
+    /// 200 with the text of an object.
+    pub fn found(held: Held) -> Self {
+        Self::new(StatusCode::OK, Text::Held(held))
     }
-    respond(StatusCode::OK, callback, Bytes::from_owner(held))
+
+    /// 200 with the text of an object in which there is nothing.
+    pub fn nothing(text: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, Text::Small(text))
+    }
+
+    /// An error.
+    pub fn error(status: StatusCode, message: impl Display) -> Self {
+        let mut reply = Self::new(status, Text::Error(Line(&message.to_string()).to_string()));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            reply.fields.insert(RETRY_AFTER, SOON);
+        }
+        reply
+    }
+
+    fn new(status: StatusCode, text: Text) -> Self {
+        Self { status, text, is_script: false, fields: HeaderMap::new() }
+    }
+
+    /// A call of a function with this. Errors say their status there, too.
+    #[must_use]
+    pub fn called(mut self, function: &str) -> Self {
+        self.text = match self.text {
+            Text::Held(mut held) => {
+                if let Err(exhausted) = held.reservation.grow(script::growth(function, &held.bytes)) {
+                    return Self::from(exhausted).called(function);
+                }
+                script::call(function, &mut held.bytes);
+                Text::Held(held)
+            }
+            Text::Small(mut text) => {
+                script::call(function, &mut text);
+                Text::Small(text)
+            }
+            Text::Error(message) => {
+                let argument = json!({ "error": message, "status": self.status.as_u16() });
+                let mut text = argument.to_string().into_bytes();
+                script::call(function, &mut text);
+                Text::Small(text)
+            }
+        };
+        Self { is_script: true, ..self }
+    }
+
+    /// What is sent.
+    pub fn respond(self) -> Response {
+        let text = match self.text {
+            Text::Held(held) => Bytes::from_owner(held),
+            Text::Small(text) => text.into(),
+            Text::Error(message) => format!("{}\n", json!({ "error": message })).into(),
+        };
+        let mut response = if self.is_script {
+            body::bytes(StatusCode::OK, script::MEDIA_TYPE, text)
+        } else {
+            body::bytes(self.status, body::JSON, text)
+        };
+        response.headers_mut().extend(self.fields);
+        // A browser must not take JSON for a script, whatever page asks for it.
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+    }
 }
 
-/// 200 with a small text.
-pub fn nothing(text: &[u8], callback: Option<&str>) -> Response {
-    let text = callback.map_or_else(|| text.to_vec(), |callback| call(callback, text));
-    respond(StatusCode::OK, callback, text.into())
-}
-
-/// `{"error": "..."}`
-pub fn error(status: StatusCode, message: &str, callback: Option<&str>) -> Response {
-    let text = json!({ "error": Line(message).to_string() }).to_string().into_bytes();
-    let text = callback.map_or_else(|| [&text[..], b"\n"].concat(), |callback| call(callback, &text));
-    respond(status, callback, text.into())
-}
-
-fn respond(status: StatusCode, callback: Option<&str>, text: Bytes) -> Response {
-    let media_type = if callback.is_some() { SCRIPT } else { body::JSON };
-    let mut response = body::bytes(status, media_type, text);
-    // A browser must not take JSON for a script, whatever page asks for it.
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn call(callback: &str, text: &[u8]) -> Vec<u8> {
-    [callback.as_bytes(), b"(", text, b")"].concat()
+impl From<Exhausted> for Reply {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::error(StatusCode::SERVICE_UNAVAILABLE, Failure::from(exhausted))
+    }
 }
 
 #[cfg(test)]

@@ -42,13 +42,19 @@ impl Api {
                 async move { api.proxy.load_full().answer(&request).await }
             }
         };
+        let preflight = || {
+            let api = Arc::clone(&api);
+            move |request: &Request| api.proxy.load().preflight(request)
+        };
         let shown = |show: fn(&Self, &Request) -> Response| {
             let api = Arc::clone(&api);
             move |request| std::future::ready(show(&api, &request))
         };
         Router::new("noodle", env!("CARGO_PKG_VERSION"))
             .route("/data", "All hosts, as Visage lists them.", data())
+            .preflight("/data", preflight())
             .route("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data())
+            .preflight("/data/", preflight())
             .route("/tiers", "Tiers and targets.", shown(|api, _| api.tiers()))
             .route(
                 "/lookup",

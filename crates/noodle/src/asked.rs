@@ -34,8 +34,6 @@ pub struct Bounds {
 pub struct Asked<'a> {
     /// Which answer is wanted.
     pub path: DataPath<'a>,
-    /// The function that the answer is an argument of.
-    pub callback: Option<String>,
     /// Who is asked.
     pub whom: Whom,
     /// What stands behind the hosts, and the query, as they may be sent.
@@ -75,7 +73,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// What the client is told.
+    /// What it is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Path(_) | Self::Hosts(_) | Self::Query(_) => StatusCode::BAD_REQUEST,
@@ -93,7 +91,7 @@ impl<'a> Asked<'a> {
     /// Reads the URI of a request at `now`, in Unix seconds.
     pub fn read(uri: &'a Uri, now: i64, bounds: Bounds) -> Result<Self, Refused> {
         let path = DataPath::parse(uri.path())?;
-        let Query { forwarded: query, callback } = Query::parse(uri.query(), now, bounds.max_window)?;
+        let Query { forwarded: query } = Query::parse(uri.query(), now, bounds.max_window)?;
         let (rest, query) = (url::path(path.rest), query.map(url::query));
         url::bound(HOSTS_LENGTH + rest.len() + query.as_ref().map_or(0, |query| query.len()))?;
         let wanted = |host: &[u8], path_and_query| Wanted {
@@ -119,7 +117,7 @@ impl<'a> Asked<'a> {
                 }
             }
         };
-        Ok(Self { path, callback, whom, rest, query })
+        Ok(Self { path, whom, rest, query })
     }
 
     /// What the owner of one of many hosts is asked for.

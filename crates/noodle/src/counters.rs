@@ -125,10 +125,12 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain([logging::definition(Program::Noodle)])
 }
 
-/// Every status below `/data`; the router answers other methods by itself.
-const STATUSES: [StatusCode; 5] = [
+/// Every status below `/data`, also where a function is called with it; the router answers other methods by itself.
+const STATUSES: [StatusCode; 7] = [
     StatusCode::OK,
     StatusCode::BAD_REQUEST,
+    StatusCode::FORBIDDEN,
+    StatusCode::URI_TOO_LONG,
     StatusCode::BAD_GATEWAY,
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::GATEWAY_TIMEOUT,

@@ -10,7 +10,8 @@
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
 //! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner, to which
 //!   `numbers` and `block` lend speed; [`lists`] are answers that are lists;
-//! - [`join`] makes one answer of many; [`answer`] is what the client gets.
+//! - [`join`] makes one answer of many; [`answer`] is what the client gets, as JSON or as a [`script`], and [`pages`]
+//!   which web pages may have it.
 //!
 //! And in the order in which an operator meets the rest:
 //!
@@ -35,9 +36,11 @@ mod json;
 pub mod lists;
 mod numbers;
 pub mod object;
+pub mod pages;
 pub mod path;
 pub mod proxy;
 pub mod query;
+pub mod script;
 pub mod service;
 pub mod upstream;
 pub mod url;

@@ -9,9 +9,11 @@ use coco_daemon::http::{Request, Response};
 use coco_daemon::logging::Throttle;
 use hyper::StatusCode;
 use hyper::body::Body as _;
+use hyper::header::HeaderMap;
+use thiserror::Error;
 use tracing::{debug, warn};
 
-use crate::answer::{self, Origin, Origins};
+use crate::answer::{Origin, Origins, Reply};
 use crate::asked::{Asked, Bounds, Refused, Whom};
 use crate::budget::Held;
 use crate::counters::ErrorCount;
@@ -20,7 +22,9 @@ use crate::fleet::{Failed, Fleet, Share, Wanted, aside};
 use crate::gather::Gathered;
 use crate::join;
 use crate::lists;
+use crate::pages::{Foreign, Pages};
 use crate::path::Content;
+use crate::query::{self, NoFunction};
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;
@@ -30,9 +34,30 @@ const ROOM: usize = 4096;
 pub struct Proxy {
     fleet: Arc<Fleet>,
     bounds: Bounds,
+    pages: Pages,
     metadata: bool,
     clock: fn() -> SystemTime,
     complaints: Mutex<Throttle>,
+}
+
+/// Why a callback is not called.
+#[derive(Debug, Error)]
+enum Uncalled {
+    /// It can't be.
+    #[error(transparent)]
+    NoFunction(#[from] NoFunction),
+    /// It must not be.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+}
+
+impl Uncalled {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoFunction(_) => StatusCode::BAD_REQUEST,
+            Self::Foreign(_) => StatusCode::FORBIDDEN,
+        }
+    }
 }
 
 impl Proxy {
@@ -42,6 +67,7 @@ impl Proxy {
         Self {
             fleet,
             bounds: Bounds { max_hosts: config.max_hosts, max_window },
+            pages: Pages::new(config),
             metadata: config.metadata,
             clock: SystemTime::now,
             complaints: Mutex::new(Throttle::new()),
@@ -62,21 +88,21 @@ impl Proxy {
     /// Answers, counts and logs.
     pub async fn answer(&self, request: &Request) -> Response {
         let started = Instant::now();
-        let response = match self.try_to_answer(request).await {
-            Ok(response) => response,
-            Err(refused) => {
-                if refused.is_about_hosts() {
-                    self.fleet.counters.error(ErrorCount::ConGet);
-                    self.complain(request, &refused);
-                }
-                answer::error(refused.status(), &refused.to_string(), None)
-            }
+        let callback = query::callback(request.query());
+        let has_callback = callback != Ok(None);
+        let reply = match self.admit(request, callback) {
+            Ok(Some(function)) => self.reply(request).await.called(&function),
+            Ok(None) => self.reply(request).await,
+            Err(uncalled) => Reply::error(uncalled.status(), uncalled),
         };
-        self.fleet.counters.answered(response.status());
+        let status = reply.status;
+        self.fleet.counters.answered(status);
+        let mut response = reply.respond();
+        self.pages.add_to(response.headers_mut(), request.headers(), has_callback);
         debug!(
             method = %request.method(),
             path = %request.uri(),
-            status = response.status().as_u16(),
+            status = status.as_u16(),
             bytes = response.body().size_hint().lower(),
             took = ?started.elapsed(),
             "answered"
@@ -84,22 +110,49 @@ impl Proxy {
         response
     }
 
-    async fn try_to_answer(&self, request: &Request) -> Result<Response, Refused> {
+    /// Header fields for who asks what may be asked.
+    pub fn preflight(&self, request: &Request) -> HeaderMap {
+        self.pages.preflight(request.headers())
+    }
+
+    /// The function that is called with the answer, if one is to be called.
+    fn admit(
+        &self,
+        request: &Request,
+        callback: Result<Option<String>, NoFunction>,
+    ) -> Result<Option<String>, Uncalled> {
+        let function = callback?;
+        if function.is_some() {
+            self.pages.admit(request.headers())?;
+        }
+        Ok(function)
+    }
+
+    async fn reply(&self, request: &Request) -> Reply {
         let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let asked = Asked::read(request.uri(), i64::try_from(now).unwrap_or(i64::MAX), self.bounds)?;
-        Ok(match &asked.whom {
-            Whom::Owner(wanted) => self.one(wanted, asked.callback.as_deref()).await,
+        let asked = match Asked::read(request.uri(), i64::try_from(now).unwrap_or(i64::MAX), self.bounds) {
+            Ok(asked) => asked,
+            Err(refused) => {
+                if refused.is_about_hosts() {
+                    self.fleet.counters.error(ErrorCount::ConGet);
+                    self.complain(request, &refused);
+                }
+                return Reply::error(refused.status(), refused);
+            }
+        };
+        match &asked.whom {
+            Whom::Owner(wanted) => self.one(wanted).await,
             Whom::Many { names, patterns } => self.many(&asked, names, patterns).await,
-        })
+        }
     }
 
     /// One host: the bytes of one target.
-    async fn one(&self, wanted: &Wanted, callback: Option<&str>) -> Response {
+    async fn one(&self, wanted: &Wanted) -> Reply {
         let host = &wanted.host;
         let Share { node, mut body, object, .. } = match self.fleet.ask_owner(host, wanted, None).await {
             Ok(Some(share)) => share,
-            Ok(None) => return answer::nothing(&empty(wanted.content), callback),
-            Err(failed) => return self.failed(&failed, callback),
+            Ok(None) => return Reply::nothing(empty(wanted.content)),
+            Err(failed) => return self.failed(&failed),
         };
         self.fleet.counters.used(node.tier, body.bytes.len());
         let url = format!("{}{}", self.fleet.upstream(node).root(), wanted.path);
@@ -115,15 +168,16 @@ impl Proxy {
         drop(object);
         // Gives back what the members took; for what `_meta` takes beyond the room for it, lent all the same.
         let _ = body.reservation.resize(body.bytes.capacity());
-        let mut response = answer::found(body, callback);
-        origin.add_to(response.headers_mut());
-        response
+        let mut reply = Reply::found(body);
+        origin.add_to(&mut reply.fields);
+        reply
     }
 
     /// Many hosts: what many targets have of them, joined.
-    async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[String]) -> Response {
-        let Ok(_held) = self.fleet.budget.reserve(asked.bytes()) else {
-            return no_memory(asked.callback.as_deref());
+    async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[String]) -> Reply {
+        let _held = match self.fleet.budget.reserve(asked.bytes()) {
+            Ok(held) => held,
+            Err(exhausted) => return exhausted.into(),
         };
         // By number: rustc cannot see that a closure of references may go to another thread.
         let names = (0..names.len()).map(|number| asked.name(&names[number]));
@@ -132,14 +186,15 @@ impl Proxy {
         self.joined(asked, gathered).await
     }
 
-    async fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Response {
-        let (fleet, path, callback) = (&*self.fleet, &asked.path, asked.callback.as_deref());
+    async fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Reply {
+        let (fleet, path) = (&*self.fleet, &asked.path);
         if !gathered.is_answered {
-            return self.failed(&gathered.failed, callback);
+            return self.failed(&gathered.failed);
         }
         let bytes = join::bytes(&gathered);
-        let Ok(mut reservation) = fleet.budget.reserve(bytes + ROOM) else {
-            return no_memory(callback);
+        let mut reservation = match fleet.budget.reserve(bytes + ROOM) {
+            Ok(reservation) => reservation,
+            Err(exhausted) => return exhausted.into(),
         };
         let (joining, content) = (Arc::clone(&self.fleet), path.content);
         let join = move || (join::join(&joining, content, &gathered), gathered);
@@ -164,19 +219,19 @@ impl Proxy {
         }
         // Less than was reserved, but for a list with many escapes or errors; then it is lent all the same.
         let _ = reservation.resize(text.len());
-        let mut response = answer::found(Held { bytes: text, reservation }, callback);
-        origins.add_to(response.headers_mut());
-        response
+        let mut reply = Reply::found(Held { bytes: text, reservation });
+        origins.add_to(&mut reply.fields);
+        reply
     }
 
     /// Nobody has it, and not all say so.
-    fn failed(&self, failed: &[Failed], callback: Option<&str>) -> Response {
+    fn failed(&self, failed: &[Failed]) -> Reply {
         let status = Failure::status(failed.iter().map(|(_, failure)| failure));
         let mut reasons: Vec<_> =
             failed.iter().map(|(node, failure)| format!("{}: {failure}", self.fleet.target(*node))).collect();
         reasons.sort_unstable();
         reasons.dedup();
-        answer::error(status, &reasons.join("; "), callback)
+        Reply::error(status, reasons.join("; "))
     }
 
     fn complain(&self, request: &Request, refused: &Refused) {
@@ -193,8 +248,4 @@ fn empty(content: Content) -> Vec<u8> {
         Content::Series => b"{}".to_vec(),
         list => lists::write(list, []),
     }
-}
-
-fn no_memory(callback: Option<&str>) -> Response {
-    answer::error(StatusCode::SERVICE_UNAVAILABLE, &Failure::Memory.to_string(), callback)
 }

@@ -129,6 +129,22 @@ impl<'d, 't> Section<'d, 't> {
         Some(array.iter().enumerate().map(|(index, element)| (format!("{here}[{index}]"), element)).collect())
     }
 
+    /// The elements of an array as values of a type, less those that are none of it, which is reported for each.
+    pub(super) fn array<T: FromToml>(&mut self, name: &str, expected: &str) -> Option<Vec<T>> {
+        let kind = &self.key(name).kind;
+        let mut read = Vec::new();
+        for (path, value) in self.elements(name)? {
+            match T::from_toml(kind, value.get_ref()) {
+                Ok(element) => read.push(element),
+                Err(mismatch) => {
+                    let message = mismatch.message(expected, value.get_ref());
+                    self.findings.report(Some(value.span()), &path, &message);
+                }
+            }
+        }
+        Some(read)
+    }
+
     /// Reports something about a key of this section, or about the section when the key is absent.
     pub(super) fn report(&mut self, name: &str, message: &str) {
         let span = self.value(name).map(Spanned::span).or_else(|| self.span.clone());

@@ -61,6 +61,8 @@ pub enum Kind {
     Targets,
     /// An array of [`Network`](crate::network::Network)s, not empty.
     Networks,
+    /// An array of [`Origin`](crate::origin::Origin)s.
+    Origins,
     /// A [`SecurityLevel`], in any case of letters.
     SecurityLevel,
     /// The name of a user in collectd's AuthFile, short enough to be sent.
@@ -127,6 +129,8 @@ pub const KEYS: &[Key] = &[
     key("fetch", "max_body", Kind::Size(1024..=1 << 30), NOODLE, "largest answer of a target, in bytes").or(r#""16MiB""#),
     key("fetch", "max_memory", Kind::Size(1 << 20..=1 << 40), NOODLE, "memory for the answers that are under way, in bytes").or(r#""256MiB""#),
     key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),
+    key("fetch", "jsonp", Kind::Boolean, NOODLE, "whether `callback=NAME` is answered, for pages of the same host and those of `fetch.allow_origin`").or("true"),
+    key("fetch", "allow_origin", Kind::Origins, NOODLE, "web pages of other hosts that may read answers, with CORS and with JSON-P; without it, none"),
 
     key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts and metrics, and looks at what the kernel dropped").or(r#""10s""#),
 
@@ -217,6 +221,9 @@ impl fmt::Display for Kind {
                 write!(f, "an array of {TARGET_FORMS}")
             }
             Self::Networks => f.write_str(r#"an array of networks such as "10.1.0.0/16" or "2001:db8::1""#),
+            Self::Origins => f.write_str(
+                r#"an array of origins such as "https://graphs.example.org" or "http://10.1.1.5:8080""#,
+            ),
             Self::SecurityLevel => {
                 let names: Vec<String> =
                     SecurityLevel::ALL.iter().map(|level| format!("{:?}", level.as_str())).collect();

@@ -21,6 +21,7 @@ use regex::bytes::Regex;
 
 use crate::address::Address;
 use crate::network::Network;
+use crate::origin::Origin;
 use crate::tier::Tiers;
 use crate::wire::SecurityLevel;
 use document::Document;
@@ -169,6 +170,10 @@ pub struct Fetch {
     pub max_memory: usize,
     /// Whether answers have a member `_meta`.
     pub metadata: bool,
+    /// Whether a callback is answered.
+    pub jsonp: bool,
+    /// Pages of other hosts that may read answers.
+    pub allow_origin: Vec<Origin>,
 }
 
 /// `[measure]`
@@ -302,6 +307,10 @@ impl Config {
             max_body: section.read("max_body"),
             max_memory: section.read("max_memory"),
             metadata: section.read("metadata"),
+            jsonp: section.read("jsonp"),
+            allow_origin: section
+                .array("allow_origin", r#"an origin such as "https://graphs.example.org""#)
+                .unwrap_or_default(),
         };
         let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::document::Section;
 use super::keys::Kind;
-use super::value::{FromToml, User};
+use super::value::User;
 use crate::network::Network;
 use crate::tier::{Credentials, PasswordSource, Protection};
 use crate::wire::SecurityLevel;
@@ -15,24 +15,13 @@ pub(super) type CanRead<'a> = &'a dyn Fn(&Path) -> io::Result<()>;
 
 /// An array of networks; an empty one is a problem, as nobody could send.
 pub(super) fn networks(section: &mut Section<'_, '_>, name: &str) -> Option<Vec<Network>> {
-    let elements = section.elements(name)?;
-    if elements.is_empty() {
+    if section.elements(name)?.is_empty() {
         section.report(
             name,
             &format!("expected {}, found none: leave the key out to let everyone send", Kind::Networks),
         );
     }
-    let mut networks = Vec::with_capacity(elements.len());
-    for (path, value) in elements {
-        match Network::from_toml(&Kind::Networks, value.get_ref()) {
-            Ok(network) => networks.push(network),
-            Err(mismatch) => {
-                let message = mismatch.message(r#"a network such as "10.1.0.0/16""#, value.get_ref());
-                section.findings.report(Some(value.span()), &path, &message);
-            }
-        }
-    }
-    Some(networks)
+    section.array(name, r#"a network such as "10.1.0.0/16""#)
 }
 
 /// A listener that wants signatures has to know who signs.

@@ -12,6 +12,7 @@ use super::keys::Kind;
 use super::{Level, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
+use crate::origin::{Origin, OriginError};
 use crate::wire::SecurityLevel;
 use crate::wire::part::USER_MAX;
 
@@ -167,6 +168,12 @@ impl FromToml for SecurityLevel {
 impl FromToml for Network {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         text(value)?.parse().map_err(|error: NetworkError| Mismatch::Because(error.to_string()))
+    }
+}
+
+impl FromToml for Origin {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        text(value)?.parse().map_err(|error: OriginError| Mismatch::Because(error.to_string()))
     }
 }
 

@@ -95,7 +95,23 @@ fn unknown_names_lead_to_known_ones() {
             (
                 "\"a b\\n\" = 1",
                 "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout`, `recovery`, `remote_port`, \
-                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory` or `metadata`",
+                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory`, \
+                 `metadata`, `jsonp` or `allow_origin`",
+            ),
+            (
+                "allow_origin = ['https://a', '*']",
+                "allow_origin[1]: expected an origin such as \"https://graphs.example.org\", found \"*\" (name the \
+                 pages, or every page that anyone opens could read everything)",
+            ),
+            (
+                "allow_origin = ['http://a/b']",
+                "allow_origin[0]: expected an origin such as \"https://graphs.example.org\", found \"http://a/b\" (an \
+                 origin has no path: it ends behind the host, or its port)",
+            ),
+            (
+                "allow_origin = 'http://a'",
+                "allow_origin: expected an array of origins such as \"https://graphs.example.org\" or \
+                 \"http://10.1.1.5:8080\", found the string \"http://a\"",
             ),
             ("keep_alive = 1", "keep_alive: expected true or false, found the integer 1"),
         ],

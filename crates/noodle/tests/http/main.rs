@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may end this way")]
 
+mod browser;
 mod clients;
 mod collectd;
 mod connections;
@@ -11,6 +12,7 @@ mod node;
 mod nodes;
 mod noodle;
 mod one;
+mod pages;
 mod process;
 mod transcripts;
 mod webrick;

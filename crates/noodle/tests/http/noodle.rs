@@ -158,7 +158,7 @@ impl Client {
             assert!(line.ends_with("\r\n"), "the connection ended in the head of an answer: {line:?}");
             line.trim_end().to_owned()
         };
-        let status = line().split(' ').nth(1).unwrap().parse().unwrap();
+        let status: u16 = line().split(' ').nth(1).unwrap().parse().unwrap();
         let mut fields: BTreeMap<String, String> = BTreeMap::new();
         while let Some((name, value)) = line().split_once(": ") {
             let known = fields.entry(name.to_ascii_lowercase()).or_default();
@@ -166,7 +166,7 @@ impl Client {
             *known = format!("{known}{separator}{value}");
         }
         let mut answer = Answer { status, fields, body: Vec::new() };
-        if method != "HEAD" {
+        if method != "HEAD" && status != 204 {
             let length = answer.fields.get("content-length").unwrap_or_else(|| panic!("{answer:?}"));
             answer.body.resize(length.parse().unwrap(), 0);
             self.0.read_exact(&mut answer.body).unwrap();

@@ -1,5 +1,6 @@
 //! One host: its owner, the next tiers, what is forwarded and what is not.
 
+use coco_daemon::http::Limits;
 use serde_json::json;
 
 use crate::node::{Node, host};
@@ -41,7 +42,7 @@ fn the_owner_in_the_first_tier_is_asked() {
     );
     assert_eq!(counters["fetch.tier.requests"], json!({"b": 3, "a": 0}));
     assert_eq!(counters["fetch.bytes.proxied"], bytes);
-    let codes = json!({"200": 3, "400": 0, "502": 0, "503": 0, "504": 0});
+    let codes = json!({"200": 3, "400": 0, "403": 0, "414": 0, "502": 0, "503": 0, "504": 0});
     assert_eq!(counters["fetch.target.response.codes"], codes);
     assert_eq!(counters["fetch.tier.latency_seconds"]["b"]["count"], 3);
     let metrics = noodle.get("/metrics").text();
@@ -183,29 +184,6 @@ fn nothing_is_an_answer_only_if_all_say_so() {
 }
 
 #[test]
-fn a_callback_is_called_with_whatever_comes() {
-    let node = Node::answering(|path| match path {
-        "/data/web1/load" => (200, r#"{"web1":1}"#.to_owned()),
-        "/data/web2/load" => (200, "{}".to_owned()),
-        _ => (500, String::new()),
-    });
-    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
-    let call = |path: &str| {
-        let answer = noodle.get(&format!("{path}?callback=a.b"));
-        assert_eq!(answer.fields["content-type"], "application/javascript; charset=utf-8");
-        assert_eq!(answer.fields["x-content-type-options"], "nosniff");
-        (answer.status, answer.text())
-    };
-    let (status, text) = call("/data/web1/load");
-    assert_eq!(status, 200);
-    assert!(text.starts_with(r#"a.b({"web1":1,"_meta":{"host":"web1","#) && text.ends_with("}})"), "{text}");
-    assert_eq!(call("/data/web2/load"), (200, "a.b({})".to_owned()));
-    let (status, text) = call("/data/web3/load");
-    assert_eq!(status, 502);
-    assert!(text.starts_with(r#"a.b({"error":"#), "{text}");
-}
-
-#[test]
 fn what_no_node_should_see_is_refused() {
     let node = Node::having_every_host();
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_hosts = 3");
@@ -241,6 +219,27 @@ fn what_no_node_should_see_is_refused() {
     assert_eq!(noodle.errors(), [("fetch.con.get".to_owned(), of_hosts.len() as u64)].into());
     let refused = of_hosts.len() + of_others.len();
     assert_eq!(noodle.counters()["fetch.target.response.codes"]["400"], refused);
+}
+
+/// Letters beyond ASCII are three times as long where they are sent.
+#[test]
+fn what_would_be_too_long_for_a_url_is_refused() {
+    let node = Node::having_every_host();
+    let limits = Limits { head_size: 64 * 1024, ..Limits::default() };
+    let noodle = Noodle::start_within(&tiers(&[("t", &[node.address])]), "", limits);
+    let long = "\u{e9}".repeat(15_000);
+    for path in [
+        format!("/data/a/{long}"),
+        format!("/data/a,b*/{long}"),
+        format!("/data/{long}/p"),
+        format!("/data?{long}"),
+    ] {
+        let answer = noodle.get(&path);
+        assert_eq!((answer.status, answer.error().contains("bytes")), (414, true), "{}", answer.text());
+    }
+    assert!(node.asked().is_empty());
+    assert_eq!(noodle.counters()["fetch.target.response.codes"]["414"], 4);
+    assert_eq!(noodle.get(&format!("/data/a/{}", &long[..12_000])).status, 200);
 }
 
 #[test]
