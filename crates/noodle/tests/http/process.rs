@@ -176,8 +176,9 @@ fn requests_are_logged_for_debugging_and_failures_always_but_not_each() {
     let lines: Vec<_> = lines.collect();
     assert!(child.wait().unwrap().success());
     let with = |text: &str| lines.iter().filter(|line| line.contains(text)).collect::<Vec<_>>();
-    let requests = with("DEBUG answered method=GET path=/data/web1/load?x=1 status=502 ");
+    let requests = with("DEBUG answered method=GET path=\"/data/web1/load?x=1\" status=502 ");
     assert_eq!(requests.len(), 3, "{lines:?}");
-    let failures = with("WARN a target gave no answer host=web1 target=\"t0:1\" cause=cannot connect: ");
+    let failures =
+        with("WARN a target gave no answer host=\"web1\" target=\"t0:1\" cause=\"cannot connect: ");
     assert_eq!(failures.len(), 1, "{lines:?}");
 }
