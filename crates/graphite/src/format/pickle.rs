@@ -1,0 +1,66 @@
+//! Python's pickle, protocol 2. It is written only: reading it would run what a stranger wrote.
+//!
+//! ```text
+//! 80 02 value 2e                                   the protocol, one value, the end
+//! 4e | 4a i32 LE | 8a 08 i64 LE | 47 f64 BE        None, integers, a float
+//! 58 u32 LE bytes                                  text
+//! 5d 28 values 65                                  a list
+//! 7d 28 key value ... 75                           a map
+//! ```
+
+use crate::series::TimeSeries;
+
+/// Series as graphite-web wants them of a cluster server.
+pub(super) fn write(all: &[TimeSeries], to: &mut Vec<u8>) {
+    to.extend_from_slice(b"\x80\x02](");
+    for series in all {
+        to.extend_from_slice(b"}(");
+        for (key, value) in [("name", &series.name), ("pathExpression", &series.path_expression)] {
+            text(key, to);
+            text(value, to);
+        }
+        for (key, value) in
+            [("start", series.start), ("end", series.end), ("step", series.step), ("valuesPerPoint", 1)]
+        {
+            text(key, to);
+            integer(value, to);
+        }
+        text("consolidationFunc", to);
+        text(series.consolidation.name(), to);
+        text("xFilesFactor", to);
+        float(series.x_files_factor, to);
+        text("values", to);
+        to.extend_from_slice(b"](");
+        series.values().iter().for_each(|value| float(*value, to));
+        to.extend_from_slice(b"eu");
+    }
+    to.extend_from_slice(b"e.");
+}
+
+fn text(text: &str, to: &mut Vec<u8>) {
+    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    to.push(b'X');
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&text.as_bytes()[..length as usize]);
+}
+
+fn integer(number: i64, to: &mut Vec<u8>) {
+    match i32::try_from(number) {
+        Ok(small) => {
+            to.push(b'J');
+            to.extend_from_slice(&small.to_le_bytes());
+        }
+        Err(_) => {
+            to.extend_from_slice(b"\x8a\x08");
+            to.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+fn float(number: f64, to: &mut Vec<u8>) {
+    if number.is_nan() {
+        return to.push(b'N');
+    }
+    to.push(b'G');
+    to.extend_from_slice(&number.to_be_bytes());
+}

@@ -1,0 +1,122 @@
+//! How much one request may take, and what it has taken.
+
+use crate::error::Error;
+
+/// What bounds a request. Everything is checked before memory is taken.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of all targets together, and of one after `template` has filled it in.
+    pub expression_bytes: usize,
+    /// How deep calls may be nested; pipes count.
+    pub depth: usize,
+    /// Calls that are evaluated. Functions that look at another window evaluate their argument once more.
+    pub calls: usize,
+    /// Different (pattern, window) that are asked for.
+    pub fetches: usize,
+    /// Seconds of one fetch.
+    pub window: i64,
+    /// Series that were fetched, and series that one step of the evaluation holds.
+    pub series: usize,
+    /// Values that were fetched, and values that one step of the evaluation holds.
+    pub points: usize,
+    /// Values that are looked at, times the rows of the window where a function has to look at all of them.
+    pub work: usize,
+    /// Bytes of one name; functions wrap names in names.
+    pub name_bytes: usize,
+    /// Bytes of all names that one step of the evaluation holds.
+    pub text_bytes: usize,
+    /// Bytes of a regular expression or a glob as it is written.
+    pub pattern_bytes: usize,
+    /// Bytes of a compiled regular expression.
+    pub regex_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            expression_bytes: 256 << 10,
+            depth: 64,
+            calls: 20_000,
+            fetches: 2_000,
+            window: 10 * 366 * 86_400,
+            series: 20_000,
+            points: 20_000_000,
+            work: 2_000_000_000,
+            name_bytes: 4 << 20,
+            text_bytes: 64 << 20,
+            pattern_bytes: 4 << 10,
+            regex_bytes: 1 << 20,
+        }
+    }
+}
+
+/// What an evaluation holds at the moment, and what it has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) series: usize,
+    pub(crate) points: usize,
+    pub(crate) text: usize,
+}
+
+/// Limits and what is taken of them.
+#[derive(Debug)]
+pub(crate) struct Budget<'a> {
+    pub(crate) limits: &'a Limits,
+    held: Held,
+    work: usize,
+    calls: usize,
+}
+
+impl<'a> Budget<'a> {
+    pub(crate) fn new(limits: &'a Limits) -> Self {
+        Self { limits, held: Held::default(), work: 0, calls: 0 }
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        self.held
+    }
+
+    /// What has been taken since then is given back.
+    pub(crate) fn back_to(&mut self, held: Held) {
+        self.held = held;
+    }
+
+    /// One more call.
+    pub(crate) fn call(&mut self) -> Result<(), Error> {
+        self.calls += 1;
+        if self.calls > self.limits.calls {
+            return Err(Error::limit("calls", self.limits.calls));
+        }
+        Ok(())
+    }
+
+    /// Before so many series with so many values and bytes of names are made.
+    pub(crate) fn take(&mut self, more: Held) -> Result<(), Error> {
+        let limits = self.limits;
+        for (held, more, what, limit) in [
+            (&mut self.held.series, more.series, "series", limits.series),
+            (&mut self.held.points, more.points, "points", limits.points),
+            (&mut self.held.text, more.text, "bytes of names", limits.text_bytes),
+        ] {
+            *held = held.saturating_add(more);
+            if *held > limit {
+                return Err(Error::limit(what, limit));
+            }
+        }
+        Ok(())
+    }
+
+    /// Before so many values are made.
+    pub(crate) fn take_points(&mut self, points: usize) -> Result<(), Error> {
+        self.take(Held { points, ..Held::default() })
+    }
+
+    /// Before so many values are looked at.
+    pub(crate) fn work(&mut self, steps: usize) -> Result<(), Error> {
+        self.work = self.work.saturating_add(steps);
+        if self.work > self.limits.work {
+            return Err(Error::limit("steps of work", self.limits.work));
+        }
+        Ok(())
+    }
+}
