@@ -122,6 +122,15 @@ impl Host {
         node
     }
 
+    /// Takes the cable to a node away and lays another one, with devices of the same names and addresses.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn lay_anew(&self, node: &Node) {
+        self.ip(&format!("link delete {}", node.device()));
+        self.connect(node);
+    }
+
     fn connect(&self, node: &Node) {
         let (device, peer) = (node.device(), node.host.namespace.as_raw_fd());
         let netns = format!("/proc/{}/fd/{peer}", std::process::id());

@@ -33,6 +33,7 @@ pub mod heartbeat;
 pub mod lane;
 pub mod listen;
 pub mod measure;
+pub mod membership;
 pub mod outlet;
 pub mod outlets;
 pub mod own;

@@ -70,7 +70,7 @@ pub struct Threads {
 }
 
 /// Starts the threads of all lanes, each of which receives from a socket of its own.
-pub fn start(plan: &Plan, sockets: Vec<UdpSocket>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
+pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
     // As many as can be under way at once: both queues full, a batch in each stage's hands, and one that is handed on in
     // parts.
     let batches = if plan.threads == 1 { 2 } else { 2 * plan.queue + 4 };

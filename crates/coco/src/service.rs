@@ -13,6 +13,7 @@ use crate::gate::{self, Gate};
 use crate::heartbeat;
 use crate::lane::Lane;
 use crate::measure::{Measure, Terms};
+use crate::membership::Membership;
 use crate::outlet::{Outlet, State};
 use crate::pipeline::{self, Plan};
 use crate::routing::{Newest, Routing};
@@ -61,7 +62,7 @@ pub struct Service {
     config: Config,
     routing: Routing,
     gate: Arc<Gate>,
-    sockets: Vec<UdpSocket>,
+    sockets: Vec<Arc<UdpSocket>>,
     api: TcpListener,
 }
 
@@ -98,6 +99,7 @@ impl Service {
         info!(address = %api.local_addr()?, "serving HTTP");
         let routing = Routing::new(&config, seals, sockets.len());
         start::dial(&routing, listen).await?;
+        let sockets = sockets.into_iter().map(Arc::new).collect();
         Ok(Self { config, routing, gate: Arc::new(Gate::new(admission)), sockets, api })
     }
 
@@ -123,8 +125,11 @@ impl Service {
         let Self { config, routing, gate, sockets, api } = self;
         let routing = Arc::new(Newest::from_pointee(routing));
         let listen = sockets[0].local_addr().map_err(RunError::System)?;
-        let inodes =
-            sockets.iter().map(socket::inode).collect::<io::Result<_>>().map_err(RunError::System)?;
+        let inodes = sockets
+            .iter()
+            .map(|socket| socket::inode(socket))
+            .collect::<io::Result<_>>()
+            .map_err(RunError::System)?;
         let lanes: Arc<[_]> =
             (0..sockets.len()).map(|number| Arc::new(Lane::new(number, config.state.max_memory))).collect();
         let health = Arc::new(Health::default());
@@ -137,6 +142,9 @@ impl Service {
             gate: Arc::clone(&gate),
             stop: Arc::clone(&health.stopping),
         };
+        let options = start::listen_options(&config);
+        let memberships: Vec<_> =
+            sockets.iter().filter_map(|socket| Membership::of(Arc::downgrade(socket), options)).collect();
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::System)?;
         let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
         let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&routing), inodes));
@@ -146,6 +154,8 @@ impl Service {
         routing.load().outlets.keep(listen);
         let reloads = Arc::new(Reloads::new(Program::Coco));
         let watching = tokio::spawn(gate::watch(Arc::downgrade(&gate)));
+        // Each ends with its socket.
+        memberships.into_iter().for_each(|membership| drop(tokio::spawn(membership.watch())));
         let router = Api {
             routing: Arc::clone(&routing),
             reloads: Arc::clone(&reloads),

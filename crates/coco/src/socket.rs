@@ -14,11 +14,12 @@ use nix::sys::socket::{
 use rustix::net::sockopt::{
     Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
 };
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Datagrams that one system call receives. More at once gain little and widen the arrays on the stack.
@@ -58,16 +59,37 @@ pub fn listen(mut address: SocketAddr, options: ListenOptions<'_>) -> io::Result
     }
     socket.bind(&SockAddr::from(address))?;
     if multicast {
-        match address.ip() {
-            IpAddr::V4(group) => {
-                let interface = socket2::InterfaceIndexOrAddress::Index(interface.unwrap_or(0));
-                socket.join_multicast_v4_n(&group, &interface)?;
-            }
-            IpAddr::V6(group) => socket.join_multicast_v6(&group, interface.unwrap_or(0))?,
-        }
+        join(&socket, address.ip(), interface)?;
     }
     socket.set_read_timeout(Some(RECEIVE_TIMEOUT))?;
     Ok(socket.into())
+}
+
+/// Joins a multicast group at the interface of this index, or where the system chooses. That it has joined it already is
+/// an error.
+pub fn join(socket: &impl AsFd, group: IpAddr, interface: Option<u32>) -> io::Result<()> {
+    let (socket, index) = (SockRef::from(socket), interface.unwrap_or(0));
+    match group {
+        IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
+        IpAddr::V6(group) => socket.join_multicast_v6(&group, index),
+    }
+}
+
+/// Leaves a multicast group, also one of an interface that is gone.
+pub fn leave(socket: &impl AsFd, group: IpAddr, interface: Option<u32>) -> io::Result<()> {
+    let (socket, index) = (SockRef::from(socket), interface.unwrap_or(0));
+    match group {
+        IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(index)),
+        IpAddr::V6(group) => socket.leave_multicast_v6(&group, index),
+    }
+}
+
+/// Whether anyone on this machine has joined a group of IPv6 at an interface that is there (proc(5)).
+pub fn is_joined(group: IpAddr) -> bool {
+    let IpAddr::V6(group) = group else { return true };
+    let shown = format!("{:032x}", u128::from(group));
+    let table = std::fs::read_to_string("/proc/self/net/igmp6").unwrap_or_default();
+    table.lines().any(|row| row.split_ascii_whitespace().nth(2) == Some(&shown))
 }
 
 /// All addresses of this machine, IPv6 and IPv4 alike, IPv4 alone where IPv6 is off.
@@ -157,13 +179,14 @@ fn ask_for_receive_buffer(socket: &Socket, bytes: usize) -> io::Result<()> {
     }
 }
 
-fn interface_index(name: &str) -> io::Result<u32> {
+/// The number of a network interface. One that is made again has another one.
+pub fn interface_index(name: &str) -> io::Result<u32> {
     Ok(nix::net::if_::if_nametoindex(name)?)
 }
 
 /// Receives batches of datagrams.
 pub struct Receiver {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
     headers: MultiHeaders<SockaddrStorage>,
 }
 
@@ -178,7 +201,8 @@ pub enum Wait {
 
 impl Receiver {
     /// Of a socket made by [`listen`].
-    pub fn new(socket: UdpSocket) -> Self {
+    pub fn new(socket: impl Into<Arc<UdpSocket>>) -> Self {
+        let socket = socket.into();
         Self { socket, headers: MultiHeaders::preallocate(DATAGRAMS_PER_CALL, None) }
     }
 

@@ -43,6 +43,14 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// A network interface that is not there.
+    #[error("listen.interface: {name}: {source}")]
+    Interface {
+        /// As configured.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A key that does not fit what `listen.bind` resolves to.
     #[error("{key}: {problem} ({address})")]
     Misfit {
@@ -210,16 +218,25 @@ fn read_types_db(config: &Config, accept: Accept, warnings: &mut Vec<String>) ->
 pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Vec<UdpSocket>, StartErrors> {
     let mut address = listen_addresses(config).await?[0];
     fits(config, address, warnings)?;
+    if let Some(name) = &config.listen.interface {
+        let error = |source| StartError::Interface { name: name.clone(), source };
+        socket::interface_index(name).map_err(error)?;
+    }
     Ok(bind_to(&mut address, config).map_err(|source| listen_error(config, source))?)
+}
+
+/// How a lane that is alone listens.
+pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
+    ListenOptions {
+        receive_buffer: config.listen.receive_buffer,
+        shared: false,
+        interface: config.listen.interface.as_deref(),
+    }
 }
 
 fn bind_to(address: &mut SocketAddr, config: &Config) -> io::Result<Vec<UdpSocket>> {
     let lanes = config.pipeline.lanes;
-    let mut options = ListenOptions {
-        receive_buffer: config.listen.receive_buffer,
-        shared: false,
-        interface: config.listen.interface.as_deref(),
-    };
+    let mut options = listen_options(config);
     let alone = socket::listen(*address, options)?;
     if lanes == 1 {
         return Ok(vec![alone]);

@@ -63,7 +63,7 @@ struct Complaints {
 
 impl Listen {
     pub(super) fn new(
-        socket: UdpSocket,
+        socket: Arc<UdpSocket>,
         lane: Arc<Lane>,
         handover: Handover,
         stop: Arc<AtomicBool>,

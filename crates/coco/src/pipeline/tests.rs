@@ -52,7 +52,7 @@ impl Running {
             stop: Arc::clone(&stop),
         };
         let lane = Arc::new(Lane::new(0, 1 << 20));
-        let threads = start(&plan, vec![socket], &[Arc::clone(&lane)]).unwrap();
+        let threads = start(&plan, vec![Arc::new(socket)], &[Arc::clone(&lane)]).unwrap();
         Self { lane, routing, stop, threads, agent, target }
     }
 
