@@ -2,8 +2,9 @@
 //!
 //! Nothing of them gets off its line, does anything to a terminal, or turns the text around it: characters that are
 //! not printable (control characters, overrides of the direction, separators of lines) and bytes that are not UTF-8
-//! leave escaped.
+//! leave escaped. JSON escapes what it must by itself, but has no way to say a byte: there, [`in_json`] finds one.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 
@@ -71,8 +72,57 @@ pub fn name(name: &[u8]) -> String {
     Name(name).to_string()
 }
 
+/// What stands before the two digits of a byte in JSON: no name has it, since the protocol's strings end there.
+const MARK: char = '\0';
+
+/// A name as a string of JSON. One that is UTF-8 is shown as it is. In another, each byte that is not stands as U+0000
+/// and two hexadecimal digits, so that no two names are shown alike: `"h\u0000e9"` is `h` and the byte E9.
+pub fn in_json(name: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.contains(MARK) => return Cow::Borrowed(text),
+        _ => {}
+    }
+    let mut shown = String::with_capacity(name.len() + 16);
+    let escape = |shown: &mut String, byte: u8| write!(shown, "{MARK}{byte:02x}").expect("memory takes it");
+    for chunk in name.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            // Names that come from elsewhere than the protocol may have it.
+            if character == MARK { escape(&mut shown, 0) } else { shown.push(character) }
+        }
+        chunk.invalid().iter().for_each(|&byte| escape(&mut shown, byte));
+    }
+    Cow::Owned(shown)
+}
+
+/// The name that [`in_json`] shows like this. What it never shows, such as U+0000 without digits, stays as it is.
+pub fn from_json(shown: &str) -> Cow<'_, [u8]> {
+    if !shown.contains(MARK) {
+        return Cow::Borrowed(shown.as_bytes());
+    }
+    let mut name = Vec::with_capacity(shown.len());
+    let mut pieces = shown.split(MARK);
+    name.extend_from_slice(pieces.next().unwrap_or_default().as_bytes());
+    for piece in pieces {
+        let is_digit = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        let digits = piece.get(..2).filter(|digits| digits.bytes().all(|byte| is_digit(&byte)));
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                name.push(byte);
+                name.extend_from_slice(&piece.as_bytes()[2..]);
+            }
+            None => {
+                name.push(0);
+                name.extend_from_slice(piece.as_bytes());
+            }
+        }
+    }
+    Cow::Owned(name)
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -91,6 +141,26 @@ mod tests {
             let mut written = Vec::new();
             write_name(&mut written, given).unwrap();
             assert_eq!(written, shown.as_bytes());
+        }
+    }
+
+    #[test]
+    fn in_json_what_is_utf_8_is_itself_and_no_two_names_are_alike() {
+        let replacement = "h\u{fffd}".as_bytes();
+        for name in [&b"h\\xe9"[..], b"DOMAIN\\xavier", "m\u{fc}nchen\u{202e}\n".as_bytes(), replacement, b""]
+        {
+            assert_eq!(in_json(name).as_bytes(), name);
+        }
+        let shown = [&b"h\xe9"[..], b"h\xe8", b"h\xff", replacement, b"h\\xe9"].map(in_json);
+        assert_eq!(shown, ["h\0e9", "h\0e8", "h\0ff", "h\u{fffd}", "h\\xe9"]);
+        assert_eq!(*from_json("a\0zz\0"), *b"a\0zz\0");
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_can_be_read_back_from_json(name: Vec<u8>) {
+            let shown = in_json(&name);
+            prop_assert_eq!(&*from_json(&shown), name.as_slice());
         }
     }
 

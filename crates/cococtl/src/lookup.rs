@@ -19,7 +19,7 @@ use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::hosts::Names;
-use crate::text::write_name;
+use crate::text::{self, write_name};
 
 /// How many questions to a process are under way at a time.
 const QUESTIONS: usize = 64;
@@ -115,7 +115,7 @@ impl<'a> Lines<'a> {
             return end_line(host, out);
         }
         out.write_all(b"{\"host\":")?;
-        serde_json::to_writer(&mut *out, &String::from_utf8_lossy(host))?;
+        serde_json::to_writer(&mut *out, &text::in_json(host))?;
         out.write_all(b",\"owners\":{")?;
         for (index, owner) in owners.enumerate() {
             out.write_all(if index > 0 { b"," } else { b"" })?;
@@ -124,7 +124,7 @@ impl<'a> Lines<'a> {
         out.write_all(b"}")?;
         if is_renamed(host) {
             out.write_all(b",\"stored_as\":")?;
-            serde_json::to_writer(&mut *out, &String::from_utf8_lossy(&stored_name(host)))?;
+            serde_json::to_writer(&mut *out, &text::in_json(&stored_name(host)))?;
         }
         out.write_all(b"}\n")
     }
@@ -187,9 +187,9 @@ async fn owners(client: Client, root: Root, name: Vec<u8>) -> (Vec<u8>, Result<O
 
 fn write_answer(host: &[u8], owners: &Owners, json: bool, out: &mut impl Write) -> io::Result<()> {
     if json {
-        let mut line = json!({ "host": String::from_utf8_lossy(host), "owners": owners });
+        let mut line = json!({ "host": text::in_json(host), "owners": owners });
         if is_renamed(host) {
-            line["stored_as"] = String::from_utf8_lossy(&stored_name(host)).into();
+            line["stored_as"] = text::in_json(&stored_name(host)).into();
         }
         return writeln!(out, "{line}");
     }

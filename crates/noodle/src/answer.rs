@@ -40,7 +40,7 @@ const MOST_FIELDS: usize = 3 * 1024;
 /// Where an answer of one target comes from.
 #[derive(Debug)]
 pub struct Origin<'a> {
-    /// The host, decoded; what is not UTF-8 in it as U+FFFD.
+    /// The host, decoded, as JSON shows it.
     pub host: &'a str,
     /// The target's name.
     pub target: &'a str,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coco_core::config::Fetch;
+use coco_core::text::in_json;
 use coco_daemon::http::{Request, Response};
 use coco_daemon::logging::Throttle;
 use hyper::StatusCode;
@@ -157,7 +158,7 @@ impl Proxy {
         self.fleet.counters.used(node.tier, body.bytes.len());
         let url = format!("{}{}", self.fleet.upstream(node).root(), wanted.path);
         let origin = Origin {
-            host: &String::from_utf8_lossy(host),
+            host: &in_json(host),
             target: self.fleet.target(node),
             url: &url,
             tier: self.fleet.tier(node),
@@ -208,7 +209,7 @@ impl Proxy {
         if !failed.is_empty() {
             fleet.counters.partial();
         }
-        let hosts = String::from_utf8_lossy(&path.host);
+        let hosts = in_json(&path.host);
         let origins = Origins::new(fleet, &hosts, &nodes, &failed);
         if self.metadata && !origins.is_empty() {
             let is_empty = text == b"{}";

@@ -19,6 +19,7 @@ use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
 use crate::routing::{Newest, Routing, Rules};
 use crate::snapshot;
 use coco_core::config::Program;
+use coco_core::text::in_json;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Response, Router};
 use coco_daemon::logging;
@@ -106,7 +107,7 @@ impl Api {
     /// Every host that is remembered, by name as it is shown.
     fn hosts(&self, routing: &Arc<Routing>) -> Vec<HostExcerpt> {
         let mut hosts = merged(&self.lanes, Detail::Metrics, &mut Rules::new(Arc::clone(routing)));
-        hosts.sort_by_cached_key(|host| String::from_utf8_lossy(&host.name).into_owned());
+        hosts.sort_by_cached_key(|host| in_json(&host.name).into_owned());
         hosts
     }
 }
@@ -114,30 +115,21 @@ impl Api {
 type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
 
 /// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks. Hosts without any are left out.
-///
-/// Names that are not UTF-8 may be shown alike: such hosts, which follow one another, share a member, since a reader
-/// of JSON sees only one of each name.
 fn write_hosts<'a>(
     out: &mut dyn Write,
     hosts: impl IntoIterator<Item = &'a HostExcerpt>,
     wanted: impl Fn(&MetricExcerpt) -> bool,
 ) -> io::Result<()> {
     let mut object = ObjectWriter::new(out)?;
-    let mut hosts = hosts.into_iter().peekable();
-    while let Some(host) = hosts.next() {
-        let name = String::from_utf8_lossy(&host.name);
+    for host in hosts {
         let mut metrics = BTreeMap::new();
-        let mut alike = Some(host);
-        while let Some(host) = alike {
-            for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
-                // Identifiers may look alike once joined: the one seen last counts.
-                let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
-                *seen = metric.seen.max(*seen);
-            }
-            alike = hosts.next_if(|next| String::from_utf8_lossy(&next.name) == name);
+        for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
+            // Identifiers may look alike once joined: the one seen last counts.
+            let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
+            *seen = metric.seen.max(*seen);
         }
         if !metrics.is_empty() {
-            serde_json::to_writer(object.key(&name)?, &metrics)?;
+            serde_json::to_writer(object.key(&in_json(&host.name))?, &metrics)?;
         }
     }
     object.end()

@@ -37,11 +37,11 @@ impl Name {
         self.0.split(|&byte| byte == 0)
     }
 
-    /// The name as the API shows it: the non-empty parts joined by `/`, U+FFFD for what is not UTF-8.
+    /// The name as the API shows it: the non-empty parts joined by `/`.
     pub fn display(&self) -> String {
         let mut joined = Vec::with_capacity(self.0.len());
         coco_core::value_list::write_joined(self.parts(), &mut joined);
-        String::from_utf8_lossy(&joined).into_owned()
+        coco_core::text::in_json(&joined).into_owned()
     }
 }
 
@@ -174,6 +174,6 @@ mod tests {
 
     #[test]
     fn what_is_not_utf_8_is_shown_as_such() {
-        assert_eq!(Name::new([b"p\xff", b"", b"t", b"\xc3\xa4"]).display(), "p\u{fffd}/t/\u{e4}");
+        assert_eq!(Name::new([b"p\xff", b"", b"t", b"\xc3\xa4"]).display(), "p\0ff/t/\u{e4}");
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn object(
             set_identifier(&identifier, &mut set);
             set("time", json!(seconds(time.cdtime())));
             set("severity", json!(severity.to_string()));
-            set("message", json!(String::from_utf8_lossy(message)));
+            set("message", json!(text::in_json(message)));
         }
         Ok(Event::RefusedValueList(reason, _) | Event::RefusedNotification(reason)) => {
             set("reason", json!(reason.key()));
@@ -109,7 +109,7 @@ pub(super) fn object(
         Err(Refused { reason, user }) => {
             set("reason", json!(reason.key()));
             if !user.is_empty() {
-                set("user", json!(String::from_utf8_lossy(user.of(context.datagram))));
+                set("user", json!(text::in_json(user.of(context.datagram))));
             }
         }
     }
@@ -124,7 +124,7 @@ fn set_identifier<T>(identifier: &IdentifierRef<'_>, set: &mut impl FnMut(&str, 
         ("type", identifier.type_name),
         ("type_instance", identifier.type_instance),
     ] {
-        set(key, json!(String::from_utf8_lossy(name)));
+        set(key, json!(text::in_json(name)));
     }
 }
 
@@ -141,7 +141,7 @@ fn number(value: Value) -> serde_json::Value {
 fn names(list: &ValueListRef<'_>, types: &TypesDb) -> Option<Vec<String>> {
     let sources =
         types.get(list.identifier.type_name).filter(|sources| sources.len() == list.values.len())?;
-    Some(sources.iter().map(|source| String::from_utf8_lossy(&source.name).into_owned()).collect())
+    Some(sources.iter().map(|source| text::in_json(&source.name).into_owned()).collect())
 }
 
 fn value_list(line: &mut String, list: &ValueListRef<'_>, types: &TypesDb) {

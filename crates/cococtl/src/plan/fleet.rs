@@ -1,6 +1,8 @@
 //! The hosts of which a plan speaks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use coco_core::text::from_json;
 
 use crate::api::{self, Client, Root};
 use crate::failure::Failure;
@@ -13,7 +15,7 @@ pub(super) struct Fleet {
     names: Vec<Vec<u8>>,
     metrics: Option<Vec<u64>>,
     pub(super) kind: &'static str,
-    /// Hosts whose names are not UTF-8: `/tiers` can't say them.
+    /// Hosts whose names are not UTF-8: the `/tiers` of the original can't say them.
     pub(super) unreadable: u64,
     /// What the process that told the hosts routes by.
     pub(super) tiers: Option<Vec<TierState>>,
@@ -32,25 +34,28 @@ impl Fleet {
     pub(super) fn of_process(root: &Root) -> Result<Self, Failure> {
         let runtime = api::runtime()?;
         let tiers: Vec<RoutedTier> = runtime.block_on(Client::default().stream(root, "/tiers"))?;
-        let mut hosts = BTreeMap::new();
+        let (mut hosts, mut unreadable) = (BTreeMap::new(), BTreeSet::new());
         let mut states = Vec::new();
         for RoutedTier { name, targets, virtual_replicas, hash, routes } in tiers {
+            let tells_bytes = hash.is_some();
             states.push(TierState { name, targets, virtual_replicas, hash });
             for (host, Members(metrics)) in routes.into_values().flatten() {
-                let known = hosts.entry(host).or_insert(metrics);
+                if !tells_bytes && host.contains(char::REPLACEMENT_CHARACTER) {
+                    unreadable.insert(host);
+                    continue;
+                }
+                let known = hosts.entry(from_json(&host).into_owned()).or_insert(metrics);
                 *known = metrics.max(*known);
             }
         }
-        if hosts.is_empty() {
+        if hosts.is_empty() && unreadable.is_empty() {
             let reason = "it has sent nothing of any host yet (Noodle never does)".to_owned();
             return Err(Failure::Api { url: format!("{root}/tiers"), reason });
         }
-        let all = hosts.len();
-        hosts.retain(|host, _| !host.contains(char::REPLACEMENT_CHARACTER));
         Ok(Self {
-            unreadable: (all - hosts.len()) as u64,
+            unreadable: unreadable.len() as u64,
             metrics: Some(hosts.values().copied().collect()),
-            names: hosts.into_keys().map(String::into_bytes).collect(),
+            names: hosts.into_keys().collect(),
             kind: "hosts that it has seen",
             tiers: Some(states),
         })

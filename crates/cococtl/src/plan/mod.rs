@@ -122,7 +122,7 @@ impl<'a> Plan<'a> {
         let (old, new) = (self.old.fingerprint(), self.new.fingerprint());
         writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.fleet.names().len(), self.fleet.kind)?;
         for warning in &self.warnings {
-            writeln!(out, "warning: {}", text::name(warning.as_bytes()))?;
+            writeln!(out, "warning: {}", text::Line(warning))?;
         }
         for tier in &self.removed {
             writeln!(out, "\ntier {}: removed, its targets get nothing more", shown(tier))?;
@@ -181,7 +181,7 @@ impl<'a> Plan<'a> {
             writeln!(out, "{line}")?;
         }
         for warning in &self.warnings {
-            writeln!(out, "# warning: {}", text::name(warning.as_bytes()))?;
+            writeln!(out, "# warning: {}", text::Line(warning))?;
         }
         for change in &self.changes {
             writeln!(out, "# tier {}: {} hosts", shown(change.new), change.moved.hosts)?;
@@ -252,7 +252,7 @@ fn renamed(fleet: &Fleet) -> Option<String> {
     let mut renamed = fleet.names().iter().filter(|name| is_renamed(name));
     let first = renamed.next()?;
     let (count, stored) = (1 + renamed.count(), stored_name(first));
-    let [first, stored] = [first.as_slice(), &*stored].map(String::from_utf8_lossy);
+    let [first, stored] = [first.as_slice(), &*stored].map(text::name);
     Some(format!(
         "{count} hosts are stored under another name than the one that decides who owns them, such as {first} as {stored}"
     ))

@@ -133,3 +133,17 @@ fn names_cannot_forge_lines() {
     let ended = cococtl(["lookup", "--config", config.to_str().unwrap(), "web1\nweb2\tx\u{1b}[2J"], b"");
     assert_eq!(ended.stdout, "web1\\nweb2\\tx\\u{1b}[2J\ta=10.1.0.1:25826\n");
 }
+
+/// Not UTF-8 but for the last two: what stands for such names elsewhere, and what looks like an escape.
+const STRANGE: [&[u8]; 5] = [b"h\xe9", b"h\xe8", b"h\xff", "h\u{fffd}".as_bytes(), b"h\\xe9"];
+
+#[test]
+fn names_that_are_not_utf_8_are_told_apart() {
+    let directory = Directory::new("lookup");
+    let config = tiers(&directory, "coco.conf", &[("a", 3)]);
+    let arguments = ["lookup".as_ref(), "--json".as_ref(), "--config".as_ref(), config.as_os_str()];
+    let ended = cococtl(arguments, &STRANGE.join(&b'\n'));
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    let hosts: Vec<_> = ended.json_lines().into_iter().map(|line| line["host"].clone()).collect();
+    assert_eq!(hosts, ["h\0e9", "h\0e8", "h\0ff", "h\u{fffd}", "h\\xe9"]);
+}
