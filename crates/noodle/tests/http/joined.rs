@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use coco_daemon::http::Limits;
 use serde_json::{Value, json};
 
 use crate::node::{Node, wait_for_the_end, write};
@@ -253,4 +254,19 @@ fn a_share_shrinks_from_tier_to_tier() {
         assert_eq!((&meta["partial"], &meta["targets"]), (&json!(true), &json!(["t0:1", "u0:1"])), "{path}");
         assert_eq!(meta["errors"].as_object().unwrap().keys().collect::<Vec<_>>(), errors, "{path}");
     }
+}
+
+/// As many as `fetch.max_hosts` allows, with names as fleets have them, in one path.
+#[test]
+fn a_thousand_hosts_fit_into_one_request() {
+    let names: Vec<_> = (0..1001).map(|number| format!("web{number:05}.example.org")).collect();
+    assert!(names.iter().all(|name| name.len() == 20));
+    let node = store(&names.iter().map(String::as_str).collect::<Vec<_>>(), 1);
+    let limits = Limits { head_size: 64 * 1024, ..Limits::default() };
+    let noodle = Noodle::start_within(&tiers(&[("t", &[node.address])]), "", limits);
+    let answer = noodle.get(&format!("/data/{}/load", names[..1000].join(",")));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json().as_object().unwrap().len(), 1000 + 1, "and _meta");
+    let refused = noodle.get(&format!("/data/{}/load", names.join(",")));
+    assert_eq!((refused.status, &*refused.error()), (400, "more than 1000 hosts"));
 }
