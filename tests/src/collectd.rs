@@ -131,7 +131,7 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn start(name: &str) -> Self {
-        Self::with_files(name, "", |_| String::new())
+        Self::with_files(name, "", None, |_| String::new())
     }
 
     /// Starts a node whose `Listen` block has these options besides.
@@ -140,7 +140,7 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn with_options(name: &str, options: &str) -> Self {
-        Self::with_files(name, options, |_| String::new())
+        Self::with_files(name, options, None, |_| String::new())
     }
 
     /// Starts a node that writes RRD files too, for each value list at once, one row a second.
@@ -149,18 +149,26 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn with_rrd_files(name: &str) -> Self {
-        Self::with_files(name, "", |rrdtool| {
-            // The directory is that of the process, below `BaseDir`.
-            let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
-            replaced(
-                rrdtool,
-                &[("DataDir \"/var/lib/collectd/rrd\"", options), ("CacheTimeout 120", "CacheTimeout 0")],
-            )
-        })
+        Self::with_files(name, "", None, rrd_files)
     }
 
-    /// `options` are those of `Listen`, `files` makes the second part of `storage.conf` fit for a test.
-    fn with_files(name: &str, options: &str, files: impl Fn(&str) -> String) -> Self {
+    /// Starts such a node that also counts what arrives, and sends that to a Coco, every second.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_statistics(name: &str, coco: SocketAddr) -> Self {
+        Self::with_files(name, "", Some(coco), rrd_files)
+    }
+
+    /// `options` are those of `Listen`, `coco` is who gets its own counters, of which there are none if nobody does,
+    /// and `files` makes the second part of `storage.conf` fit for a test.
+    fn with_files(
+        name: &str,
+        options: &str,
+        coco: Option<SocketAddr>,
+        files: impl Fn(&str) -> String,
+    ) -> Self {
         // collectd sets SO_REUSEADDR and binds a taken port without a word. Set here after the bind, the option lets
         // collectd share the port for a moment, and nobody else can get it in between.
         let reservation = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -172,10 +180,17 @@ impl StorageNode {
             config.split_once("# What Visage").expect("the rrdtool part of storage.conf");
         assert!(rrdtool.ends_with("</Plugin>\n"), "storage.conf ends with rrdtool");
         let listen = format!("<Listen \"127.0.0.1\" \"{}\">\n{options}\n</Listen>", address.port());
+        let server = coco.map(|coco| format!("Server \"{}\" \"{}\"", coco.ip(), coco.port()));
         // Its own counters would stand among the rows of the agents.
+        let statistics = if coco.is_some() { "ReportStats true" } else { "ReportStats false" };
         let network = replaced(
             network,
-            &[("Listen \"0.0.0.0\" \"25826\"", &listen), ("ReportStats true", "ReportStats false")],
+            &[
+                ("Listen \"0.0.0.0\" \"25826\"", &listen),
+                ("Server \"coco.example.org\" \"25826\"", server.as_deref().unwrap_or_default()),
+                ("FlushInterval 10", "FlushInterval 1"),
+                ("ReportStats true", statistics),
+            ],
         );
         let rrdtool = files(&format!("# What Visage{rrdtool}"));
         let nudge = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -214,6 +229,16 @@ impl StorageNode {
     pub fn stop(self) -> Hosts {
         self.collectd.stop()
     }
+}
+
+/// The second part of `storage.conf` for a test: one row a second, at once, in the directory of the process, below
+/// `BaseDir`.
+fn rrd_files(rrdtool: &str) -> String {
+    let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
+    replaced(
+        rrdtool,
+        &[("DataDir \"/var/lib/collectd/rrd\"", options), ("CacheTimeout 120", "CacheTimeout 0")],
+    )
 }
 
 /// The text of a file of `etc/collectd`.
