@@ -5,7 +5,7 @@
 //! or RRD files, the HTTP client is curl, and the configurations are the samples that we ship. In the order in which
 //! a test meets the modules:
 //!
-//! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote;
+//! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote, [`rrdcached`] serves it;
 //! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
@@ -39,6 +39,7 @@ pub mod pipe;
 pub mod process;
 pub mod program;
 pub mod rrd;
+pub mod rrdcached;
 pub mod sink;
 pub mod text;
 pub mod traffic;

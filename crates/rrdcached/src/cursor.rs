@@ -56,17 +56,18 @@ impl<'a> Cursor<'a> {
         Some(taken)
     }
 
-    /// Reads with `read`, and takes off nothing unless it has all it needs.
+    /// Reads with `read`, and takes off nothing as long as something is missing. A refusal is a whole reply, and taken
+    /// off like one.
     pub(crate) fn whole<T, E>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<Option<T>, E>,
     ) -> Result<Option<T>, E> {
         let mut ahead = *self;
-        let found = read(&mut ahead)?;
-        if found.is_some() {
+        let found = read(&mut ahead);
+        if !matches!(found, Ok(None)) {
             *self = ahead;
         }
-        Ok(found)
+        found
     }
 }
 

@@ -188,3 +188,12 @@ fn names_are_bytes() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_refusal_is_a_reply_behind_which_the_next_begins() {
+    let stream = b"-1 No such file: a.\n-1 No such file: b.\n2 RRDs\nx\ny\n";
+    let mut cursor = Cursor::new(stream);
+    assert!(matches!(Reading::begin(Form::Binary, &mut cursor), Err(Error::Refused(_))));
+    assert!(matches!(Info::read(&mut cursor), Err(Error::Refused(_))));
+    assert_eq!(Listing::begin(&mut cursor).expect("an answer").expect("a first line").left(), 2);
+}

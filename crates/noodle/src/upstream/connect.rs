@@ -48,7 +48,7 @@ impl Connection {
     }
 }
 
-async fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
+pub(super) async fn connect(address: &Address, timeout: Duration) -> io::Result<TcpStream> {
     let addresses = resolve(address, timeout).await?;
     // Each gets its share, so that one that swallows packets leaves time for the next.
     let share = timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);

@@ -32,6 +32,7 @@ pub use kept::{Room, Used};
 mod body;
 mod connect;
 mod kept;
+pub mod rrdcached;
 
 /// How a target fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,83 @@
+//! A real rrdcached over a directory of RRD files.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::directory::Directory;
+use crate::process::Process;
+use crate::wait::{PATIENCE, wait_until};
+
+/// The commands that a reader needs.
+pub const READERS: &str = "PING,FETCH,FETCHBIN,LIST,FIRST,LAST,INFO,STATS,FLUSH";
+
+/// A daemon that serves a directory until it is dropped.
+#[derive(Debug)]
+pub struct Rrdcached {
+    /// Its socket for all commands.
+    pub socket: PathBuf,
+    /// Where it listens for readers.
+    pub address: SocketAddr,
+    /// The daemon.
+    pub process: Process,
+    base: PathBuf,
+    commands: &'static str,
+    directory: Directory,
+}
+
+impl Rrdcached {
+    /// Serves the RRD files below `base`; over TCP with [`READERS`] alone.
+    ///
+    /// # Panics
+    /// When rrdcached is not there, or does not start.
+    #[must_use]
+    pub fn start(base: &Path) -> Self {
+        Self::start_with(base, READERS)
+    }
+
+    /// The same with other commands over TCP.
+    ///
+    /// # Panics
+    /// When rrdcached is not there, or does not start.
+    #[must_use]
+    pub fn start_with(base: &Path, commands: &'static str) -> Self {
+        let directory = Directory::new("rrdcached");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("a bound socket");
+        drop(free);
+        let socket = directory.path().join("socket");
+        let process = start(base, commands, &directory, address);
+        let daemon = Self { socket, address, process, base: base.to_owned(), commands, directory };
+        daemon.wait();
+        daemon
+    }
+
+    /// Ends it, and starts another in its place.
+    pub fn restart(&mut self) {
+        let _ = self.process.stop();
+        let _ = std::fs::remove_file(&self.socket);
+        self.process = start(&self.base, self.commands, &self.directory, self.address);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        wait_until(PATIENCE, "rrdcached", || {
+            UnixStream::connect(&self.socket).is_ok() && std::net::TcpStream::connect(self.address).is_ok()
+        });
+    }
+}
+
+fn start(base: &Path, commands: &str, directory: &Directory, address: SocketAddr) -> Process {
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    // What stands behind -P is for the sockets behind it.
+    Process::start(
+        "rrdcached",
+        directory.path(),
+        Command::new("rrdcached")
+            .args(["-g", "-B", "-b"])
+            .arg(base)
+            .args(["-p", &path("pid"), "-l", &format!("unix:{}", path("socket"))])
+            .args(["-P", commands, "-l", &address.to_string()]),
+    )
+}
