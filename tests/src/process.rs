@@ -71,6 +71,15 @@ impl Process {
         self.figure("status", "VmRSS:")
     }
 
+    /// The most memory that it has had in use, in KiB.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        self.figure("status", "VmHWM:")
+    }
+
     /// How many files and sockets it may have open.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use bytes::Bytes;
 use coco_core::text::Line;
-use coco_daemon::http::{Response, body};
+use coco_daemon::http::{Request, Response, body};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
@@ -228,6 +228,13 @@ impl Reply {
             }
         };
         Self { is_script: true, ..self }
+    }
+
+    /// It waits for who sent this request to take it.
+    pub fn hold_for(&mut self, request: &Request) {
+        if let (Text::Held(held), Some(hang_up)) = (&mut self.text, request.hang_up()) {
+            held.reservation.hold_for(hang_up);
+        }
     }
 
     /// What is sent.

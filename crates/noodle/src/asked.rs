@@ -98,6 +98,7 @@ impl<'a> Asked<'a> {
             content: path.content,
             host: host.into(),
             by_name: true,
+            of_many: false,
             path: path_and_query,
         };
         let whom = if path.content == Content::Hosts {
@@ -126,6 +127,7 @@ impl<'a> Asked<'a> {
             content: self.path.content,
             host: name.into(),
             by_name: true,
+            of_many: true,
             path: composed(&url::name(name), &self.rest, self.query.as_deref()),
         }
     }
@@ -136,7 +138,13 @@ impl<'a> Asked<'a> {
             Content::Hosts => fitting(self.path.whole, self.query.as_deref()),
             _ => composed(pattern, &self.rest, self.query.as_deref()),
         };
-        Wanted { content: self.path.content, host: (&*self.path.host).into(), by_name: false, path }
+        Wanted {
+            content: self.path.content,
+            host: (&*self.path.host).into(),
+            by_name: false,
+            of_many: true,
+            path,
+        }
     }
 
     /// Bytes of all that is asked for at a time: a list may be much longer when expanded than it came, and what

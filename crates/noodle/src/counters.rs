@@ -63,7 +63,7 @@ pub static PARTIAL: Definition = Definition::counter(
 /// Memory lent.
 pub static MEMORY: Definition = Definition::gauge(
     &["noodle", "fetch.memory"],
-    "Memory of answers that are on their way to clients, in bytes.",
+    "Memory of requests to targets and of answers on their way to clients, in bytes.",
 );
 
 /// An error by the name that Noodle's first version gave it.

@@ -43,7 +43,7 @@ pub enum Failure {
     /// Series of other hosts than the one that was asked for by name.
     #[error("the answer is about another host")]
     OtherHost,
-    /// `fetch.max_requests` are under way and none of them ended in time.
+    /// `fetch.max_requests` are under way, and none of them ended, or would end, in time.
     #[error("no turn within {}: too many requests to this target are under way", duration::format(*.0))]
     Queue(Duration),
     /// `fetch.max_memory` is used up.

@@ -14,11 +14,12 @@ use thiserror::Error;
 
 use crate::budget::{Budget, Held};
 use crate::counters::{Counters, TARGET_STATE};
+use crate::crowd::Crowd;
 use crate::failure::Failure;
 use crate::lists;
 use crate::object::Object;
 use crate::path::Content;
-use crate::upstream::{self, Reply, Room, State, Upstream, Way};
+use crate::upstream::{self, Place, Reply, Room, State, Upstream, Way};
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;
@@ -39,8 +40,10 @@ pub struct Fleet {
     pub tiers: Arc<Tiers>,
     /// What is counted.
     pub counters: Counters,
-    /// Memory for answers.
+    /// Memory for answers, and for what is under way to get them.
     pub budget: Budget,
+    /// What of it requests for many hosts may take.
+    pub crowd: Crowd,
     room: Room,
     by_address: HashMap<Address, Arc<Upstream>>,
     upstreams: Vec<Vec<Arc<Upstream>>>,
@@ -55,6 +58,8 @@ pub struct Wanted {
     pub host: Arc<[u8]>,
     /// Whether it is a host, by name: then an answer is one only if it is about that.
     pub by_name: bool,
+    /// Whether it is one of many that one request asks for.
+    pub of_many: bool,
     /// As a target is asked.
     pub path: PathAndQuery,
 }
@@ -105,14 +110,16 @@ impl Fleet {
     /// Nothing is connected yet.
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
         let counters = Counters::new(&tiers);
-        let shared = (Budget::new(config.max_memory), Room::new());
+        let budget = Budget::new(config.max_memory);
+        let shared = (Crowd::new(&budget), budget, Room::new());
         Self::with_known(tiers, config, counters, shared, &HashMap::new())
     }
 
     /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
     pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
         let counters = self.counters.renewed(&tiers);
-        let shared = (self.budget.with_limit(config.max_memory), self.room.clone());
+        let budget = self.budget.with_limit(config.max_memory);
+        let shared = (self.crowd.within(&budget), budget, self.room.clone());
         Self::with_known(tiers, config, counters, shared, &self.by_address)
     }
 
@@ -120,7 +127,7 @@ impl Fleet {
         tiers: Arc<Tiers>,
         config: &Fetch,
         counters: Counters,
-        (budget, room): (Budget, Room),
+        (crowd, budget, room): (Crowd, Budget, Room),
         known: &HashMap<Address, Arc<Upstream>>,
     ) -> Result<Self, FleetError> {
         let known =
@@ -142,7 +149,7 @@ impl Fleet {
             }
             upstreams.push(of_tier);
         }
-        Ok(Self { tiers, counters, budget, room, by_address, upstreams })
+        Ok(Self { tiers, counters, budget, crowd, room, by_address, upstreams })
     }
 
     /// Where a target is asked.
@@ -226,8 +233,20 @@ impl Fleet {
     }
 
     async fn ask_by(&self, way: Way, node: Node, wanted: &Wanted) -> Result<Said, Failure> {
+        let place = self.upstream(node).place().await?;
+        // In its own memory, once it has its turn: who waits shall take little.
+        Box::pin(self.ask_in_turn(place, way, node, wanted)).await
+    }
+
+    async fn ask_in_turn(
+        &self,
+        place: Place,
+        way: Way,
+        node: Node,
+        wanted: &Wanted,
+    ) -> Result<Said, Failure> {
         let upstream = self.upstream(node);
-        let place = upstream.place().await?;
+        let _lent = self.crowd.connection(wanted.of_many, upstream.timeout()).await?;
         self.counters.asked(node.tier, node.target);
         let started = Instant::now();
         let reply = upstream.get(place, wanted.path.clone(), way, &self.budget).await;

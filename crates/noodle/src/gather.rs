@@ -10,12 +10,19 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::crowd::WAITING;
 use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet, Node, Share, Shunned, Wanted};
 
 /// Requests under way at a time for one list of hosts: enough to keep all targets busy, few enough to leave turns to
 /// other clients.
 const AT_ONCE: usize = 32;
+
+/// What is noted of a host by name, and why nobody has it.
+const EACH_NAME: usize = 512;
+
+/// What is noted of each target of each tier.
+const EACH_TARGET: usize = 256;
 
 /// What came of asking many.
 #[derive(Debug, Default)]
@@ -48,6 +55,15 @@ impl Gathered {
         }
         let mut earlier = self.wanted.iter().take(piece.share.node.tier).enumerate();
         earlier.all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
+    }
+
+    /// Bytes that it takes to ask for so many, beside what is asked for and what comes of it.
+    pub fn bytes(fleet: &Fleet, names: usize, patterns: usize) -> usize {
+        let widest = (0..fleet.tiers.len()).map(|tier| fleet.nodes(tier).count()).max().unwrap_or(0);
+        let targets = if patterns == 0 { 0 } else { widest };
+        (names.min(AT_ONCE) + targets) * WAITING
+            + names * EACH_NAME
+            + targets * fleet.tiers.len() * EACH_TARGET
     }
 
     /// Asks for all of these at the same time.

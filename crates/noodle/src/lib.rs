@@ -6,7 +6,7 @@
 //! - [`asked`] is whom to ask for what: the owner of one host, or many for a joined answer; [`url`] is what may stand in
 //!   what they are asked;
 //! - [`proxy`] asks them, and answers;
-//! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them;
+//! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them, within [`crowd`];
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
 //! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner, to which
 //!   `numbers` and `block` lend speed; [`lists`] are answers that are lists;
@@ -16,7 +16,8 @@
 //! And in the order in which an operator meets the rest:
 //!
 //! - [`service`] starts and stops all of it;
-//! - [`counters`] is the table of everything that is counted; [`budget`] bounds the memory of answers;
+//! - [`counters`] is the table of everything that is counted; [`budget`] bounds the memory of answers,
+//!   [`pace`] the queues;
 //! - [`api`] is the table of routes.
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod asked;
 mod block;
 pub mod budget;
 pub mod counters;
+pub mod crowd;
 pub mod failure;
 pub mod fleet;
 pub mod gather;
@@ -36,6 +38,7 @@ mod json;
 pub mod lists;
 mod numbers;
 pub mod object;
+pub mod pace;
 pub mod pages;
 pub mod path;
 pub mod proxy;

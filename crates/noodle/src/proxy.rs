@@ -37,6 +37,8 @@ pub struct Proxy {
     bounds: Bounds,
     pages: Pages,
     metadata: bool,
+    /// How long a request waits for memory.
+    patience: Duration,
     clock: fn() -> SystemTime,
     complaints: Mutex<Throttle>,
 }
@@ -70,6 +72,7 @@ impl Proxy {
             bounds: Bounds { max_hosts: config.max_hosts, max_window },
             pages: Pages::new(config),
             metadata: config.metadata,
+            patience: config.proxy_timeout,
             clock: SystemTime::now,
             complaints: Mutex::new(Throttle::new()),
         }
@@ -91,11 +94,12 @@ impl Proxy {
         let started = Instant::now();
         let callback = query::callback(request.query());
         let has_callback = callback != Ok(None);
-        let reply = match self.admit(request, callback) {
+        let mut reply = match self.admit(request, callback) {
             Ok(Some(function)) => self.reply(request).await.called(&function),
             Ok(None) => self.reply(request).await,
             Err(uncalled) => Reply::error(uncalled.status(), uncalled),
         };
+        reply.hold_for(request);
         let status = reply.status;
         self.fleet.counters.answered(status);
         let mut response = reply.respond();
@@ -176,8 +180,9 @@ impl Proxy {
 
     /// Many hosts: what many targets have of them, joined.
     async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[String]) -> Reply {
-        let _held = match self.fleet.budget.reserve(asked.bytes()) {
-            Ok(held) => held,
+        let bytes = asked.bytes() + Gathered::bytes(&self.fleet, names.len(), patterns.len());
+        let _admitted = match self.fleet.crowd.admit(bytes, self.patience).await {
+            Ok(admitted) => admitted,
             Err(exhausted) => return exhausted.into(),
         };
         // By number: rustc cannot see that a closure of references may go to another thread.
@@ -193,7 +198,7 @@ impl Proxy {
             return self.failed(&gathered.failed);
         }
         let bytes = join::bytes(&gathered);
-        let mut reservation = match fleet.budget.reserve(bytes + ROOM) {
+        let mut reservation = match fleet.budget.lend(bytes + ROOM, self.patience).await {
             Ok(reservation) => reservation,
             Err(exhausted) => return exhausted.into(),
         };

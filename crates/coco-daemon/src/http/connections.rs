@@ -143,7 +143,23 @@ enum State {
     Evicted,
 }
 
+/// Ends the connection that a request came by, with its answer or without.
+#[derive(Clone, Debug, Default)]
+pub struct HangUp(Arc<Notify>);
+
+impl HangUp {
+    /// Ends it.
+    pub fn now(&self) {
+        self.0.notify_one();
+    }
+}
+
 impl Place {
+    /// What ends this connection as if another had taken its place.
+    pub(super) fn hang_up(&self) -> HangUp {
+        HangUp(Arc::clone(&self.0.evicted))
+    }
+
     /// Waits until another connection took this place: close the connection at once then.
     pub(super) async fn evicted(&self) {
         self.0.evicted.notified().await;

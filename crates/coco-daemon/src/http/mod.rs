@@ -11,5 +11,6 @@ pub mod router;
 pub mod server;
 
 pub use body::{Body, Response};
+pub use connections::HangUp;
 pub use router::{Request, Router};
 pub use server::{BindError, Limits, bind, serve, serve_and_count};

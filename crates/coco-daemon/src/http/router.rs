@@ -9,6 +9,7 @@ use percent_encoding::percent_decode;
 use serde_json::json;
 
 use super::body::{self, Response};
+use super::connections::HangUp;
 
 /// A request without its body: no route takes one.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl Request {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (form_decode(key) == name.as_bytes()).then(|| form_decode(value))
         })
+    }
+
+    /// Ends the connection that it came by; none where it came by none.
+    pub fn hang_up(&self) -> Option<HangUp> {
+        self.0.extensions.get().cloned()
     }
 
     /// The header fields.

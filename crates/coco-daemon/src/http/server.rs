@@ -223,7 +223,10 @@ impl Server {
             debug!(%problem, "an HTTP client left at once");
             return;
         }
-        let service = service_fn(|request| self.answer(request, place.begin_request()));
+        let service = service_fn(|mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(place.hang_up());
+            self.answer(request, place.begin_request())
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)

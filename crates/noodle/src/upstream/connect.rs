@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// The largest head of an answer, and the most that is read at a time.
-const HEAD: usize = 64 * 1024;
+const HEAD: usize = 32 * 1024;
 
 /// A connection, for one request at a time. It ends when this is dropped.
 #[derive(Debug)]

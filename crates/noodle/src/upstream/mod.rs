@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
+use crate::pace::Pace;
 use connect::Connection;
 use kept::Kept;
 pub use kept::{Room, Used};
@@ -75,6 +77,10 @@ pub struct Upstream {
     keep_alive: bool,
     kept: Arc<Kept>,
     places: Arc<Semaphore>,
+    most_places: usize,
+    /// Requests that wait for a place.
+    waiting: AtomicUsize,
+    pace: Arc<Pace>,
     timeout: Duration,
     max_body: usize,
     recovery: Duration,
@@ -93,7 +99,17 @@ fn terms(config: &Fetch) -> Terms {
 
 /// The right to ask an [`Upstream`] once.
 #[derive(Debug)]
-pub struct Place(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+pub struct Place {
+    since: Instant,
+    pace: Arc<Pace>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.pace.note(self.since);
+    }
+}
 
 /// By which connection a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,6 +160,9 @@ impl Upstream {
             keep_alive: config.keep_alive,
             kept: Kept::new(room),
             places: Arc::new(Semaphore::new(config.max_requests)),
+            most_places: config.max_requests,
+            waiting: AtomicUsize::new(0),
+            pace: Arc::default(),
             timeout: config.proxy_timeout,
             max_body: config.max_body,
             recovery: config.recovery,
@@ -202,13 +221,23 @@ impl Upstream {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn, no longer than for an answer.
+    /// The longest that an answer may take, and whatever has to be waited for before.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Waits for a turn, no longer than for an answer, and not at all where so many wait that it would be longer.
     pub async fn place(&self) -> Result<Place, Failure> {
+        let place = |permit| Place { since: Instant::now(), pace: Arc::clone(&self.pace), _permit: permit };
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(Place(permit));
+            return Ok(place(permit));
+        }
+        let waits = Waits::new(&self.waiting);
+        if self.pace.wait(waits.number, self.most_places) > self.timeout {
+            return Err(Failure::Queue(self.timeout));
         }
         match tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place(permit)),
+            Ok(Ok(permit)) => Ok(place(permit)),
             // Nothing closes the semaphore.
             Ok(Err(_)) | Err(_) => Err(Failure::Queue(self.timeout)),
         }
@@ -239,8 +268,8 @@ impl Upstream {
         let (response, used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK {
-            let held = timeout_at(deadline, body::read(body, self.max_body, budget)).await;
-            let held = held.unwrap_or(Err(Failure::BodyTimeout(self.timeout)))?;
+            let terms = body::Terms { most: self.max_body, timeout: self.timeout, budget };
+            let held = body::read(body, deadline, terms).await?;
             return Ok(Reply::Found(held, used));
         }
         let is_again = used.is_again;
@@ -303,6 +332,25 @@ fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = fields.clone();
     request
+}
+
+/// One of those who wait for a place.
+struct Waits<'a> {
+    all: &'a AtomicUsize,
+    /// How many there were with it when it came.
+    number: usize,
+}
+
+impl<'a> Waits<'a> {
+    fn new(all: &'a AtomicUsize) -> Self {
+        Self { all, number: all.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The header fields of every request. Nothing of a client's goes on to a target.

@@ -8,6 +8,7 @@ mod collectd;
 mod connections;
 mod flapping;
 mod joined;
+mod memory;
 mod node;
 mod nodes;
 mod noodle;

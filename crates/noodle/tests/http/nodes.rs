@@ -277,18 +277,3 @@ fn the_budget_covers_what_is_made_of_answers() {
     }
     assert!(little.errors().is_empty());
 }
-
-/// What waits for a slow client is paid for until it has left.
-#[test]
-fn the_budget_covers_answers_that_a_client_does_not_take() {
-    let node = Node::answering(|_| (200, format!("{{\"web1\":\"{}\"}}", "x".repeat(15_000_000))));
-    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"20MiB\"");
-    let mut slow = noodle.connect();
-    slow.send("GET /data/web1/load HTTP/1.1\r\nHost: a\r\n\r\n");
-    while noodle.counters()["fetch.target.response.codes"]["200"] == 0 {
-        std::thread::yield_now();
-    }
-    assert_eq!(noodle.get("/data/web1/load").status, 503);
-    assert!(slow.read("GET").body.len() > 15_000_000);
-    assert_eq!(noodle.get("/data/web1/load").status, 200);
-}

@@ -174,6 +174,21 @@ impl Client {
         answer
     }
 
+    /// How many bytes come until there are so many or the connection ends, in whatever way.
+    pub(crate) fn read_to_end_or_length(&mut self, length: usize) -> usize {
+        let mut bytes = vec![0; 1 << 16];
+        let mut read = 0;
+        while read < length {
+            match self.0.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(problem) if problem.kind() == std::io::ErrorKind::ConnectionReset => break,
+                Err(problem) => panic!("{problem}"),
+            }
+        }
+        read
+    }
+
     /// Everything up to the end of the connection, in whatever way it ends.
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -1,0 +1,111 @@
+//! Noodle's memory, whatever strangers do: `fetch.max_memory`, and what it takes itself. And who behaves is served.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use coco_tests::clients::{idle_connections, read_to_the_end};
+use coco_tests::noodle::Noodle;
+use coco_tests::wait::{PATIENCE, wait_until};
+
+/// What Noodle may take in KiB, as README and the unit say: the default of `fetch.max_memory`, and 64 MiB.
+const MOST_MEMORY: u64 = (256 + 64) * 1024;
+
+/// Of an answer that is large: near `fetch.max_body`.
+const LARGE: usize = 15 << 20;
+
+/// A Noodle with these targets in one tier, at its defaults, but for the time that a busy machine may take.
+fn noodle(targets: impl Iterator<Item = SocketAddr>, timeout: &str) -> Noodle {
+    let targets: Vec<_> = targets
+        .enumerate()
+        .map(|(number, node)| format!("{{ address = \"target{number}:1\", fetch = \"http://{node}\" }}"))
+        .collect();
+    Noodle::start(&format!(
+        "[tiers.shortterm]\ntargets = [ {} ]\n[fetch]\nbind = \"127.0.0.1:0\"\n\
+         proxy_timeout = \"{timeout}\"\n",
+        targets.join(", ")
+    ))
+}
+
+/// A node that answers every path with so many bytes about its host.
+fn node(length: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let filler: Arc<[u8]> = vec![b'x'; length].into();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let filler = Arc::clone(&filler);
+            thread::spawn(move || converse(client, &filler));
+        }
+    });
+    address
+}
+
+/// An error is a Noodle that went away.
+fn converse(mut client: TcpStream, filler: &[u8]) -> std::io::Result<()> {
+    let mut lines = BufReader::new(client.try_clone()?).lines();
+    while let Some(request) = lines.next().transpose()? {
+        while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+        let host = request.split('/').nth(2).unwrap_or_default().to_owned();
+        let length = host.len() + filler.len() + "{'':''}".len();
+        write!(client, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"{host}\":\"")?;
+        client.write_all(filler)?;
+        client.write_all(b"\"}")?;
+    }
+    Ok(())
+}
+
+/// A client that asks and does not read.
+fn ask(noodle: &Noodle, path: &str) -> TcpStream {
+    let mut client = TcpStream::connect(noodle.address).expect("Noodle accepts");
+    client.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
+    write!(client, "GET {path} HTTP/1.1\r\nHost: noodle.example.org\r\nConnection: close\r\n\r\n")
+        .expect("it is read");
+    client
+}
+
+fn assert_within_limits(noodle: &Noodle) {
+    let peak = noodle.process.peak_memory();
+    println!("peak: {} MiB", peak / 1024);
+    assert!(peak <= MOST_MEMORY, "{} MiB", peak / 1024);
+}
+
+/// A thousand requests are two hundred thousand to targets, none of which says anything.
+#[test]
+fn a_thousand_globs_over_two_hundred_silent_targets() {
+    idle_connections();
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    let port = listener.local_addr().expect("a bound socket").port();
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    let noodle = noodle((1..=200).map(|number| SocketAddr::from(([127, 0, 1, number], port))), "3s");
+    let clients: Vec<_> = (0..1000).map(|number| ask(&noodle, &format!("/data/h{number}*/p/i"))).collect();
+    for client in &clients {
+        let answer = read_to_the_end(client);
+        let status = answer.split(' ').nth(1).unwrap_or_default();
+        assert!(["503", "504"].contains(&status), "{answer:.200}");
+    }
+    assert_within_limits(&noodle);
+    wait_until(PATIENCE, "all that was lent", || noodle.count(&["fetch.memory"]) == 0);
+    assert!(noodle.stop().success());
+}
+
+#[test]
+fn clients_that_do_not_take_large_answers_give_way_to_one_that_does() {
+    let node = node(LARGE);
+    let noodle = noodle([node].into_iter(), "60s");
+    let slow: Vec<_> = (0..40).map(|number| ask(&noodle, &format!("/data/slow{number}/p/i"))).collect();
+    wait_until(PATIENCE, "answers that fill the memory", || {
+        noodle.count(&["fetch.target.response.codes", "200"]) >= 16
+    });
+    for number in 0..10 {
+        let mut answer = Vec::new();
+        let mut honest = ask(&noodle, &format!("/data/honest{number}/p/i"));
+        honest.read_to_end(&mut answer).expect("all of it");
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&answer[..200]));
+        assert!(answer.len() > LARGE);
+    }
+    assert_within_limits(&noodle);
+    drop(slow);
+    assert!(noodle.stop().success());
+}
