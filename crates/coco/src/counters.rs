@@ -129,6 +129,9 @@ pub static STATE_BYTES: Definition = Definition::gauge(
 );
 /// Hosts remembered.
 pub static STATE_HOSTS: Definition = Definition::gauge(&["coco", "state", "hosts"], "Hosts remembered.");
+/// Since when hosts are remembered.
+pub static STATE_SINCE: Definition =
+    Definition::gauge(&["coco", "state", "since"], "Since when hosts are remembered, in Unix seconds.");
 /// Metrics remembered.
 pub static STATE_METRICS: Definition =
     Definition::gauge(&["coco", "state", "metrics"], "Metrics remembered, rejected ones included.");
@@ -161,6 +164,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &HASH_HOSTS,
         &HASH_METRICS,
         &STATE_BYTES,
+        &STATE_SINCE,
         &STATE_HOSTS,
         &STATE_METRICS,
     ];

@@ -23,6 +23,8 @@ pub struct Measurement {
     tiers: HashMap<Arc<str>, Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
+    /// When remembering began, in Unix seconds.
+    pub since: u64,
     /// Value lists of metrics that there was no room to remember, until then.
     unremembered: u64,
 }
@@ -73,7 +75,9 @@ struct Complaints {
 impl Measure {
     /// Nothing measured yet: all zeros.
     pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, inodes: Vec<u64>) -> Self {
-        Self { lanes, routing, inodes, last: Mutex::default(), complaints: Mutex::default() }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
+        Self { lanes, routing, inodes, last, complaints: Mutex::default() }
     }
 
     /// The last measurement.
@@ -106,7 +110,8 @@ impl Measure {
         });
         let (outlets, tiers) = self.spread();
         let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
-        let measurement = Measurement { outlets, tiers, kernel_drops, unremembered };
+        let measurement =
+            Measurement { outlets, tiers, kernel_drops, since: self.last().since, unremembered };
         self.complain(&measurement);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(measurement);
     }

@@ -73,6 +73,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     }
     let remembered =
         |of: fn(&Remembered) -> &AtomicU64| sum(lanes, |lane| of(&lane.remembered).load(Ordering::Relaxed));
+    snapshot.add(&counters::STATE_SINCE, &[], measurement.since);
     snapshot.add(&counters::STATE_BYTES, &[], remembered(|it| &it.bytes));
     snapshot.add(&counters::STATE_HOSTS, &[], remembered(|it| &it.hosts));
     snapshot.add(&counters::STATE_METRICS, &[], remembered(|it| &it.metrics));

@@ -10,6 +10,7 @@
 //! - `security` reads who may send, and as whom a tier is sent to;
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
+//! - `written` is the file key by key, whatever the keys mean, to compare it with another;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub use error::{Problem, Problems};
 pub use keys::{KEYS, Key, Kind};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
+pub use written::{Difference, Written, WrittenTier};
 
 pub mod duration;
 pub mod size;
@@ -43,6 +45,7 @@ mod security;
 mod suggest;
 mod tiers;
 mod value;
+mod written;
 
 /// Who reads the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

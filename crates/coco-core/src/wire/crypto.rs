@@ -30,7 +30,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// How a sender secures its packets, and what a listener demands of them: collectd's `SecurityLevel`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
     /// Nothing is secured; anything is taken.
     #[default]
