@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, BufReader, Read};
+use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use hyper::{Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -92,6 +93,15 @@ impl Client {
     where
         T: DeserializeOwned + Send + 'static,
     {
+        self.stream_into(root, path, PhantomData::<T>).await
+    }
+
+    /// The same for what is made of the answer by a seed.
+    pub async fn stream_into<S, T>(&self, root: &Root, path: &str, seed: S) -> Result<T, Failure>
+    where
+        S: for<'de> DeserializeSeed<'de, Value = T> + Send + 'static,
+        T: Send + 'static,
+    {
         let url = format!("{root}{path}");
         let mut response = self.get(&url).await?;
         if response.status() != StatusCode::OK {
@@ -99,7 +109,10 @@ impl Client {
         }
         let (pieces, received) = mpsc::channel(16);
         let parsed = tokio::task::spawn_blocking(move || {
-            serde_json::from_reader(BufReader::new(Pieces { received, piece: Bytes::new() }))
+            let pieces = BufReader::new(Pieces { received, piece: Bytes::new() });
+            let mut deserializer = serde_json::Deserializer::from_reader(pieces);
+            let made = seed.deserialize(&mut deserializer)?;
+            deserializer.end().map(|()| made)
         });
         while let Some(frame) = frame_in_time(&url, &mut response).await? {
             if let Ok(data) = frame.into_data()
@@ -110,7 +123,7 @@ impl Client {
             }
         }
         drop(pieces);
-        let parsed = parsed.await.map_err(|problem| failure(&url, problem))?;
+        let parsed: serde_json::Result<T> = parsed.await.map_err(|problem| failure(&url, problem))?;
         parsed.map_err(|problem| failure(&url, format!("an answer of another shape: {problem}")))
     }
 

@@ -67,6 +67,9 @@ pub enum Failure {
         /// What it is instead.
         reason: String,
     },
+    /// Something on the command line that is no regular expression.
+    #[error("{_0}")]
+    Regex(Box<regex::Error>),
     /// More than one of them, a line each.
     #[error("{}", lines(_0))]
     Several(Vec<Failure>),

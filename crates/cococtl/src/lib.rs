@@ -6,20 +6,24 @@
 //! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`check`] compares what running processes route by;
+//! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
-//! evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`capture`] reads files of packets,
-//! [`receive`] listens for them, [`failure`] is why there is no answer.
+//! evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by
+//! one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
+//! is no answer.
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod blacklist;
 pub mod capture;
 pub mod check;
 pub mod configuration;
+pub mod dates;
 pub mod decode;
 pub mod demo;
 pub mod failure;
@@ -30,6 +34,7 @@ pub mod lookup;
 pub mod plan;
 pub mod receive;
 pub mod ring;
+pub mod seen;
 pub mod sink;
 pub mod spread;
 pub mod storage;
@@ -61,6 +66,7 @@ enum Command {
     Ring(ring::Arguments),
     Plan(plan::Arguments),
     Check(check::Arguments),
+    Blacklist(blacklist::Arguments),
     Decode(decode::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
@@ -80,6 +86,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Ring(arguments) => ring::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Blacklist(arguments) => blacklist::run(&arguments),
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
