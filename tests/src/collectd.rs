@@ -161,6 +161,20 @@ impl StorageNode {
         Self::with_files(name, "", Some(coco), rrd_files)
     }
 
+    /// Starts a node that keeps rows for its RRD files, one a second, in its cache for two minutes, as `storage.conf` has
+    /// it, and takes commands at [`socket`](Self::socket).
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_cached_rrd_files(name: &str) -> Self {
+        Self::with_files(name, "", None, |rrdtool| {
+            let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
+            let socket = "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n</Plugin>\n";
+            replaced(rrdtool, &[("DataDir \"/var/lib/collectd/rrd\"", options)]) + socket
+        })
+    }
+
     /// `options` are those of `Listen`, `coco` is who gets its own counters, of which there are none if nobody does,
     /// and `files` makes the second part of `storage.conf` fit for a test.
     fn with_files(
@@ -211,6 +225,27 @@ impl StorageNode {
     #[must_use]
     pub fn rrd_files(&self) -> PathBuf {
         self.collectd.directory.path().join("rrd")
+    }
+
+    /// Where it takes commands, as collectdctl(1) gives them, if it was started so.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.collectd.directory.path().join("socket")
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.collectd.process.id()
+    }
+
+    /// Stops it and leaves its files, which then hold all that it kept in its cache, until it is dropped.
+    ///
+    /// # Panics
+    /// When it fails or stays.
+    pub fn stop_in_place(&mut self) {
+        let status = self.collectd.process.stop();
+        assert!(status.success(), "collectd ended with {status}");
     }
 
     /// Makes it take what it has received.

@@ -62,6 +62,12 @@ impl Process {
         lossy(&self.stderr)
     }
 
+    /// The number that the system knows it by.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The memory that it has in use, in KiB.
     ///
     /// # Panics

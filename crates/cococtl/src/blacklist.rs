@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use coco_core::blacklist::matches;
+use coco_core::text::{from_json, in_json};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 
@@ -122,8 +123,9 @@ struct Counting {
 
 impl seen::Visit for Counting {
     fn visit(&mut self, host: &str, metric: &str, is_dropped_now: bool) {
-        let path = format!("{host}/{metric}");
-        let path = path.as_bytes();
+        let host = from_json(host);
+        let path = [&*host, b"/", &*from_json(metric)].concat();
+        let path = path.as_slice();
         let is_dropped = self.effect.regex.as_ref().is_some_and(|regex| matches(regex, path));
         let is_new =
             self.effect.add(path, host.len(), Measured { is_dropped, is_dropped_now: Some(is_dropped_now) });
@@ -173,10 +175,10 @@ fn object(effect: &Effect) -> Value {
     let (plugins, others) = effect.plugins(SHOWN);
     let plugins = plugins.into_iter().map(|(name, share)| {
         json!({
-            "name": text::name(name),
+            "name": in_json(name),
             "dropped": share.dropped,
             "hosts": share.hosts,
-            "example": text::name(&share.example),
+            "example": in_json(&share.example),
         })
     });
     json!({

@@ -3,41 +3,51 @@
 mod fleet;
 mod moves;
 mod rsync;
+mod settings;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use coco_core::config::{Difference, Written};
 use coco_core::host::{is_renamed, stored_name};
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::tier::{Tier, Tiers};
 use serde_json::{Value, json};
 
-use crate::api::Root;
+use crate::api::{self, Root};
+use crate::blacklist::{self, Effect};
 use crate::configuration;
+use crate::dates::time;
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
 use crate::spread::{Spread, ratio};
 use crate::text;
 use crate::tier_state::{TierState, difference_of};
-use fleet::Fleet;
+use fleet::{Fleet, Source};
 use moves::{Change, Load};
+use settings::File;
 
 /// What `--json` makes of it.
 const JSON: &str = r#"With --json, one object:
 
-  {"old", "new", "hosts", "kind", "warnings": [text],
+  {"old", "new", "hosts", "kind", "warnings": [text], "sources": [{"api", "hosts", "since"}],
+   "differences": [{"key", "old", "new", "default"}],
+   "blacklist": {"metrics", "newly_dropped", "newly_sent"} or null,
    "tiers": [{"name", "change": "same" or "changed", "moved", "metrics", "share", "ideal",
               "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}],
               "cheaper": {"virtual_replicas", "targets", "moved", "share", "largest", "reasons"} or null},
              {"name", "change": "added" or "removed"}]}
 
-old, new: fingerprints. kind: what the hosts are. moved: hosts. metrics: null unless --api tells them.
+old, new: fingerprints. kind: what the hosts are. since: when a Coco began to remember hosts, in Unix seconds.
+differences: of all keys but targets and virtual_replicas; null where a file does not say. blacklist: what another one
+does to the metrics that --api tells. moved: hosts. metrics: null unless --api tells them.
 ideal: the share that must move however it is done. largest: the largest share, as a multiple of the mean.
 Shares are from 0 to 1."#;
 
 /// Show what a change of the configuration moves, and how to move less
 ///
-/// Without --hosts or --api, 20,000 hosts are made up. Exit status 1 means that there is a way to the same targets that
+/// Says what else is different, too. Without --hosts or --api, 20,000 hosts are made up. Exit status 1 means that there is a way to the same targets that
 /// moves clearly fewer hosts.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
@@ -54,11 +64,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "api")]
     hosts: Option<PathBuf>,
 
-    /// Take the hosts and metrics that a running Coco has seen, as http://HOST:PORT
+    /// Take the hosts and metrics that a running Coco has seen, as http://HOST:PORT; given for each Coco, all of them
     #[arg(long, value_name = "URL")]
-    api: Option<Root>,
+    api: Vec<Root>,
 
-    /// Write the commands that copy the hosts' RRD directories below DIR, for sh; nothing is run
+    /// Write a script for sh that copies the hosts' RRD directories below DIR; nothing is run
     #[arg(long, value_name = "DIR", conflicts_with = "json", value_parser = rsync::directory)]
     rsync: Option<String>,
 
@@ -69,14 +79,18 @@ pub struct Arguments {
 
 /// Compares the owners of all hosts and writes what is different.
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let old = configuration::load(&arguments.old)?.tiers;
-    let new = configuration::load(&arguments.new)?.tiers;
-    let fleet = match (&arguments.hosts, &arguments.api) {
-        (Some(path), _) => Fleet::of_names(hosts::read(path)?, "hosts"),
-        (None, Some(root)) => Fleet::of_process(root)?,
-        (None, None) => Fleet::made_up(),
+    let old = configuration::load_as_written(&arguments.old)?;
+    let new = configuration::load_as_written(&arguments.new)?;
+    let fleet = match &arguments.hosts {
+        Some(path) => Fleet::of_names(hosts::read(path)?, "hosts"),
+        None if arguments.api.is_empty() => Fleet::made_up(),
+        None => Fleet::of_processes(&arguments.api)?,
     };
-    let plan = Plan::new(&old, &new, &fleet);
+    let mut plan = Plan::new(&old, &new, &fleet);
+    if plan.differences.iter().any(|difference| difference.key == BLACKLIST) && !arguments.api.is_empty() {
+        let effect = blacklist::of_processes(new.0.filter.blacklist.clone(), &arguments.api, false);
+        plan.effect = Some(api::runtime()?.block_on(effect)?);
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     match &arguments.rsync {
         Some(directory) => plan.write_commands(directory, &mut out)?,
@@ -87,10 +101,18 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(Outcome::finding(plan.changes.iter().any(|change| change.cheaper.is_some())))
 }
 
+/// The key of the blacklist.
+const BLACKLIST: &str = "filter.blacklist";
+
 struct Plan<'a> {
     old: &'a Tiers,
     new: &'a Tiers,
+    /// As the new one is written: what is to be pasted keeps all that stands there.
+    written: &'a Written,
     fleet: &'a Fleet,
+    differences: Vec<Difference>,
+    /// What a new blacklist does, where somebody knows the metrics.
+    effect: Option<Effect>,
     /// Tiers that both have, in the order of the new configuration.
     changes: Vec<Change<'a>>,
     added: Vec<&'a Tier>,
@@ -100,30 +122,39 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(old: &'a Tiers, new: &'a Tiers, fleet: &'a Fleet) -> Self {
+    fn new(old_file: &'a File, new_file: &'a File, fleet: &'a Fleet) -> Self {
+        let (old, new) = (&old_file.0.tiers, &new_file.0.tiers);
         let named = |tiers: &'a Tiers, name: &str| tiers.iter().find(|tier| tier.name() == name);
         let changes: Vec<_> =
             new.iter().filter_map(|tier| Some(Change::new(named(old, tier.name())?, tier, fleet))).collect();
         let added: Vec<_> = new.iter().filter(|tier| named(old, tier.name()).is_none()).collect();
         let removed: Vec<_> = old.iter().filter(|tier| named(new, tier.name()).is_none()).collect();
-        let mut warnings = Vec::new();
+        let mut warnings = settings::warnings(old_file, new_file);
         if fleet.unreadable > 0 {
             warnings.push(format!("{} hosts are left out: their names are not UTF-8", fleet.unreadable));
         }
         warnings.extend(renamed(fleet));
-        let difference = |running: &Vec<TierState>| difference_of(running, &TierState::of(old));
-        if let Some(difference) = fleet.tiers.as_ref().and_then(difference) {
-            warnings.push(format!("what is running does not route by the old configuration: {difference}"));
+        for Source { root, tiers, .. } in &fleet.sources {
+            if let Some(difference) = difference_of(tiers, &TierState::of(old)) {
+                warnings.push(format!(
+                    "what is running at {root} does not route by the old configuration: {difference}"
+                ));
+            }
         }
-        Self { old, new, fleet, changes, added, removed, warnings }
+        let (written, differences) = (&new_file.1, old_file.1.differences(&new_file.1));
+        Self { old, new, written, fleet, differences, effect: None, changes, added, removed, warnings }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let (old, new) = (self.old.fingerprint(), self.new.fingerprint());
         writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.fleet.names().len(), self.fleet.kind)?;
+        for source in &self.fleet.sources {
+            writeln!(out, "{}", told_by(source))?;
+        }
         for warning in &self.warnings {
             writeln!(out, "warning: {}", text::Line(warning))?;
         }
+        self.write_differences("", out)?;
         for tier in &self.removed {
             writeln!(out, "\ntier {}: removed, its targets get nothing more", shown(tier))?;
         }
@@ -163,7 +194,7 @@ impl<'a> Plan<'a> {
             ratio(cheaper.moved, change.before.hosts()) * 100.0,
             cheaper.after.largest()
         )?;
-        for line in toml(&cheaper.tier) {
+        for line in toml(&cheaper.tier, self.written) {
             writeln!(out, "      {line}")?;
         }
         Ok(())
@@ -176,24 +207,59 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// What is different beside who owns what.
+    fn write_differences(&self, margin: &str, out: &mut impl Write) -> io::Result<()> {
+        if !self.differences.is_empty() {
+            writeln!(out, "{margin}also different:")?;
+        }
+        for difference in &self.differences {
+            writeln!(out, "{margin}  {}", settings::line(difference))?;
+            if difference.key == BLACKLIST {
+                let told = match &self.effect {
+                    None => "cococtl blacklist says what that drops".to_owned(),
+                    Some(effect) => format!(
+                        "of {} metrics {} that are sent now are dropped then, and {} the other way round",
+                        effect.metrics,
+                        effect.newly_dropped.unwrap_or(0),
+                        effect.newly_sent.unwrap_or(0)
+                    ),
+                };
+                writeln!(out, "{margin}    {told}")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The script. Hosts go owner by owner, for each of the former ones is flushed once.
     fn write_commands(&self, directory: &str, out: &mut impl Write) -> io::Result<()> {
-        for line in rsync::HEAD {
-            writeln!(out, "{line}")?;
+        rsync::write_head(out)?;
+        for source in &self.fleet.sources {
+            writeln!(out, "# {}", told_by(source))?;
         }
         for warning in &self.warnings {
             writeln!(out, "# warning: {}", text::Line(warning))?;
         }
+        self.write_differences("# ", out)?;
+        let mut script = rsync::Script::new(directory, out);
+        let old_owners = self.changes.iter().flat_map(|change| change.old.targets());
+        script.write_listing(old_owners.map(|target| target.address.host()))?;
         for change in &self.changes {
-            writeln!(out, "# tier {}: {} hosts", shown(change.new), change.moved.hosts)?;
+            script.comment(&format!("tier {}: {} hosts", shown(change.new), change.moved.hosts))?;
+            let mut moves: BTreeMap<_, Vec<_>> =
+                change.moves.keys().map(|owners| (*owners, Vec::new())).collect();
             for (host, _) in self.fleet.hosts() {
-                let (from, to) = (change.old.owner(host), change.new.owner(host));
-                if change.moves.contains_key(&(from, to)) {
-                    let (from, to) = (&change.old.targets()[from].address, &change.new.targets()[to].address);
-                    rsync::write_copy(from.host(), to.host(), directory, host, out)?;
-                }
+                let owners = (change.old.owner(host), change.new.owner(host));
+                moves.entry(owners).and_modify(|hosts| hosts.push(host));
+            }
+            for ((from, to), hosts) in moves {
+                script.begin(
+                    change.old.targets()[from].address.host(),
+                    change.new.targets()[to].address.host(),
+                )?;
+                hosts.into_iter().try_for_each(|host| script.copy(host))?;
             }
         }
-        Ok(())
+        script.end()
     }
 
     fn object(&self) -> Value {
@@ -208,6 +274,15 @@ impl<'a> Plan<'a> {
             "hosts": self.fleet.names().len(),
             "kind": self.fleet.kind,
             "warnings": self.warnings,
+            "sources": self.fleet.sources.iter().map(|source| json!({
+                "api": source.root.to_string(), "hosts": source.hosts, "since": source.since,
+            })).collect::<Vec<_>>(),
+            "differences": self.differences.iter().map(settings::object).collect::<Vec<_>>(),
+            "blacklist": self.effect.as_ref().map(|effect| json!({
+                "metrics": effect.metrics,
+                "newly_dropped": effect.newly_dropped,
+                "newly_sent": effect.newly_sent,
+            })),
             "tiers": tiers,
         })
     }
@@ -262,20 +337,33 @@ fn shown(tier: &Tier) -> String {
     text::name(tier.name().as_bytes())
 }
 
-/// A tier as it would stand in the file.
-fn toml(tier: &Tier) -> Vec<String> {
+/// Who has told of how many hosts.
+fn told_by(source: &Source) -> String {
+    let since = match source.since {
+        Some(seconds) => format!("since {}", time(seconds << 30)),
+        None => "it does not say since when".to_owned(),
+    };
+    text::name(format!("{}: {} hosts, {since}", source.root, source.hosts).as_bytes())
+}
+
+/// A tier as it would stand in the file, with all that the new file says of it.
+fn toml(tier: &Tier, written: &Written) -> Vec<String> {
     // A JSON string is one of TOML.
     let quoted = |text: &str| Value::from(text).to_string();
-    let target = |target: &Target| match &target.fetch {
-        None => quoted(&target.name),
-        Some(fetch) => format!("{{ address = {}, fetch = {} }}", quoted(&target.name), quoted(fetch)),
-    };
+    let here = written.tier(tier.name());
     let mut lines = vec![
         format!("[tiers.{}]", quoted(tier.name())),
         format!("virtual_replicas = {}", tier.virtual_replicas()),
-        "targets = [".to_owned(),
     ];
-    lines.extend(tier.targets().iter().map(|each| format!("  {},", target(each))));
+    let keys = here.iter().flat_map(|tier| &tier.keys).filter(|(key, _)| key != "virtual_replicas");
+    lines.extend(keys.map(|(key, value)| format!("{key} = {value}")));
+    lines.push("targets = [".to_owned());
+    lines.extend(tier.targets().iter().map(|target| {
+        let is_this = |(address, _): &&(String, String)| *address == target.name;
+        let as_written =
+            here.and_then(|tier| tier.targets.iter().find(is_this)).map(|(_, value)| value.clone());
+        format!("  {},", as_written.unwrap_or_else(|| quoted(&target.name)))
+    }));
     lines.push("]".to_owned());
     lines
 }

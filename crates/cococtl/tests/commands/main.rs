@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+mod blacklist;
 mod captures;
 mod check;
 mod decode;
@@ -10,6 +11,7 @@ mod demo;
 mod frames;
 mod lookup;
 mod plan;
+mod plan_rsync;
 mod ring;
 mod traffic;
 
