@@ -119,6 +119,12 @@ impl Health {
         self.is_down
     }
 
+    /// How unsteady it is: 1 for each time that it went down or came up, which halves every 30 recoveries. It flaps above
+    /// 4, and until it is below 2.
+    pub fn flap_penalty(&self, now: Instant) -> f64 {
+        self.damping.penalty(now)
+    }
+
     /// When to [`look`](Self::look) at it because it will be calm; none when it does not flap.
     pub fn calm_at(&self) -> Option<Instant> {
         self.damping.calm_at().filter(|_| self.told)
@@ -164,6 +170,8 @@ mod tests {
         assert_eq!(news, [News::Down, News::Up, News::Down, News::Up, News::Flaps]);
         assert_eq!((health.state(now), health.is_down()), (State::Flapping, false));
         let calm = health.calm_at().unwrap();
+        let limits = Limits::with_half_life(HALF_LIFE * RECOVERY);
+        assert!(health.flap_penalty(now) > limits.suppress && health.flap_penalty(calm) < limits.reuse);
         assert_eq!(health.look(now), None);
         assert_eq!((health.look(calm), health.state(calm)), (Some(News::Calm(State::Up)), State::Up));
         assert_eq!((health.look(calm), health.calm_at()), (None, None));

@@ -105,6 +105,12 @@ pub static SEND_STATE: Definition = Definition::gauge(
     &["coco", "send.state", "{target}", "{state}"],
     "1 for the state that a target is in, 0 for the others.",
 );
+/// How unsteady targets are.
+pub static FLAP_PENALTY: Definition = Definition::gauge(
+    &["coco", "send.flap_penalty", "{target}"],
+    "How unsteady a target is: 1 for each time that it went down or came up, halved every 30 `send.recovery`. It flaps above 4, and until it is below 2.",
+)
+.only(View::Prometheus);
 /// Large answers that were refused.
 pub static API_BUSY: Definition = Definition::counter(
     &["coco", "errors", "api.busy"],
@@ -173,7 +179,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .iter()
         .chain(by_reason)
         .chain(OUTLET_COUNTS)
-        .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &LOOKUP, &HASH_GET, &API_BUSY])
+        .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain([logging::definition(Program::Coco)])
         .chain(measured)

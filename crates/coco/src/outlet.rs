@@ -174,6 +174,11 @@ impl Outlet {
         }
     }
 
+    /// How unsteady it is, see [`Health::flap_penalty`].
+    pub fn flap_penalty(&self) -> f64 {
+        self.condition().health.flap_penalty(Instant::now())
+    }
+
     /// Whether something goes wrong.
     #[inline]
     pub fn is_down(&self) -> bool {

@@ -59,6 +59,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *state));
         }
     }
+    for outlet in outlets.iter() {
+        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+        snapshot.add(&counters::FLAP_PENALTY, &labels, outlet.flap_penalty());
+    }
     let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
     snapshot.add(&counters::SEND_TOTAL, &[], total);
     for tier in routing.tiers.iter() {

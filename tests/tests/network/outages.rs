@@ -83,6 +83,11 @@ fn a_target_that_comes_and_goes_flaps_until_it_is_calm() {
             );
             coco.get("/metrics").body.contains(&line)
         };
+        // Five times down or up, of which the first counts less by now.
+        let penalty = connection(coco, bad_name)["flap_penalty"].as_f64().expect("a number");
+        assert!(penalty > 2.0 && penalty <= 16.0, "{penalty}");
+        let shown = format!("coco_send_flap_penalty{{tier=\"{TIER}\",target=\"{}\"}} 0\n", good.name);
+        assert!(coco.get("/metrics").body.contains(&shown));
         assert!(metric("flapping", 1) && metric("down", 0) && metric("up", 0) && metric("unresolved", 0));
         let _back = bad.sink();
         agents.send_until(good, coco, bad_name, "up");

@@ -56,8 +56,8 @@ fn write_tier(
     object.end()
 }
 
-/// `{target: {"state": ..., "address": ..., "problem": ...}}`: the address once there is one, the problem when it is
-/// down or flapping.
+/// `{target: {"state": ..., "address": ..., "problem": ..., "flap_penalty": ...}}`: the address once there is one, the
+/// problem when it is down or flapping, the penalty when it is not 0.
 fn connections(routing: &Routing, tier: usize) -> Value {
     let states = routing.outlets.of_tier(tier).iter().map(|outlet| {
         let (state, problem) = outlet.state();
@@ -67,6 +67,10 @@ fn connections(routing: &Routing, tier: usize) -> Value {
         }
         if let Some(problem) = problem {
             connection.insert("problem".to_owned(), json!(problem));
+        }
+        let penalty = (outlet.flap_penalty() * 100.0).round() / 100.0;
+        if penalty > 0.0 {
+            connection.insert("flap_penalty".to_owned(), json!(penalty));
         }
         (outlet.target.to_string(), Value::Object(connection))
     });
