@@ -78,7 +78,7 @@ fn the_sample_works_for_both() {
     for program in [Program::Coco, Program::Noodle] {
         let config = Config::parse(SAMPLE, program).unwrap();
         assert!(config.listen.bind.is_all());
-        assert_eq!(config.listen.typesdb, None);
+        assert!(config.listen.typesdb.is_empty());
         assert!(config.filter.blacklist.unwrap().is_match(b"web1/irq/irq/7"));
         let tiers: Vec<_> = config.tiers.iter().map(Tier::name).collect();
         assert_eq!(tiers, ["shortterm", "midterm"]);
@@ -98,7 +98,7 @@ fn everything_uncommented_works_too() {
 #[test]
 fn the_files_of_the_original_still_work() {
     let old = Config::parse(ORIGINAL, Program::Noodle).unwrap();
-    assert_eq!(old.listen.typesdb.unwrap().to_str(), Some("types.db"));
+    assert_eq!(old.listen.typesdb, [std::path::Path::new("types.db")]);
     let new = Config::parse(SAMPLE, Program::Noodle).unwrap();
     assert_eq!(old.tiers.fingerprint(), new.tiers.fingerprint());
     assert_eq!(old.fetch.proxy_timeout, new.fetch.proxy_timeout);

@@ -91,6 +91,12 @@ pub static KERNEL_DROPS: Definition = Definition::counter(
     &["coco", "listen", "kernel_drops"],
     "Datagrams that the kernel dropped because the receive buffer was full.",
 );
+/// Whether anything comes.
+pub static LAST_DATAGRAM_AGE: Definition = Definition::gauge(
+    &["coco", "listen", "last_datagram_age"],
+    "Seconds since a datagram came last, or since the start.",
+)
+.only(View::Prometheus);
 /// The sum of what is sent.
 pub static SEND_TOTAL: Definition =
     Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.")
@@ -163,7 +169,8 @@ summary! {
 
 /// The whole table, in the order in which the manual shows it. What coco shares with noodle is in it.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let by_reason = [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &REFUSED, &KERNEL_DROPS];
+    let by_reason =
+        [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &REFUSED, &KERNEL_DROPS, &LAST_DATAGRAM_AGE];
     let measured = [
         &QUEUES_RAW,
         &QUEUES_FILTERED,

@@ -102,7 +102,7 @@ impl Outlet {
                 }
                 continue;
             }
-            match OwnSocket::connect(address) {
+            match OwnSocket::connect(address, self.settings.bind) {
                 Ok(socket) if !anew && self.has_one_like(&socket) => return Ok(None),
                 Ok(socket) => return Ok(Some((address, socket))),
                 Err(error) => failure = error.into(),
@@ -249,8 +249,12 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn outlet(target: &str) -> Outlet {
-        let settings =
-            Settings { recovery: MINUTE, resolve_interval: MINUTE, reconnect_interval: Duration::ZERO };
+        let settings = Settings {
+            recovery: MINUTE,
+            resolve_interval: MINUTE,
+            reconnect_interval: Duration::ZERO,
+            bind: None,
+        };
         Outlet::new(Arc::new(Account::new("t", target, 1)), target.parse().unwrap(), settings)
     }
 
@@ -377,7 +381,7 @@ mod tests {
         assert_eq!(waits(&unresolved, 8), doubling);
         for (target, is_name) in [("a:1", true), ("127.0.0.1:9", false)] {
             let outlet = outlet(target);
-            outlet.swap_socket(OwnSocket::connect("127.0.0.1:9".parse().unwrap()).unwrap());
+            outlet.swap_socket(OwnSocket::connect("127.0.0.1:9".parse().unwrap(), None).unwrap());
             for wait in waits(&outlet, 100) {
                 assert_eq!(wait.is_some(), is_name);
                 assert!(wait.is_none_or(|wait| wait <= MINUTE && wait >= 3 * MINUTE / 4), "{wait:?}");

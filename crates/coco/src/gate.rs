@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_coco_sent_is_refused() {
-        let socket = OwnSocket::connect("127.0.0.1:9".parse().unwrap()).unwrap();
+        let socket = OwnSocket::connect("127.0.0.1:9".parse().unwrap(), None).unwrap();
         let gate = gate("");
         let address = socket.local_addr().unwrap().to_string();
         assert_eq!(refused(&gate, &address), Some(Unwelcome::OwnSocket));

@@ -3,12 +3,17 @@
 use crate::counters::{LaneCounts, Queue};
 use crate::routes::{HostId, Routes};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// For how long a reader looks away when the filter wants its turn.
 const STAND_BACK: Duration = Duration::from_micros(50);
+
+/// Unix seconds.
+pub fn now() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
+}
 
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
 #[derive(Debug)]
@@ -17,6 +22,8 @@ pub struct Lane {
     pub number: usize,
     /// What it counts.
     pub counts: LaneCounts,
+    /// When the last datagram came, or it was made, in Unix seconds.
+    last_datagram: AtomicU32,
     /// Value lists between listen and filter.
     pub raw: Queue,
     /// Value lists between filter and send.
@@ -45,6 +52,7 @@ impl Lane {
     /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
     pub fn new(number: usize, memory: usize) -> Self {
         Self {
+            last_datagram: now().into(),
             number,
             counts: LaneCounts::default(),
             raw: Queue::default(),
@@ -54,6 +62,16 @@ impl Lane {
             wanted: AtomicBool::new(false),
             remembered: Remembered::default(),
         }
+    }
+
+    /// Takes note of when datagrams came, in Unix seconds.
+    pub fn received_at(&self, time: u32) {
+        self.last_datagram.store(time, Ordering::Relaxed);
+    }
+
+    /// Seconds since the last datagram came, or since the start.
+    pub fn age_of_last_datagram(&self) -> u32 {
+        now().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
     }
 
     /// What it remembers, for the filter, which holds this for a batch.

@@ -9,7 +9,7 @@ use coco_core::address::Address;
 use coco_core::config::Send;
 use coco_daemon::health::{self, Health, News};
 use nix::errno::Errno;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub struct Settings {
     pub resolve_interval: Duration,
     /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
     pub reconnect_interval: Duration,
+    /// The address of this machine to send from; the system chooses one without it.
+    pub bind: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl From<&Send> for Settings {
             recovery: send.recovery,
             resolve_interval: send.resolve_interval,
             reconnect_interval: send.reconnect_interval,
+            bind: send.bind,
         }
     }
 }
@@ -118,8 +121,9 @@ impl Outlet {
         }
     }
 
-    /// The same with the socket of another outlet of its target, if there is one.
+    /// The same with the socket of another outlet of its target, if there is one that sends from the same address.
     pub(crate) fn like(self, other: Option<&Arc<Self>>) -> Self {
+        let other = other.filter(|other| other.settings.bind == self.settings.bind);
         if let Some(socket) = other.and_then(|other| other.socket()) {
             self.socket.store(Some(socket));
         }
@@ -272,6 +276,7 @@ mod tests {
             recovery: Duration::from_secs(3600),
             resolve_interval: Duration::MAX,
             reconnect_interval: Duration::ZERO,
+            bind: None,
         };
         let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         assert_eq!(outlet.state(), (State::Unresolved, None));

@@ -5,7 +5,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use foldhash::fast::RandomState;
 use std::collections::HashSet;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
@@ -30,9 +30,9 @@ pub struct OwnSocket {
 }
 
 impl OwnSocket {
-    /// One that sends to `target` alone.
-    pub fn connect(target: SocketAddr) -> io::Result<Self> {
-        Self::new(socket::connect(target)?)
+    /// One that sends to `target` alone, from `source` if that is given.
+    pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
+        Self::new(socket::connect(target, source)?)
     }
 
     /// A connected socket, whose address does not change any more.
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_socket_is_our_own_for_as_long_as_it_is_there() {
         for target in ["127.0.0.1:9", "[::1]:9"] {
-            let socket = OwnSocket::connect(target.parse().unwrap()).unwrap();
+            let socket = OwnSocket::connect(target.parse().unwrap(), None).unwrap();
             let address = socket.local_addr().unwrap();
             assert!(OwnAddresses::now().contains(address));
             if let SocketAddr::V4(v4) = address {

@@ -470,11 +470,15 @@ mod tests {
     #[test]
     fn a_packet_that_is_too_large_says_nothing_of_the_target() {
         let recovery = Duration::from_nanos(1);
-        let settings =
-            Settings { recovery, resolve_interval: Duration::MAX, reconnect_interval: Duration::ZERO };
+        let settings = Settings {
+            recovery,
+            resolve_interval: Duration::MAX,
+            reconnect_interval: Duration::ZERO,
+            bind: None,
+        };
         let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
-        outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap()).unwrap());
+        outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap(), None).unwrap());
         let (packets, mut transmitter) = (packets(), Transmitter::new());
         let mut send = || {
             let full =

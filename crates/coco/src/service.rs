@@ -71,6 +71,7 @@ impl Service {
     pub async fn prepare(config: Config) -> Result<Self, StartErrors> {
         let (mut errors, mut warnings) = (StartErrors::default(), Vec::new());
         let files = errors.unless(Files::read(&config, Accept::Pipes, &mut warnings).await);
+        errors.unless(start::check_source(&config));
         let sockets = errors.unless(start::bind(&config, &mut warnings).await);
         warnings.iter().for_each(|warning| warn!("{warning}"));
         let api = errors.unless(http::bind(&config.api.bind).map_err(StartError::from));
@@ -242,6 +243,7 @@ impl Running {
     async fn take_over(&self, config: &Config) -> Result<Changes, StartErrors> {
         let mut warnings = Vec::new();
         let Files { admission, seals } = Files::read(config, Accept::Files, &mut warnings).await?;
+        start::check_source(config)?;
         let old = self.routing.load_full();
         let new = old.renewed(config, seals);
         start::dial(&new, self.listen).await?;

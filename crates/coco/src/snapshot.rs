@@ -34,6 +34,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         snapshot.add(definition, &[("reason", &label.into())], value);
     }
     snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
+    snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
     for (account, sends) in outlets.accounts().iter().zip(&sends) {
@@ -81,6 +82,11 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     snapshot.add(&counters::STATE_BYTES, &[], remembered(|it| &it.bytes));
     snapshot.add(&counters::STATE_HOSTS, &[], remembered(|it| &it.hosts));
     snapshot.add(&counters::STATE_METRICS, &[], remembered(|it| &it.metrics));
+}
+
+/// Seconds since a datagram came last to any of them, or since the start.
+pub fn age_of_last_datagram(lanes: &[Arc<Lane>]) -> u64 {
+    lanes.iter().map(|lane| lane.age_of_last_datagram()).min().unwrap_or_default().into()
 }
 
 /// In the order of [`METRICS_PER_HOST`].

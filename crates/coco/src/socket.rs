@@ -37,6 +37,8 @@ pub struct ListenOptions<'a> {
     pub shared: bool,
     /// Where a multicast group is joined, the kernel's choice if none is named; the link of a link-local address.
     pub interface: Option<&'a str>,
+    /// Whether the address need not be this machine's yet (IP_FREEBIND).
+    pub freebind: bool,
 }
 
 /// Binds a socket to receive on, joins its group if the address is one of multicast.
@@ -49,6 +51,12 @@ pub fn listen(mut address: SocketAddr, options: ListenOptions<'_>) -> io::Result
     // A group may have several members on one machine; a unicast address that is taken is to be an error.
     socket.set_reuse_address(multicast)?;
     socket.set_reuse_port(options.shared)?;
+    if options.freebind {
+        match address {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
+    }
     ask_for_receive_buffer(&socket, options.receive_buffer)?;
     let interface = options.interface.map(interface_index).transpose()?;
     if let SocketAddr::V6(address) = &mut address
@@ -111,12 +119,20 @@ pub fn all_addresses(port: u16) -> SocketAddr {
 ///
 /// Routers may fragment (no DF), as nothing is sent again that one drops as too large, and its answer may not come back.
 /// Those of IPv6 never do; the kernel then does, once it has heard of an MTU.
-pub fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
+///
+/// It sends from `source`, or whichever address of this machine the system chooses.
+pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<UdpSocket> {
     let any: IpAddr = match target {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
         SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     };
-    let socket = UdpSocket::bind((any, 0))?;
+    let source = source.unwrap_or(any);
+    if source.is_ipv4() != target.is_ipv4() {
+        return Err(io::Error::other(format!(
+            "send.bind is {source}, which is of another family than {target}"
+        )));
+    }
+    let socket = UdpSocket::bind((source, 0))?;
     match target {
         SocketAddr::V4(_) => {
             setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
@@ -332,7 +348,7 @@ mod tests {
     fn packets_of_one_message_arrive_one_by_one() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let Ok(target) = UdpSocket::bind(address) else { continue };
-            let socket = connect(target.local_addr().unwrap()).unwrap();
+            let socket = connect(target.local_addr().unwrap(), None).unwrap();
             let packets = [&[1; 1400][..], &[2; 1452], &[3; 1000], &[4; 1452], &[5; 9]];
             let mut transmitter = Transmitter::new();
             assert_eq!(transmitter.send(&socket, packets.into_iter(), 1452), Ok(5));
@@ -348,7 +364,7 @@ mod tests {
     fn a_socket_that_sends_hears_of_refusals_whatever_the_family_and_keeps_nothing_else() {
         for address in ["127.0.0.3:0", "[::1]:0"] {
             let deserted = UdpSocket::bind(address).unwrap().local_addr().unwrap();
-            let socket = connect(deserted).unwrap();
+            let socket = connect(deserted, None).unwrap();
             let mut transmitter = Transmitter::new();
             let mut send = || transmitter.send(&socket, [&b"x"[..]].into_iter(), 0);
             // On loopback the answer is there before the call returns.

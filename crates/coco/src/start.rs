@@ -14,7 +14,7 @@ use coco_daemon::http::BindError;
 use coco_daemon::resolve::{resolve, resolve_all};
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,14 @@ pub enum StartError {
     Listen {
         /// As configured.
         address: Address,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The address to send from is not this machine's.
+    #[error("send.bind: cannot send from {address}: {source}")]
+    Source {
+        /// As configured.
+        address: IpAddr,
         /// What the system says.
         source: io::Error,
     },
@@ -201,15 +209,16 @@ impl Files {
     }
 }
 
-/// Reads a configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
+/// Reads each configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
 /// not need it.
 fn read_types_db(config: &Config, accept: Accept, warnings: &mut Vec<String>) -> Result<(), StartError> {
-    let Some(path) = &config.listen.typesdb else { return Ok(()) };
-    let read = files::read(path, accept);
-    let read = read.map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
-    let (types, problems) = TypesDb::parse(&read.bytes);
-    info!(path = %path.display(), types = types.len(), "read types.db");
-    warnings.extend(problems.iter().map(|problem| format!("{}: {problem}", path.display())));
+    for path in &config.listen.typesdb {
+        let read = files::read(path, accept);
+        let read = read.map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
+        let (types, problems) = TypesDb::parse(&read.bytes);
+        info!(path = %path.display(), types = types.len(), "read types.db");
+        warnings.extend(problems.iter().map(|problem| format!("{}: {problem}", path.display())));
+    }
     Ok(())
 }
 
@@ -231,6 +240,7 @@ pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
         receive_buffer: config.listen.receive_buffer,
         shared: false,
         interface: config.listen.interface.as_deref(),
+        freebind: config.listen.freebind,
     }
 }
 
@@ -270,6 +280,12 @@ fn fits(config: &Config, address: SocketAddr, warnings: &mut Vec<String>) -> Res
 
 fn listen_error(config: &Config, source: io::Error) -> StartError {
     StartError::Listen { address: config.listen.bind.clone(), source }
+}
+
+/// Whether the address to send from is this machine's.
+pub(crate) fn check_source(config: &Config) -> Result<(), StartError> {
+    let Some(address) = config.send.bind else { return Ok(()) };
+    UdpSocket::bind((address, 0)).map(drop).map_err(|source| StartError::Source { address, source })
 }
 
 /// Connects what is not connected, as far as that works at once. Nothing may lead back to where coco listens.

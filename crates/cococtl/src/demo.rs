@@ -175,7 +175,7 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
 
     let names = hosts::made_up(arguments.hosts as usize);
     let generator = Generator::new(names, arguments.metrics as usize, INTERVAL, 1);
-    let socket = socket::connect(addresses.listen).map_err(Failure::System)?;
+    let socket = socket::connect(addresses.listen, None).map_err(Failure::System)?;
     let sender = Sender { generator, socket, packet_size: 1452, rounds: None, duration: None };
     let counters = Arc::new(Counters::default());
     let (stop, stopped) = mpsc::channel();
@@ -341,7 +341,8 @@ fn configuration([listen, api, noodle]: [u16; 3], nodes: &[StorageNode]) -> Stri
 /// Receives at this port of loopback; at one that the system chooses if it is taken.
 fn udp(port: u16) -> Result<UdpSocket, Failure> {
     let listen = |port| {
-        let options = ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None };
+        let options =
+            ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None, freebind: false };
         socket::listen((Ipv4Addr::LOCALHOST, port).into(), options)
     };
     listen(port).or_else(|_| listen(0)).map_err(Failure::System)

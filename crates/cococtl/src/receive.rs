@@ -30,7 +30,8 @@ pub async fn listen(address: &Address) -> Result<UdpSocket, Failure> {
         true => socket::all_addresses(address.port()),
         false => resolve(address, RESOLVE_PATIENCE).await.map_err(failure)?[0],
     };
-    let options = ListenOptions { receive_buffer: RECEIVE_BUFFER, shared: false, interface: None };
+    let options =
+        ListenOptions { receive_buffer: RECEIVE_BUFFER, shared: false, interface: None, freebind: false };
     socket::listen(bound, options).map_err(failure)
 }
 
@@ -38,7 +39,7 @@ pub async fn listen(address: &Address) -> Result<UdpSocket, Failure> {
 pub async fn connect(address: &Address) -> Result<UdpSocket, Failure> {
     let failure = |source| Failure::Address { address: address.clone(), source };
     let found = resolve(address, RESOLVE_PATIENCE).await.map_err(failure)?;
-    socket::connect(found[0]).map_err(failure)
+    socket::connect(found[0], None).map_err(failure)
 }
 
 /// Takes what comes, and from whom. From `stop` on it takes what has arrived before: until nothing comes, or for a

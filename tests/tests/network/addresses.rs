@@ -68,3 +68,60 @@ fn link_local_addresses_and_groups_are_those_of_their_interface() {
         assert!(here.run(|| coco.stop()).success());
     }
 }
+
+#[test]
+fn it_can_wait_at_an_address_that_comes_later() {
+    let here = Host::new();
+    let [agents, storage] = [here.node(), here.node()];
+    let sink = storage.sink();
+    for (ip, with_prefix) in [("10.99.0.7", "10.99.0.7/32"), ("fd99::7", "fd99::7/128 nodad")] {
+        let at = if ip.contains(':') { format!("[{ip}]") } else { ip.to_owned() };
+        let config = listening(&at, &storage.address().to_string()).text();
+        let directory = Directory::new("freebind");
+        let refused = here.run(|| run(&[&directory.write("coco.conf", &config)]));
+        assert!(refused.status == Some(1) && refused.stderr.contains("listen.bind"), "{refused:?}");
+
+        let coco =
+            here.run(|| Coco::start(&replaced(&config, &[("\ntypesdb", "\nfreebind = true\ntypesdb")])));
+        let before = sink.count();
+        here.ip(&format!("address add {with_prefix} dev {}", agents.device()));
+        agents.host.ip("address replace fd99::2/64 dev eth0 nodad");
+        agents.host.ip(&format!("route add {ip} dev eth0"));
+        agents.host.run(|| {
+            let any = if ip.contains(':') { "[::]:0" } else { "0.0.0.0:0" };
+            let sender = UdpSocket::bind(any).expect("a free port");
+            let datagram = traffic::datagram(&traffic::value_list("host", 1));
+            wait_until(PATIENCE, format_args!("what is sent to {ip}"), || {
+                let _ = sender.send_to(&datagram, format!("{at}:{PORT}"));
+                sink.count() > before
+            });
+        });
+        assert!(here.run(|| coco.stop()).success());
+    }
+}
+
+#[test]
+fn it_sends_from_the_address_that_is_named() {
+    let here = Host::new();
+    let storage = here.node();
+    here.ip(&format!("address add {}/24 dev {}", storage.ip(9), storage.device()));
+    let target = storage.bind(storage.address());
+    let config = listening("127.0.0.1", &storage.address().to_string()).text();
+    here.run(|| {
+        let mut coco = Coco::start(&config);
+        let sender = traffic::sender(coco.listen);
+        let source_of = |place| {
+            traffic::send(&sender, [&traffic::value_list("host", place)]);
+            target.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+            target.recv_from(&mut [0; 2048]).expect("a value list").1.ip()
+        };
+        assert_eq!(source_of(0), storage.ip(1));
+        let log = coco.reload(&format!("{config}[send]\nbind = \"{}\"\n", storage.ip(9)));
+        assert_eq!(source_of(1), storage.ip(9), "{log}");
+        // Not an address of this machine: nothing changes.
+        let log = coco.reload(&format!("{config}[send]\nbind = \"{}\"\n", storage.ip(10)));
+        assert!(log.contains("send.bind: cannot send from"), "{log}");
+        assert_eq!(source_of(2), storage.ip(9));
+        assert!(coco.stop().success());
+    });
+}

@@ -41,6 +41,10 @@ pub enum Kind {
     Name,
     /// The path of a file.
     Path,
+    /// The path of a file, or an array of them.
+    Paths,
+    /// An IP address without a port.
+    Ip,
     /// A regular expression over bytes; an empty one matches nothing.
     Regex,
     /// A whole number.
@@ -87,10 +91,11 @@ const BOTH: &[Program] = &[Program::Coco, Program::Noodle];
 pub const KEYS: &[Key] = &[
     key("listen", "bind", Kind::Address, COCO, "UDP address at which collectd's packets arrive; `:PORT` means all addresses, a multicast group is joined").or(r#"":25826""#).at_start(),
     key("listen", "interface", Kind::Name, COCO, "network interface for a multicast group or an IPv6 link-local address").at_start(),
+    key("listen", "freebind", Kind::Boolean, COCO, "whether `bind` may be an address that this machine does not have yet, such as that of a VPN or one that moves from machine to machine").or("false").at_start(),
     key("listen", "allow", Kind::Networks, COCO, "who may send; without it, everyone"),
     key("listen", "security_level", Kind::SecurityLevel, COCO, "what packets must be, in any case of letters: at `Sign` what is neither signed nor encrypted is ignored, at `Encrypt` what is not encrypted").or(r#""None""#),
     key("listen", "auth_file", Kind::Path, COCO, "users and passwords, as collectd's AuthFile; read again when it changes; needed to verify signatures and to decrypt"),
-    key("listen", "typesdb", Kind::Path, COCO, "collectd's types.db; not needed to forward, unreadable is fatal"),
+    key("listen", "typesdb", Kind::Paths, COCO, "collectd's types.db, or several; not needed to forward, unreadable is fatal"),
     key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#).at_start(),
 
     key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1").at_start(),
@@ -101,6 +106,7 @@ pub const KEYS: &[Key] = &[
 
     key("filter", "blacklist", Kind::Regex, COCO, "value lists are dropped when this matches `host/plugin/plugin instance/type/type instance`").or(r#""""#),
 
+    key("send", "bind", Kind::Ip, COCO, "IP address of this machine to send from; targets are sent to at addresses of its family alone; without it, the system chooses"),
     key("send", "max_packet_size", Kind::Integer(1024..=65507), COCO, "largest datagram sent, in bytes; a collectd receives no more than its own MaxPacketSize").or("1452"),
     key("send", "segmentation", Kind::Boolean, COCO, "whether packets to one target are given to the kernel together, made one size by padding that receivers skip; `false` sends each by itself, as it is").or("true"),
     key("send", "recovery", Kind::Duration(Duration::from_millis(100)), COCO, "a target that was down is up again when nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
@@ -195,6 +201,8 @@ impl fmt::Display for Kind {
             Self::Address => f.write_str(r#""host:port""#),
             Self::Name => f.write_str("a string that is not empty"),
             Self::Path => f.write_str("the path of a file"),
+            Self::Paths => f.write_str("the path of a file, or an array of them"),
+            Self::Ip => f.write_str(r#"an IP address without a port, such as "10.1.1.7""#),
             Self::Regex => f.write_str("a regular expression"),
             Self::Integer(limits) => write!(f, "a whole number from {} to {}", limits.start(), limits.end()),
             Self::Size(limits) => {

@@ -15,6 +15,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use regex::bytes::Regex;
 use crate::address::Address;
 use crate::network::Network;
 use crate::origin::Origin;
-use crate::tier::Tiers;
+use crate::tier::{Tier, Tiers};
 use crate::wire::SecurityLevel;
 use document::Document;
 
@@ -92,6 +93,8 @@ pub struct Listen {
     pub bind: Address,
     /// Name of the network interface for a multicast group or an IPv6 link-local address.
     pub interface: Option<String>,
+    /// Whether `bind` may be an address that this machine does not have yet.
+    pub freebind: bool,
     /// Who may send; `None` lets everyone.
     pub allow: Option<Vec<Network>>,
     /// What packets must be.
@@ -99,7 +102,7 @@ pub struct Listen {
     /// Users and passwords, as collectd's AuthFile; always there when the level is not `None`.
     pub auth_file: Option<PathBuf>,
     /// collectd's types.db.
-    pub typesdb: Option<PathBuf>,
+    pub typesdb: Vec<PathBuf>,
     /// Size of the socket's buffer in bytes.
     pub receive_buffer: usize,
 }
@@ -129,6 +132,8 @@ pub struct Filter {
 /// `[send]`
 #[derive(Debug, Clone)]
 pub struct Send {
+    /// The address of this machine to send from; the system chooses one without it.
+    pub bind: Option<IpAddr>,
     /// Largest payload of a datagram in bytes.
     pub max_packet_size: usize,
     /// Whether packets to one target are given to the kernel together, made one size.
@@ -246,14 +251,16 @@ impl Config {
         let listen = Listen {
             bind: section.read("bind"),
             interface: section.optional("interface"),
+            freebind: section.read("freebind"),
             allow: security::networks(&mut section, "allow"),
             security_level: section.read("security_level"),
             auth_file: section.optional("auth_file"),
-            typesdb: section.optional("typesdb"),
+            typesdb: section.optional("typesdb").unwrap_or_default(),
             receive_buffer: section.read("receive_buffer"),
         };
-        for (name, path) in [("typesdb", &listen.typesdb), ("auth_file", &listen.auth_file)] {
-            if let (Program::Coco, Some(path)) = (program, path)
+        let typesdb = listen.typesdb.iter().map(|path| ("typesdb", path));
+        for (name, path) in typesdb.chain(listen.auth_file.iter().map(|path| ("auth_file", path))) {
+            if program == Program::Coco
                 && let Err(problem) = can_read(path)
             {
                 section.report(name, &format!("cannot read {}: {problem}", path.display()));
@@ -290,6 +297,7 @@ impl Config {
         let filter = Filter { blacklist: document.section("filter").read("blacklist") };
         let mut section = document.section("send");
         let send = Send {
+            bind: section.optional("bind"),
             max_packet_size: section.read("max_packet_size"),
             segmentation: section.read("segmentation"),
             recovery: section.read("recovery"),
@@ -327,6 +335,17 @@ impl Config {
         let (section, findings) = document.raw_section("tiers");
         let can_read = |path: &Path| if program == Program::Coco { can_read(path) } else { Ok(()) };
         let tiers = tiers::read(section, own, &can_read, findings);
+
+        if let (Some(bind), Some(tiers)) = (send.bind, &tiers)
+            && document.findings.is_empty()
+            && let Some(target) = tiers
+                .iter()
+                .flat_map(Tier::targets)
+                .find(|target| target.address.ip().is_some_and(|ip| ip.is_ipv4() != bind.is_ipv4()))
+        {
+            let message = format!("{bind} can't send to {}, an address of the other family", target.name);
+            document.section("send").report("bind", &message);
+        }
 
         match tiers {
             Some(tiers) if document.findings.is_empty() => {

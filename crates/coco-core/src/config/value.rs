@@ -1,6 +1,7 @@
 //! From a value of TOML to what a key of some kind means by it.
 
 use std::fmt::{Debug, Display};
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,6 +63,25 @@ impl FromToml for String {
 impl FromToml for PathBuf {
     fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         String::from_toml(kind, value).map(Self::from)
+    }
+}
+
+impl FromToml for Vec<PathBuf> {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match value.as_array() {
+            Some(paths) => paths.iter().map(|path| PathBuf::from_toml(kind, path.get_ref())).collect(),
+            None => PathBuf::from_toml(kind, value).map(|path| vec![path]),
+        }
+    }
+}
+
+impl FromToml for IpAddr {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let address: Self = text(value)?.parse().map_err(|_| Mismatch::Limits)?;
+        match address.is_unspecified() || address.is_multicast() {
+            true => Err(Mismatch::Because("not the address of one machine".to_owned())),
+            false => Ok(address),
+        }
     }
 }
 

@@ -82,7 +82,10 @@ fn unknown_names_lead_to_known_ones() {
     };
     assert_eq!(unknown("[tier.b]"), "tier: unknown section, did you mean [tiers]?");
     assert_eq!(unknown("blacklist = 'x'"), "blacklist: unknown key, `blacklist` belongs to [filter]");
-    assert_eq!(unknown("bind = ':1'"), "bind: unknown key, `bind` belongs to [listen], [api] or [fetch]");
+    assert_eq!(
+        unknown("bind = ':1'"),
+        "bind: unknown key, `bind` belongs to [listen], [send], [api] or [fetch]"
+    );
     assert!(
         unknown("[zookeeper]").starts_with("zookeeper: unknown section, expected [listen], [pipeline], ")
     );
@@ -124,7 +127,12 @@ fn wrong_values_are_told_with_what_was_expected() {
         "listen",
         &[
             ("interface = ''", "interface: expected a string that is not empty, found \"\""),
-            ("typesdb = ['a']", "typesdb: expected the path of a file, found an array"),
+            ("typesdb = 1", "typesdb: expected the path of a file, or an array of them, found the integer 1"),
+            (
+                "typesdb = ['a', 1]",
+                "typesdb: expected the path of a file, or an array of them, found an array",
+            ),
+            ("freebind = 1", "freebind: expected true or false, found the integer 1"),
             (
                 "receive_buffer = '16MB'",
                 "receive_buffer: expected a size in bytes from 4KiB to 1GiB, such as 65536 or \"64KiB\", found \"16MB\" (unknown unit `MB`: B, KiB, MiB or GiB)",

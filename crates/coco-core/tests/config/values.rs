@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::time::Duration;
 
 use coco_core::config::{Config, Key, Level, Program};
@@ -11,7 +12,8 @@ use super::{TIER, coco};
 fn a_tier_is_all_that_coco_needs() {
     let config = coco(TIER);
     assert_eq!(config.listen.bind.to_string(), ":25826");
-    assert_eq!((config.listen.interface, config.listen.typesdb), (None, None));
+    assert_eq!((config.listen.interface, config.listen.typesdb.len()), (None, 0));
+    assert_eq!((config.listen.freebind, config.send.bind), (false, None));
     assert_eq!(config.listen.receive_buffer, 16 << 20);
     assert_eq!(config.listen.allow, None);
     assert_eq!((config.listen.security_level, config.listen.auth_file), (SecurityLevel::None, None));
@@ -81,7 +83,7 @@ fn every_value_is_taken() {
     );
     assert_eq!(config.listen.bind.to_string(), "[fe80::4a42]:25826");
     assert_eq!(config.listen.interface.as_deref(), Some("eth1"));
-    assert_eq!(config.listen.typesdb.unwrap().to_str(), Some("/usr/share/collectd/types.db"));
+    assert_eq!(config.listen.typesdb, [Path::new("/usr/share/collectd/types.db")]);
     let allow: Vec<_> = config.listen.allow.unwrap().iter().map(Network::to_string).collect();
     assert_eq!(allow, ["10.1.0.0/16", "2001:db8::1/128"]);
     assert_eq!(config.listen.security_level, SecurityLevel::Sign);

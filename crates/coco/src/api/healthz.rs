@@ -33,7 +33,8 @@ impl Health {
         stage.is_none()
     }
 
-    pub(super) fn answer(&self, tiers: &Tiers) -> Response {
+    /// `last_datagram_age` is in seconds. It is told, not judged: nobody knows how often agents send.
+    pub(super) fn answer(&self, tiers: &Tiers, last_datagram_age: u64) -> Response {
         let (status, state) = if self.dead.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "a stage has died")
         } else if self.stopping.load(Ordering::Relaxed) {
@@ -44,7 +45,9 @@ impl Health {
             (StatusCode::OK, "ok")
         };
         let fingerprint = tiers.fingerprint().to_string();
-        body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
+        let body =
+            json!({ "status": state, "fingerprint": fingerprint, "last_datagram_age": last_datagram_age });
+        body::json_with_status(status, &body)
     }
 }
 
@@ -62,13 +65,15 @@ mod tests {
         let tiers = Tiers::new(vec![Tier::new("t".to_owned(), vec![target], None).unwrap()]).unwrap();
         let health = Health::default();
         let ask = || {
-            let (head, body) = health.answer(&tiers).into_parts();
+            let (head, body) = health.answer(&tiers, 7).into_parts();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let body = runtime.block_on(body.collect()).unwrap().to_bytes();
             (head.status.as_u16(), String::from_utf8(body.to_vec()).unwrap())
         };
         let expected = |state: &str| {
-            format!("{}\n", json!({ "status": state, "fingerprint": tiers.fingerprint().to_string() }))
+            let fingerprint = tiers.fingerprint().to_string();
+            let body = json!({ "status": state, "fingerprint": fingerprint, "last_datagram_age": 7 });
+            format!("{body}\n")
         };
         assert_eq!(ask(), (200, expected("ok")));
         let start = Instant::now();

@@ -90,7 +90,8 @@ impl Api {
             )
             .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
             .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
-                std::future::ready(healthz.health.answer(&healthz.routing.load().tiers))
+                let age = snapshot::age_of_last_datagram(&healthz.lanes);
+                std::future::ready(healthz.health.answer(&healthz.routing.load().tiers, age))
             })
     }
 

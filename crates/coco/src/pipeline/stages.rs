@@ -5,7 +5,7 @@ use crate::batch::Batch;
 use crate::counters::Count;
 use crate::filter::Filter;
 use crate::gate::Gate;
-use crate::lane::Lane;
+use crate::lane::{Lane, now};
 use crate::listen::{self, decode};
 use crate::routing::{Newest, Routing};
 use crate::send::{Packing, Sending};
@@ -16,7 +16,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tracing::{error, warn};
 
 /// How long a lane that is to stop goes on reading what has arrived.
@@ -131,8 +131,8 @@ impl Listen {
             self.handover.spare = Some(batch);
             return Err(if stopping { Step::Ended } else { Step::Idle });
         }
-        batch.received =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
+        batch.received = now();
+        self.lane.received_at(batch.received);
         Ok(batch)
     }
 }

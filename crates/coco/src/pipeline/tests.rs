@@ -37,7 +37,8 @@ impl Running {
         runtime.block_on(routing.outlets.dial("127.0.0.1:1".parse().unwrap(), Duration::from_secs(60)));
         let routing = Arc::new(Newest::from_pointee(routing));
         let stop = Arc::<AtomicBool>::default();
-        let options = ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None };
+        let options =
+            ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None, freebind: false };
         let socket = socket::listen("127.0.0.1:0".parse().unwrap(), options).unwrap();
         let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
         agent.connect(socket.local_addr().unwrap()).unwrap();

@@ -265,7 +265,7 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
 fn what_coco_has_sent_and_gets_back_is_refused() {
     let node = Sink::start();
     let coco = Running::start(config(&[("a", addresses(std::slice::from_ref(&node)))]));
-    let (own, other) = (OwnSocket::connect(coco.listen).unwrap(), sender(coco.listen));
+    let (own, other) = (OwnSocket::connect(coco.listen, None).unwrap(), sender(coco.listen));
     let list = value_list(b"web1", "p", "t", 1);
     for _ in 0..5 {
         send(&own, std::slice::from_ref(&list));

@@ -144,7 +144,7 @@ fn what_cannot_start_says_why() {
     let problems = prepare_in_vain(taken);
     assert!(matches!(problems.iter().as_slice(), [StartError::Api(_)]), "{problems}");
     let mut missing = to(&node);
-    missing.listen.typesdb = Some("/nowhere/types.db".into());
+    missing.listen.typesdb = vec!["/nowhere/types.db".into()];
     let problems = prepare_in_vain(missing).to_string();
     assert!(problems.starts_with("listen.typesdb: cannot read /nowhere/types.db: "), "{problems}");
     let mut itself = to(&node);
@@ -165,7 +165,7 @@ fn what_cannot_start_says_all_that_is_wrong() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let mut config = to(&Sink::start());
     config.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
-    config.listen.typesdb = Some("/nowhere/types.db".into());
+    config.listen.typesdb = vec!["/nowhere/types.db".into()];
     config.listen.auth_file = Some("/nowhere/auth".into());
     let problems = prepare_in_vain(config).to_string();
     let keys: Vec<_> = problems.lines().map(|line| line.split(':').next().unwrap()).collect();
