@@ -9,7 +9,8 @@ pub struct Limits {
     pub expression_bytes: usize,
     /// How deep calls may be nested; pipes count.
     pub depth: usize,
-    /// Calls that are evaluated. Functions that look at another window evaluate their argument once more.
+    /// Calls that are evaluated. Functions that look at another window evaluate their argument once more, and what has to
+    /// wait for series is evaluated again.
     pub calls: usize,
     /// Different (pattern, window) that are asked for.
     pub fetches: usize,
@@ -38,7 +39,7 @@ impl Default for Limits {
             depth: 64,
             calls: 20_000,
             fetches: 2_000,
-            window: 10 * 366 * 86_400,
+            window: 6 * 366 * 86_400,
             series: 20_000,
             points: 20_000_000,
             work: 2_000_000_000,
@@ -63,13 +64,23 @@ pub(crate) struct Held {
 pub(crate) struct Budget<'a> {
     pub(crate) limits: &'a Limits,
     held: Held,
+    spent: Spent,
+}
+
+/// What has been done for a request. It is not given back, however often the evaluation begins anew.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
     work: usize,
     calls: usize,
 }
 
 impl<'a> Budget<'a> {
-    pub(crate) fn new(limits: &'a Limits) -> Self {
-        Self { limits, held: Held::default(), work: 0, calls: 0 }
+    pub(crate) fn new(limits: &'a Limits, spent: Spent) -> Self {
+        Self { limits, held: Held::default(), spent }
+    }
+
+    pub(crate) fn spent(&self) -> Spent {
+        self.spent
     }
 
     pub(crate) fn held(&self) -> Held {
@@ -83,8 +94,8 @@ impl<'a> Budget<'a> {
 
     /// One more call.
     pub(crate) fn call(&mut self) -> Result<(), Error> {
-        self.calls += 1;
-        if self.calls > self.limits.calls {
+        self.spent.calls += 1;
+        if self.spent.calls > self.limits.calls {
             return Err(Error::limit("calls", self.limits.calls));
         }
         Ok(())
@@ -113,8 +124,8 @@ impl<'a> Budget<'a> {
 
     /// Before so many values are looked at.
     pub(crate) fn work(&mut self, steps: usize) -> Result<(), Error> {
-        self.work = self.work.saturating_add(steps);
-        if self.work > self.limits.work {
+        self.spent.work = self.spent.work.saturating_add(steps);
+        if self.spent.work > self.limits.work {
             return Err(Error::limit("steps of work", self.limits.work));
         }
         Ok(())

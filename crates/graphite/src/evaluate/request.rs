@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::expression::Target;
 use crate::function::{Context, Stop, Value};
 use crate::functions::function;
-use crate::limits::{Budget, Held, Limits};
+use crate::limits::{Budget, Held, Limits, Spent};
 use crate::series::{TimeSeries, held};
 use crate::time::Window;
 
@@ -85,6 +85,7 @@ pub struct Evaluation<'a> {
     targets: Vec<Target>,
     limits: &'a Limits,
     store: Store,
+    spent: Spent,
 }
 
 impl<'a> Evaluation<'a> {
@@ -95,7 +96,7 @@ impl<'a> Evaluation<'a> {
             return Err(Error::limit("bytes of targets", limits.expression_bytes));
         }
         let targets: Result<_, _> = request.targets.iter().map(|text| Target::parse(text, limits)).collect();
-        Ok(Self { targets: targets?, request, limits, store: Store::default() })
+        Ok(Self { targets: targets?, request, limits, store: Store::default(), spent: Spent::default() })
     }
 
     /// How much may still be supplied.
@@ -112,7 +113,7 @@ impl<'a> Evaluation<'a> {
     /// Goes on with what has been supplied.
     pub fn advance(&mut self) -> Result<Progress, Error> {
         let (mut budget, mut stacks, mut missing) =
-            (Budget::new(self.limits), HashMap::new(), Missing::default());
+            (Budget::new(self.limits, self.spent), HashMap::new(), Missing::default());
         let mut context = Context {
             window: self.request.window,
             x_files_factor: self.request.x_files_factor,
@@ -135,6 +136,7 @@ impl<'a> Evaluation<'a> {
                 context.budget.back_to(Held::default());
             }
         }
+        self.spent = budget.spent();
         if waits { Ok(Progress::Fetch(missing.into_fetches())) } else { Ok(Progress::Done(all)) }
     }
 }

@@ -98,7 +98,9 @@ impl Missing {
     /// Notes that it is missing, if so much may be asked for.
     pub(super) fn note(&mut self, fetch: Fetch, store: &Store, limits: &Limits) -> Result<(), Error> {
         let seconds = fetch.window.until.saturating_sub(fetch.window.from);
-        if seconds > limits.window {
+        // Arithmetic with times that are further away could overflow; nobody has rows there.
+        let is_far = |time: i64| time.unsigned_abs() > 1 << 42;
+        if seconds > limits.window || is_far(fetch.window.from) || is_far(fetch.window.until) {
             return Err(Error::limit("seconds of one window", usize::try_from(limits.window).unwrap_or(0)));
         }
         self.0.insert(fetch);

@@ -96,26 +96,27 @@ fn moving(
         }
         Err(error) => return Err(error.into()),
     };
-    let preview = match length {
+    let (preview, all) = match length {
         // A path has the same series in the longer window, so that there is no need to look at the shorter one.
-        Length::Seconds(seconds) if first.is_path() => seconds,
+        Length::Seconds(seconds) if first.is_path() => {
+            (seconds, first.series(context, now.starting_earlier(seconds))?)
+        }
         Length::Seconds(seconds) => {
             let current = first.series(context, now);
             let longer = first.series(context, now.starting_earlier(seconds));
             if current?.is_empty() {
                 return Ok(Vec::new());
             }
-            longer?;
-            seconds
+            (seconds, longer?)
         }
         Length::Rows(rows) => {
             let step = first.series(context, now)?.iter().map(|series| series.step).max();
             let Some(step) = step else { return Ok(Vec::new()) };
-            step.saturating_mul(rows)
+            context.budget.back_to(held);
+            let seconds = step.saturating_mul(rows);
+            (seconds, first.series(context, now.starting_earlier(seconds))?)
         }
     };
-    context.budget.back_to(held);
-    let all = first.series(context, now.starting_earlier(preview))?;
     let (noted, quote) = match arguments.value(1) {
         Some(Value::Text(text)) => (text.clone(), "\""),
         _ => (arguments.printed(1), ""),

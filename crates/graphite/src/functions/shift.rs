@@ -33,16 +33,13 @@ fn time_shift(
         seconds = seconds.saturating_add(change_of_clocks(context, seconds));
     }
     let resets_end = arguments.value(2).is_none() || arguments.is_true(2);
-    let held = context.budget.held();
     let (now, then) = (context.window, context.window.moved(seconds));
     let current = first.series(context, now);
     let shifted = first.series(context, then);
     let Some((start, end)) = current?.first().map(|first| (first.start, first.end)) else {
         return Ok(Vec::new());
     };
-    drop(shifted?);
-    context.budget.back_to(held);
-    let mut shifted = first.series(context, then)?;
+    let mut shifted = shifted?;
     context.take_names(shifted.len(), text.len() + 16)?;
     for series in &mut shifted {
         series.tags.set("timeShift", text.clone());
