@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use coco_fuzz::{LAWS, corpus};
+use flate2::read::GzDecoder;
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -79,6 +80,15 @@ fn seeds(law: &str) -> io::Result<Vec<Vec<u8>>> {
             let paths =
                 ["/HOST", "/web1,db{1,2}*/load/load?start=-5&finish=now", "/a%2Fb/../c?callback=f.g&x=+"];
             Ok(paths.map(|path| path.as_bytes().to_vec()).to_vec())
+        }
+        "target" => {
+            let file = fs::File::open(crates.join("graphite/testdata/vectors/vectors.jsonl.gz"))?;
+            let lines = io::BufReader::new(GzDecoder::new(file)).lines();
+            let target = |line: io::Result<String>| -> io::Result<Vec<u8>> {
+                let vector: serde_json::Value = serde_json::from_str(&line?)?;
+                Ok(vector["target"].as_str().unwrap_or_default().as_bytes().to_vec())
+            };
+            lines.map(target).collect()
         }
         "rrdcached" => Ok(vec![fs::read(crates.join("rrdcached/testdata/list.txt"))?]),
         _ => Ok(Vec::new()),

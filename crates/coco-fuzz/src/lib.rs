@@ -11,16 +11,19 @@ pub mod answer;
 pub mod config;
 pub mod corpus;
 pub mod decode;
+pub mod glob;
 pub mod request;
 pub mod rrdcached;
 pub mod secured;
+pub mod target;
+pub mod time;
 pub mod types_db;
 
 /// Panics if it is broken.
 pub type Law = fn(&[u8]);
 
 /// Each law behind its name, which is that of its corpus and of its fuzz target.
-pub const LAWS: [(&str, Law); 7] = [
+pub const LAWS: [(&str, Law); 10] = [
     ("decode", decode::holds),
     ("secured", secured::holds),
     ("types_db", types_db::holds),
@@ -28,4 +31,7 @@ pub const LAWS: [(&str, Law); 7] = [
     ("answer", answer::holds),
     ("request", request::holds),
     ("rrdcached", rrdcached::holds),
+    ("target", target::holds),
+    ("glob", glob::holds),
+    ("time", time::holds),
 ];
