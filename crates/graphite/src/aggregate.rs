@@ -66,7 +66,7 @@ impl Aggregation {
             Self::Average => mean(values),
             Self::AverageZero if values.is_empty() => f64::NAN,
             Self::AverageZero => some.sum::<f64>() / values.len() as f64,
-            Self::Median => median(values),
+            Self::Median => median(&mut some.collect::<Vec<_>>()),
             Self::Sum => sum(values),
             Self::Min => some.fold(f64::NAN, f64::min),
             Self::Max => some.fold(f64::NAN, f64::max),
@@ -82,6 +82,11 @@ impl Aggregation {
             Self::Multiply => values.iter().product(),
             Self::Last => some.next_back().unwrap_or(f64::NAN),
         }
+    }
+
+    /// Of values that are all known, and need not stay in their order.
+    pub(crate) fn of_known(self, values: &mut [f64]) -> f64 {
+        if self == Self::Median { median(values) } else { self.of(values) }
     }
 
     /// Whether that of integers is one, to Python.
@@ -108,8 +113,8 @@ pub(crate) fn mean(values: &[f64]) -> f64 {
     sum(values) / known(values).count() as f64
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut some: Vec<_> = known(values).collect();
+/// Of values that are all known; it puts them in another order.
+fn median(some: &mut [f64]) -> f64 {
     if some.is_empty() {
         return f64::NAN;
     }

@@ -4,7 +4,7 @@
 //! of two parts: the older rows, for which the value of every end is known, and the newer ones, which are only added to.
 //! Nothing is ever subtracted, so no error adds up.
 
-use crate::aggregate::Aggregation;
+use crate::aggregate::{Aggregation, known};
 
 /// What is known of some rows.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +59,13 @@ pub(crate) fn windows(values: &[f64], window: usize, aggregation: Aggregation) -
         return Vec::new();
     }
     if !aggregation.is_of_parts() {
-        let each = values[1..].windows(window);
-        let known = |rows: &[f64]| rows.iter().copied().filter(|value| !value.is_nan()).collect::<Vec<_>>();
-        return each.map(known).map(|known| (known.len(), aggregation.of(&known))).collect();
+        let mut rows = Vec::with_capacity(window);
+        let each = values[1..].windows(window).map(|window| {
+            rows.clear();
+            rows.extend(known(window));
+            (rows.len(), aggregation.of_known(&mut rows))
+        });
+        return each.collect();
     }
     let mut made = Vec::with_capacity(values.len() - window);
     // `older` has the parts from each of its rows to its end, the oldest last.

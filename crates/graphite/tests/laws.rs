@@ -134,9 +134,7 @@ fn answer(targets: &[&str], found: impl Fn(&Fetch) -> Vec<TimeSeries>) -> Result
                 }
             }
             Progress::Done(series) => {
-                let mut written = Vec::new();
-                Format::Json.write(&series, &Options::default(), &mut written)?;
-                return Ok(written);
+                return Ok(Format::Json.answer(&series, &Options::default())?.to_bytes());
             }
         }
     }

@@ -48,9 +48,8 @@ fn answer(store: &Store, vector: &Value) -> Result<Value, Error> {
         no_null_points: parameter("noNullPoints").is_some(),
         ..Options::default()
     };
-    let mut written = Vec::new();
-    Format::Json.write(&series, &options, &mut written)?;
-    Ok(serde_json::from_slice(&written).expect("what is written is JSON"))
+    let answer = Format::Json.answer(&series, &options)?;
+    Ok(serde_json::from_slice(&answer.to_bytes()).expect("what is written is JSON"))
 }
 
 fn is_close(found: &Value, expected: &Value) -> bool {

@@ -7,9 +7,13 @@ mod pickle;
 mod points;
 mod raw;
 
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+
 use crate::error::Error;
 use crate::series::TimeSeries;
-use jiff::tz::TimeZone;
+use points::Points;
 
 /// How an answer is written.
 ///
@@ -20,10 +24,10 @@ use jiff::tz::TimeZone;
 /// assert_eq!(format.content_type(), "application/json");
 ///
 /// let load = TimeSeries::new("a.load", 10, 10, vec![0.5, f64::NAN]);
-/// let mut answer = Vec::new();
-/// format.write(&[load], &Options::default(), &mut answer).unwrap();
+/// let series = [load];
+/// let answer = format.answer(&series, &Options::default()).unwrap();
 /// assert_eq!(
-///     String::from_utf8(answer).unwrap(),
+///     String::from_utf8(answer.to_bytes()).unwrap(),
 ///     r#"[{"target":"a.load","tags":{"name":"a.load"},"datapoints":[[0.5,10],[null,20]]}]"#
 /// );
 /// ```
@@ -93,25 +97,51 @@ impl Format {
         }
     }
 
-    /// Appends the answer.
-    pub fn write(&self, all: &[TimeSeries], options: &Options, to: &mut Vec<u8>) -> Result<(), Error> {
-        match self {
-            Self::Json => {
-                let all = points::consolidated(all, options)?;
-                json::write(&all, options, to);
+    /// The answer, which only has to be written.
+    pub fn answer<'a>(&self, all: &'a [TimeSeries], options: &Options) -> Result<Answer<'a>, Error> {
+        let points = match self {
+            Self::Json | Self::Jsonp(_) => points::consolidated(all, options)?,
+            _ => Vec::new(),
+        };
+        Ok(Answer { format: self.clone(), options: options.clone(), all, points })
+    }
+}
+
+/// An answer that nothing is wrong with. It is made as it is written, so that it takes no memory to speak of.
+#[derive(Debug)]
+pub struct Answer<'a> {
+    format: Format,
+    options: Options,
+    all: &'a [TimeSeries],
+    points: Vec<Points<'a>>,
+}
+
+impl Answer<'_> {
+    /// Writes all of it. It comes in small pieces, so that a file or a connection wants a buffer.
+    ///
+    /// # Errors
+    ///
+    /// What `to` says when it does not take more.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        match &self.format {
+            Format::Json => json::write(&self.points, &self.options, to),
+            Format::Jsonp(callback) => {
+                write!(to, "{callback}(")?;
+                json::write(&self.points, &self.options, to)?;
+                to.write_all(b")")
             }
-            Self::Jsonp(callback) => {
-                let all = points::consolidated(all, options)?;
-                to.extend_from_slice(callback.as_bytes());
-                to.push(b'(');
-                json::write(&all, options, to);
-                to.push(b')');
-            }
-            Self::Raw => raw::write(all, to),
-            Self::Csv => csv::write(all, &options.zone, to),
-            Self::Pickle => pickle::write(all, to),
-            Self::Msgpack => msgpack::write(all, to),
+            Format::Raw => raw::write(self.all, to),
+            Format::Csv => csv::write(self.all, &self.options.zone, to),
+            Format::Pickle => pickle::write(self.all, to),
+            Format::Msgpack => msgpack::write(self.all, to),
         }
-        Ok(())
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A vector takes all that memory does.
+        let _ = self.write(&mut bytes);
+        bytes
     }
 }

@@ -8,59 +8,61 @@
 //! 7d 28 key value ... 75                           a map
 //! ```
 
+use std::io::{self, Write};
+
 use crate::series::TimeSeries;
 
 /// Series as graphite-web wants them of a cluster server.
-pub(super) fn write(all: &[TimeSeries], to: &mut Vec<u8>) {
-    to.extend_from_slice(b"\x80\x02](");
+pub(super) fn write(all: &[TimeSeries], to: &mut impl Write) -> io::Result<()> {
+    to.write_all(b"\x80\x02](")?;
     for series in all {
-        to.extend_from_slice(b"}(");
+        to.write_all(b"}(")?;
         for (key, value) in [("name", &series.name), ("pathExpression", &series.path_expression)] {
-            text(key, to);
-            text(value, to);
+            text(key, to)?;
+            text(value, to)?;
         }
         for (key, value) in
             [("start", series.start), ("end", series.end), ("step", series.step), ("valuesPerPoint", 1)]
         {
-            text(key, to);
-            integer(value, to);
+            text(key, to)?;
+            integer(value, to)?;
         }
-        text("consolidationFunc", to);
-        text(series.consolidation.name(), to);
-        text("xFilesFactor", to);
-        float(series.x_files_factor, to);
-        text("values", to);
-        to.extend_from_slice(b"](");
-        series.values().iter().for_each(|value| float(*value, to));
-        to.extend_from_slice(b"eu");
+        text("consolidationFunc", to)?;
+        text(series.consolidation.name(), to)?;
+        text("xFilesFactor", to)?;
+        float(series.x_files_factor, to)?;
+        text("values", to)?;
+        to.write_all(b"](")?;
+        series.values().iter().try_for_each(|value| float(*value, to))?;
+        to.write_all(b"eu")?;
     }
-    to.extend_from_slice(b"e.");
+    to.write_all(b"e.")
 }
 
-fn text(text: &str, to: &mut Vec<u8>) {
+fn text(text: &str, to: &mut impl Write) -> io::Result<()> {
     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-    to.push(b'X');
-    to.extend_from_slice(&length.to_le_bytes());
-    to.extend_from_slice(&text.as_bytes()[..length as usize]);
+    to.write_all(b"X")?;
+    to.write_all(&length.to_le_bytes())?;
+    to.write_all(&text.as_bytes()[..length as usize])
 }
 
-fn integer(number: i64, to: &mut Vec<u8>) {
+fn integer(number: i64, to: &mut impl Write) -> io::Result<()> {
     match i32::try_from(number) {
         Ok(small) => {
-            to.push(b'J');
-            to.extend_from_slice(&small.to_le_bytes());
+            to.write_all(b"J")?;
+            to.write_all(&small.to_le_bytes())
         }
         Err(_) => {
-            to.extend_from_slice(b"\x8a\x08");
-            to.extend_from_slice(&number.to_le_bytes());
+            to.write_all(b"\x8a\x08")?;
+            to.write_all(&number.to_le_bytes())
         }
     }
 }
 
-fn float(number: f64, to: &mut Vec<u8>) {
+fn float(number: f64, to: &mut impl Write) -> io::Result<()> {
     if number.is_nan() {
-        return to.push(b'N');
+        return to.write_all(b"N");
     }
-    to.push(b'G');
-    to.extend_from_slice(&number.to_be_bytes());
+    to.write_all(b"G")?;
+    to.write_all(&number.to_be_bytes())
 }
