@@ -104,7 +104,8 @@ impl<'a> Origins<'a> {
         }
         let mut errors = Map::new();
         for (node, failure) in failed {
-            errors.entry(fleet.target(*node)).or_insert_with(|| failure.to_string().into());
+            let reason = || format!("{}: {failure}", fleet.upstream(*node).root()).into();
+            errors.entry(fleet.target(*node)).or_insert_with(reason);
         }
         Self { hosts, targets, tiers, errors }
     }

@@ -230,7 +230,9 @@ impl Counters {
 
     /// A target failed.
     pub fn failed(&self, tier: usize, target: usize, failure: &Failure) {
-        count(&self.tiers[tier].targets[target].failures[Reason::from(failure) as usize], 1);
+        if let Some(reason) = failure.reason() {
+            count(&self.tiers[tier].targets[target].failures[reason as usize], 1);
+        }
         if let Some(error) = failure.error_count() {
             self.error(error);
         }

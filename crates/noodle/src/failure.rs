@@ -25,6 +25,9 @@ pub enum Failure {
     /// An answer, but neither "here it is" nor "there is none".
     #[error("answered {0}")]
     Status(StatusCode),
+    /// 400 or 414: it is the request that is at fault, and would be so for every node.
+    #[error("answered {0}: it does not take this request")]
+    Refused(StatusCode),
     /// The connection ended in the middle of an answer.
     #[error("the answer broke off: {0}")]
     BrokenOff(String),
@@ -34,6 +37,12 @@ pub enum Failure {
     /// Larger than `fetch.max_body`.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// Compressed in a way that is not known, though it was asked not to be.
+    #[error("the answer is compressed, though none was asked for that is: {0:?}")]
+    Encoding(String),
+    /// Compressed, and broken.
+    #[error("the answer is compressed (gzip), and broken: {0}")]
+    Compressed(String),
     /// Not what Visage would answer.
     #[error("the answer is not a JSON object: {0}")]
     NotAnObject(#[from] NotAnObject),
@@ -55,7 +64,7 @@ impl Failure {
     /// Whether another tier may have the answer. It would not help where Noodle itself has enough to do: passing
     /// the load on from tier to tier takes down one after the other.
     pub fn asks_next_tier(&self) -> bool {
-        !matches!(self, Self::Queue(_) | Self::Memory)
+        !matches!(self, Self::Queue(_) | Self::Memory | Self::Refused(_))
     }
 
     /// Whether the target, or what leads to it, is out of order, rather than what it says.
@@ -67,7 +76,10 @@ impl Failure {
             | Self::BrokenOff(_)
             | Self::BodyTimeout(_) => true,
             Self::Status(_)
+            | Self::Refused(_)
             | Self::TooLarge(_)
+            | Self::Encoding(_)
+            | Self::Compressed(_)
             | Self::NotAnObject(_)
             | Self::NoList(_)
             | Self::OtherHost
@@ -88,15 +100,46 @@ impl Failure {
                 Some(ErrorCount::HttpGet)
             }
             Self::BrokenOff(_) | Self::BodyTimeout(_) | Self::TooLarge(_) => Some(ErrorCount::ReadAll),
-            Self::NotAnObject(_) | Self::NoList(_) | Self::OtherHost => Some(ErrorCount::Unmarshal),
-            Self::Queue(_) | Self::Memory => None,
+            Self::NotAnObject(_)
+            | Self::NoList(_)
+            | Self::OtherHost
+            | Self::Encoding(_)
+            | Self::Compressed(_) => Some(ErrorCount::Unmarshal),
+            Self::Queue(_) | Self::Memory | Self::Refused(_) => None,
+        }
+    }
+
+    /// What it is counted under for the target; nothing where it is the request that is at fault.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Connect(_) => Some(Reason::Connect),
+            Self::Reset(_) => Some(Reason::Reset),
+            Self::HeadTimeout(_) => Some(Reason::Timeout),
+            Self::Status(_) => Some(Reason::Status),
+            Self::Refused(_) => None,
+            Self::BrokenOff(_) => Some(Reason::BrokenOff),
+            Self::BodyTimeout(_) => Some(Reason::Stalled),
+            Self::TooLarge(_) => Some(Reason::TooLarge),
+            Self::NotAnObject(_) | Self::NoList(_) | Self::Encoding(_) | Self::Compressed(_) => {
+                Some(Reason::NotJson)
+            }
+            Self::OtherHost => Some(Reason::OtherHost),
+            Self::Queue(_) => Some(Reason::Queue),
+            Self::Memory => Some(Reason::Memory),
         }
     }
 
     /// The status for a client that gets no answer because of these; there is at least one.
     pub fn status<'a>(failures: impl IntoIterator<Item = &'a Self> + Clone) -> StatusCode {
         let timeout = |failure: &Self| matches!(failure, Self::HeadTimeout(_) | Self::BodyTimeout(_));
-        if failures.clone().into_iter().any(|failure| !failure.asks_next_tier()) {
+        let busy = |failure: &Self| matches!(failure, Self::Queue(_) | Self::Memory);
+        let refused = |failure: &Self| match failure {
+            Self::Refused(status) => Some(*status),
+            _ => None,
+        };
+        if let Some(status) = failures.clone().into_iter().find_map(refused) {
+            status
+        } else if failures.clone().into_iter().any(busy) {
             StatusCode::SERVICE_UNAVAILABLE
         } else if failures.into_iter().all(timeout) {
             StatusCode::GATEWAY_TIMEOUT
@@ -129,7 +172,7 @@ pub enum Reason {
     Stalled,
     /// [`Failure::TooLarge`]
     TooLarge,
-    /// [`Failure::NotAnObject`] and [`Failure::NoList`]
+    /// [`Failure::NotAnObject`], [`Failure::NoList`], [`Failure::Encoding`] and [`Failure::Compressed`]
     NotJson,
     /// [`Failure::OtherHost`]
     OtherHost,
@@ -156,24 +199,6 @@ impl Reason {
     ];
 }
 
-impl From<&Failure> for Reason {
-    fn from(failure: &Failure) -> Self {
-        match failure {
-            Failure::Connect(_) => Self::Connect,
-            Failure::Reset(_) => Self::Reset,
-            Failure::HeadTimeout(_) => Self::Timeout,
-            Failure::Status(_) => Self::Status,
-            Failure::BrokenOff(_) => Self::BrokenOff,
-            Failure::BodyTimeout(_) => Self::Stalled,
-            Failure::TooLarge(_) => Self::TooLarge,
-            Failure::NotAnObject(_) | Failure::NoList(_) => Self::NotJson,
-            Failure::OtherHost => Self::OtherHost,
-            Failure::Queue(_) => Self::Queue,
-            Failure::Memory => Self::Memory,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +213,7 @@ mod tests {
         assert_eq!(status(&[&Failure::Status(StatusCode::NOT_IMPLEMENTED)]), 502);
         assert_eq!(status(&[&head, &Failure::Queue(LONG)]), 503);
         assert_eq!(status(&[&Failure::Memory]), 503);
+        assert_eq!(status(&[&head, &Failure::Refused(StatusCode::URI_TOO_LONG)]), 414);
     }
 
     #[test]

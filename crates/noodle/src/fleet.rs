@@ -16,10 +16,14 @@ use crate::budget::{Budget, Held};
 use crate::counters::{Counters, TARGET_STATE};
 use crate::crowd::Crowd;
 use crate::failure::Failure;
+use crate::gzip;
 use crate::lists;
 use crate::object::Object;
 use crate::path::Content;
 use crate::upstream::{self, Place, Reply, Room, State, Upstream, Way};
+
+/// U+FEFF, which some servers put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;
@@ -215,7 +219,10 @@ impl Fleet {
         let result = self.try_to_ask(node, wanted).await;
         if let Err(failure) = &result {
             self.counters.failed(node.tier, node.target, failure);
-            self.upstream(node).complain(&wanted.host, self.target(node), failure);
+            // A request that no node takes says nothing of this one.
+            if failure.reason().is_some() {
+                self.upstream(node).complain(&wanted.host, self.target(node), wanted.path.as_str(), failure);
+            }
         }
         result
     }
@@ -256,8 +263,14 @@ impl Fleet {
             Reply::Found(body, used) => (body, used),
         };
         let (content, name) = (wanted.content, wanted.name().cloned());
-        let share =
-            aside(body.bytes.len(), move || Share::read(node, content, name.as_deref(), body)).await?;
+        // Nobody knows how large it becomes.
+        let length = if gzip::is_compressed(&body.bytes) { usize::MAX } else { body.bytes.len() };
+        let most = upstream.max_body();
+        let read = move || {
+            let body = gzip::decompress(body, most)?;
+            Share::read(node, content, name.as_deref(), body)
+        };
+        let share = aside(length, read).await?;
         let is_empty =
             if content == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
         let is_again = used.is_again;
@@ -321,7 +334,10 @@ impl Share {
     /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
     /// answer that has something, and nothing of that host, is none.
     fn read(node: Node, content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
-        let Held { bytes, mut reservation } = body;
+        let Held { mut bytes, mut reservation } = body;
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
         let mut lend = |more| Ok::<_, Failure>(reservation.grow(more)?);
         let object = Object::parse_within(&bytes, &mut lend)?;
         if name

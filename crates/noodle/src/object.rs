@@ -14,6 +14,9 @@ pub const META: &str = "_meta";
 /// clients do. Visage's answers are 6 deep.
 const MOST_DEPTH: u32 = 128;
 
+/// Characters shown of what is no JSON.
+const MOST_SHOWN: usize = 12;
+
 /// Where the members of an object stand in its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
@@ -62,19 +65,20 @@ impl Object {
         let text = std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))?;
         let mut scanner = Scanner::new(text);
         let mut members = Vec::new();
-        scanner.expect(b'{', "an object").map_err(NotAnObject::from)?;
+        let fault = |fault| NotAnObject::of(fault, text);
+        scanner.expect(b'{', "an object").map_err(fault)?;
         let mut is_open = !scanner.takes(b'}');
         while is_open {
             let member = Member::next(&mut scanner, text)?;
             is_open = scanner.takes(b',');
             if !is_open {
-                scanner.expect(b'}', "a comma or }").map_err(NotAnObject::from)?;
+                scanner.expect(b'}', "a comma or }").map_err(fault)?;
             }
             let key = member.key.len();
             push(&mut members, member, key, &mut lend)?;
         }
         let end = scanner.at() - 1;
-        scanner.end().map_err(NotAnObject::from)?;
+        scanner.end().map_err(fault)?;
         Ok(Self { members, end })
     }
 
@@ -127,9 +131,10 @@ impl Object {
 
 impl Member {
     fn next(scanner: &mut Scanner<'_>, text: &str) -> Result<Self, NotAnObject> {
-        let key = scanner.string()?;
-        scanner.expect(b':', "a colon")?;
-        let value = scanner.value(MOST_DEPTH - 1)?;
+        let fault = |fault| NotAnObject::of(fault, text);
+        let key = scanner.string().map_err(fault)?;
+        scanner.expect(b':', "a colon").map_err(fault)?;
+        let value = scanner.value(MOST_DEPTH - 1).map_err(fault)?;
         let whole = key.start..value.end;
         Ok(Self { key: decode(&text[key])?, whole, value })
     }
@@ -141,10 +146,15 @@ fn decode(quoted: &str) -> Result<String, NotAnObject> {
     serde_json::from_str(quoted).map_err(|error| NotAnObject::Json(format!("a key: {error}")))
 }
 
-impl From<Fault> for NotAnObject {
-    fn from(fault: Fault) -> Self {
+impl NotAnObject {
+    /// Says what stands there instead.
+    fn of(fault: Fault, text: &str) -> Self {
         match fault {
-            Fault::Expected(what, byte) => Self::Json(format!("no {what} at byte {byte}")),
+            Fault::Expected(what, byte) => {
+                let found: String = text.get(byte..).unwrap_or_default().chars().take(MOST_SHOWN).collect();
+                let found = if found.is_empty() { "the end".to_owned() } else { format!("{found:?}") };
+                Self::Json(format!("expected {what} at byte {byte}, found {found}"))
+            }
             Fault::TooDeep => Self::TooDeep,
         }
     }
@@ -223,6 +233,18 @@ mod tests {
         }
         assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(NotAnObject::Utf8(6)));
         assert!(matches!(Object::parse(b"{\"a\":\"\n\"}"), Err(NotAnObject::Json(_))));
+    }
+
+    #[test]
+    fn an_error_says_what_was_found() {
+        for (text, expected) in [
+            ("<html>\n<body>", r#"expected an object at byte 0, found "<html>\n<body""#),
+            ("{\"a\":[1,NaN]}", r#"expected a value at byte 8, found "NaN]}""#),
+            ("{\"a\":-Infinity}", r#"expected a digit at byte 6, found "Infinity}""#),
+            ("{\"a\":1", "expected a comma or } at byte 6, found the end"),
+        ] {
+            assert_eq!(Object::parse(text.as_bytes()).unwrap_err().to_string(), expected);
+        }
     }
 
     #[test]

@@ -30,6 +30,9 @@ use crate::query::{self, NoFunction};
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;
 
+/// Failures that an error tells of.
+const MOST_REASONS: usize = 20;
+
 /// Answers requests below `/data`.
 #[derive(Debug)]
 pub struct Proxy {
@@ -157,7 +160,7 @@ impl Proxy {
         let Share { node, mut body, object, .. } = match self.fleet.ask_owner(host, wanted, None).await {
             Ok(Some(share)) => share,
             Ok(None) => return Reply::nothing(empty(wanted.content)),
-            Err(failed) => return self.failed(&failed),
+            Err(failed) => return self.failed(&failed, wanted.path.as_str()),
         };
         self.fleet.counters.used(node.tier, body.bytes.len());
         let url = format!("{}{}", self.fleet.upstream(node).root(), wanted.path);
@@ -195,7 +198,7 @@ impl Proxy {
     async fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Reply {
         let (fleet, path) = (&*self.fleet, &asked.path);
         if !gathered.is_answered {
-            return self.failed(&gathered.failed);
+            return self.failed(&gathered.failed, "");
         }
         let bytes = join::bytes(&gathered);
         let mut reservation = match fleet.budget.lend(bytes + ROOM, self.patience).await {
@@ -230,13 +233,17 @@ impl Proxy {
         reply
     }
 
-    /// Nobody has it, and not all say so.
-    fn failed(&self, failed: &[Failed]) -> Reply {
+    /// Nobody has it, and not all say so. The path is empty where each was asked for something else.
+    fn failed(&self, failed: &[Failed], path: &str) -> Reply {
         let status = Failure::status(failed.iter().map(|(_, failure)| failure));
-        let mut reasons: Vec<_> =
-            failed.iter().map(|(node, failure)| format!("{}: {failure}", self.fleet.target(*node))).collect();
+        let reason =
+            |(node, failure): &Failed| format!("{}{path}: {failure}", self.fleet.upstream(*node).root());
+        let mut reasons: Vec<_> = failed.iter().take(MOST_REASONS).map(reason).collect();
         reasons.sort_unstable();
         reasons.dedup();
+        if failed.len() > MOST_REASONS {
+            reasons.push(format!("and {} more", failed.len() - MOST_REASONS));
+        }
         Reply::error(status, reasons.join("; "))
     }
 

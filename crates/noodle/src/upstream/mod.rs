@@ -17,7 +17,9 @@ use coco_daemon::health::{self, Health, News};
 use coco_daemon::logging::Throttle;
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper::header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, StatusCode, Uri};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -226,6 +228,11 @@ impl Upstream {
         self.timeout
     }
 
+    /// The largest answer, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
     /// Waits for a turn, no longer than for an answer, and not at all where so many wait that it would be longer.
     pub async fn place(&self) -> Result<Place, Failure> {
         let place = |permit| Place { since: Instant::now(), pace: Arc::clone(&self.pace), _permit: permit };
@@ -268,6 +275,9 @@ impl Upstream {
         let (response, used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
         let (head, body) = response.into_parts();
         if head.status == StatusCode::OK {
+            if let Some(encoding) = unknown_encoding(&head.headers) {
+                return Err(Failure::Encoding(encoding));
+            }
             let terms = body::Terms { most: self.max_body, timeout: self.timeout, budget };
             let held = body::read(body, deadline, terms).await?;
             return Ok(Reply::Found(held, used));
@@ -280,10 +290,14 @@ impl Upstream {
                 used.keep();
             }
         });
-        if head.status == StatusCode::NOT_FOUND {
-            Ok(Reply::Nothing { is_again })
-        } else {
-            Err(Failure::Status(head.status))
+        match head.status {
+            StatusCode::NOT_FOUND => Ok(Reply::Nothing { is_again }),
+            StatusCode::BAD_REQUEST => Err(Failure::Refused(StatusCode::BAD_REQUEST)),
+            // Noodle's header fields are always the same, so it is the path here, too.
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Err(Failure::Refused(StatusCode::URI_TOO_LONG))
+            }
+            status => Err(Failure::Status(status)),
         }
     }
 
@@ -316,13 +330,14 @@ impl Upstream {
     }
 
     /// Logs a failure, once a minute, unless it flaps.
-    pub fn complain(&self, host: &[u8], target: &str, failure: &Failure) {
+    pub fn complain(&self, host: &[u8], target: &str, path: &str, failure: &Failure) {
         if self.state() == State::Flapping {
             return;
         }
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(suppressed) = complaints.pass(Instant::now()) {
-            warn!(host, target, cause = %failure, suppressed, "a target gave no answer");
+            let url = format!("{}{path}", self.root);
+            warn!(host, target, cause = %failure, url, suppressed, "a target gave no answer");
         }
     }
 }
@@ -332,6 +347,14 @@ fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
     *request.uri_mut() = uri.clone();
     *request.headers_mut() = fields.clone();
     request
+}
+
+/// How an answer is encoded, if neither not at all nor as [`crate::gzip`] knows.
+fn unknown_encoding(fields: &HeaderMap) -> Option<String> {
+    let encoding = fields.get(CONTENT_ENCODING)?;
+    let known = ["identity", "gzip", "x-gzip"];
+    let is_known = known.iter().any(|known| encoding.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+    (!is_known).then(|| String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect())
 }
 
 /// One of those who wait for a place.

@@ -1,8 +1,12 @@
 //! Hostile and broken storage nodes: the right status, the right counter, and Noodle goes on.
 
+use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use crate::node::{Gate, Node, response, wait_for_the_end, write};
 use crate::noodle::{Noodle, tiers};
@@ -25,7 +29,6 @@ fn then_silent(bytes: &'static [u8]) -> Node {
 
 /// Sends one piece after the other until Noodle closes.
 fn endless(head: &'static [u8], piece: &'static [u8], pause: Duration) -> Node {
-    use std::io::Write;
     Node::start(move |_, stream: &mut TcpStream| {
         let mut sent = stream.write_all(head);
         while sent.is_ok() {
@@ -128,7 +131,14 @@ fn each_has_its_status_and_its_counter() {
         ),
         ("another host", body(b"{\"web2\":{\"load\":1},\"web\":1}"), 502, UNMARSHAL),
         ("invalid UTF-8", body(b"{\"a\":\"\xff\"}"), 502, UNMARSHAL),
-        ("gzip unasked", Node::saying(gzip), 502, UNMARSHAL),
+        ("gzip unasked, and broken", Node::saying(gzip), 502, UNMARSHAL),
+        ("gzip that becomes too much", body(&compressed(&[b' '; 70_000])), 502, READ_ALL),
+        (
+            "compressed otherwise",
+            Node::saying(response(200, "Content-Encoding: br\r\n", b"\x0b\x02\x80{}\x03")),
+            502,
+            UNMARSHAL,
+        ),
     ];
     std::thread::scope(|scope| {
         for (name, node, status, counter) in &nodes {
@@ -155,7 +165,8 @@ fn has_its_status_and_its_counter(name: &str, node: &Node, status: u16, counter:
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), &fetch);
     let answer = noodle.get("/data/web1/load");
     assert_eq!(answer.status, status, "{name}: {}", answer.text());
-    assert!(answer.error().starts_with("t0:1: "), "{name}: {}", answer.error());
+    let url = format!("http://{}/data/web1/load: ", node.address);
+    assert!(answer.error().starts_with(&url), "{name}: {}", answer.error());
     assert_eq!(noodle.errors(), [(counter.to_owned(), 1)].into(), "{name}");
     let failures = noodle.counters()["fetch.target.failures"]["t0:1"].clone();
     let counted: u64 = failures.as_object().unwrap().values().filter_map(serde_json::Value::as_u64).sum();
@@ -167,6 +178,51 @@ fn has_its_status_and_its_counter(name: &str, node: &Node, status: u16, counter:
     assert_eq!(noodle.get("/healthz").status, 200, "{name}");
     // What is held for a failed answer is given back.
     assert_eq!(noodle.counters()["fetch.memory"], 0, "{name}");
+}
+
+fn compressed(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_a_node_compresses_all_the_same_and_marks_as_unicode_is_read() {
+    for (fields, text) in [
+        ("", "\u{feff}{\"web1\":1}".as_bytes().to_vec()),
+        ("Content-Encoding: gzip\r\n", compressed(b"{\"web1\":1}")),
+        // Some do not even say so.
+        ("", compressed("\u{feff}{\"web1\":1}".as_bytes())),
+        ("Content-Encoding: identity\r\n", b"{\"web1\":1}".to_vec()),
+        ("Content-Encoding: gzip\r\n", b"{\"web1\":1}".to_vec()),
+    ] {
+        let node = Node::saying(response(200, fields, &text));
+        let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "metadata = false");
+        let answer = noodle.get("/data/web1/load");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "{\"web1\":1}"), "{text:?}");
+    }
+}
+
+/// The next node would say the same, and this one is as well as before.
+#[test]
+fn a_request_that_a_node_does_not_take_is_the_clients_business() {
+    let other = Node::having_every_host();
+    for (said, status) in [(400, 400), (414, 414), (431, 414)] {
+        let strict = Node::answering(move |_| (said, "<h1>Bad Request</h1>".to_owned()));
+        let noodle = Noodle::start(&tiers(&[("t", &[strict.address]), ("u", &[other.address])]), "");
+        for path in ["/data/web1/load", "/data/web*/load", "/data/web1,web2/load"] {
+            let answer = noodle.get(path);
+            assert_eq!(answer.status, status, "{said}: {}", answer.text());
+            assert!(answer.error().contains("answered "), "{}", answer.error());
+        }
+        assert!(noodle.errors().is_empty());
+        let counters = noodle.counters();
+        let failures = counters["fetch.target.failures"]["t0:1"].as_object().unwrap();
+        assert!(failures.values().all(|count| *count == 0), "{failures:?}");
+        assert_eq!(counters["fetch.target.response.codes"][status.to_string()], 3);
+        assert_eq!(noodle.get("/tiers").json()[0]["connections"]["t0:1"]["state"], "up");
+    }
+    assert!(other.asked().is_empty());
 }
 
 #[test]
@@ -253,7 +309,8 @@ fn answers_share_one_budget_of_memory() {
     let node = Node::answering(|_| (200, format!("{{\"web1\":\"{}\"}}", "x".repeat(2_000_000))));
     let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"1MiB\"");
     let answer = noodle.get("/data/web1/load");
-    assert_eq!((answer.status, answer.error().as_str()), (503, "t0:1: too many large answers are under way"));
+    let expected = format!("http://{}/data/web1/load: too many large answers are under way", node.address);
+    assert_eq!((answer.status, answer.error()), (503, expected));
     assert!(noodle.errors().is_empty());
     assert_eq!(noodle.counters()["fetch.target.failures"]["t0:1"]["memory"], 1);
     assert_eq!(noodle.counters()["fetch.memory"], 0);

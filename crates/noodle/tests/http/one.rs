@@ -177,10 +177,12 @@ fn nothing_is_an_answer_only_if_all_say_so() {
         assert_eq!((answer.status, answer.text().as_str()), (200, expected), "{path}");
         assert!(!answer.fields.contains_key("x-noodle-target"));
     }
-    let half = Noodle::start(&tiers(&[("a", &[nothing.address]), ("b", &[Node::refusing()])]), "");
+    let dead = Node::refusing();
+    let half = Noodle::start(&tiers(&[("a", &[nothing.address]), ("b", &[dead])]), "");
     let answer = half.get("/data/web1/load");
     assert_eq!(answer.status, 502);
-    assert!(answer.error().starts_with("b0:1: cannot connect: "), "{}", answer.error());
+    let reason = format!("http://{dead}/data/web1/load: cannot connect: ");
+    assert!(answer.error().starts_with(&reason), "{}", answer.error());
 }
 
 #[test]
