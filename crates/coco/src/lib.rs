@@ -16,7 +16,7 @@
 //! - [`start`] is what has to be so before anything runs, [`service`] starts and stops all of it;
 //! - [`counters`] is the table of everything that is counted, [`measure`] and [`summary`] what is measured from
 //!   time to time, [`snapshot`] both at one moment;
-//! - [`api`] shows it.
+//! - [`reading`] goes through what is remembered, in order and [`page`] by page; [`api`] shows it.
 
 #![forbid(unsafe_code)]
 
@@ -37,9 +37,11 @@ pub mod membership;
 pub mod outlet;
 pub mod outlets;
 pub mod own;
+pub mod page;
 pub mod partitions;
 pub mod patience;
 pub mod pipeline;
+pub mod reading;
 pub mod routes;
 pub mod routing;
 pub mod runs;

@@ -3,13 +3,13 @@
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
-use crate::routes::{Detail, HostExcerpt, HostName, Judge, MOST_METRICS};
+use crate::reading::count_accepted;
+use crate::routes::MOST_METRICS;
 use crate::routing::{Newest, Routing, Rules};
-use crate::summary::Summary;
+use crate::summary::{Sizes, Summary};
 use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::warn;
@@ -154,23 +154,23 @@ impl Measure {
     fn spread(&self) -> Spread {
         let routing = self.routing.load_full();
         let Routing { tiers, partitions, outlets, .. } = &*routing;
-        let mut sizes: Vec<Vec<u32>> = vec![Vec::new(); outlets.iter().len()];
-        let hosts = merged(&self.lanes, Detail::Counts, &mut Rules::new(Arc::clone(&routing)));
-        for host in hosts.iter().filter(|host| host.accepted > 0) {
-            for (partition, &owner) in host.owners.iter().enumerate() {
+        let mut sizes = vec![Sizes::default(); outlets.iter().len()];
+        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |owners, accepted| {
+            for (partition, &owner) in owners.iter().enumerate().filter(|_| accepted > 0) {
                 for &outlet in partitions.outlets(partitions.share(partition, owner)) {
-                    sizes[outlet].push(host.accepted);
+                    sizes[outlet].add(accepted);
                 }
             }
-        }
+        });
         let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
             let first = outlets.index(index, 0);
-            let mut sizes = sizes[first..first + tier.targets().len()].concat();
-            (tier.name().into(), Summary::of(&mut sizes))
+            let mut all = Sizes::default();
+            sizes[first..first + tier.targets().len()].iter().for_each(|sizes| all.add_all(sizes));
+            (tier.name().into(), Summary::of(&all))
         });
         let of_tiers = of_tiers.collect();
         let key = |outlet: &Outlet| (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
-        let of_outlets = outlets.iter().zip(&mut sizes);
+        let of_outlets = outlets.iter().zip(&sizes);
         (of_outlets.map(|(outlet, sizes)| (key(outlet), Summary::of(sizes))).collect(), of_tiers)
     }
 }
@@ -185,44 +185,6 @@ fn at_times(mut terms: Terms, news: &Receiver<Terms>, mut measure: impl FnMut(Te
         }
         measure(terms);
     }
-}
-
-/// The hosts of all lanes as `judge` sees them, each once.
-///
-/// A host that several lanes have seen (its agent was started anew, say) has the metrics of all of them, each
-/// last seen at the latest time: a union in which the last write wins.
-pub fn merged(lanes: &[Arc<Lane>], detail: Detail, judge: &mut impl Judge) -> Vec<HostExcerpt> {
-    let mut hosts = Vec::new();
-    for lane in lanes {
-        lane.walk(|routes, from| routes.excerpt(from, detail, judge, &mut hosts));
-    }
-    if lanes.len() == 1 {
-        return hosts;
-    }
-    let mut index: HashMap<HostName, usize> = HashMap::new();
-    let mut unique: Vec<HostExcerpt> = Vec::with_capacity(hosts.len());
-    for host in hosts {
-        match index.entry(host.name.clone()) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(unique.len());
-                unique.push(host);
-            }
-            Entry::Occupied(occupied) => {
-                let known = &mut unique[*occupied.get()];
-                *known = match detail {
-                    Detail::Metrics => known.union(&host),
-                    Detail::Counts => union_of_lanes(lanes, &host.name, judge).unwrap_or(host),
-                };
-            }
-        }
-    }
-    unique
-}
-
-/// One host with the metrics of all lanes.
-fn union_of_lanes(lanes: &[Arc<Lane>], name: &[u8], judge: &mut impl Judge) -> Option<HostExcerpt> {
-    let seen = lanes.iter().filter_map(|lane| lane.read(|routes| routes.excerpt_of(name, judge)));
-    seen.reduce(|one, other| one.union(&other))
 }
 
 /// Sums up the last column of `/proc/net/udp` and `/proc/net/udp6` (proc(5)) over these sockets.

@@ -1,5 +1,7 @@
 //! Summary statistics of how many metrics each host has.
 
+use std::collections::BTreeMap;
+
 /// What `hash.metrics_per_host` shows, by the definitions of the deployed implementation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
@@ -17,18 +19,45 @@ pub struct Summary {
     pub sum: u64,
 }
 
+/// How many hosts have how many metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Sizes(BTreeMap<u32, u64>);
+
+impl Sizes {
+    /// Takes note of a host of so many metrics.
+    pub fn add(&mut self, metrics: u32) {
+        *self.0.entry(metrics).or_default() += 1;
+    }
+
+    /// Takes note of the hosts of others.
+    pub fn add_all(&mut self, others: &Self) {
+        for (metrics, hosts) in &others.0 {
+            *self.0.entry(*metrics).or_default() += hosts;
+        }
+    }
+}
+
 impl Summary {
-    /// Of the number of metrics of each host. Sorts them.
-    pub fn of(sizes: &mut [u32]) -> Self {
-        sizes.sort_unstable();
-        let (Some(&minimum), Some(&maximum)) = (sizes.first(), sizes.last()) else { return Self::default() };
-        let sum = sizes.iter().copied().map(u64::from).sum();
+    /// Of hosts of these sizes.
+    pub fn of(sizes: &Sizes) -> Self {
+        let (Some((&minimum, _)), Some((&maximum, _))) =
+            (sizes.0.first_key_value(), sizes.0.last_key_value())
+        else {
+            return Self::default();
+        };
+        let length = sizes.0.values().sum::<u64>();
+        let sum = sizes.0.iter().map(|(&metrics, &hosts)| u64::from(metrics) * hosts).sum::<u64>();
+        let mut behind = 0;
+        let percentile = sizes.0.iter().find(|&(_, &hosts)| {
+            behind += hosts;
+            behind > length * 95 / 100
+        });
         Self {
-            average: sum as f64 / sizes.len() as f64,
+            average: sum as f64 / length as f64,
             minimum: minimum.into(),
             maximum: maximum.into(),
-            percentile_95: sizes[sizes.len() * 95 / 100].into(),
-            length: sizes.len() as u64,
+            percentile_95: percentile.map_or(maximum, |(&metrics, _)| metrics).into(),
+            length,
             sum,
         }
     }
@@ -36,28 +65,36 @@ impl Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::Summary;
+    use super::{Sizes, Summary};
+
+    fn of(hosts: &[u32]) -> Summary {
+        let mut sizes = [Sizes::default(), Sizes::default()];
+        hosts.iter().enumerate().for_each(|(number, &metrics)| sizes[number % 2].add(metrics));
+        let [mut all, others] = sizes;
+        all.add_all(&others);
+        Summary::of(&all)
+    }
 
     #[test]
     fn nothing_is_all_zeros() {
-        assert_eq!(Summary::of(&mut []), Summary::default());
+        assert_eq!(of(&[]), Summary::default());
     }
 
     #[test]
     fn one_host_is_everything() {
         let expected = Summary { average: 7.0, minimum: 7, maximum: 7, percentile_95: 7, length: 1, sum: 7 };
-        assert_eq!(Summary::of(&mut [7]), expected);
+        assert_eq!(of(&[7]), expected);
     }
 
     #[test]
     fn the_percentile_is_an_element() {
-        let mut sizes: Vec<u32> = (1..=100).rev().collect();
-        let summary = Summary::of(&mut sizes);
+        let sizes: Vec<u32> = (1..=100).rev().collect();
+        let summary = of(&sizes);
         assert_eq!(
             (summary.percentile_95, summary.minimum, summary.maximum, summary.sum),
             (96, 1, 100, 5050)
         );
         assert_eq!(summary.average, 50.5);
-        assert_eq!(Summary::of(&mut [1, 2, 3]).percentile_95, 3);
+        assert_eq!(of(&[1, 2, 3]).percentile_95, 3);
     }
 }

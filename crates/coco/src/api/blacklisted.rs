@@ -1,8 +1,11 @@
 //! `/blacklisted`: `{host: {metric: Unix seconds}}`, when each metric that the blacklist refuses was last seen.
 
 use super::{Api, write_hosts};
+use crate::reading::Hosts;
+use crate::routing::Rules;
 use std::io::{self, Write};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
-    write_hosts(out, &api.hosts(&api.routing.load_full()), |metric| metric.rejected)
+    let mut hosts = Hosts::new(&api.lanes, Rules::new(api.routing.load_full()), None);
+    write_hosts(out, &mut hosts, 0, |metric| metric.rejected)
 }

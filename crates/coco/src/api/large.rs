@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// How many are produced at the same time: each holds a copy of all that is remembered.
+/// How many are produced at the same time: each holds a few MiB of names, and works without end.
 const AT_ONCE: usize = 2;
 
 /// How many more wait.

@@ -14,9 +14,10 @@ mod large;
 mod tiers;
 
 use crate::lane::Lane;
-use crate::measure::{Measure, merged};
-use crate::routes::{Detail, HostExcerpt, MetricExcerpt};
-use crate::routing::{Newest, Routing, Rules};
+use crate::measure::Measure;
+use crate::reading::Hosts;
+use crate::routes::MetricView;
+use crate::routing::Newest;
 use crate::snapshot;
 use coco_core::config::Program;
 use coco_core::text::in_json;
@@ -28,7 +29,6 @@ use coco_daemon::reload::Reloads;
 use coco_daemon::vars;
 pub use healthz::Health;
 use large::LargeAnswers;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,36 +104,34 @@ impl Api {
         logging::add_to(&mut snapshot, Program::Coco);
         snapshot
     }
-
-    /// Every host that is remembered, by name as it is shown.
-    fn hosts(&self, routing: &Arc<Routing>) -> Vec<HostExcerpt> {
-        let mut hosts = merged(&self.lanes, Detail::Metrics, &mut Rules::new(Arc::clone(routing)));
-        hosts.sort_by_cached_key(|host| in_json(&host.name).into_owned());
-        hosts
-    }
 }
 
 type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
 
-/// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks. Hosts without any are left out.
-fn write_hosts<'a>(
+/// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks, of the hosts of a group. Hosts without
+/// any are left out.
+fn write_hosts(
     out: &mut dyn Write,
-    hosts: impl IntoIterator<Item = &'a HostExcerpt>,
-    wanted: impl Fn(&MetricExcerpt) -> bool,
+    hosts: &mut Hosts<'_>,
+    group: u16,
+    wanted: impl Fn(&MetricView<'_>) -> bool,
 ) -> io::Result<()> {
-    let mut object = ObjectWriter::new(out)?;
-    for host in hosts {
-        let mut metrics = BTreeMap::new();
-        for metric in host.metrics.iter().filter(|metric| wanted(metric)) {
-            // Identifiers may look alike once joined: the one seen last counts.
-            let seen = metrics.entry(metric.name.display()).or_insert(metric.seen);
-            *seen = metric.seen.max(*seen);
+    let mut last: Option<Vec<u8>> = None;
+    out.write_all(b"{")?;
+    let mut write = |host: &[u8], metric: &[u8], seen| {
+        if last.as_deref() == Some(host) {
+            out.write_all(b",")?;
+        } else {
+            out.write_all(if last.is_some() { b"}," } else { b"" })?;
+            serde_json::to_writer(&mut *out, &in_json(host))?;
+            out.write_all(b":{")?;
+            last = Some(host.to_vec());
         }
-        if !metrics.is_empty() {
-            serde_json::to_writer(object.key(&in_json(&host.name))?, &metrics)?;
-        }
-    }
-    object.end()
+        serde_json::to_writer(&mut *out, &in_json(metric))?;
+        write!(out, ":{seen}")
+    };
+    while hosts.read(group, &wanted, &mut write)?.is_some() {}
+    out.write_all(if last.is_some() { b"}}" } else { b"}" })
 }
 
 /// Writes an object of JSON member by member.

@@ -2,30 +2,30 @@
 //! each metric was last sent.
 
 use super::{Api, ObjectWriter, write_hosts};
-use crate::routes::HostExcerpt;
-use crate::routing::Routing;
+use crate::reading::Hosts;
+use crate::routing::{Routing, Rules};
 use coco_core::tier::Tier;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     let routing = api.routing.load_full();
-    let hosts = api.hosts(&routing);
     out.write_all(b"[")?;
     for (index, tier) in routing.tiers.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
         }
-        write_tier(&routing, index, tier, &hosts, out)?;
+        write_tier(api, &routing, index, tier, out)?;
     }
     out.write_all(b"]")
 }
 
 fn write_tier(
-    routing: &Routing,
+    api: &Api,
+    routing: &Arc<Routing>,
     index: usize,
     tier: &Tier,
-    hosts: &[HostExcerpt],
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
@@ -44,13 +44,11 @@ fn write_tier(
     for (key, value) in members {
         serde_json::to_writer(object.key(key)?, &value)?;
     }
-    let mut by_owner = vec![Vec::new(); names.len()];
-    for host in hosts.iter().filter(|host| host.accepted > 0) {
-        by_owner[usize::from(host.owners[routing.partitions.of_tier(index)])].push(host);
-    }
+    let partition = routing.partitions.of_tier(index);
+    let mut hosts = Hosts::new(&api.lanes, Rules::new(Arc::clone(routing)), Some(partition));
     let mut routes = ObjectWriter::new(object.key("routes")?)?;
-    for (target, hosts) in names.iter().zip(by_owner) {
-        write_hosts(routes.key(target)?, hosts, |metric| !metric.rejected)?;
+    for (target, owner) in names.iter().zip(0..) {
+        write_hosts(routes.key(target)?, &mut hosts, owner, |metric| !metric.rejected)?;
     }
     routes.end()?;
     object.end()

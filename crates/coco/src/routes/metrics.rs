@@ -123,6 +123,14 @@ impl Metrics {
         }
     }
 
+    /// What is known of the metric of a name.
+    pub(super) fn get(&self, name: NameId) -> Option<Cell> {
+        match self.common.get(name as usize) {
+            Some(cell) => (*cell != Cell::NONE).then_some(*cell),
+            None => Some(self.rare.find(hash(name), |rare| rare.name == name)?.cell),
+        }
+    }
+
     /// Adds a metric whose name has none yet.
     pub(super) fn insert(&mut self, name: NameId, cell: Cell) {
         self.put(Rare { name, cell, following: NO_NAME });

@@ -3,16 +3,16 @@
 //! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
 //! remembered by no one. Forwarding never depends on it.
 
-mod excerpt;
 mod metrics;
 mod names;
 mod renew;
 #[cfg(test)]
 mod tests;
+mod view;
 
-pub use excerpt::{Detail, HostExcerpt, MetricExcerpt};
 pub use names::{Name, NameId};
 pub use renew::{Judge, Version};
+pub use view::{HostView, MetricView, Unread};
 
 use coco_core::bytes::equal;
 use coco_core::host::is_renamed;

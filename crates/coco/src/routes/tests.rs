@@ -117,31 +117,46 @@ fn contents(routes: &Routes) -> Model {
 }
 
 fn contents_by(mut judge: ByLength, routes: &Routes) -> Model {
-    let mut hosts = Vec::new();
+    let mut names = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {
-        next = routes.excerpt(from, Detail::Metrics, &mut judge, &mut hosts);
+        next = routes.visit_hosts(from, &judge, |host| {
+            assert_eq!(host.owners, judge.owners(host.name));
+            names.push(host.name.to_vec());
+        });
     }
-    let model: Model = hosts
+    let mut counted = 0;
+    routes.count_accepted(0, &mut judge, |_, accepted| counted += accepted);
+    let mut accepted = 0;
+    let model: Model = names
         .iter()
-        .map(|host| {
-            assert_eq!(host.owners, judge.owners(&host.name));
-            let metrics: BTreeMap<_, _> = host
-                .metrics
-                .iter()
-                .map(|metric| {
-                    let parts = metric.name.parts().map(<[u8]>::to_vec).collect();
-                    (parts, (metric.rejected, metric.seen))
-                })
-                .collect();
-            assert_eq!(metrics.len(), host.metrics.len(), "a metric is there twice");
-            let accepted = metrics.values().filter(|(rejected, _)| !rejected).count();
-            assert_eq!(accepted, host.accepted as usize);
-            (host.name.to_vec(), ModelHost { seen: 0, metrics })
+        .map(|name| {
+            let metrics = metrics_of(routes, name, judge).unwrap();
+            let sent = metrics.values().filter(|(rejected, _)| !rejected).count() as u32;
+            assert_eq!(routes.accepted_of(name, &mut judge), Some(sent));
+            accepted += sent;
+            (name.clone(), ModelHost { seen: 0, metrics })
         })
         .collect();
-    assert_eq!(model.len(), hosts.len(), "a host is there twice");
+    assert_eq!(model.len(), names.len(), "a host is there twice");
+    assert_eq!(accepted, counted);
     model
+}
+
+/// The metrics of a host that is remembered, as a reader sees them.
+fn metrics_of(routes: &Routes, host: &[u8], mut judge: ByLength) -> Option<ModelMetrics> {
+    routes.accepted_of(host, &mut judge)?;
+    let mut metrics = ModelMetrics::new();
+    let mut visit = |metric: MetricView<'_>| {
+        let parts = metric.name.parts().map(<[u8]>::to_vec).collect();
+        assert_eq!(metrics.insert(parts, (metric.rejected, metric.seen)), None, "a metric is there twice");
+    };
+    let mut unread = Unread::default();
+    routes.visit_metrics(host, &mut judge, &mut unread, &mut visit);
+    while !unread.is_empty() {
+        routes.visit_unread(host, &mut judge, &mut unread, &mut visit);
+    }
+    Some(metrics)
 }
 
 fn expire_all(routes: &mut Routes, time: u32) {
@@ -225,41 +240,12 @@ proptest! {
             prop_assert_eq!(routes.metrics(), model.values().map(|host| host.metrics.len()).sum::<usize>());
         }
         for (name, host) in &model {
-            let own = routes.excerpt_of(name, &mut judge).unwrap();
-            prop_assert_eq!(own.metrics.len(), host.metrics.len());
+            prop_assert_eq!(metrics_of(&routes, name, judge).unwrap().len(), host.metrics.len());
         }
         model.values_mut().for_each(|host| host.seen = 0);
         prop_assert_eq!(contents_by(judge, &routes), model);
         expire_all(&mut routes, u32::MAX);
         prop_assert_eq!((routes.used(), routes.hosts(), routes.metrics()), (0, 0, 0));
-    }
-
-    #[test]
-    fn the_union_of_lanes_does_not_depend_on_their_order(seen in vec(vec((0..METRICS.len(), 1_u32..9), 0..12), 3)) {
-        let lanes: Vec<HostExcerpt> = seen
-            .iter()
-            .map(|seen| {
-                let mut routes = Routes::new(usize::MAX);
-                routes.add_host(b"a", &owners_of(b"a"), 0);
-                for &(metric, now) in seen {
-                    see(&mut routes, b"a", METRICS[metric], now);
-                }
-                routes.excerpt_of(b"a", &mut ByLength::default()).unwrap()
-            })
-            .collect();
-        let [a, b, c] = lanes.as_slice() else { unreachable!() };
-        prop_assert_eq!(facts(&a.union(b)), facts(&b.union(a)));
-        prop_assert_eq!(facts(&a.union(b).union(c)), facts(&a.union(&b.union(c))));
-        prop_assert_eq!(facts(&a.union(a)), facts(a));
-        let latest = |metric: usize| {
-            let of_lane = |seen: &Vec<(usize, u32)>| seen.iter().rev().find(|seen| seen.0 == metric).map(|seen| seen.1);
-            seen.iter().filter_map(of_lane).max()
-        };
-        let expected: BTreeMap<_, _> = (0..METRICS.len())
-            .filter_map(|metric| Some((owned(METRICS[metric]), (rejected(b"a", METRICS[metric]), latest(metric)?))))
-            .collect();
-        let accepted = expected.values().filter(|(rejected, _)| !rejected).count() as u32;
-        prop_assert_eq!(facts(&a.union(b).union(c)), (expected, accepted));
     }
 }
 
@@ -272,7 +258,6 @@ proptest! {
         hosts in VISITED_AT_ONCE as u32..3 * VISITED_AT_ONCE as u32,
         stays in 1_u32..5,
         newcomers in 0_u32..4000,
-        detail in prop_oneof![Just(Detail::Counts), Just(Detail::Metrics)],
     ) {
         let mut routes = Routes::new(usize::MAX);
         let name = |host: u32| format!("host{host}").into_bytes();
@@ -282,8 +267,8 @@ proptest! {
         let staying: BTreeSet<_> = (0..hosts).filter(|host| host % stays == 0).map(name).collect();
         for name in &staying {
             let id = routes.find_host(name, 2).unwrap();
-            let metric = routes.excerpt_of(name, &mut ByLength::default()).unwrap().metrics[0].name.clone();
-            let parts = METRICS.into_iter().find(|parts| metric.parts().eq(*parts)).unwrap();
+            let metrics = metrics_of(&routes, name, ByLength::default()).unwrap();
+            let parts = METRICS.into_iter().find(|parts| metrics.contains_key(&owned(*parts))).unwrap();
             let hash = hash_of(&routes, parts);
             prop_assert!(find(&mut routes, id, hash, parts, 2).is_some());
         }
@@ -291,7 +276,7 @@ proptest! {
         let mut pieces = 0;
         let (mut next, mut expiry) = (Some(0), Some(0));
         while let Some(from) = next {
-            next = routes.excerpt(from, detail, &mut ByLength::default(), &mut seen);
+            next = routes.visit_hosts(from, &ByLength::default(), |host| seen.push(host.name.to_vec()));
             pieces += 1;
             // Others go between two pieces, a piece of the table at a time, and newcomers take their places.
             expiry = expiry.and_then(|from| routes.expire(from, 2));
@@ -301,19 +286,11 @@ proptest! {
             prop_assert!(pieces < 100);
         }
         prop_assert!(pieces > 1);
-        let mut names: Vec<_> = seen.iter().map(|host| host.name.to_vec()).collect();
+        let mut names = seen;
         names.retain(|name| staying.contains(name));
         prop_assert_eq!(names.len(), staying.len());
         prop_assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), staying);
     }
-}
-
-/// What a reader sees of a host, its metrics in no order.
-fn facts(host: &HostExcerpt) -> (ModelMetrics, u32) {
-    let of = |metric: &MetricExcerpt| {
-        (metric.name.parts().map(<[u8]>::to_vec).collect(), (metric.rejected, metric.seen))
-    };
-    (host.metrics.iter().map(of).collect(), host.accepted)
 }
 
 #[test]
@@ -324,7 +301,7 @@ fn a_name_that_two_hosts_have_outlives_one_of_them() {
     }
     let both = routes.used();
     expire_all(&mut routes, 3);
-    assert!(routes.excerpt_of(b"a", &mut ByLength::default()).is_none());
+    assert!(metrics_of(&routes, b"a", ByLength::default()).is_none());
     assert_eq!(
         contents(&routes)[&b"b"[..]].metrics,
         BTreeMap::from([(owned(METRICS[3]), (rejected(b"b", METRICS[3]), 5))])
@@ -351,7 +328,7 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
     assert!(!see(&mut routes, b"a newcomer with a name too long for what is left", METRICS[3], 2).1);
     expire_all(&mut routes, 2);
     assert_eq!(
-        known.iter().filter(|name| routes.excerpt_of(name, &mut ByLength::default()).is_some()).count(),
+        known.iter().filter(|name| metrics_of(&routes, name, ByLength::default()).is_some()).count(),
         known.len()
     );
 }
@@ -370,6 +347,39 @@ fn what_is_forgotten_gives_its_memory_back() {
     assert!(host.metrics.size() < 1000, "{}", host.metrics.size());
     let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| routes.hash(part)));
     assert_eq!(find(&mut routes, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
+}
+
+/// A reader of a host that has many metrics comes by several times; meanwhile some go, and their numbers get other names.
+#[test]
+fn a_host_of_many_metrics_is_read_in_pieces() {
+    let mut routes = Routes::new(usize::MAX);
+    let id = routes.add_host(b"a", &[0], 1).unwrap();
+    for metric in 0..MOST_METRICS {
+        assert!(add_numbered(&mut routes, id, metric, if metric % 2 == 0 { 2 } else { 1 }));
+    }
+    let (mut seen, mut unread, mut pieces) = (BTreeSet::new(), Unread::default(), 0);
+    let mut judge = ByLength::default();
+    routes.visit_metrics(b"a", &mut judge, &mut unread, |_| unreachable!("there are many"));
+    while !unread.is_empty() {
+        let mut of_piece = 0;
+        routes.visit_unread(b"a", &mut judge, &mut unread, |metric| {
+            of_piece += 1;
+            assert!(seen.insert(metric.name.parts().map(<[u8]>::to_vec).collect::<Vec<_>>()));
+        });
+        assert!(of_piece <= Unread::budget(), "{of_piece}");
+        pieces += 1;
+        if pieces == 2 {
+            expire_all(&mut routes, 2);
+            let other = routes.add_host(b"b", &[0], 2).unwrap();
+            (0..MOST_METRICS)
+                .for_each(|new| assert!(add_numbered(&mut routes, other, new + MOST_METRICS, 2)));
+        }
+    }
+    assert!(pieces > 4, "{pieces}");
+    let stay = (0..MOST_METRICS).step_by(2).map(|metric| numbered(metric).to_vec());
+    assert!(stay.into_iter().all(|name| seen.contains(&name)));
+    let last = MOST_METRICS.to_string().into_bytes();
+    assert!(seen.iter().all(|name| name[1].len() < last.len() || name[1] < last), "none of the other host");
 }
 
 /// A host is visited whole under the lock: whoever sends endless names of one must not hold up the lane by that.

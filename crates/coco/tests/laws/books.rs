@@ -3,7 +3,7 @@
 use crate::model::{Contents, is_blacklisted};
 use coco::counters::{ByReason, Count};
 use coco::lane::Lane;
-use coco::routes::Detail;
+use coco::routes::Unread;
 use coco::routing::Rules;
 use coco_core::value_list::Identifier;
 use proptest::prelude::*;
@@ -25,18 +25,25 @@ pub(crate) fn check_memory<'a>(
             expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
         }
     }
+    let routes = lane.routes();
     let mut hosts = Vec::new();
-    prop_assert_eq!(lane.routes().excerpt(0, Detail::Metrics, rules, &mut hosts), None);
+    let end = routes.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.owners)));
+    prop_assert_eq!(end, None);
     let mut remembered = 0;
-    for host in &hosts {
-        let owners: Vec<_> = rules.routing().partitions.owners(&host.name).collect();
-        prop_assert_eq!(host.owners.as_slice(), owners);
-        let accepted = host.metrics.iter().filter(|metric| !metric.rejected).count();
-        prop_assert_eq!(host.accepted as usize, accepted);
-        for metric in &host.metrics {
+    for (host, known_owners) in &hosts {
+        let owners: Vec<_> = rules.routing().partitions.owners(host).collect();
+        prop_assert_eq!(known_owners.as_slice(), owners);
+        let (mut metrics, mut unread) = (Vec::new(), Unread::default());
+        routes.visit_metrics(host, rules, &mut unread, |metric| {
             let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
-            let found = expected.get(&(host.name.to_vec(), parts));
-            prop_assert_eq!(found, Some(&(metric.rejected, metric.seen)));
+            metrics.push((parts, (metric.rejected, metric.seen)));
+        });
+        prop_assert!(unread.is_empty());
+        let accepted = metrics.iter().filter(|(_, (rejected, _))| !rejected).count();
+        prop_assert_eq!(routes.accepted_of(host, rules), Some(accepted as u32));
+        for (parts, known) in metrics {
+            let found = expected.get(&(host.clone(), parts));
+            prop_assert_eq!(found, Some(&known));
             remembered += 1;
         }
     }
