@@ -1,19 +1,15 @@
 //! What the stages of a lane share with each other and with whoever looks at them.
 
+use crate::clock::unix_seconds;
 use crate::counters::{LaneCounts, Queue};
 use crate::routes::{HostId, Routes};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// For how long a reader looks away when the filter wants its turn.
 const STAND_BACK: Duration = Duration::from_micros(50);
-
-/// Unix seconds.
-pub fn now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32)
-}
 
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
 #[derive(Debug)]
@@ -52,7 +48,7 @@ impl Lane {
     /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
     pub fn new(number: usize, memory: usize) -> Self {
         Self {
-            last_datagram: now().into(),
+            last_datagram: unix_seconds().into(),
             number,
             counts: LaneCounts::default(),
             raw: Queue::default(),
@@ -71,7 +67,7 @@ impl Lane {
 
     /// Seconds since the last datagram came, or since the start.
     pub fn age_of_last_datagram(&self) -> u32 {
-        now().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
+        unix_seconds().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
     }
 
     /// What it remembers, for the filter, which holds this for a batch.

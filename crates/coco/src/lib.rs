@@ -8,7 +8,7 @@
 //! - [`routing`] is what is decided and sent by; [`routes`] is what a lane remembers, [`partitions`] say who owns what,
 //!   [`outlets`] are the targets as places to send to, each an [`outlet`] that is [`dial`]ed, with an [`account`] of
 //!   what is counted, and [`patience`] is what it may cost the others;
-//! - [`spread`] gives hosts to lanes where senders would leave most of them idle;
+//! - [`clock`] is read once a batch; [`spread`] gives hosts to lanes where senders would leave most of them idle;
 //! - [`pipeline`] makes the threads and the channels between the stages, [`heartbeat`] tells whether they go on.
 //!
 //! And in the order in which an operator meets the rest:
@@ -23,6 +23,7 @@
 pub mod account;
 pub mod api;
 pub mod batch;
+pub mod clock;
 pub mod counters;
 pub mod dial;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is measured from time to time: how hosts and metrics spread over the targets, and what the kernel dropped.
 
+use crate::clock::unix_seconds;
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
@@ -11,7 +12,7 @@ use coco_daemon::logging::Throttle;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tracing::warn;
 
 /// The result of the last measurement.
@@ -75,7 +76,7 @@ struct Complaints {
 impl Measure {
     /// Nothing measured yet: all zeros.
     pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, inodes: Vec<u64>) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let since = unix_seconds().into();
         let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
         Self { lanes, routing, inodes, last, complaints: Mutex::default() }
     }
@@ -87,18 +88,14 @@ impl Measure {
 
     /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
     pub fn run(&self, terms: Terms, news: &Receiver<Terms>) {
-        at_times(terms, news, |terms| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as u32);
-            self.measure(now, terms.expire);
-        });
+        at_times(terms, news, |terms| self.measure(unix_seconds(), terms.expire));
     }
 
     /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
     pub fn measure(&self, now: u32, expire: Duration) {
         let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
-        let forget_before = now.saturating_sub(expire);
         for lane in self.lanes.iter() {
-            lane.walk(|routes, from| routes.expire(from, forget_before));
+            lane.walk(|routes, from| routes.expire(from, now, expire));
         }
         self.renew();
         let kernel_drops = kernel_drops(&self.inodes).unwrap_or_else(|problem| {

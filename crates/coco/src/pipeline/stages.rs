@@ -2,10 +2,11 @@
 
 use super::handover::Handover;
 use crate::batch::Batch;
+use crate::clock::unix_seconds;
 use crate::counters::Count;
 use crate::filter::Filter;
 use crate::gate::Gate;
-use crate::lane::{Lane, now};
+use crate::lane::Lane;
 use crate::listen::{self, decode};
 use crate::routing::{Newest, Routing};
 use crate::send::{Packing, Sending};
@@ -131,7 +132,7 @@ impl Listen {
             self.handover.spare = Some(batch);
             return Err(if stopping { Step::Ended } else { Step::Idle });
         }
-        batch.received = now();
+        batch.received = unix_seconds();
         self.lane.received_at(batch.received);
         Ok(batch)
     }

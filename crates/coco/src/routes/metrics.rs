@@ -1,5 +1,6 @@
 //! The metrics of one host: which there are, when each was last seen, and which follows which.
 
+use super::chunk;
 use super::names::NameId;
 use hashbrown::HashTable;
 use std::mem::offset_of;
@@ -10,9 +11,6 @@ pub(super) struct Cell(u32);
 
 /// The low 31 bits of Unix seconds are kept.
 const SECONDS: u32 = u32::MAX >> 1;
-
-/// How far the clock may have been set back before a time that is kept is taken for one of 68 years ago: a year.
-const AHEAD: u32 = 1 << 25;
 
 impl Cell {
     /// No metric.
@@ -27,10 +25,23 @@ impl Cell {
         self.0 & 1 == 1
     }
 
-    /// When it was last seen, in Unix seconds, `now` being about the time.
+    /// For how many seconds it has been silent at `now`; not at all if it was seen in what is the future by now, since
+    /// the clock was set back.
+    pub(super) fn silence(self, now: u32) -> u32 {
+        let passed = now.wrapping_sub(self.0 >> 1) & SECONDS;
+        if passed <= SECONDS / 2 { passed } else { 0 }
+    }
+
+    /// When it was last seen, in Unix seconds: `now` at the latest.
     pub(super) fn seen(self, now: u32) -> u32 {
-        let latest = now.wrapping_add(AHEAD);
-        latest.wrapping_sub(latest.wrapping_sub(self.0 >> 1) & SECONDS)
+        now.saturating_sub(self.silence(now))
+    }
+
+    /// Has it be silent from `now` on, at the latest.
+    pub(super) fn settle(&mut self, now: u32) {
+        if self.silence(now) == 0 {
+            *self = Self::new(now, self.rejected());
+        }
     }
 
     /// Takes note that it is seen now. Returns whether it is rejected.
@@ -80,19 +91,6 @@ const NO_NAME: NameId = NameId::MAX;
 const REACH: usize = 32;
 const REACH_OF_METRIC: usize = 3;
 
-/// What a place in the array costs.
-const PLACE_COST: usize = size_of::<Cell>() + size_of::<NameId>();
-
-/// What the array costs at most beyond the cost of each metric.
-pub(super) const OVERHEAD: usize = REACH * PLACE_COST;
-
-/// What a metric costs at most: in the array or in the table, which has a byte for each entry and is up to 9/16 empty
-/// after it has grown.
-pub(super) const METRIC_COST: usize = {
-    let (common, rare) = (REACH_OF_METRIC * PLACE_COST, (size_of::<Rare>() + 1) * 16 / 7 + 1);
-    if common > rare { common } else { rare }
-};
-
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -136,12 +134,28 @@ impl Metrics {
         self.put(Rare { name, cell, following: NO_NAME });
     }
 
-    fn put(&mut self, metric: Rare) {
-        let place = metric.name as usize;
+    /// How long the array gets to have a place for this name, if it is to get longer.
+    fn longer_for(&self, name: NameId) -> Option<usize> {
+        let place = name as usize;
         let reach = REACH + REACH_OF_METRIC * self.in_common as usize;
         let length = reach.min((place + 1) * 5 / 4 + 8);
         // A quarter at least, so that it seldom grows.
-        if place >= self.common.len() && place < length && length >= self.common.len() * 5 / 4 {
+        let grows = place >= self.common.len() && place < length && length >= self.common.len() * 5 / 4;
+        grows.then_some(length)
+    }
+
+    /// Bytes that it takes to insert a metric of this name, at most.
+    pub(super) fn growth(&self, name: NameId) -> usize {
+        if let Some(length) = self.longer_for(name) {
+            return size_of_arrays(length) - size_of_arrays(self.common.capacity());
+        }
+        let is_rare = name as usize >= self.common.len();
+        if is_rare && self.rare.len() == self.rare.capacity() { self.rare.allocation_size() + 112 } else { 0 }
+    }
+
+    fn put(&mut self, metric: Rare) {
+        let place = metric.name as usize;
+        if let Some(length) = self.longer_for(metric.name) {
             self.grow(length);
         }
         let Rare { name, cell, following } = metric;
@@ -223,15 +237,15 @@ impl Metrics {
     }
 
     /// Forgets those that are not to stay, and gives back the memory.
-    pub(super) fn retain(&mut self, mut stays: impl FnMut(NameId, Cell) -> bool) {
+    pub(super) fn retain(&mut self, mut stays: impl FnMut(NameId, &mut Cell) -> bool) {
         let before = self.len();
         for (name, cell) in (0..).zip(&mut self.common) {
-            if *cell != Cell::NONE && !stays(name, *cell) {
+            if *cell != Cell::NONE && !stays(name, cell) {
                 *cell = Cell::NONE;
                 self.in_common -= 1;
             }
         }
-        self.rare.retain(|rare| stays(rare.name, rare.cell));
+        self.rare.retain(|rare| stays(rare.name, &mut rare.cell));
         if self.len() == before {
             return;
         }
@@ -242,13 +256,22 @@ impl Metrics {
         }
     }
 
-    /// Bytes on the heap.
-    #[cfg(test)]
+    /// Bytes on the heap, at most.
     pub(super) fn size(&self) -> usize {
+        size_of_arrays(self.common.capacity()) + chunk(self.rare.allocation_size())
+    }
+
+    #[cfg(test)]
+    fn true_size(&self) -> usize {
         self.common.capacity() * size_of::<Cell>()
             + self.following.capacity() * size_of::<NameId>()
             + self.rare.allocation_size()
     }
+}
+
+/// Bytes of both arrays, of which `following` gets as long as `common` sooner or later.
+fn size_of_arrays(length: usize) -> usize {
+    chunk(length * size_of::<Cell>()) + chunk(length * size_of::<NameId>())
 }
 
 /// Of numbers that follow one another, or that a stranger has chosen.
@@ -263,8 +286,11 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// What tables with less than 16 entries take beyond their share.
-    const SMALL_TABLE: usize = 128;
+    /// What a metric costs at most: in the arrays, or in the table, which is up to 9/16 empty after it has grown.
+    const METRIC_COST: usize = 30;
+
+    /// What a host's arrays and table cost at their smallest.
+    const SMALLEST: usize = REACH * 8 + 128;
 
     fn names() -> impl Strategy<Value = NameId> {
         prop_oneof![0..100_u32, 0..5000_u32, 0..NO_NAME]
@@ -282,12 +308,15 @@ mod tests {
             for (name, rejected) in names {
                 let cell = Cell::new(name, rejected);
                 if model.insert(name, cell).is_none() {
+                    let most = metrics.size() + metrics.growth(name);
                     metrics.insert(name, cell);
+                    prop_assert!(metrics.size() <= most);
                 }
                 metrics.get_mut(name).unwrap().decide(rejected);
                 metrics.learn_order(name);
                 model.insert(name, Cell::new(name, rejected));
-                prop_assert!(metrics.size() <= OVERHEAD + SMALL_TABLE + model.len() * METRIC_COST);
+                prop_assert!(metrics.true_size() <= metrics.size());
+                prop_assert!(metrics.size() <= SMALLEST + model.len() * METRIC_COST);
             }
             for round in 0..2 {
                 for (&name, cell) in &model {
@@ -300,7 +329,8 @@ mod tests {
                 if round == 0 {
                     metrics.retain(|name, _| name % modulus == 0);
                     model.retain(|name, _| name % modulus == 0);
-                    prop_assert!(metrics.size() <= OVERHEAD + SMALL_TABLE + model.len() * METRIC_COST);
+                    prop_assert!(metrics.true_size() <= metrics.size());
+                    prop_assert!(metrics.size() <= SMALLEST + model.len() * METRIC_COST);
                 }
             }
         }
@@ -333,15 +363,26 @@ mod tests {
             }
         }
 
-        /// Now, a life of a daemon ago, or a little ahead because the clock was set back; in any year.
+        /// Now, a life of a daemon ago, or ahead because the clock was set back; in any year.
         #[test]
-        fn a_time_is_what_it_was(now in any::<u32>(), ago in -(1_i64 << 25)..2 * 1_000_000_000, rejected in any::<bool>()) {
+        fn a_time_is_what_it_was_and_never_ahead(
+            now in any::<u32>(),
+            ago in -1_000_000_000_i64..1_000_000_000,
+            rejected in any::<bool>(),
+        ) {
             let seen = now.wrapping_sub(ago as u32);
             let mut cell = Cell::new(seen, rejected);
             prop_assert!(cell != Cell::NONE);
             prop_assert_eq!(cell.rejected(), rejected);
             if seen & SECONDS != SECONDS {
-                prop_assert_eq!(cell.seen(now), seen);
+                prop_assert_eq!(i64::from(cell.silence(now)), ago.max(0));
+                prop_assert_eq!(cell.seen(now), now.saturating_sub(ago.max(0) as u32));
+            }
+            cell.settle(now);
+            prop_assert_eq!(cell.rejected(), rejected);
+            if now & SECONDS != SECONDS && seen & SECONDS != SECONDS {
+                let later = now.wrapping_add(77);
+                prop_assert_eq!(i64::from(cell.silence(later)), ago.max(0) + 77, "it is silent from now on");
             }
             prop_assert_eq!(cell.see(now), rejected);
             cell.decide(!rejected);

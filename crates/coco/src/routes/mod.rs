@@ -3,8 +3,10 @@
 //! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
 //! remembered by no one. Forwarding never depends on it.
 
+mod index;
 mod metrics;
 mod names;
+mod places;
 mod renew;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,10 @@ pub use view::{HostView, MetricView, Unread};
 
 use coco_core::bytes::equal;
 use coco_core::host::is_renamed;
-use hashbrown::HashTable;
-use metrics::{Cell, METRIC_COST, Metrics};
+use index::Index;
+use metrics::{Cell, Metrics};
 use names::Names;
+use places::Places;
 use smallvec::SmallVec;
 use std::hash::{BuildHasher, Hasher};
 use std::mem::offset_of;
@@ -41,8 +44,6 @@ struct Host {
     owners: Owners,
     /// What its owners and the verdicts on its metrics were decided by.
     version: Version,
-    /// When it was last seen, in Unix seconds.
-    seen: u32,
     /// How many of its metrics the filter rejects.
     rejected: u16,
     /// Whether collectd stores it under another name.
@@ -53,12 +54,7 @@ struct Host {
 
 const _: () = assert!(offset_of!(Host, metrics) + Metrics::HOT <= 128 && size_of::<Option<Host>>() == 192);
 
-/// What a host costs beside its name: its entry, the index's share, its array and table at their smallest, the
-/// allocations' heads.
-const HOST_OVERHEAD: usize = size_of::<Option<Host>>() + 160 + metrics::OVERHEAD;
-
-/// How many metrics of one host are remembered. A host is visited whole, so this bounds how long a reader holds up the
-/// lane.
+/// How many metrics of one host are remembered. A host is forgotten whole, so this bounds how long that holds up the lane.
 pub const MOST_METRICS: usize = 16_384;
 
 const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are counted");
@@ -68,16 +64,22 @@ const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are 
 pub struct Routes {
     names: Names,
     hosts: Vec<Option<Host>>,
-    free: Vec<HostId>,
-    index: HashTable<HostId>,
+    places: Places,
+    index: Index,
     hasher: foldhash::fast::RandomState,
     metrics: usize,
-    used: usize,
+    /// Bytes that hosts hold beyond their records.
+    held: usize,
     limit: usize,
     /// What is decided by now.
     version: Version,
     /// When a host was last seen.
     now: u32,
+}
+
+/// Bytes that the allocator takes for so many: with their head, and rounded up (glibc's `malloc`).
+fn chunk(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + size_of::<usize>()).next_multiple_of(16).max(32) }
 }
 
 /// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
@@ -97,11 +99,11 @@ impl Routes {
         Self {
             names: Names::default(),
             hosts: Vec::new(),
-            free: Vec::new(),
-            index: HashTable::new(),
+            places: Places::default(),
+            index: Index::default(),
             hasher: foldhash::fast::RandomState::default(),
             metrics: 0,
-            used: 0,
+            held: 0,
             limit,
             version: Version::default(),
             now: 0,
@@ -122,28 +124,22 @@ impl Routes {
         hasher.finish()
     }
 
-    /// A host that is remembered, and was decided by the [adopted](Self::adopt) version; seen now.
+    /// A host that is remembered, and was decided by the [adopted](Self::adopt) version.
     #[inline]
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
         self.now = now;
         let id = self.id_of(self.hash(name), name)?;
-        let host = self.hosts[id as usize].as_mut().filter(|host| host.version == self.version)?;
-        host.seen = now;
-        Some(id)
+        self.hosts[id as usize].as_ref().is_some_and(|host| host.version == self.version).then_some(id)
     }
 
     #[inline]
     fn id_of(&self, hash: u64, name: &[u8]) -> Option<HostId> {
         let is = |&id: &HostId| self.hosts[id as usize].as_ref().is_some_and(|host| equal(&host.name, name));
-        self.index.find(hash, is).copied()
+        self.index.find(hash, is)
     }
 
-    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room for it and a metric.
+    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room for it with a metric.
     pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
-        let cost = HOST_OVERHEAD + name.len();
-        self.reserve(cost + METRIC_COST)?;
-        self.used -= METRIC_COST;
-        self.now = now;
         let hash = self.hash(name);
         let host = Host {
             name: name.into(),
@@ -152,21 +148,16 @@ impl Routes {
             metrics: Metrics::default(),
             rejected: 0,
             renamed: is_renamed(name),
-            seen: now,
             version: self.version,
         };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.hosts[id as usize] = Some(host);
-                id
-            }
-            None => {
-                self.hosts.push(Some(host));
-                (self.hosts.len() - 1) as HostId
-            }
-        };
-        let Self { index, hosts, .. } = self;
-        index.insert_unique(hash, id, |&id| hosts[id as usize].as_ref().map_or(0, |host| host.hash));
+        let Self { hosts, places, index, names, .. } = self;
+        let tables = places::growth(hosts, places) + index.growth(hash) + names.most_growth(hash);
+        self.reserve(tables + host.size() + Metrics::default().growth(0))?;
+        self.now = now;
+        let Self { hosts, places, index, held, .. } = self;
+        *held += host.size();
+        let id = places::put(hosts, places, Some(host)) as HostId;
+        index.insert(hash, id, |&id| hash_of(hosts, id));
         Some(id)
     }
 
@@ -202,7 +193,7 @@ impl Routes {
     #[inline]
     pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
         let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
-        let name = metrics.expected().filter(|&name| self.names.get(name).is(parts))?;
+        let name = metrics.expected().filter(|&name| self.names.is(name, parts))?;
         let rejected = metrics.get_mut(name)?.see(now);
         metrics.go_on(name);
         Some(rejected)
@@ -237,29 +228,33 @@ impl Routes {
         if of_host >= MOST_METRICS {
             return None;
         }
-        self.reserve(METRIC_COST)?;
-        let name = match self.names.find(hash, parts) {
-            Some(name) => name,
-            None => self.add_name(hash, parts)?,
+        let known = self.names.find(hash, parts);
+        let growth = match known {
+            Some(name) => self.hosts[host as usize].as_ref()?.metrics.growth(name),
+            // Not even as its own number is it known what it is added to.
+            None => self.names.growth(hash, parts) + self.growth_of_new_name(host)?,
         };
+        self.reserve(growth)?;
+        let name = known.or_else(|| self.names.insert(hash, parts))?;
         let host = self.hosts[host as usize].as_mut()?;
+        self.held -= host.metrics.size();
         host.metrics.insert(name, Cell::new(now, rejected));
+        self.held += host.metrics.size();
         host.rejected += u16::from(rejected);
         self.names.reference(name);
         self.metrics += 1;
         Some(name)
     }
 
-    fn add_name(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
-        let name = self.reserve(names::cost(parts)).and_then(|()| self.names.insert(hash, parts));
-        if name.is_none() {
-            self.used -= METRIC_COST;
-        }
-        name
+    /// Bytes that a host takes for a metric whose name has no number yet.
+    fn growth_of_new_name(&mut self, host: HostId) -> Option<usize> {
+        let next = self.names.next();
+        Some(self.hosts[host as usize].as_ref()?.metrics.growth(next))
     }
 
-    fn reserve(&mut self, bytes: usize) -> Option<()> {
-        (self.used + bytes <= self.limit).then(|| self.used += bytes)
+    /// Whether so many bytes more may be taken.
+    fn reserve(&self, bytes: usize) -> Option<()> {
+        (self.used().saturating_add(bytes) <= self.limit).then_some(())
     }
 
     /// How many hosts are remembered.
@@ -272,15 +267,20 @@ impl Routes {
         self.metrics
     }
 
-    /// Bytes that it takes, by an estimate that is rather too high.
+    /// Bytes that it takes: of what it has room for, not only of what is in it.
     pub fn used(&self) -> usize {
-        self.used
+        let hosts =
+            self.hosts.capacity() * size_of::<Option<Host>>() + self.places.size() + self.index.size();
+        hosts + self.names.size() + self.held
     }
 
-    /// Forgets what was last seen before `time` among some of the hosts, from number `from` on.
+    /// Forgets what has been silent for more than `silence` seconds at `now` among some of the hosts, from number `from`
+    /// on, and gives back memory. What was seen in what is the future now, since the clock was set back, is silent from
+    /// now on.
     ///
     /// Returns where to go on, `None` at the end: a caller that shares the lock goes on in a later turn.
-    pub fn expire(&mut self, from: HostId, time: u32) -> Option<HostId> {
+    pub fn expire(&mut self, from: HostId, now: u32, silence: u32) -> Option<HostId> {
+        self.now = now;
         let mut visited = 0;
         for id in from..self.hosts.len() as HostId {
             if visited >= VISITED_AT_ONCE {
@@ -289,37 +289,56 @@ impl Routes {
             visited += 1;
             let Some(host) = &self.hosts[id as usize] else { continue };
             visited += host.metrics.len();
-            let is_silent = host.seen < time;
-            if self.forget_metrics(id, time) == 0 && is_silent {
+            if self.forget_metrics(id, now, silence) == 0 {
                 self.forget(id);
             }
         }
-        None
+        let more_hosts = places::give_back(&mut self.hosts, &mut self.places);
+        let more_names = self.names.give_back();
+        (more_hosts || more_names).then_some(HostId::MAX)
     }
 
-    /// Forgets those of a host's metrics that were last seen before `time`. Returns how many stay.
-    fn forget_metrics(&mut self, id: HostId, time: u32) -> usize {
-        let Self { hosts, names, used, metrics, now, .. } = self;
+    /// Forgets those of a host's metrics that have been silent for too long. Returns how many stay.
+    fn forget_metrics(&mut self, id: HostId, now: u32, silence: u32) -> usize {
+        let Self { hosts, names, metrics, held, .. } = self;
         let Some(host) = &mut hosts[id as usize] else { return 0 };
+        *held -= host.metrics.size();
         host.metrics.retain(|name, cell| {
-            let stays = cell.seen(*now) >= time;
+            cell.settle(now);
+            let stays = cell.silence(now) <= silence;
             if !stays {
-                *used -= METRIC_COST + names.release(name);
+                names.release(name);
                 *metrics -= 1;
                 host.rejected -= u16::from(cell.rejected());
             }
             stays
         });
+        *held += host.metrics.size();
         host.metrics.len()
     }
 
     fn forget(&mut self, id: HostId) {
-        let Some(host) = self.hosts[id as usize].take() else { return };
-        if let Ok(found) = self.index.find_entry(host.hash, |&other| other == id) {
-            found.remove();
-        }
-        self.free.push(id);
-        self.used -= HOST_OVERHEAD + host.name.len();
+        let Self { hosts, places, index, held, .. } = self;
+        let Some(host) = hosts[id as usize].take() else { return };
+        places.release(id as usize);
+        index.remove(host.hash, id, |&id| hash_of(hosts, id));
+        *held -= host.size();
+    }
+}
+
+fn hash_of(hosts: &[Option<Host>], id: HostId) -> u64 {
+    hosts[id as usize].as_ref().map_or(0, |host| host.hash)
+}
+
+impl Host {
+    /// Bytes that it holds beyond its record.
+    fn size(&self) -> usize {
+        let name = if self.name.spilled() { chunk(self.name.capacity()) } else { 0 };
+        name + self.size_of_owners() + self.metrics.size()
+    }
+
+    fn size_of_owners(&self) -> usize {
+        if self.owners.spilled() { chunk(self.owners.capacity() * size_of::<u16>()) } else { 0 }
     }
 }
 

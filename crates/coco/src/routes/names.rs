@@ -1,8 +1,11 @@
 //! Names of metrics, each kept once however many hosts have it.
 
+use super::chunk;
+use super::index::Index;
+use super::places::{self, Places};
 use coco_core::bytes::equal;
 use coco_core::value_list::write_joined;
-use hashbrown::HashTable;
+use coco_core::wire::part::NAME_MAX;
 use std::sync::Arc;
 
 /// A metric's name: plugin, plugin instance, type and type instance, a NUL between them.
@@ -47,6 +50,9 @@ impl Name {
 /// The number of a remembered name. Never the greatest, which stands for none.
 pub type NameId = u32;
 
+/// Bytes of the longest name.
+const LONGEST: usize = 4 * NAME_MAX;
+
 /// Largest number of names.
 const MAX_NAMES: usize = NameId::MAX as usize;
 
@@ -62,40 +68,57 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     entries: Vec<Entry>,
-    free: Vec<NameId>,
-    index: HashTable<NameId>,
+    places: Places,
+    index: Index,
+    /// Bytes of the names themselves.
+    bytes: usize,
 }
 
-/// What a name costs beside its bytes: an entry, the index's share, the allocation's head.
-const OVERHEAD: usize = size_of::<Entry>() + 2 * size_of::<NameId>() + 32;
+/// Bytes of a name of so many: with the counts of its owners, and rounded up as it is allocated.
+fn size_of_name(length: usize) -> usize {
+    chunk(2 * size_of::<usize>() + length)
+}
 
-/// Bytes that remembering a name takes, at most.
-pub(super) fn cost(parts: [&[u8]; 4]) -> usize {
-    OVERHEAD + 3 + parts.map(<[u8]>::len).iter().sum::<usize>()
+fn length_of(parts: [&[u8]; 4]) -> usize {
+    3 + parts.iter().map(|part| part.len()).sum::<usize>()
 }
 
 impl Names {
     #[inline]
     pub(super) fn find(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
-        self.index.find(hash, |&id| self.entries[id as usize].name.is(parts)).copied()
+        self.index.find(hash, |&id| self.entries[id as usize].name.is(parts))
+    }
+
+    /// Bytes that it takes to add a name, at most.
+    pub(super) fn growth(&mut self, hash: u64, parts: [&[u8]; 4]) -> usize {
+        self.growth_by(hash, length_of(parts))
+    }
+
+    /// The same of the longest one.
+    pub(super) fn most_growth(&mut self, hash: u64) -> usize {
+        self.growth_by(hash, LONGEST)
+    }
+
+    fn growth_by(&mut self, hash: u64, length: usize) -> usize {
+        let Self { entries, places, index, .. } = self;
+        places::growth(entries, places) + index.growth(hash) + size_of_name(length)
+    }
+
+    /// The number of the name that is added next.
+    pub(super) fn next(&mut self) -> NameId {
+        self.places.lowest().unwrap_or(self.entries.len()) as NameId
     }
 
     /// Adds a name that is not there yet, without references. `None` if there are too many.
     pub(super) fn insert(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
-        let entry = Entry { name: Name::new(parts), hash, references: 0 };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.entries[id as usize] = entry;
-                id
-            }
-            None if self.entries.len() < MAX_NAMES => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as NameId
-            }
-            None => return None,
-        };
-        let Self { entries, index, .. } = self;
-        index.insert_unique(hash, id, |&id| entries[id as usize].hash);
+        let Self { entries, places, index, bytes } = self;
+        if entries.len() >= MAX_NAMES && places.lowest().is_none() {
+            return None;
+        }
+        let name = Name::new(parts);
+        *bytes += size_of_name(name.0.len());
+        let id = places::put(entries, places, Entry { name, hash, references: 0 }) as NameId;
+        index.insert(hash, id, |&id| entries[id as usize].hash);
         Some(id)
     }
 
@@ -104,24 +127,40 @@ impl Names {
         &self.entries[id as usize].name
     }
 
+    /// Whether this is the number of this name. It may be that of a name which is forgotten.
+    #[inline]
+    pub(super) fn is(&self, id: NameId, parts: [&[u8]; 4]) -> bool {
+        self.entries.get(id as usize).is_some_and(|entry| entry.name.is(parts))
+    }
+
     pub(super) fn reference(&mut self, id: NameId) {
         self.entries[id as usize].references += 1;
     }
 
-    /// Takes a reference back. Returns the bytes that this frees: a name without references is forgotten.
-    pub(super) fn release(&mut self, id: NameId) -> usize {
-        let entry = &mut self.entries[id as usize];
+    /// Takes a reference back: a name without references is forgotten.
+    pub(super) fn release(&mut self, id: NameId) {
+        let Self { entries, places, index, bytes } = self;
+        let entry = &mut entries[id as usize];
         entry.references -= 1;
         if entry.references > 0 {
-            return 0;
+            return;
         }
-        if let Ok(found) = self.index.find_entry(entry.hash, |&other| other == id) {
-            found.remove();
-        }
-        self.free.push(id);
-        let freed = OVERHEAD + entry.name.0.len();
-        entry.name = Name(Arc::default());
-        freed
+        let name = std::mem::replace(&mut entry.name, Name(Arc::default()));
+        *bytes -= size_of_name(name.0.len());
+        places.release(id as usize);
+        let hash = entry.hash;
+        index.remove(hash, id, |&id| entries[id as usize].hash);
+    }
+
+    /// Gives back memory that names have left, some of it. Whether there is more.
+    pub(super) fn give_back(&mut self) -> bool {
+        places::give_back(&mut self.entries, &mut self.places)
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn size(&self) -> usize {
+        let Self { entries, places, index, bytes } = self;
+        entries.capacity() * size_of::<Entry>() + places.size() + index.size() + bytes
     }
 }
 
@@ -135,13 +174,16 @@ mod tests {
     #[test]
     fn a_name_lives_as_long_as_someone_has_it_and_its_number_is_used_again() {
         let mut names = Names::default();
+        let (empty, growth) = (names.size(), names.growth(1, IDLE));
         let idle = names.insert(1, IDLE).unwrap();
+        assert!((empty + 1..=empty + growth).contains(&names.size()));
         for _ in 0..3 {
             names.reference(idle);
         }
-        assert_eq!([names.release(idle), names.release(idle)], [0, 0]);
+        names.release(idle);
+        names.release(idle);
         assert_eq!(names.find(1, IDLE), Some(idle));
-        assert_eq!(names.release(idle), cost(IDLE));
+        names.release(idle);
         assert_eq!(names.find(1, IDLE), None);
 
         let load = names.insert(2, LOAD).unwrap();

@@ -36,10 +36,10 @@ impl Routes {
         self.version = version;
     }
 
-    /// A host that is remembered by whatever version, seen now; decided anew if need be.
+    /// A host that is remembered by whatever version; decided anew if need be.
     pub fn renew_host(&mut self, name: &[u8], now: u32, judge: &mut impl Judge) -> Option<HostId> {
+        self.now = now;
         let id = self.id_of(self.hash(name), name)?;
-        self.hosts[id as usize].as_mut()?.seen = now;
         self.renew(id, judge);
         Some(id)
     }
@@ -67,7 +67,9 @@ impl Routes {
         if host.version == version {
             return;
         }
+        self.held -= host.size_of_owners();
         host.owners = judge.owners(&host.name);
+        self.held += host.size_of_owners();
         if host.version.verdicts != version.verdicts {
             host.rejected = 0;
             for (name, cell) in host.metrics.iter_mut() {

@@ -76,7 +76,7 @@ impl Routes {
 
     fn accepted(&self, host: &Host, judge: &mut impl Judge) -> u32 {
         if host.version.verdicts == judge.version().verdicts {
-            return host.metrics.len() as u32 - host.rejected;
+            return host.metrics.len() as u32 - u32::from(host.rejected);
         }
         host.metrics_by(&self.names, judge).filter(|(_, cell)| !cell.rejected()).count() as u32
     }

@@ -40,8 +40,8 @@ fn whom_there_is_no_memory_for_is_served_all_the_same() {
         coco.vars_when("the last to be counted", |vars| number(vars, "send", "total") == u64::from(HOSTS));
     assert_eq!(number(&vars, "filter", "accepted"), u64::from(HOSTS));
     let remembered = number(&vars, "state", "metrics");
-    assert!(remembered > 1000, "{vars}");
-    assert_eq!(number(&vars, "state", "hosts"), remembered, "no host is kept without its metric: {vars}");
+    assert!(remembered > 1000 && number(&vars, "state", "bytes") <= 1 << 20, "{vars}");
+    assert_eq!(number(&vars, "state", "hosts"), remembered, "no host without a metric");
     assert_eq!(number(&vars, "filter", "unremembered"), u64::from(HOSTS) - remembered);
     // Who was first is still known.
     let shown = coco.get("/tiers").json();
@@ -62,7 +62,7 @@ fn what_is_silent_is_forgotten() {
     let vars = coco.vars_when("the tables to be empty", |vars| {
         number(vars, "state", "hosts") == 0 && number(vars, "hash.hosts", &node.address.to_string()) == 0
     });
-    assert_eq!([number(&vars, "state", "metrics"), number(&vars, "state", "bytes")], [0, 0]);
+    assert!(number(&vars, "state", "metrics") == 0 && number(&vars, "state", "bytes") < 100_000, "{vars}");
     send(&sender(coco.listen), &hosts(0..1));
     coco.vars_when("a host to be remembered again", |vars| number(vars, "state", "hosts") == 1);
     coco.stop().unwrap();
