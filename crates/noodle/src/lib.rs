@@ -2,7 +2,7 @@
 //!
 //! In the order in which a request meets the modules:
 //!
-//! - [`path`], [`hosts`] and [`query`] read it, and refuse what no storage node should see;
+//! - [`path`], [`hosts`] and [`query`], by its `parameters`, read it, and refuse what no storage node should see;
 //! - [`asked`] is whom to ask for what: the owner of one host, or many for a joined answer; [`url`] is what may stand in
 //!   what they are asked;
 //! - [`proxy`] asks them, and answers;
@@ -42,6 +42,7 @@ mod numbers;
 pub mod object;
 pub mod pace;
 pub mod pages;
+mod parameters;
 pub mod path;
 pub mod proxy;
 pub mod query;
