@@ -5,8 +5,8 @@
 mod support;
 
 use coco_core::value_list::{Interval, Time};
-use coco_core::wire::part::PartType;
-use coco_core::wire::{Decoder, Event, Malformed, PacketBuilder, Refusal};
+use coco_core::wire::part::{LONGEST_NAME_MAX, PartType};
+use coco_core::wire::{Decoder, Event, Guard, Malformed, PacketBuilder, Refusal, SecurityLevel, Users};
 use support::Reading;
 use support::parts::*;
 
@@ -83,6 +83,24 @@ fn string_too_long() {
     };
     assert_eq!(Reading::of(&notification(255)).notifications.len(), 1);
     assert_eq!(Reading::of(&notification(256)).error, Some(Malformed::StringTooLong));
+}
+
+#[test]
+fn longer_names_are_taken_where_that_is_wished() {
+    for kind in [HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE] {
+        for (length, is_taken) in [(1023, true), (1024, false)] {
+            let mut datagram = [identity(), string(kind, vec![b'x'; length]), gauges(&[1.0])].concat();
+            let plain = Decoder::new(&datagram).with_name_max(LONGEST_NAME_MAX).last();
+            assert_eq!(matches!(plain, Some(Ok(Event::ValueList(_)))), is_taken, "{plain:?}");
+            let guard =
+                Guard::new(SecurityLevel::None, Some(Users::default())).with_name_max(LONGEST_NAME_MAX);
+            let mut lists = 0;
+            guard.decode(&mut datagram, |_, _, event| {
+                lists += usize::from(matches!(event, Ok(Event::ValueList(_))));
+            });
+            assert_eq!(lists == 1, is_taken);
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub static INCOMPLETE: Definition = Definition::counter(
 /// Notifications refused, by reason.
 pub static REFUSED_NOTIFICATIONS: Definition = Definition::counter(
     &["coco", "listen", "refused_notifications", "{reason}"],
-    "Notifications that every collectd would ignore, or that no sender would make, by reason; refused.",
+    "Notifications that nobody owns, that every collectd would ignore, or that no sender would make, by reason; refused.",
 );
 /// Datagrams that nothing is wrong with, but for whom they come from.
 pub static REFUSED: Definition = Definition::counter(

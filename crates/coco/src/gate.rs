@@ -93,7 +93,9 @@ impl Admission {
             }
         };
         let allow = listen.allow.iter().flatten().copied().collect();
-        Ok(Self { allow, guard: Guard::new(listen.security_level, users), file })
+        // With the final NUL.
+        let guard = Guard::new(listen.security_level, users).with_name_max(listen.max_name_length + 1);
+        Ok(Self { allow, guard, file })
     }
 
     /// Why nothing is taken from this sender, if so.
@@ -114,6 +116,12 @@ impl Admission {
     #[inline]
     pub fn guard(&self) -> Option<&Guard> {
         (!self.guard.is_open()).then_some(&self.guard)
+    }
+
+    /// Bytes of the largest payload of a name, with its final NUL.
+    #[inline]
+    pub fn name_max(&self) -> usize {
+        self.guard.name_max()
     }
 
     /// What to call parts that are not as the level demands.
@@ -157,7 +165,8 @@ impl Gate {
             Ok(Look::Changed(file, users, warnings)) => {
                 warnings.iter().for_each(|warning| warn!("{warning}"));
                 info!(path = %file.path().display(), users = users.len(), "read listen.auth_file again");
-                let guard = Guard::new(admission.guard.level(), Some(users));
+                let old = &admission.guard;
+                let guard = Guard::new(old.level(), Some(users)).with_name_max(old.name_max());
                 let renewed = Admission { allow: admission.allow.clone(), guard, file: Some(file) };
                 // Unless the configuration was read again meanwhile.
                 self.admission.compare_and_swap(&admission, Arc::new(renewed));

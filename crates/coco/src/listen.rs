@@ -58,7 +58,7 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
         } else if let Some(guard) = admission.guard() {
             (datagram.start, datagram.carried) = desk.open(bytes, &admission, guard, &mut contents);
         } else {
-            datagram.carried = desk.read(bytes, &mut contents);
+            datagram.carried = desk.read(bytes, admission.name_max(), &mut contents);
         }
         datagram.value_lists = first_item..desk.items.len() as u32;
         datagram.whole = contents.whole && contents.host.is_some();
@@ -110,8 +110,8 @@ struct Contents {
 impl Desk<'_> {
     /// Takes a datagram apart that is taken as it is. Returns what is in force at its end.
     #[inline]
-    fn read(&mut self, bytes: &[u8], contents: &mut Contents) -> Carried {
-        let mut decoder = Decoder::new(bytes);
+    fn read(&mut self, bytes: &[u8], name_max: usize, contents: &mut Contents) -> Carried {
+        let mut decoder = Decoder::new(bytes).with_name_max(name_max);
         while let Some(event) = decoder.next() {
             match event {
                 Ok(event) => {

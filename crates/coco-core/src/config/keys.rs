@@ -9,7 +9,7 @@ use super::error::alternatives;
 use super::{Level, Program, duration, size};
 use crate::ring::MAX_VIRTUAL_REPLICAS;
 use crate::wire::SecurityLevel;
-use crate::wire::part::USER_MAX;
+use crate::wire::part::{LONGEST_NAME_MAX, USER_MAX};
 
 /// A key of `coco.conf`.
 #[derive(Debug, Clone)]
@@ -96,6 +96,7 @@ pub const KEYS: &[Key] = &[
     key("listen", "security_level", Kind::SecurityLevel, COCO, "what packets must be, in any case of letters: at `Sign` what is neither signed nor encrypted is ignored, at `Encrypt` what is not encrypted").or(r#""None""#),
     key("listen", "auth_file", Kind::Path, COCO, "users and passwords, as collectd's AuthFile; read again when it changes; needed to verify signatures and to decrypt"),
     key("listen", "typesdb", Kind::Paths, COCO, "collectd's types.db, or several; not needed to forward, unreadable is fatal"),
+    key("listen", "max_name_length", Kind::Integer(127..=LONGEST_NAME_MAX as u64 - 1), COCO, "longest name taken, in bytes; more than the default is for agents and storage nodes that were built with a larger `DATA_MAX_NAME_LEN`").or("127"),
     key("listen", "receive_buffer", Kind::Size(4096..=1 << 30), COCO, "socket buffer that holds packets while Coco is busy, in bytes").or(r#""16MiB""#).at_start(),
 
     key("pipeline", "lanes", Kind::Integer(1..=64), COCO, "independent pipelines, each with its own socket on the same port").or("1").at_start(),

@@ -103,6 +103,8 @@ pub struct Listen {
     pub auth_file: Option<PathBuf>,
     /// collectd's types.db.
     pub typesdb: Vec<PathBuf>,
+    /// Bytes of the longest name taken.
+    pub max_name_length: usize,
     /// Size of the socket's buffer in bytes.
     pub receive_buffer: usize,
 }
@@ -256,6 +258,7 @@ impl Config {
             security_level: section.read("security_level"),
             auth_file: section.optional("auth_file"),
             typesdb: section.optional("typesdb").unwrap_or_default(),
+            max_name_length: section.read("max_name_length"),
             receive_buffer: section.read("receive_buffer"),
         };
         let typesdb = listen.typesdb.iter().map(|path| ("typesdb", path));

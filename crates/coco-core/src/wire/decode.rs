@@ -135,6 +135,8 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     reader: Reader<'a>,
+    /// Largest payload of a name with its final NUL.
+    name_max: usize,
     memory: Memory,
     unverified: bool,
     security: Span,
@@ -161,7 +163,13 @@ impl<'a> Decoder<'a> {
     /// Goes on at an offset, with what is in force there.
     pub(super) fn behind(datagram: &'a [u8], offset: usize, memory: Memory) -> Self {
         let reader = Reader::behind(datagram, offset);
-        Self { reader, memory, unverified: false, security: Span::default() }
+        Self { reader, name_max: NAME_MAX, memory, unverified: false, security: Span::default() }
+    }
+
+    /// Takes names whose payload, with the final NUL, is of up to so many bytes, in place of [`NAME_MAX`].
+    #[must_use]
+    pub fn with_name_max(self, name_max: usize) -> Self {
+        Self { name_max, ..self }
     }
 
     /// What is in force.
@@ -187,14 +195,14 @@ impl<'a> Decoder<'a> {
     /// Takes in one part. `None` if it only changes the state.
     #[inline(always)]
     fn event(&mut self, part: &Part<'_>) -> Result<Option<Event>, Malformed> {
-        let names = &mut self.memory.state.identifier;
+        let (names, name_max) = (&mut self.memory.state.identifier, self.name_max);
         match part.kind {
             PartType::VALUES => return self.values(part).map(Some),
-            PartType::TYPE_INSTANCE => names.type_instance = part.string(NAME_MAX)?,
-            PartType::TYPE => names.type_name = part.string(NAME_MAX)?,
-            PartType::PLUGIN_INSTANCE => names.plugin_instance = part.string(NAME_MAX)?,
-            PartType::PLUGIN => names.plugin = part.string(NAME_MAX)?,
-            PartType::HOST => names.host = part.string(NAME_MAX)?,
+            PartType::TYPE_INSTANCE => names.type_instance = part.string(name_max)?,
+            PartType::TYPE => names.type_name = part.string(name_max)?,
+            PartType::PLUGIN_INSTANCE => names.plugin_instance = part.string(name_max)?,
+            PartType::PLUGIN => names.plugin = part.string(name_max)?,
+            PartType::HOST => names.host = part.string(name_max)?,
             PartType::TIME | PartType::TIME_HR => {
                 let number = part.number()?;
                 let time = if part.kind == PartType::TIME {

@@ -21,7 +21,7 @@
 
 use super::crypto::{SecurityLevel, decrypt, encryption_user, signature_user, verify};
 use super::decode::{Decoder, Event, Memory};
-use super::part::PartType;
+use super::part::{NAME_MAX, PartType};
 use super::reader::Reader;
 use super::users::Users;
 use super::{Carried, Malformed, Span};
@@ -32,10 +32,18 @@ use std::ops::Range;
 const LIMIT_OF_WORK: usize = 4 << 16;
 
 /// What a listener demands of parts, and whom it knows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Guard {
     level: SecurityLevel,
     users: Option<Users>,
+    /// Largest payload of a name with its final NUL.
+    name_max: usize,
+}
+
+impl Default for Guard {
+    fn default() -> Self {
+        Self::new(SecurityLevel::None, None)
+    }
 }
 
 /// How the bytes were secured in which something stands.
@@ -75,7 +83,18 @@ impl Guard {
     /// demands them: then nobody can make one.
     pub fn new(level: SecurityLevel, users: Option<Users>) -> Self {
         let users = users.or_else(|| (level != SecurityLevel::None).then(Users::default));
-        Self { level, users }
+        Self { level, users, name_max: NAME_MAX }
+    }
+
+    /// Takes names whose payload, with the final NUL, is of up to so many bytes, in place of [`NAME_MAX`].
+    #[must_use]
+    pub fn with_name_max(self, name_max: usize) -> Self {
+        Self { name_max, ..self }
+    }
+
+    /// How many bytes that are.
+    pub fn name_max(&self) -> usize {
+        self.name_max
     }
 
     /// What it demands.
@@ -172,7 +191,7 @@ where
         is_fresh: bool,
     ) -> Option<Span> {
         let bytes = &self.datagram[..section.end];
-        let mut decoder = Decoder::behind(bytes, section.start, *memory);
+        let mut decoder = Decoder::behind(bytes, section.start, *memory).with_name_max(self.guard.name_max);
         let mut found = false;
         while let Some(event) = decoder.next() {
             let opens = matches!(event, Ok(Event::Signature) | Err(Malformed::Encrypted));

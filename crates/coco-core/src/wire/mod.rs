@@ -155,8 +155,8 @@ reasons! {
         PartTooLong => "part_too_long", "a part longer than what is left of the datagram";
         /// A string does not end in NUL.
         StringWithoutNul => "string_without_nul", "a string without final NUL";
-        /// A string is longer than collectd's buffers.
-        StringTooLong => "string_too_long", "a string longer than collectd accepts";
+        /// A string is longer than is taken: collectd's buffers, unless more is wished.
+        StringTooLong => "string_too_long", "a name longer than `listen.max_name_length`, or another string longer than collectd accepts";
         /// A number is not of 8 bytes.
         NumberLength => "number_length", "a number that is not of 8 bytes";
         /// The length of a values part does not fit its count.

@@ -70,6 +70,9 @@ pub const VALUES_HEADER: usize = HEADER + 2;
 /// Largest payload of a name with its final NUL (`DATA_MAX_NAME_LEN`, 128 since collectd 5.6).
 pub const NAME_MAX: usize = 128;
 
+/// The same of the longest names that a collectd was ever built with.
+pub const LONGEST_NAME_MAX: usize = 1024;
+
 /// Largest payload of a message with its final NUL (`NOTIF_MAX_MSG_LEN`).
 pub const MESSAGE_MAX: usize = 256;
 

@@ -260,6 +260,35 @@ fn a_multicast_group_is_joined_on_the_interface_that_is_named() {
     coco.stop().unwrap();
 }
 
+#[test]
+fn names_are_as_long_as_is_wished() {
+    for (longest, taken) in [(127, 1), (1023, 3)] {
+        let node = Sink::start();
+        let mut config = config(&[("a", addresses(std::slice::from_ref(&node)))]);
+        config.listen.max_name_length = longest;
+        let coco = Running::start(config);
+        let agent = sender(coco.listen);
+        let hosts = [127, 128, 1023].map(|length| vec![b'h'; length]);
+        for host in &hosts {
+            send(&agent, &[value_list(host, "p", "t", 1)]);
+        }
+        let vars = coco.vars_when("all datagrams", |vars| {
+            number(vars, "listen", "raw") == 3 && number(vars, "send", "total") == taken
+        });
+        assert_eq!(vars["listen"]["malformed"]["string_too_long"], 3 - taken);
+        let arrived = wait_for(PATIENCE, "what was taken", || {
+            Some(node.datagrams().concat()).filter(|bytes| {
+                let names = hosts.iter().map(|host| [&host[..], b"\0"].concat());
+                names.take(taken as usize).all(|name| bytes.windows(name.len()).any(|at| at == name))
+            })
+        });
+        assert!(arrived.len() > 127);
+        let shown = coco.get("/tiers").json()[0]["routes"][node.address.to_string()].clone();
+        assert_eq!(shown.as_object().unwrap().len() as u64, taken);
+        coco.stop().unwrap();
+    }
+}
+
 /// A socket of this process is an own socket of the coco in it, whoever sends by it.
 #[test]
 fn what_coco_has_sent_and_gets_back_is_refused() {
