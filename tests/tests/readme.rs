@@ -114,7 +114,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
         .expect("the target has an address")
         .add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
-    Reloads::new(Program::Noodle).add_to(&mut snapshot);
+    Reloads::new(Program::Noodle, &config).add_to(&mut snapshot);
     logging::add_to(&mut snapshot, Program::Noodle);
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
@@ -198,7 +198,7 @@ fn every_route_of_noodle_is_in_the_table() {
     let router = Api {
         proxy: Arc::new(ArcSwap::from_pointee(proxy)),
         lookup: Lookup::new(),
-        reloads: Arc::new(Reloads::new(Program::Noodle)),
+        reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
         stopping: Arc::default(),
     }
     .router();

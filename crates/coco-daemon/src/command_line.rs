@@ -1,4 +1,4 @@
-//! `coco [--check] [CONFIG]`, and the configuration that it names.
+//! `coco [--check|--print-config] [CONFIG]`, and the configuration that it names.
 
 use std::ffi::OsString;
 use std::fmt::{self, Display};
@@ -21,6 +21,10 @@ pub struct CommandLine {
     /// Nothing is bound, so this can run beside a live daemon.
     #[arg(long)]
     pub check: bool,
+
+    /// Print the configuration with the values of all keys, defaults included, and exit.
+    #[arg(long, conflicts_with = "check")]
+    pub print_config: bool,
 
     /// The configuration file.
     #[arg(default_value = "coco.conf")]
@@ -145,16 +149,18 @@ mod tests {
 
     #[test]
     fn the_configuration_has_a_default() {
-        let expected = CommandLine { check: false, config: "coco.conf".into() };
+        let expected = CommandLine { check: false, print_config: false, config: "coco.conf".into() };
         assert_eq!(parse(&[]).unwrap(), expected);
-        let expected = CommandLine { check: true, config: "/etc/coco.conf".into() };
+        let expected = CommandLine { check: true, print_config: false, config: "/etc/coco.conf".into() };
         assert_eq!(parse(&["--check", "/etc/coco.conf"]).unwrap(), expected);
         assert_eq!(parse(&["/etc/coco.conf", "--check"]).unwrap(), expected);
     }
 
     #[test]
     fn wrong_usage_exits_with_2_and_questions_with_0() {
-        for wrong in [&["--chekc"][..], &["a.conf", "b.conf"], &["--check=yes"]] {
+        for wrong in
+            [&["--chekc"][..], &["a.conf", "b.conf"], &["--check=yes"], &["--check", "--print-config"]]
+        {
             assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
         }
         let version = parse(&["--version"]).unwrap_err();

@@ -1,6 +1,7 @@
 //! A daemon's process, from its arguments to its exit status.
 
 use std::error::Error;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use coco_core::config::{Config, Program};
@@ -33,6 +34,11 @@ pub fn run(
         Ok(config) => config,
         Err(problems) => return give_up(problems.to_string()),
     };
+    if arguments.print_config {
+        // Fails only where nobody reads it.
+        let written = io::stdout().write_all(config.to_toml().as_bytes());
+        return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     descriptors::raise_limit();
     if let Err(problem) = descriptors::ensure() {
         return give_up(problem);

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use coco_core::config::{Config, Key, Program};
 use coco_core::tier::Fingerprint;
@@ -10,6 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::command_line::LoadError;
 use crate::counters::{Definition, Snapshot};
+use crate::http::{Response, body};
 use crate::logging;
 use crate::service_manager;
 use crate::signals::Signal;
@@ -19,6 +21,8 @@ use crate::signals::Signal;
 pub struct Reloads {
     done: AtomicU64,
     failed: AtomicU64,
+    program: Program,
+    in_force: Mutex<Arc<str>>,
     definitions: &'static [Definition; 2],
 }
 
@@ -50,9 +54,21 @@ pub fn definitions(program: Program) -> &'static [Definition; 2] {
 }
 
 impl Reloads {
-    /// None yet.
-    pub fn new(program: Program) -> Self {
-        Self { done: AtomicU64::new(0), failed: AtomicU64::new(0), definitions: definitions(program) }
+    /// None yet, so that the configuration is the one that the program was started with.
+    pub fn new(program: Program, started: &Config) -> Self {
+        Self {
+            done: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            program,
+            in_force: Mutex::new(started.to_toml().into()),
+            definitions: definitions(program),
+        }
+    }
+
+    /// The answer of `/config`: the configuration in force, as TOML.
+    pub fn answer_config(&self) -> Response {
+        let text = Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
+        body::text("application/toml; charset=utf-8", text.to_string())
     }
 
     /// Takes over what `load` reads, and says how that went.
@@ -92,6 +108,7 @@ impl Reloads {
         let fixed: Vec<_> = config.needs_restart(started).map(Key::path).collect();
         let level = config.log.level;
         let new = config.tiers.fingerprint();
+        let in_force = config.in_force(started, self.program);
         match take_over(config).await {
             Ok(Changes { old, added, removed }) => {
                 info!(%old, %new, added = added.join(" "), removed = removed.join(" "), "reloaded");
@@ -99,6 +116,7 @@ impl Reloads {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
                 logging::set_level(level);
+                *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = in_force.into();
                 self.done.fetch_add(1, Ordering::Relaxed);
             }
             Err(problem) => refused(&problem),

@@ -153,7 +153,7 @@ impl Service {
         let mut ended = watch(threads.handles.into_iter().chain([thread])).map_err(RunError::System)?;
 
         routing.load().outlets.keep(listen);
-        let reloads = Arc::new(Reloads::new(Program::Coco));
+        let reloads = Arc::new(Reloads::new(Program::Coco, &config));
         let watching = tokio::spawn(gate::watch(Arc::downgrade(&gate)));
         // Each ends with its socket.
         memberships.into_iter().for_each(|membership| drop(tokio::spawn(membership.watch())));

@@ -71,6 +71,11 @@ impl Api {
                 "Counters and gauges for Prometheus.",
                 shown(|api, _| vars::metrics(&api.snapshot())),
             )
+            .route(
+                "/config",
+                "The configuration in force, defaults included.",
+                shown(|api, _| api.reloads.answer_config()),
+            )
             .route("/healthz", "200 while all is well, 503 otherwise.", shown(|api, _| api.health()))
     }
 

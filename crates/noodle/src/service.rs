@@ -111,7 +111,7 @@ impl Service {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));
         let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
-        let reloads = Arc::new(Reloads::new(Program::Noodle));
+        let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
         let api = Api {
             proxy: Arc::clone(&proxy),
             lookup: Lookup::new(),

@@ -8,7 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::Program;
 use super::error::{Problem, Problems};
-use super::keys::{Key, of_section, top_sections};
+use super::keys::{Key, TARGET, of_section, top_sections};
+use super::shown::{self, Entry};
 use super::suggest;
 use super::value::{FromToml, Mismatch, found};
 
@@ -106,6 +107,7 @@ impl<'d, 't> Section<'d, 't> {
         match T::from_toml(&key.kind, value.get_ref()) {
             Ok(read) => {
                 self.findings.note_fixed(key, &read);
+                self.note(key, shown::toml(value.get_ref()));
                 Some(read)
             }
             Err(mismatch) => {
@@ -126,6 +128,7 @@ impl<'d, 't> Section<'d, 't> {
             self.findings.report(Some(value.span()), &here, &message);
             return None;
         };
+        self.note(key, shown::toml(value.get_ref()));
         Some(array.iter().enumerate().map(|(index, element)| (format!("{here}[{index}]"), element)).collect())
     }
 
@@ -143,6 +146,13 @@ impl<'d, 't> Section<'d, 't> {
             }
         }
         Some(read)
+    }
+
+    /// Notes the value of a key, for who asks what holds. That of a target is noted with all targets.
+    fn note(&mut self, key: &'static Key, value: String) {
+        if self.name != TARGET {
+            self.findings.entries.push(Entry { section: self.path.clone(), key, value });
+        }
     }
 
     /// Reports something about a key of this section, or about the section when the key is absent.
@@ -190,12 +200,14 @@ pub(super) struct Findings {
     found: Vec<(Option<usize>, Problem)>,
     /// The values of keys that need a restart, for comparing them.
     fixed: Vec<(&'static Key, String)>,
+    /// What stands in the file.
+    entries: Vec<Entry>,
 }
 
 impl Findings {
     fn new(text: &str, program: Program) -> Self {
         let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
-        Self { program, line_starts, found: Vec::new(), fixed: Vec::new() }
+        Self { program, line_starts, found: Vec::new(), fixed: Vec::new(), entries: Vec::new() }
     }
 
     /// Notes a problem at a place in the text.
@@ -214,6 +226,11 @@ impl Findings {
     /// The values of the keys that the program reads and that need a restart to change.
     pub(super) fn take_fixed(&mut self) -> Vec<(&'static Key, String)> {
         std::mem::take(&mut self.fixed)
+    }
+
+    /// The values of all keys that stand in the file.
+    pub(super) fn take_entries(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.entries)
     }
 
     /// Whether nothing was reported about this key.

@@ -11,6 +11,7 @@
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
 //! - `written` is the file key by key, whatever the keys mean, to compare it with another;
+//! - `shown` makes a text of a configuration again;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::origin::Origin;
 use crate::tier::{Tier, Tiers};
 use crate::wire::SecurityLevel;
 use document::Document;
+use shown::Entry;
 
 pub use error::{Problem, Problems};
 pub use keys::{KEYS, Key, Kind};
@@ -43,6 +45,7 @@ mod keys;
 mod listener;
 mod loops;
 mod security;
+mod shown;
 mod suggest;
 mod tiers;
 mod value;
@@ -82,8 +85,12 @@ pub struct Config {
     pub stop: Stop,
     /// What is logged.
     pub log: Log,
+    /// Whom it was read for.
+    program: Program,
     /// The values of keys that a running process can't change.
     fixed: Vec<(&'static Key, String)>,
+    /// What stands in the file.
+    entries: Vec<Entry>,
 }
 
 /// `[listen]`
@@ -353,6 +360,7 @@ impl Config {
         match tiers {
             Some(tiers) if document.findings.is_empty() => {
                 let fixed = document.findings.take_fixed();
+                let entries = document.findings.take_entries();
                 Ok(Self {
                     listen,
                     pipeline,
@@ -365,7 +373,9 @@ impl Config {
                     state,
                     stop,
                     log,
+                    program,
                     fixed,
+                    entries,
                 })
             }
             _ => Err(document.findings.into_problems()),

@@ -6,7 +6,7 @@
 //! | `/blacklisted` | `blacklisted.rs` |
 //! | `/healthz` | `healthz.rs` |
 //! | how the first two are sent | `large.rs` |
-//! | `/lookup`, `/debug/vars`, `/metrics`, `/` | coco-daemon |
+//! | `/lookup`, `/debug/vars`, `/metrics`, `/config`, `/` | coco-daemon |
 
 mod blacklisted;
 mod healthz;
@@ -72,7 +72,7 @@ impl Api {
                 std::future::ready(show(&snapshot))
             }
         };
-        let (lookup, healthz) = (Arc::clone(&api), Arc::clone(&api));
+        let (lookup, healthz, reloads) = (Arc::clone(&api), Arc::clone(&api), Arc::clone(&api.reloads));
         Router::new("coco", env!("CARGO_PKG_VERSION"))
             .route("/tiers", "Tiers, targets, and which metrics went where.", streamed(tiers::write))
             .route(
@@ -89,6 +89,9 @@ impl Api {
                 counted(vars::debug_vars),
             )
             .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
+            .route("/config", "The configuration in force, defaults included.", move |_| {
+                std::future::ready(reloads.answer_config())
+            })
             .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
                 let age = snapshot::age_of_last_datagram(&healthz.lanes);
                 std::future::ready(healthz.health.answer(&healthz.routing.load().tiers, age))

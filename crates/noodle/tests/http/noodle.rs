@@ -65,7 +65,7 @@ impl Noodle {
         let api = Api {
             proxy: Arc::new(ArcSwap::from_pointee(proxy)),
             lookup: Lookup::new(),
-            reloads: Arc::new(Reloads::new(Program::Noodle)),
+            reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
             stopping: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
