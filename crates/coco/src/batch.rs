@@ -7,6 +7,7 @@ use memmap2::{Advice, MmapMut};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
 pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
@@ -52,6 +53,8 @@ pub struct Batch {
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.
     pub received: u32,
+    /// The same by the clock that durations are measured with.
+    pub arrived: Instant,
     /// What the owners were decided by.
     pub routing: Option<Arc<Routing>>,
 }
@@ -127,6 +130,7 @@ impl Batch {
             notifications: Vec::new(),
             owners: Vec::new(),
             received: 0,
+            arrived: Instant::now(),
             routing: None,
         }
     }
@@ -191,6 +195,7 @@ impl Batch {
         }
         self.round = 0..self.datagrams.len();
         self.received = other.received;
+        self.arrived = other.arrived;
     }
 
     /// The slots behind the datagrams already there, to be filled in order.

@@ -66,6 +66,14 @@ counts! {
     }
 }
 
+/// How long what is received stays.
+pub static LATENCY: Definition = Definition::histogram(
+    &["coco", "send.latency_seconds"],
+    "Time from receiving a batch of datagrams until all of it is sent, in seconds; of a batch that is decoded in rounds, each of them.",
+);
+/// How much is done together.
+pub static BATCH: Definition =
+    Definition::histogram(&["coco", "listen.batch_datagrams"], "Datagrams received together, in a batch.");
 /// Datagrams with an error, by its reason.
 pub static MALFORMED: Definition = Definition::counter(
     &["coco", "listen", "malformed", "{reason}"],
@@ -149,22 +157,23 @@ pub static STATE_METRICS: Definition =
     Definition::gauge(&["coco", "state", "metrics"], "Metrics remembered, rejected ones included.");
 
 macro_rules! summary {
-    ($($key:literal, $help:literal;)+) => {
+    ($($key:literal, $help:literal, $view:expr;)+) => {
         /// The summary statistics of the metrics per host: of each target, then of all targets of a tier.
         pub static METRICS_PER_HOST: &[(Definition, Definition)] = &[$((
-            Definition::gauge(&["coco", "hash.metrics_per_host", "{tier}", "{target}", $key], $help),
+            Definition::gauge(&["coco", "hash.metrics_per_host", "{tier}", "{target}", $key], $help).only($view),
             Definition::gauge(&["coco", "hash.metrics_per_host", "{tier}", "total", $key], $help).only(View::Json),
         )),+];
     };
 }
 
+// Prometheus keeps names that end in `_sum` for histograms and summaries; there it is `coco_hash_metrics`.
 summary! {
-    "avg", "Average number of metrics per host hashed to a target in a tier.";
-    "min", "Minimum number of metrics per host hashed to a target in a tier.";
-    "max", "Maximum number of metrics per host hashed to a target in a tier.";
-    "95e", "95th percentile of the number of metrics per host hashed to a target in a tier.";
-    "length", "Number of hosts hashed to a target in a tier.";
-    "sum", "Number of metrics of all hosts hashed to a target in a tier.";
+    "avg", "Average number of metrics per host hashed to a target in a tier.", View::Both;
+    "min", "Minimum number of metrics per host hashed to a target in a tier.", View::Both;
+    "max", "Maximum number of metrics per host hashed to a target in a tier.", View::Both;
+    "95e", "95th percentile of the number of metrics per host hashed to a target in a tier.", View::Both;
+    "length", "Number of hosts hashed to a target in a tier.", View::Both;
+    "sum", "Number of metrics of all hosts hashed to a target in a tier.", View::Json;
 }
 
 /// The whole table, in the order in which the manual shows it. What coco shares with noodle is in it.
@@ -185,7 +194,9 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     COUNTS
         .iter()
         .chain(by_reason)
+        .chain([&BATCH])
         .chain(OUTLET_COUNTS)
+        .chain([&LATENCY])
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain([logging::definition(Program::Coco)])

@@ -3,6 +3,7 @@
 use crate::clock::unix_seconds;
 use crate::counters::{LaneCounts, Queue};
 use crate::routes::{HostId, Routes};
+use coco_daemon::latency::{Histogram, NUMBERS};
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,10 @@ pub struct Lane {
     pub number: usize,
     /// What it counts.
     pub counts: LaneCounts,
+    /// From a batch's receipt until it is sent.
+    pub latency: Histogram,
+    /// Datagrams that were received together.
+    pub datagrams: Histogram,
     /// When the last datagram came, or it was made, in Unix seconds.
     last_datagram: AtomicU32,
     /// Value lists between listen and filter.
@@ -51,6 +56,8 @@ impl Lane {
             last_datagram: unix_seconds().into(),
             number,
             counts: LaneCounts::default(),
+            latency: Histogram::default(),
+            datagrams: Histogram::by(&NUMBERS),
             raw: Queue::default(),
             filtered: Queue::default(),
             memory: memory.into(),

@@ -8,6 +8,7 @@ use crate::outlet::State;
 use crate::routing::Routing;
 use crate::summary::Summary;
 use coco_daemon::counters::{Snapshot, Value};
+use coco_daemon::latency::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +33,19 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         let (definition, label) = reason.definition();
         let value = sum(lanes, |lane| lane.counts.get_reason(reason));
         snapshot.add(definition, &[("reason", &label.into())], value);
+    }
+    let merged = |of: fn(&Lane) -> &Histogram| {
+        let mut lanes = lanes.iter().map(|lane| of(lane).distribution());
+        lanes.next().map(|first| first.with(lanes))
+    };
+    for (definition, distribution) in [
+        (&counters::BATCH, merged(|lane| &lane.datagrams)),
+        (&counters::LATENCY, merged(|lane| &lane.latency)),
+    ] {
+        // There is a lane at least.
+        if let Some(distribution) = distribution {
+            snapshot.add_distribution(definition, &[], distribution);
+        }
     }
     snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
     snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));

@@ -106,6 +106,7 @@ impl Spread {
         };
         if part.last.replace(index) != Some(index) {
             part.batch.received = whole.received;
+            part.batch.arrived = whole.arrived;
             part.batch.add_copy(whole, &whole.datagrams[index]);
         }
         Some(&mut part.batch)

@@ -47,7 +47,7 @@ impl Definition {
         Self { path, kind: Kind::Gauge, help, view: View::Both }
     }
 
-    /// A histogram that both views show; its path says that it is in seconds.
+    /// A histogram that both views show; its path says in what.
     pub const fn histogram(path: &'static [&'static str], help: &'static str) -> Self {
         Self { path, kind: Kind::Histogram, help, view: View::Both }
     }

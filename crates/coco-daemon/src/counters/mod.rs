@@ -144,23 +144,23 @@ noodle_temperature NaN
             Definition::histogram(&["noodle", "seconds", "{tier}"], "Time of an answer, in seconds.");
         let tier: Arc<str> = "\"short\"".into();
         let histogram = Histogram::default();
-        histogram.record(Duration::from_micros(1_150));
+        histogram.record(Duration::from_micros(1_120));
         let mut snapshot = snapshot();
         snapshot.add_distribution(&SECONDS, &[("tier", &tier)], histogram.distribution());
         let expected = serde_json::json!({
-            "count": 1, "sum": 0.00115, "50e": 0.0012, "95e": 0.0012, "99e": 0.0012,
+            "count": 1, "sum": 0.00112, "50e": 0.0011250000000000001, "95e": 0.0011475, "99e": 0.0011495,
         });
         assert_eq!(Json::Object(snapshot.json())["noodle"]["seconds"]["\"short\""], expected);
         let text = snapshot.prometheus();
         let begin = "coco_send_total{tier=\"shortterm\",target=\"[::1]:1\"} 0\n\
                      # HELP noodle_seconds Time of an answer, in seconds.\n\
                      # TYPE noodle_seconds histogram\n\
-                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.001\"} 0\n\
-                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.0011\"} 0\n\
-                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.0012\"} 1\n";
-        let end = "noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"10\"} 1\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.00001\"} 0\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.0000105\"} 0\n\
+                     noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"0.000011\"} 0\n";
+        let end = "noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"100\"} 1\n\
                    noodle_seconds_bucket{tier=\"\\\"short\\\"\",le=\"+Inf\"} 1\n\
-                   noodle_seconds_sum{tier=\"\\\"short\\\"\"} 0.00115\n\
+                   noodle_seconds_sum{tier=\"\\\"short\\\"\"} 0.00112\n\
                    noodle_seconds_count{tier=\"\\\"short\\\"\"} 1\n\
                    # HELP noodle_temperature";
         assert!(text.contains(begin) && text.contains(end), "{text}");

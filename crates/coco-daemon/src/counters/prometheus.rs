@@ -80,9 +80,12 @@ fn histograms(distributions: &[Sample<Distribution>]) -> Vec<String> {
             let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
             family.push_str(&format!("{name}_bucket{{{labels}le=\"{bound}\"}} {below}\n"));
         }
-        let labels = labels.trim_end_matches(',');
+        let labels = match labels.strip_suffix(',') {
+            Some(labels) => format!("{{{labels}}}"),
+            None => String::new(),
+        };
         let (sum, count) = (sample.value.sum(), sample.value.count());
-        family.push_str(&format!("{name}_sum{{{labels}}} {sum}\n{name}_count{{{labels}}} {count}\n"));
+        family.push_str(&format!("{name}_sum{labels} {sum}\n{name}_count{labels} {count}\n"));
     }
     families.into_values().collect()
 }

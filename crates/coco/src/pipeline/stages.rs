@@ -128,10 +128,13 @@ impl Listen {
         }
         let mut batch = self.handover.empty().ok_or(Step::Ended)?;
         let wait = if may_wait && !stopping { Wait::ForOne } else { Wait::No };
-        if self.receive(&mut batch, wait) == 0 {
+        let received = self.receive(&mut batch, wait);
+        if received == 0 {
             self.handover.spare = Some(batch);
             return Err(if stopping { Step::Ended } else { Step::Idle });
         }
+        self.lane.datagrams.count(received as u64);
+        batch.arrived = Instant::now();
         batch.received = unix_seconds();
         self.lane.received_at(batch.received);
         Ok(batch)
@@ -247,6 +250,7 @@ impl Stage for SendStage {
         }
         let packed = self.pack_and_send(&batch);
         self.lane.filtered.leave(packed);
+        self.lane.latency.record(batch.arrived.elapsed());
         batch.clear();
         // Listen may have ended already; then nobody wants the batch.
         let _ = self.to.try_send(batch);
