@@ -9,9 +9,10 @@ use toml::de::{DeTable, DeValue};
 use super::Program;
 use super::error::{Problem, Problems};
 use super::keys::{Key, TARGET, of_section, top_sections};
-use super::shown::{self, Entry};
+use super::shown::Entry;
 use super::suggest;
 use super::value::{FromToml, Mismatch, found};
+use super::written::line;
 
 /// A value and where it stands in the text.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -107,7 +108,7 @@ impl<'d, 't> Section<'d, 't> {
         match T::from_toml(&key.kind, value.get_ref()) {
             Ok(read) => {
                 self.findings.note_fixed(key, &read);
-                self.note(key, shown::toml(value.get_ref()));
+                self.note(key, line(value.get_ref()));
                 Some(read)
             }
             Err(mismatch) => {
@@ -128,7 +129,7 @@ impl<'d, 't> Section<'d, 't> {
             self.findings.report(Some(value.span()), &here, &message);
             return None;
         };
-        self.note(key, shown::toml(value.get_ref()));
+        self.note(key, line(value.get_ref()));
         Some(array.iter().enumerate().map(|(index, element)| (format!("{here}[{index}]"), element)).collect())
     }
 

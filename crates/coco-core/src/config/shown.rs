@@ -1,9 +1,5 @@
 //! A configuration as a text again: all that holds, defaults included, as an operator could have written it.
 
-use std::fmt::Write;
-
-use toml::de::DeValue;
-
 use super::document::path;
 use super::keys::{KEYS, Key, TIER, top_sections};
 use super::{Config, Program};
@@ -91,41 +87,4 @@ impl<'a> Table<'a> {
         }
         self.text.extend([key.name, " = ", value, "\n"]);
     }
-}
-
-/// A value as TOML, on one line.
-pub(super) fn toml(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(is) => is.to_string(),
-        DeValue::Datetime(moment) => moment.to_string(),
-        DeValue::Array(elements) => {
-            let elements: Vec<_> = elements.iter().map(|element| toml(element.get_ref())).collect();
-            format!("[{}]", elements.join(", "))
-        }
-        DeValue::Table(members) => {
-            let member = |(name, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
-                let name: &toml::de::DeString<'_> = name.get_ref();
-                format!("{} = {}", path("", name), toml(value.get_ref()))
-            };
-            format!("{{ {} }}", members.iter().map(member).collect::<Vec<_>>().join(", "))
-        }
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            _ if character.is_control() => {
-                write!(quoted, "\\u{:04X}", u32::from(character)).expect("memory takes it");
-            }
-            _ => quoted.push(character),
-        }
-    }
-    quoted + "\""
 }

@@ -134,7 +134,7 @@ fn compare(
 }
 
 /// A value as TOML on one line.
-fn line(value: &DeValue<'_>) -> String {
+pub(super) fn line(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
         DeValue::Integer(number) => match number.radix() {
