@@ -21,9 +21,10 @@ use coco_daemon::files::Accept;
 use coco_daemon::http;
 use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 
-use crate::api;
+use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
 use crate::storage::StorageNode;
@@ -49,18 +50,26 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long that is waited for before the URLs are shown all the same.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long what was sent is waited for at the end.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// What is dropped, to show that something is.
+const BLACKLIST: &str = "/swap/";
+
 /// What `--json` makes of it.
 const JSON: &str = r#"With --json, an object as soon as every URL answers, and one at the end:
 
   {"coco": {"listen", "api"}, "noodle", "nodes": [{"tier", "address", "url"}], "urls": [...]}
-  {"sent", "nodes": [...], "received"}
+  {"sent", "others", "dropped", "nodes": [...], "received", "lost"}
 
-The numbers are value lists."#;
+The numbers are value lists. others: sent to Coco by somebody else. dropped: by the blacklist, as configured. received: by
+the nodes of all tiers. lost: what a tier did not get of what Coco let through, of all tiers together, and what Coco did
+not get of what the made-up agents sent."#;
 
 /// Run Coco, Noodle, four storage nodes and made-up agents on this machine, with nothing installed
 ///
 /// Prints what to try, and ends on Ctrl-C. Everything is on loopback, at the ports of coco.sample.conf where they are
-/// free. The storage nodes keep ten minutes in memory.
+/// free. The storage nodes keep ten minutes in memory. Exit status 1 means that something was lost.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
@@ -103,7 +112,8 @@ async fn daemons(path: &Path) -> Result<Outcome, Failure> {
     let (coco, noodle) =
         (load(path, Program::Coco, Accept::Pipes)?, load(path, Program::Noodle, Accept::Pipes)?);
     logging::init(coco.log.level)?;
-    Daemons::prepare(coco, noodle).await?.run(Some(path)).await?;
+    let (_, at_once) = watch::channel(true);
+    Daemons::prepare(coco, noodle).await?.run(Some(path), at_once).await?;
     Ok(Outcome::Fine)
 }
 
@@ -125,8 +135,9 @@ impl Daemons {
         Ok(Self { coco, noodle, configs, signals })
     }
 
-    /// Until both have stopped, or one has failed. They read the file again when a signal says so, if there is one.
-    async fn run(self, file: Option<&Path>) -> Result<(), Failure> {
+    /// Until both have stopped, or one has failed. They read the file again when a signal says so, if there is one. Coco
+    /// stops when `may_stop` says so, too.
+    async fn run(self, file: Option<&Path>, may_stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
         let again = |program, config: Config| {
             let source = file.map(|file| Source { path: file.to_owned(), program });
@@ -135,7 +146,20 @@ impl Daemons {
                 None => Ok(config.clone()),
             }
         };
-        let coco = coco.run(async || of_coco.next().await, again(Program::Coco, for_coco));
+        let mut may_stop = may_stop;
+        let mut is_told = false;
+        let signal = async || {
+            while !is_told {
+                match of_coco.next().await {
+                    Signal::Stop => is_told = true,
+                    other => return other,
+                }
+            }
+            // Nobody who could say so is as good as one who does.
+            let _ = may_stop.wait_for(|may| *may).await;
+            Signal::Stop
+        };
+        let coco = coco.run(signal, again(Program::Coco, for_coco));
         let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };
         let noodle = noodle.run(of_noodle, again(Program::Noodle, for_noodle));
         let noodle = async { noodle.await.map_err(|reason| daemon("noodle", &reason)) };
@@ -176,27 +200,74 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     let names = hosts::made_up(arguments.hosts as usize);
     let generator = Generator::new(names, arguments.metrics as usize, INTERVAL, 1);
     let socket = socket::connect(addresses.listen, None).map_err(Failure::System)?;
-    let sender = Sender { generator, socket, packet_size: 1452, rounds: None, duration: None };
+    let sender = Sender { generator, socket, packet_size: 1452, rounds: None, duration: None, stamps: None };
     let counters = Arc::new(Counters::default());
     let (stop, stopped) = mpsc::channel();
     let counted = Arc::clone(&counters);
     let agents = std::thread::Builder::new().name("agents".to_owned());
     let agents = agents.spawn(move || sender.run(&counted, &stopped)).map_err(Failure::System)?;
 
+    let (let_stop, may_stop) = watch::channel(false);
+    let mut books = Books::default();
     let showing = async {
         tell(arguments, &addresses, &nodes, &counters, &mut signals).await?;
-        // From now on nothing is sent any more; what was sent is on its way while the others stop.
+        // Coco goes on until it has all that was sent.
         drop(stop);
+        let joined = tokio::task::spawn_blocking(|| agents.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            return Err(Failure::System(io::Error::other("the agents panicked")));
+        }
+        books = settle(&addresses, counters.value_lists.load(Relaxed)).await?;
+        let _ = let_stop.send(true);
         Ok(())
     };
-    tokio::try_join!(daemons.run(None), showing)?;
-    agents.join().map_err(|_| Failure::System(io::Error::other("the agents panicked")))?;
-    let mut received = Vec::new();
+    tokio::try_join!(daemons.run(None, may_stop), showing)?;
     for node in nodes {
-        received.push(node.stop().await?);
+        books.received.push(node.stop().await?);
     }
-    report(arguments, counters.value_lists.load(Relaxed), &received)?;
-    Ok(Outcome::Fine)
+    report(arguments, &books)?;
+    Ok(Outcome::finding(books.lost() > 0))
+}
+
+/// What became of the value lists.
+#[derive(Debug, Default)]
+struct Books {
+    sent: u64,
+    /// What Coco got, of whomever.
+    decoded: u64,
+    dropped: u64,
+    /// By each node.
+    received: Vec<u64>,
+}
+
+impl Books {
+    /// What somebody else than the agents has sent.
+    fn others(&self) -> u64 {
+        self.decoded.saturating_sub(self.sent)
+    }
+
+    fn lost(&self) -> u64 {
+        let let_through = (self.decoded - self.dropped.min(self.decoded)) * TIERS.len() as u64;
+        let received: u64 = self.received.iter().sum();
+        self.sent.saturating_sub(self.decoded) + let_through.saturating_sub(received)
+    }
+}
+
+/// Waits until Coco has read and decided all that the agents have sent, or some of it does not come.
+async fn settle(addresses: &Addresses, sent: u64) -> Result<Books, Failure> {
+    let root: Root = addresses.api.to_string().parse().map_err(|problem| daemon("coco", &problem))?;
+    let client = Client::default();
+    let start = Instant::now();
+    loop {
+        let vars: Value = client.ask_for(&root, "/debug/vars").await?;
+        let count = |section: &str, key: &str| vars["coco"][section][key].as_u64().unwrap_or(0);
+        let (decoded, dropped) = (count("listen", "decoded"), count("filter", "rejected"));
+        let is_settled = decoded >= sent && count("filter", "accepted") + dropped >= sent;
+        if is_settled || start.elapsed() > SETTLING {
+            return Ok(Books { sent, decoded, dropped, received: Vec::new() });
+        }
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 struct Addresses {
@@ -307,24 +378,34 @@ fn write_introduction(
     writeln!(out, "\nA collectd of yours may send to {listen}, too. Ctrl-C ends it all.")
 }
 
-fn report(arguments: &Arguments, sent: u64, received: &[u64]) -> io::Result<()> {
+fn report(arguments: &Arguments, books: &Books) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let sum: u64 = received.iter().sum();
+    let Books { sent, dropped, received, .. } = books;
+    let (others, lost, sum) = (books.others(), books.lost(), received.iter().sum::<u64>());
     if arguments.json {
-        return writeln!(out, "{}", json!({ "sent": sent, "nodes": received, "received": sum }));
+        let object = json!({
+            "sent": sent, "others": others, "dropped": dropped, "nodes": received, "received": sum, "lost": lost,
+        });
+        return writeln!(out, "{object}");
     }
-    writeln!(
-        out,
-        "{sent} value lists were sent, {sum} received by the storage nodes of {} tiers",
-        TIERS.len()
-    )
+    write!(out, "{sent} value lists were sent")?;
+    if others > 0 {
+        write!(out, ", and {others} by others")?;
+    }
+    let tiers = TIERS.len();
+    writeln!(out, "; {dropped} of them dropped by the blacklist, {BLACKLIST}, as configured")?;
+    writeln!(out, "the storage nodes of {tiers} tiers received {sum}, {tiers} of each of the others")?;
+    match lost {
+        0 => writeln!(out, "nothing was lost"),
+        lost => writeln!(out, "{lost} were lost"),
+    }
 }
 
 /// What an operator would write, with two tiers of these nodes.
 fn configuration([listen, api, noodle]: [u16; 3], nodes: &[StorageNode]) -> String {
     let mut text = format!(
         "[listen]\nbind = \"127.0.0.1:{listen}\"\nreceive_buffer = \"64KiB\"\n\
-         [filter]\nblacklist = \"/swap/\"\n\
+         [filter]\nblacklist = \"{BLACKLIST}\"\n\
          [api]\nbind = \"127.0.0.1:{api}\"\n\
          [fetch]\nbind = \"127.0.0.1:{noodle}\"\n\
          [measure]\ninterval = \"1s\"\n"

@@ -53,6 +53,16 @@ pub enum Failure {
         /// What the system says.
         source: io::Error,
     },
+    /// A line of a file that is not as it has to be.
+    #[error("{}: line {line}: {reason}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong, and what was expected.
+        reason: String,
+    },
     /// A list of hosts that names none.
     #[error("{}: there are no hosts: expected a name a line", path.display())]
     NoHosts {

@@ -2,7 +2,10 @@
 
 use std::f64::consts::TAU;
 
+use coco_core::types_db::TypesDb;
+use coco_core::value_kind::ValueKind;
 use coco_core::value_list::Value;
+use coco_core::wire::part::NAME_MAX;
 
 /// What collectd's types.db (5.12) says of the types that are made up here, and of no other.
 pub const TYPES_DB: &str = "\
@@ -23,13 +26,61 @@ swap_io         value:DERIVE:0:U
 
 /// A metric of every made-up host.
 #[derive(Clone, Debug)]
-pub(super) struct Metric {
-    pub(super) plugin: &'static str,
+pub struct Metric {
+    pub(super) plugin: String,
     pub(super) plugin_instance: String,
-    pub(super) type_name: &'static str,
-    pub(super) type_instance: &'static str,
+    pub(super) type_name: String,
+    pub(super) type_instance: String,
     /// Of its data sources.
-    pub(super) sources: &'static [Source],
+    pub(super) sources: Vec<Source>,
+}
+
+/// What values are made to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bounds {
+    /// All are this.
+    pub fixed: Option<f64>,
+    /// Gauges are not above it, and what is counted rises by no more a second, on average.
+    pub limit: Option<f64>,
+}
+
+impl Metric {
+    /// Of a name as collectd writes it, `PLUGIN[-INSTANCE]/TYPE[-INSTANCE]`, with the data sources that `types` has for its
+    /// type; with one gauge if it has none.
+    pub fn parse(name: &str, types: &TypesDb) -> Result<Self, &'static str> {
+        let (plugin, kind) = name.split_once('/').ok_or("expected PLUGIN[-INSTANCE]/TYPE[-INSTANCE]")?;
+        let parts = |text: &str| {
+            let (name, instance) = text.split_once('-').unwrap_or((text, ""));
+            (name.to_owned(), instance.to_owned())
+        };
+        let ((plugin, plugin_instance), (type_name, type_instance)) = (parts(plugin), parts(kind));
+        if plugin.is_empty() || type_name.is_empty() || kind.contains('/') {
+            return Err("expected PLUGIN[-INSTANCE]/TYPE[-INSTANCE], without the host");
+        }
+        if [&plugin, &plugin_instance, &type_name, &type_instance].iter().any(|name| name.len() >= NAME_MAX) {
+            return Err("a name is longer than 127 bytes");
+        }
+        if name.contains('\0') {
+            return Err("there is a NUL in it");
+        }
+        let source = |kind| match kind {
+            ValueKind::Gauge => About(50.0),
+            ValueKind::Derive => Counted(100),
+            kind => Source::Total(kind, 100),
+        };
+        let sources = match types.get(type_name.as_bytes()) {
+            Some(sources) if !sources.is_empty() => sources.iter().map(|each| source(each.kind)).collect(),
+            _ => vec![source(ValueKind::Gauge)],
+        };
+        Ok(Self { plugin, plugin_instance, type_name, type_instance, sources })
+    }
+
+    pub(super) fn bounded(mut self, bounds: Bounds) -> Self {
+        for source in &mut self.sources {
+            *source = source.bounded(bounds);
+        }
+        self
+    }
 }
 
 /// What a data source measures.
@@ -39,6 +90,12 @@ pub(super) enum Source {
     About(f64),
     /// Something that is counted, about so often a second: a derive.
     Counted(u32),
+    /// The same as a value of another kind.
+    Total(ValueKind, u32),
+    /// A gauge from 0 to this.
+    UpTo(f64),
+    /// Always this.
+    Fixed(ValueKind, f64),
 }
 
 use Source::{About, Counted};
@@ -74,25 +131,45 @@ const CPU_STATES: [&str; 8] = ["user", "system", "idle", "wait", "nice", "interr
 /// So many metrics of one machine; it has as many processors as that takes.
 pub(super) fn of_one_host(count: usize) -> Vec<Metric> {
     let rows = ROWS.iter().map(|&(plugin, plugin_instance, type_name, type_instance, sources)| Metric {
-        plugin,
+        plugin: plugin.to_owned(),
         plugin_instance: plugin_instance.to_owned(),
-        type_name,
-        type_instance,
-        sources,
+        type_name: type_name.to_owned(),
+        type_instance: type_instance.to_owned(),
+        sources: sources.to_vec(),
     });
     let processors = (0_u64..).flat_map(|cpu| {
         CPU_STATES.into_iter().map(move |state| Metric {
-            plugin: "cpu",
+            plugin: "cpu".to_owned(),
             plugin_instance: cpu.to_string(),
-            type_name: "cpu",
-            type_instance: state,
-            sources: &[Counted(13)],
+            type_name: "cpu".to_owned(),
+            type_instance: state.to_owned(),
+            sources: vec![Counted(13)],
         })
     });
     rows.chain(processors).take(count).collect()
 }
 
 impl Source {
+    fn kind(self) -> ValueKind {
+        match self {
+            Self::About(_) | Self::UpTo(_) => ValueKind::Gauge,
+            Self::Counted(_) => ValueKind::Derive,
+            Self::Total(kind, _) | Self::Fixed(kind, _) => kind,
+        }
+    }
+
+    fn bounded(self, bounds: Bounds) -> Self {
+        // A source counts up to half as much again as it is told.
+        let rate = |rate: u32, limit: f64| f64::from(rate).min(limit / 1.5) as u32;
+        match (self, bounds.fixed, bounds.limit) {
+            (_, Some(value), _) => Self::Fixed(self.kind(), value),
+            (Self::About(_), _, Some(limit)) => Self::UpTo(limit),
+            (Self::Counted(usual), _, Some(limit)) => Self::Counted(rate(usual, limit)),
+            (Self::Total(kind, usual), _, Some(limit)) => Self::Total(kind, rate(usual, limit)),
+            _ => self,
+        }
+    }
+
     /// The value that is read in this round. `noise` are the bits that differ from source to source and from round to
     /// round, `character` those that a source keeps. What is counted never falls.
     pub(super) fn value(self, round: u64, seconds: f64, character: u64, noise: u64) -> Value {
@@ -110,6 +187,23 @@ impl Source {
                     start.wrapping_add(round as i64 * step).wrapping_add((part(noise) * step as f64) as i64),
                 )
             }
+            Self::Total(kind, rate) => {
+                match (Self::Counted(rate).value(round, seconds, character, noise), kind) {
+                    (Value::Derive(count), ValueKind::Counter) => Value::Counter(count.cast_unsigned()),
+                    // Since the last time.
+                    (_, ValueKind::Absolute) => {
+                        Value::Absolute((f64::from(rate) * seconds * part(noise)) as u64)
+                    }
+                    (value, _) => value,
+                }
+            }
+            Self::UpTo(limit) => Value::Gauge(part(noise) * limit),
+            Self::Fixed(kind, value) => match kind {
+                ValueKind::Gauge => Value::Gauge(value),
+                ValueKind::Derive => Value::Derive(value as i64),
+                ValueKind::Counter => Value::Counter(value as u64),
+                ValueKind::Absolute => Value::Absolute(value as u64),
+            },
         }
     }
 }

@@ -9,10 +9,8 @@ mod sender;
 use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
 use coco_core::wire::PacketBuilder;
 
-use metrics::Metric;
-
-pub use metrics::TYPES_DB;
-pub use sender::{Counters, Sender, Stop};
+pub use metrics::{Bounds, Metric, TYPES_DB};
+pub use sender::{Counters, Sender, Stamps, Stop, send_datagram};
 
 /// The plugin of the sequence.
 pub const SEQUENCE_PLUGIN: &[u8] = b"cococtl";
@@ -27,6 +25,8 @@ pub struct Generator {
     hosts: Vec<Vec<u8>>,
     metrics: Vec<Metric>,
     interval: std::time::Duration,
+    /// What value lists say of it.
+    stated: std::time::Duration,
     seed: u64,
 }
 
@@ -38,7 +38,23 @@ impl Generator {
     /// Without a host or a metric.
     pub fn new(hosts: Vec<Vec<u8>>, metrics: usize, interval: std::time::Duration, seed: u64) -> Self {
         assert!(!hosts.is_empty() && metrics > 0, "nothing to send");
-        Self { hosts, metrics: metrics::of_one_host(metrics - 1), interval, seed }
+        Self { hosts, metrics: metrics::of_one_host(metrics - 1), interval, stated: interval, seed }
+    }
+
+    /// The same with these metrics, beside the sequence.
+    pub fn with_metrics(self, metrics: Vec<Metric>) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// The same with values within these bounds.
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        let metrics = self.metrics.into_iter().map(|metric| metric.bounded(bounds)).collect();
+        Self { metrics, ..self }
+    }
+
+    /// The same with value lists that state another interval than the one at which they are sent.
+    pub fn stating(self, interval: std::time::Duration) -> Self {
+        Self { stated: interval, ..self }
     }
 
     /// How many hosts there are.
@@ -63,8 +79,8 @@ impl Generator {
 
     /// Appends all that a host reports in a round (counted from 0) at this time, in packets of its own.
     pub fn push(&self, host: usize, round: u64, time: Time, builder: &mut PacketBuilder) {
-        let interval = Interval::HighResolution((self.interval.as_secs_f64() * (1_u64 << 30) as f64) as u64);
-        let seconds = self.interval.as_secs_f64();
+        let interval = Interval::HighResolution((self.stated.as_secs_f64() * (1_u64 << 30) as f64) as u64);
+        let seconds = self.stated.as_secs_f64();
         let mut values = Vec::with_capacity(3 * 9);
         for (number, metric) in (0..).zip(&self.metrics) {
             values.clear();

@@ -43,6 +43,25 @@ pub struct Sender {
     pub rounds: Option<u64>,
     /// How long; none sends until it is stopped.
     pub duration: Option<Duration>,
+    /// What times the values have; none is the time at which they are sent.
+    pub stamps: Option<Stamps>,
+}
+
+/// Times of values that are made up, too, in units of 2^-30 s.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamps {
+    /// That of the first round.
+    pub start: i64,
+    /// From round to round.
+    pub step: i64,
+}
+
+impl Stamps {
+    /// That of a round; a second after 1970 at least, as 0 is none.
+    fn time(self, round: u64) -> Time {
+        let moved = self.step.saturating_mul(i64::try_from(round).unwrap_or(i64::MAX));
+        Time::HighResolution(self.start.saturating_add(moved).max(1 << 30).cast_unsigned())
+    }
 }
 
 impl Sender {
@@ -62,34 +81,37 @@ impl Sender {
                 return;
             }
             builder.clear();
-            self.generator.push((turn % hosts) as usize, turn / hosts, now(), &mut builder);
+            let round = turn / hosts;
+            let time = self.stamps.map_or_else(now, |stamps| stamps.time(round));
+            self.generator.push((turn % hosts) as usize, round, time, &mut builder);
             for (packet, bytes) in builder.packets() {
-                self.send(bytes, u64::from(packet.value_lists), counters);
+                send_datagram(&self.socket, bytes, u64::from(packet.value_lists), counters);
             }
         }
     }
+}
 
-    fn send(&self, packet: &[u8], value_lists: u64, counters: &Counters) {
-        // A refusal speaks of an earlier datagram, and this one was not sent: once more.
-        let refused = |problem: &std::io::Error| problem.kind() == std::io::ErrorKind::ConnectionRefused;
-        let sent = match self.socket.send(packet) {
-            Err(problem) if refused(&problem) => {
-                counters.refused.fetch_add(1, Relaxed);
-                self.socket.send(packet)
-            }
-            sent => sent,
-        };
-        match sent {
-            Ok(_) => {
-                counters.value_lists.fetch_add(value_lists, Relaxed);
-                counters.datagrams.fetch_add(1, Relaxed);
-                counters.bytes.fetch_add(packet.len() as u64, Relaxed);
-            }
-            Err(problem) => {
-                counters.failed.fetch_add(1, Relaxed);
-                let number = problem.raw_os_error().and_then(|number| u64::try_from(number).ok());
-                counters.reason.store(number.unwrap_or(0), Relaxed);
-            }
+/// Sends a datagram of so many value lists, and counts what became of it.
+pub fn send_datagram(socket: &UdpSocket, packet: &[u8], value_lists: u64, counters: &Counters) {
+    // A refusal speaks of an earlier datagram, and this one was not sent: once more.
+    let refused = |problem: &std::io::Error| problem.kind() == std::io::ErrorKind::ConnectionRefused;
+    let sent = match socket.send(packet) {
+        Err(problem) if refused(&problem) => {
+            counters.refused.fetch_add(1, Relaxed);
+            socket.send(packet)
+        }
+        sent => sent,
+    };
+    match sent {
+        Ok(_) => {
+            counters.value_lists.fetch_add(value_lists, Relaxed);
+            counters.datagrams.fetch_add(1, Relaxed);
+            counters.bytes.fetch_add(packet.len() as u64, Relaxed);
+        }
+        Err(problem) => {
+            counters.failed.fetch_add(1, Relaxed);
+            let number = problem.raw_os_error().and_then(|number| u64::try_from(number).ok());
+            counters.reason.store(number.unwrap_or(0), Relaxed);
         }
     }
 }

@@ -2,6 +2,11 @@
 
 use std::net::SocketAddr;
 
+use coco_core::value_list::Value::{
+    Absolute as AbsoluteOf, Counter as CounterOf, Derive as DeriveOf, Gauge as GaugeOf,
+};
+use coco_core::value_list::ValueList;
+use coco_core::wire::{Decoder, Event};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
 use coco_tests::nobody::Nobody;
@@ -112,6 +117,103 @@ fn hosts_that_never_came_show_against_the_expected_number() {
     assert_eq!(sent["value_lists"], Value::from(90));
     let (status, received) = sink.end();
     assert_eq!((status, &received["missing"]), (Some(1), &10.into()), "{received}");
+}
+
+/// What arrives of a load, value list by value list, the one that counts left out.
+fn loaded(arguments: &[&str]) -> Vec<ValueList> {
+    let target = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    target.set_read_timeout(Some(PATIENCE)).unwrap();
+    let sent = load(target.local_addr().unwrap(), arguments);
+    let mut lists = Vec::new();
+    for _ in 0..sent["datagrams"].as_u64().unwrap() {
+        let mut buffer = [0; 2000];
+        let length = target.recv(&mut buffer).unwrap();
+        let datagram = &buffer[..length];
+        lists.extend(Decoder::new(datagram).map(|event| match event {
+            Ok(Event::ValueList(spans)) => spans.of(datagram).to_owned(),
+            other => panic!("{other:?}"),
+        }));
+    }
+    lists.retain(|list| list.identifier.plugin != b"cococtl");
+    lists
+}
+
+#[test]
+fn metrics_values_names_and_times_are_those_that_are_asked_for() {
+    let directory = Directory::new("load");
+    let metrics = directory.write("metrics", "load/load\n\ndf-root/df_complex-used\r\nodd/odd-x\n");
+    let types = directory.write("types.db", "odd a:COUNTER:0:U, b:ABSOLUTE:0:U, c:DERIVE:0:U\n");
+    let (metrics, types) = (metrics.to_str().unwrap(), types.to_str().unwrap());
+    let few = ["--hosts", "1", "--interval", "20ms", "--metrics-from", metrics];
+    let lists = loaded(
+        &[
+            &few[..],
+            &["--rounds", "3", "--prefix", "test-", "--value", "7", "--start", "1700000000", "--step=-10s"],
+        ]
+        .concat(),
+    );
+    let identifiers =
+        [("load", "", "load", ""), ("df", "root", "df_complex", "used"), ("odd", "", "odd", "x")];
+    assert_eq!(lists.len(), 9);
+    for (number, list) in lists.iter().enumerate() {
+        let (plugin, plugin_instance, type_name, type_instance) = identifiers[number % 3];
+        let names = [plugin, plugin_instance, type_name, type_instance].map(str::as_bytes);
+        assert_eq!(list.as_ref().identifier.metric_parts(), names);
+        assert_eq!(list.identifier.host, b"test-host0.example.org");
+        // Each round ten seconds before the last.
+        assert_eq!(list.time.cdtime() >> 30, 1_700_000_000 - number as u64 / 3 * 10);
+        assert_eq!(list.interval.cdtime(), 10 << 30);
+        let values: Vec<_> = list.as_ref().values.iter().collect();
+        let count = if number % 3 == 0 { 3 } else { 1 };
+        assert_eq!(values, vec![coco_core::value_list::Value::Gauge(7.0); count]);
+    }
+
+    let odd = ["--rounds", "30", "--limit", "5", "--types-db", types];
+    let lists = loaded(&[&few[..], &odd].concat());
+    let mut last = [0; 2];
+    let (mut gauges, mut counted) = (0, 0);
+    for list in &lists {
+        let values: Vec<_> = list.as_ref().values.iter().collect();
+        match values[..] {
+            [CounterOf(counter), AbsoluteOf(_), DeriveOf(derive)] => {
+                // It never falls, and not by more than a few in a round.
+                assert!(
+                    last == [0; 2] || counter > last[0] && counter - last[0] < 10 && derive as u64 > last[1]
+                );
+                last = [counter, derive as u64];
+                counted += 1;
+            }
+            [GaugeOf(gauge)] => {
+                assert!((0.0..=5.0).contains(&gauge), "{gauge}");
+                gauges += 1;
+            }
+            _ => panic!("{values:?}"),
+        }
+    }
+    // The type `load` is not in that types.db: one gauge.
+    assert_eq!((gauges, counted), (60, 30));
+}
+
+#[test]
+fn a_wrong_line_of_metrics_is_named() {
+    let directory = Directory::new("load");
+    for (line, reason) in [
+        ("web1/load/load", "expected PLUGIN[-INSTANCE]/TYPE[-INSTANCE], without the host"),
+        ("load", "expected PLUGIN[-INSTANCE]/TYPE[-INSTANCE]"),
+        ("-x/load", "expected PLUGIN[-INSTANCE]/TYPE[-INSTANCE], without the host"),
+    ] {
+        let file = directory.write("metrics", &format!("load/load\n{line}\n"));
+        let ended = cococtl(["load", "127.0.0.1:9", "--metrics-from", file.to_str().unwrap()], b"");
+        let told = format!("cococtl: {}: line 2: {reason}\n", file.display());
+        assert_eq!((ended.status, ended.stderr), (Some(2), told));
+    }
+    for wrong in [["--limit", "0"], ["--start", "yesterday"], ["--step", "10s"], ["--value", "x"]] {
+        assert_eq!(
+            cococtl([&["load", "127.0.0.1:9"], &wrong[..]].concat(), b"").status,
+            Some(2),
+            "{wrong:?}"
+        );
+    }
 }
 
 #[test]
