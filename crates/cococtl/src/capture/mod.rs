@@ -3,11 +3,13 @@
 //! - [`input`] opens a file and unpacks it;
 //! - `file` reads it, block by block, to frames;
 //! - `link` finds what IP there is in a frame;
+//! - `skips` counts the reasons;
 //! - here it is told what a frame is: datagrams, or the reason why there are none.
 
 mod file;
 pub mod input;
 mod link;
+mod skips;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,6 +18,7 @@ use etherparse::err::packet::SliceError;
 use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice, UdpSlice};
 
 pub use file::{End, read};
+pub use skips::Skips;
 
 /// A packet of a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

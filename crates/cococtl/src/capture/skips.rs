@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::capture::Skipped;
+use super::Skipped;
 
 /// Kinds of links that are told apart; the others are counted together.
 const LINKS: usize = 64;
 
 /// How many packets there were of each reason.
 #[derive(Debug, Default)]
-pub(super) struct Skips {
+pub struct Skips {
     links: BTreeMap<i32, u64>,
     other_links: u64,
     ports: BTreeMap<u16, u64>,
@@ -24,7 +24,8 @@ pub(super) struct Skips {
 }
 
 impl Skips {
-    pub(super) fn add(&mut self, reason: Skipped) {
+    /// One of this reason.
+    pub fn add(&mut self, reason: Skipped) {
         let count = match reason {
             Skipped::Link(link) if self.links.contains_key(&link) || self.links.len() < LINKS => {
                 self.links.entry(link).or_default()
@@ -41,34 +42,37 @@ impl Skips {
     }
 
     /// One to another port than is looked at.
-    pub(super) fn add_port(&mut self, port: u16) {
+    pub fn add_port(&mut self, port: u16) {
         *self.ports.entry(port).or_default() += 1;
     }
 
     /// Whether there could have been something for us.
-    pub(super) fn have_findings(&self) -> bool {
+    pub fn have_findings(&self) -> bool {
         self.link_type() + self.interface + self.cut + self.headers + self.too_long > 0
     }
 
     /// How many of what, for people, where there are some.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (u64, &'static str)> {
+    pub fn counts(&self) -> impl Iterator<Item = (u64, &'static str)> {
         self.table().into_iter().filter(|(.., count)| *count > 0).map(|(_, what, count)| (count, what))
     }
 
-    pub(super) fn object(&self) -> Map<String, Value> {
+    /// The same by key, all of them.
+    pub fn object(&self) -> Map<String, Value> {
         self.table().into_iter().map(|(key, _, count)| (key.to_owned(), count.into())).collect()
     }
 
-    pub(super) fn link_types(&self) -> Map<String, Value> {
+    /// By the number of a link that is not read.
+    pub fn link_types(&self) -> Map<String, Value> {
         self.links.iter().map(|(link, count)| (link.to_string(), (*count).into())).collect()
     }
 
-    pub(super) fn ports(&self) -> Map<String, Value> {
+    /// By port.
+    pub fn ports(&self) -> Map<String, Value> {
         self.ports.iter().map(|(port, count)| (port.to_string(), (*count).into())).collect()
     }
 
     /// What can be done, where `found_nothing` of all packets or some could not be read.
-    pub(super) fn hints(&self, port: u16, found_nothing: bool) -> Vec<String> {
+    pub fn hints(&self, port: u16, found_nothing: bool) -> Vec<String> {
         let mut hints = Vec::new();
         if let Some((most, count)) =
             self.ports.iter().max_by_key(|(_, count)| **count).filter(|_| found_nothing)

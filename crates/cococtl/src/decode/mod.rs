@@ -1,9 +1,10 @@
 //! `cococtl decode`: what stands in packets.
 
 mod show;
-mod skips;
 mod tally;
+mod top;
 
+use std::fmt::Write as _;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +26,8 @@ use crate::capture::{self, Content, Datagrams, End, Packet, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive;
 use show::{Context, Origin};
-use tally::{Frequencies, Tally};
+use tally::Tally;
+use top::{By, Tops};
 
 /// Datagrams that wait to be shown.
 const WAITING: usize = 4096;
@@ -47,10 +49,11 @@ const JSON: &str = r#"With --json, an object a line. Its "event" is one of:
                         link_types: {number: packets} and ports: {number: packets} of those that were skipped for
                         theirs, and hints: [text]
   top                   with --top, instead of all but the summary:
-                        {"hosts": {"names", "others", "top": [{"name", "value_lists"}]}, "metrics": alike}
+                        {"seconds", BY: {"names", "others", "top": [{"name", "value_lists", "rate", "bytes"}]}, ...}
 
 captured: when, in seconds since 1970; null if the file does not say. Value lists are as collectd writes them in JSON.
-Integers have all their digits. null is a value that is not finite, no interval, and names of data sources that types.db
+rate: value lists a second, null where no time
+passes. bytes: of datagrams. others: what came under names beyond those that there is room for. Integers have all their digits. null is a value that is not finite, no interval, and names of data sources that types.db
 does not tell."#;
 
 /// Show what stands in captured or arriving packets
@@ -81,9 +84,13 @@ pub struct Arguments {
     #[arg(long, value_name = "PORT", default_value_t = 25826, conflicts_with = "listen")]
     port: u16,
 
-    /// Show the N most frequent hosts and metrics instead of what they say
+    /// Show the N most frequent hosts and metrics instead of what they say, with rates and bytes
     #[arg(long, value_name = "N")]
     top: Option<usize>,
+
+    /// By what --top counts; may be given several times, or with commas
+    #[arg(long, value_name = "BY", requires = "top", value_delimiter = ',', default_values_t = [By::Host, By::Metric], value_enum)]
+    by: Vec<By>,
 
     /// collectd's types.db, for the names of data sources
     #[arg(long, value_name = "FILE")]
@@ -214,9 +221,8 @@ struct Decoder<'a> {
     guard: Guard,
     types: TypesDb,
     tally: Tally,
-    hosts: Frequencies,
-    metrics: Frequencies,
-    path: Vec<u8>,
+    tops: Tops,
+    sender: String,
     /// What comes by a pipe is shown as it comes.
     is_live: bool,
     out: BufWriter<io::StdoutLock<'static>>,
@@ -233,9 +239,8 @@ impl<'a> Decoder<'a> {
             guard: Guard::new(SecurityLevel::None, users),
             types: TypesDb::parse(&types.unwrap_or_default()).0,
             tally: Tally::default(),
-            hosts: Frequencies::default(),
-            metrics: Frequencies::default(),
-            path: Vec::new(),
+            tops: Tops::new(&arguments.by),
+            sender: String::new(),
             is_live: arguments.file.as_ref().is_some_and(|path| path.as_os_str() == "-"),
             out: BufWriter::new(io::stdout().lock()),
         })
@@ -308,7 +313,13 @@ impl<'a> Decoder<'a> {
 
     fn datagram(&mut self, origin: Origin, bytes: &mut [u8]) -> io::Result<()> {
         self.tally.datagrams += 1;
-        let Self { arguments, guard, types, tally, hosts, metrics, path, is_live, out } = self;
+        let Self { arguments, guard, types, tally, tops, sender, is_live, out } = self;
+        sender.clear();
+        if let Some(source) = origin.source {
+            let _ = write!(sender, "{}", source.ip());
+        }
+        // Where the value list before ends; what stands between belongs to the next.
+        let mut end = 0;
         let mut written = Ok(());
         let mut malformed = false;
         guard.decode(bytes, |datagram, trust, event| {
@@ -321,11 +332,9 @@ impl<'a> Decoder<'a> {
             }
             if arguments.top.is_some() {
                 if let Ok(Event::ValueList(spans)) = &event {
-                    let identifier = spans.of(datagram).identifier;
-                    hosts.add(identifier.host);
-                    path.clear();
-                    identifier.write_path(path);
-                    metrics.add(path);
+                    let bytes = spans.values.end().saturating_sub(end);
+                    end = spans.values.end();
+                    tops.add(&spans.of(datagram).identifier, sender, origin.captured, bytes as u64);
                 }
                 return;
             }
@@ -357,31 +366,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn write_top(&mut self, most: usize) -> io::Result<()> {
-        let Self { arguments, hosts, metrics, tally, out, .. } = self;
-        if arguments.json {
-            let object = |names: &Frequencies| {
-                let top = names
-                    .top(most)
-                    .into_iter()
-                    .map(|(name, count)| json!({ "name": name, "value_lists": count }));
-                json!({ "names": names.names(), "others": names.others(), "top": top.collect::<Vec<_>>() })
-            };
-            return writeln!(
-                out,
-                "{}",
-                json!({ "event": "top", "hosts": object(hosts), "metrics": object(metrics) })
-            );
+        let Self { arguments, tops, tally, out, .. } = self;
+        match arguments.json {
+            true => writeln!(out, "{}", tops.object(most)),
+            false => tops.write(most, tally.value_lists, out),
         }
-        for (what, names) in [("hosts", hosts), ("metrics", metrics)] {
-            writeln!(out, "{} {what}, the most frequent in value lists:", names.names())?;
-            for (name, count) in names.top(most) {
-                let share = crate::spread::ratio(count, tally.value_lists) * 100.0;
-                writeln!(out, "{count:>9} {share:>6.2} %  {name}")?;
-            }
-            if names.others() > 0 {
-                writeln!(out, "{:>9} under other names", names.others())?;
-            }
-        }
-        Ok(())
     }
 }

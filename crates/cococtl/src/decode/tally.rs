@@ -1,14 +1,8 @@
 //! What was seen, counted.
 
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 
-use super::skips::Skips;
-use crate::text;
-
-/// Names that are counted each by itself; the others are counted together.
-const NAMES: usize = 1_000_000;
+use crate::capture::Skips;
 
 /// Counts of a whole run.
 #[derive(Debug, Default)]
@@ -35,13 +29,6 @@ pub(super) struct Tally {
     pub(super) kernel_drops: u64,
     /// Packets without a datagram for us.
     pub(super) skips: Skips,
-}
-
-/// How often each name came.
-#[derive(Debug, Default)]
-pub(super) struct Frequencies {
-    counts: HashMap<Box<[u8]>, u64>,
-    others: u64,
 }
 
 impl Tally {
@@ -109,33 +96,5 @@ impl Tally {
             line += &format!("\nhint: {hint}");
         }
         line
-    }
-}
-
-impl Frequencies {
-    pub(super) fn add(&mut self, name: &[u8]) {
-        let is_full = self.counts.len() == NAMES;
-        match self.counts.get_mut(name) {
-            Some(count) => *count += 1,
-            None if is_full => self.others += 1,
-            None => _ = self.counts.insert(name.into(), 1),
-        }
-    }
-
-    /// The most frequent ones, the most frequent first, and by name where they come as often.
-    pub(super) fn top(&self, most: usize) -> Vec<(String, u64)> {
-        let mut all: Vec<_> = self.counts.iter().collect();
-        all.sort_unstable_by(|(one, ones), (other, others)| others.cmp(ones).then(one.cmp(other)));
-        all.into_iter().take(most).map(|(name, count)| (text::name(name), *count)).collect()
-    }
-
-    /// How many names there are, of those that were counted each by itself.
-    pub(super) fn names(&self) -> usize {
-        self.counts.len()
-    }
-
-    /// What came under other names.
-    pub(super) fn others(&self) -> u64 {
-        self.others
     }
 }

@@ -270,14 +270,30 @@ fn the_most_frequent_are_counted() {
     let datagrams = coco_tests::traffic::datagrams(1452, &lists);
     let capture = pcap(RAW, &frames(&datagrams, |datagram| ipv4(datagram, 25826)));
     let ended = decode(&capture, &["--json", "--top", "2"]);
-    let hosts = &ended.json_lines()[0]["hosts"];
-    assert_eq!(hosts["names"], 3);
-    assert_eq!(
-        hosts["top"],
-        json!([{ "name": "web1", "value_lists": 3 }, { "name": "web2", "value_lists": 2 }])
-    );
+    let top = &ended.json_lines()[0];
+    let ranked = |by: &str| -> Vec<_> {
+        let rows = top[by]["top"].as_array().unwrap().iter();
+        rows.map(|row| (row["name"].as_str().unwrap(), row["value_lists"].as_u64().unwrap())).collect()
+    };
+    assert_eq!((&top["host"]["names"], ranked("host")), (&json!(3), vec![("web1", 3), ("web2", 2)]));
+    // Of all hosts together.
+    assert_eq!((&top["metric"]["names"], ranked("metric")), (&json!(1), vec![("plugin/derive/sequence", 6)]));
+    let bytes: u64 = datagrams.iter().map(|datagram| datagram.len() as u64).sum();
+    assert_eq!((&top["metric"]["top"][0]["bytes"], &top["seconds"]), (&json!(bytes), &Value::Null));
     let text = decode(&capture, &["--top", "1"]).stdout;
-    assert!(text.contains("        3  50.00 %  web1/plugin/derive/sequence\n"), "{text}");
+    assert!(text.contains("          6 100.00 %          -"), "{text}");
+
+    // Two seconds apart, by everything.
+    let mut later = pcap(RAW, &frames(&datagrams, |datagram| ipv4(datagram, 25826)));
+    later[24..28].copy_from_slice(&1_700_000_002_u32.to_le_bytes());
+    let twice = [&capture, &later[24..]].concat();
+    let ended = decode(&twice, &["--json", "--top", "9", "--by", "plugin,type", "--by", "sender"]);
+    let top = &ended.json_lines()[0];
+    assert_eq!((&top["seconds"], &top["host"]), (&json!(2.0), &Value::Null));
+    for (by, name) in [("plugin", "plugin"), ("type", "derive"), ("sender", "192.0.2.7")] {
+        let row = json!({ "name": name, "value_lists": 12, "rate": 6.0, "bytes": 2 * bytes });
+        assert_eq!(top[by]["top"], json!([row]), "{top}");
+    }
 }
 
 #[test]
