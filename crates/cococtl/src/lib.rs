@@ -7,7 +7,7 @@
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`check`] compares what running processes route by;
 //! - [`blacklist`] says what a regular expression would drop;
-//! - [`decode`] shows what stands in packets;
+//! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
@@ -33,6 +33,7 @@ pub mod load;
 pub mod lookup;
 pub mod plan;
 pub mod receive;
+pub mod replay;
 pub mod ring;
 pub mod seen;
 pub mod sink;
@@ -68,6 +69,7 @@ enum Command {
     Check(check::Arguments),
     Blacklist(blacklist::Arguments),
     Decode(decode::Arguments),
+    Replay(replay::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
     Demo(demo::Arguments),
@@ -88,6 +90,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Check(arguments) => check::run(&arguments),
             Command::Blacklist(arguments) => blacklist::run(&arguments),
             Command::Decode(arguments) => decode::run(&arguments),
+            Command::Replay(arguments) => replay::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),

@@ -47,6 +47,7 @@ mod guard;
 mod padding;
 pub mod part;
 mod reader;
+mod rewrite;
 #[doc(hidden)]
 pub mod round_trip;
 mod seal;
@@ -58,6 +59,7 @@ pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSp
 pub use encode::{Packet, PacketBuilder, PartOrder};
 pub use guard::{Guard, Opened, Refused, Trust};
 pub use padding::{PADDING_MAX, padding};
+pub use rewrite::{Unwritable, rewrite};
 pub use seal::{InitializationVectors, Seal, TooLong};
 pub use segments::segment_length;
 pub use users::Users;

@@ -12,6 +12,7 @@ mod frames;
 mod lookup;
 mod plan;
 mod plan_rsync;
+mod replay;
 mod ring;
 mod traffic;
 
