@@ -7,6 +7,7 @@ use crate::text::pattern::Pattern;
 use crate::text::replacement::Replacement;
 
 const NODES: &[Parameter] = &[SERIES, Parameter::required("nodes", Kind::NodeOrTag).many()];
+const CASE: &[Parameter] = &[SERIES, Parameter::optional("pos", Kind::Integer).many()];
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::plain(
@@ -47,6 +48,20 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("search", Kind::String), Parameter::required("replace", Kind::String)],
         "Replaces what a regular expression matches in each name; \\1 is its first group. There is no look-around.",
         substitute,
+    ),
+    Function::plain(
+        "upper",
+        "Alias",
+        CASE,
+        "Names in capital letters, or letters at some places.",
+        |_, given| in_case(given, str::to_uppercase),
+    ),
+    Function::plain(
+        "lower",
+        "Alias",
+        CASE,
+        "Names in small letters, or letters at some places.",
+        |_, given| in_case(given, str::to_lowercase),
     ),
     Function::plain(
         "substr",
@@ -109,6 +124,28 @@ fn substr(_: &mut Context<'_, '_>, mut given: Arguments) -> Made {
     let (start, stop) = (number(1)?, number(2)?);
     let mut all = given.series()?;
     all.iter_mut().for_each(|series| series.name = part_of(&series.name, start, stop));
+    Ok(all)
+}
+
+fn in_case(mut given: Arguments, of: fn(&str) -> String) -> Made {
+    let places: Option<Vec<_>> = given.rest().iter().map(Value::index).collect();
+    let places = places.ok_or_else(|| given.wrong("pos is a number"))?;
+    let mut all = given.series()?;
+    for series in &mut all {
+        if places.is_empty() {
+            series.name = of(&series.name);
+            continue;
+        }
+        let mut letters: Vec<_> = series.name.chars().map(String::from).collect();
+        for place in &places {
+            let place = if *place < 0 { place.saturating_add(letters.len() as i64) } else { *place };
+            let letter = usize::try_from(place).ok().and_then(|place| letters.get_mut(place));
+            if let Some(letter) = letter {
+                *letter = of(letter);
+            }
+        }
+        series.name = letters.concat();
+    }
     Ok(all)
 }
 

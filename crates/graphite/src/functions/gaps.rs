@@ -111,12 +111,15 @@ fn transform_null(context: &mut Context<'_, '_>, mut arguments: Arguments) -> Ma
         let values = series.values_mut();
         match &defaults {
             Some(defaults) => {
-                let length = values.len().max(defaults.len());
+                let rows = values.len();
+                let length = rows.max(defaults.len());
                 context.budget.take_points(length)?;
                 values.resize(length, f64::NAN);
                 for (row, value) in values.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
                     *value = defaults.get(row).copied().unwrap_or(f64::NAN);
                 }
+                // Where the references have more rows, graphite-web has always kept the last ones.
+                values.drain(..length - rows);
             }
             None => values.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = default),
         }

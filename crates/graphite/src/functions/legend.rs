@@ -62,7 +62,8 @@ fn legend_value(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {
     Ok(all)
 }
 
-fn as_python_tells(series: &TimeSeries, aggregation: Aggregation, value: f64) -> String {
+/// An aggregation of a series as Python prints it: one of integers is an integer.
+pub(super) fn as_python_tells(series: &TimeSeries, aggregation: Aggregation, value: f64) -> String {
     let is_one_of_them = aggregation == Aggregation::Median && known(series.values()).count() % 2 == 1;
     let is_integer = aggregation == Aggregation::Count
         || series.has_integers && (aggregation.keeps_integers() || is_one_of_them) && value.fract() == 0.0;

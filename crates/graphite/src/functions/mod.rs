@@ -1,6 +1,7 @@
 //! The table of all functions.
 
 mod alias;
+mod calculate;
 mod combine;
 mod counters;
 mod divide;
@@ -11,6 +12,7 @@ mod group;
 mod legend;
 mod lines;
 mod made;
+mod mathematics;
 mod moving;
 mod nodes;
 mod remove;
@@ -21,8 +23,9 @@ mod transform;
 
 use crate::function::Function;
 
-const TABLE: [&[Function]; 16] = [
+const TABLE: [&[Function]; 18] = [
     alias::FUNCTIONS,
+    calculate::FUNCTIONS,
     combine::FUNCTIONS,
     counters::FUNCTIONS,
     divide::FUNCTIONS,
@@ -32,6 +35,7 @@ const TABLE: [&[Function]; 16] = [
     group::FUNCTIONS,
     legend::FUNCTIONS,
     lines::FUNCTIONS,
+    mathematics::FUNCTIONS,
     moving::FUNCTIONS,
     remove::FUNCTIONS,
     shift::FUNCTIONS,
