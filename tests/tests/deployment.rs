@@ -106,7 +106,8 @@ fn limits_leave_room_for_the_defaults() {
     let config = defaults();
     for (name, command) in PROGRAMS {
         let unit = read(&format!("etc/systemd/{name}.service"));
-        assert!(number(value(&unit, "TimeoutStopSec"), "s") > config.stop.grace.as_secs() + 1);
+        let stop = config.stop.drain + config.stop.grace;
+        assert!(number(value(&unit, "TimeoutStopSec"), "s") > stop.as_secs() + 1);
         let memory = match name {
             "coco" => config.pipeline.lanes * (config.state.max_memory + config.listen.receive_buffer),
             _ => config.fetch.max_memory,
@@ -118,7 +119,7 @@ fn limits_leave_room_for_the_defaults() {
         assert_eq!(stanza("exec "), command);
         assert_eq!((stanza("start on "), stanza("stop on ")), ("runlevel [2345]", "runlevel [!2345]"));
         assert!(job.lines().any(|line| line == "respawn"));
-        assert!(number(stanza("kill timeout "), "") > config.stop.grace.as_secs() + 1);
+        assert!(number(stanza("kill timeout "), "") > stop.as_secs() + 1);
     }
 }
 

@@ -103,7 +103,10 @@ fn both_say_when_they_are_ready_reload_live_and_stop() {
             }
             assert_eq!(manager.hear_of("WATCHDOG"), "WATCHDOG=1\n");
             process.signal(Signal::SIGTERM);
-            assert_eq!(manager.hear_of("STOPPING"), "STOPPING=1\nSTATUS=stopping\n");
+            assert_eq!(
+                manager.hear_of("STOPPING"),
+                "STOPPING=1\nSTATUS=stopping\nEXTEND_TIMEOUT_USEC=6000000\n"
+            );
             assert!(process.ended(PATIENCE).success());
         }
     }

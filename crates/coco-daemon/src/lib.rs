@@ -7,6 +7,7 @@
 //! - [`files`] reads files that hang without hanging;
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
+//! - [`deadline`] ends a stop that takes too long, whatever any thread does;
 //! - [`service_manager`] is told when the daemon is ready, and that it lives;
 //! - [`reload`] reads the configuration again while the daemon runs;
 //! - [`resolve`] finds the addresses of targets that have names;
@@ -16,13 +17,15 @@
 //! - [`http`] serves a table of routes within limits;
 //! - [`vars`] and [`lookup`] are the routes that both daemons have.
 //!
-//! A daemon brings its own table of counters, its own routes and a tokio runtime (one thread is enough).
+//! A daemon brings its own table of counters, its own routes and a tokio runtime. HTTP has threads of its own, so that
+//! no client's request stands before a signal, a reload or the watchdog.
 
 #![forbid(unsafe_code)]
 
 pub mod command_line;
 pub mod counters;
 pub mod damping;
+pub mod deadline;
 pub mod descriptors;
 pub mod files;
 pub mod health;

@@ -3,10 +3,12 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use coco_core::config::{Config, Program};
 
 use crate::command_line::{CommandLine, Source, give_up, load};
+use crate::deadline::Deadline;
 use crate::descriptors;
 use crate::files::Accept;
 use crate::logging::{self, LAST_WORDS};
@@ -25,7 +27,7 @@ pub fn run(
     version: &'static str,
     about: &'static str,
     check: impl AsyncFnOnce(&Config, &mut Vec<String>) -> Result<(), Reason>,
-    serve: impl AsyncFnOnce(Config, Signals, &Source) -> Result<(), Reason>,
+    serve: impl AsyncFnOnce(Config, Signals, &Arc<Deadline>, &Source) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(program, version, about);
     let give_up: fn(String) -> ExitCode =
@@ -59,7 +61,10 @@ pub fn run(
         logging::init(config.log.level).map_err(|problem| format!("cannot start the log: {problem}"))?;
         // Before anything is bound, so that no signal ends the process half way.
         let signals = Signals::new().map_err(|problem| format!("cannot take signals: {problem}"))?;
-        serve(config, signals, &Source { path: arguments.config.clone(), program }).await
+        let deadline = Deadline::enforce().map_err(|problem| format!("cannot take signals: {problem}"))?;
+        deadline.set(&config.stop);
+        let source = Source { path: arguments.config.clone(), program };
+        serve(config, signals, &deadline, &source).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();

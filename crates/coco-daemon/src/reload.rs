@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coco_core::config::{Config, Key, Program};
 use coco_core::tier::Fingerprint;
@@ -167,6 +168,16 @@ pub async fn until_stop(mut next: impl AsyncFnMut() -> Signal, mut reload: impl 
     }
 }
 
+/// Waits until `drain` is over, or until a signal says stop once more. It is too late for a reload.
+pub async fn drain(drain: Duration, mut next: impl AsyncFnMut() -> Signal) {
+    let hurried = async {
+        while next().await != Signal::Stop {
+            warn!("SIGHUP: it is stopping, nothing changes");
+        }
+    };
+    let _ = tokio::time::timeout(drain, hurried).await;
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
@@ -208,5 +219,17 @@ mod tests {
             "a stop that comes with the end of the first is not put off"
         );
         assert_eq!(run(Reload, &[&[Reload, Reload, Stop]]), 0, "a stop does not wait for a reload");
+    }
+
+    #[test]
+    fn a_drain_ends_with_its_time_or_with_another_stop() {
+        let (send, mut receive) = unbounded_channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            [Signal::Reload, Signal::Stop].into_iter().for_each(|signal| send.send(signal).unwrap());
+            drain(Duration::from_secs(24 * 3600), async || receive.recv().await.unwrap()).await;
+            assert!(receive.is_empty(), "a reload ends nothing");
+            drain(Duration::from_millis(1), async || receive.recv().await.unwrap()).await;
+        });
     }
 }

@@ -18,6 +18,9 @@ use tracing::debug;
 /// How often to look whether a daemon is well; the watchdog is fed and the status told as often, at most.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// What an end may take beyond the time that it is given.
+const MARGIN: Duration = Duration::from_secs(2);
+
 /// It has started, or has read its configuration again.
 pub fn ready(status: &str) {
     tell(&format!("READY=1\nSTATUS={status}\n"));
@@ -31,9 +34,11 @@ pub fn reloading() {
     }
 }
 
-/// It is about to end.
-pub fn stopping() {
-    tell("STOPPING=1\nSTATUS=stopping\n");
+/// It is about to end, within this time unless it hangs.
+pub fn stopping(longest: Duration, status: &str) {
+    // So that a longer drain needs no longer TimeoutStopSec.
+    let longest = longest.saturating_add(MARGIN).as_micros();
+    tell(&format!("STOPPING=1\nSTATUS={status}\nEXTEND_TIMEOUT_USEC={longest}\n"));
 }
 
 /// Feeds the watchdog for as long as `is_well` says so at every look, and tells the status whenever it changes. Never

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::counters::Snapshot;
-use crate::http::{Response, body};
+use crate::http::{Rendered, body};
 
 /// What Prometheus calls its text format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -21,14 +21,14 @@ pub fn command_line() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
-/// The answer of `/debug/vars`.
-pub fn debug_vars(snapshot: &Snapshot) -> Response {
-    body::json(&document(&command_line(), snapshot))
+/// What `/debug/vars` shows.
+pub fn debug_vars(snapshot: &Snapshot) -> Rendered {
+    Rendered::new(body::JSON, format!("{}\n", document(&command_line(), snapshot)))
 }
 
-/// The answer of `/metrics`.
-pub fn metrics(snapshot: &Snapshot) -> Response {
-    body::text(EXPOSITION, snapshot.prometheus())
+/// What `/metrics` shows.
+pub fn metrics(snapshot: &Snapshot) -> Rendered {
+    Rendered::new(EXPOSITION, snapshot.prometheus())
 }
 
 #[cfg(test)]
@@ -37,6 +37,7 @@ mod tests {
 
     use super::*;
     use crate::counters::Definition;
+    use crate::http::Response;
 
     static RAW: Definition = Definition::counter(&["coco", "listen", "raw"], "Datagrams received.");
 
@@ -58,7 +59,7 @@ mod tests {
     #[test]
     fn each_view_has_its_media_type() {
         let snapshot = Snapshot::new();
-        let media_type = |response: Response| response.headers()[CONTENT_TYPE].clone();
+        let media_type = |shown: Rendered| Response::from(shown).headers()[CONTENT_TYPE].clone();
         assert_eq!(media_type(debug_vars(&snapshot)), "application/json; charset=utf-8");
         assert_eq!(media_type(metrics(&snapshot)), "text/plain; version=0.0.4; charset=utf-8");
     }

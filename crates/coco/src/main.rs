@@ -14,9 +14,11 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         coco::ABOUT,
         async |config, warnings| Ok(check(config, warnings).await?),
-        async |config, mut signals, source| {
+        async |config, mut signals, deadline, source| {
             let service = Service::prepare(config).await?;
-            Ok(service.run(async || signals.next().await, async || source.load_again().await).await?)
+            Ok(service
+                .run(async || signals.next().await, deadline, async || source.load_again().await)
+                .await?)
         },
     )
 }

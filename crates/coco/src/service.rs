@@ -3,10 +3,11 @@
 //! Start: everything that can fail is done before the first thread is made: types.db is read, sockets are bound,
 //! names are resolved as far as they do at once, loops are refused. Stop, in this order:
 //!
-//! 1. each lane reads its socket until it is empty, or 200 ms have passed, and closes it;
-//! 2. its queues run dry, stage by stage;
-//! 3. the threads are joined; past the grace period the process says what is left and exits with status 1;
-//! 4. the API, which until then has answered `/healthz` with 503, is closed.
+//! 1. `/healthz` is 503, and for the time of the drain that is all; then
+//! 2. each lane reads its socket until it is empty, or 200 ms have passed, and closes it;
+//! 3. its queues run dry, stage by stage;
+//! 4. the threads are joined; past the grace period the process says what is left and exits with status 1;
+//! 5. the API, which until then has answered `/healthz` with 503, is closed.
 
 use crate::api::{Api, Health};
 use crate::gate::{self, Gate};
@@ -19,8 +20,9 @@ use crate::pipeline::{self, Plan};
 use crate::routing::{Newest, Routing};
 use crate::socket;
 use crate::start::{self, Files, StartError, StartErrors};
-use coco_core::config::{Config, Program};
+use coco_core::config::{Config, Program, Stop};
 use coco_daemon::command_line::LoadError;
+use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
 use coco_daemon::http::{self, Limits};
 use coco_daemon::lookup::Lookup;
@@ -28,7 +30,6 @@ use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
 use crossbeam_channel::Sender;
-use std::cell::Cell;
 use std::fmt::Display;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -120,7 +121,8 @@ impl Service {
     /// `next_signal` may be dropped before it is ready, as [`Signals::next`](coco_daemon::signals::Signals::next) may.
     pub async fn run(
         self,
-        next_signal: impl AsyncFnMut() -> Signal,
+        mut next_signal: impl AsyncFnMut() -> Signal,
+        deadline: &Arc<Deadline>,
         load: impl AsyncFn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
         let Self { config, routing, gate, sockets, api } = self;
@@ -165,27 +167,40 @@ impl Service {
             health: Arc::clone(&health),
             lookup: Lookup::new(),
         };
-        let limits = Limits::of_process();
+        let limits = Limits { idle_timeout: config.api.idle_timeout, ..Limits::of_process() };
         let longest_close = limits.grace;
         let (close_api, api_closed) = oneshot::channel();
         let close = async { api_closed.await.unwrap_or_default() };
-        let mut serving = tokio::spawn(http::serve_and_count(api, router.router(), limits, close));
+        let mut serving =
+            tokio::spawn(http::Server::new(router.router(), limits).serve_and_count(api, close));
         let mut served = None;
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(&routing.load());
         service_manager::ready(&status());
 
-        let grace = Cell::new(config.stop.grace);
+        deadline.set(&config.stop);
+        let counted = Arc::clone(&lanes);
+        deadline.tell(move || RunError::GraceOver(left_in(&counted)).to_string());
         let running =
             Running { lanes: Arc::clone(&lanes), routing: Arc::clone(&routing), gate, measuring, listen };
         let take_over = async |new: Config| {
             let changes = running.take_over(&new).await?;
-            grace.set(new.stop.grace);
+            deadline.set(&new.stop);
             Ok::<_, StartErrors>(changes)
         };
         let reload = async || reloads.reload(&config, &load, &take_over, status).await;
+        let stopped = async {
+            until_stop(async || next_signal().await, reload).await;
+            let Stop { drain, grace } = deadline.terms();
+            health.draining.store(true, Ordering::Relaxed);
+            if !drain.is_zero() {
+                info!(?drain, "draining");
+                service_manager::stopping(drain + grace, "draining");
+                coco_daemon::reload::drain(drain, async || next_signal().await).await;
+            }
+        };
         let died = tokio::select! {
-            () = until_stop(next_signal, reload) => false,
+            () = stopped => false,
             _ = ended.recv() => true,
             () = service_manager::watch(|| health.look(&mut stages, Instant::now()), status) => false,
             // It ends by itself only if it fails.
@@ -194,17 +209,20 @@ impl Service {
                 false
             }
         };
+        let Stop { grace, .. } = deadline.terms();
         if died {
+            deadline.begin();
             health.dead.store(true, Ordering::Relaxed);
             error!("a stage has died");
         }
         info!("stopping");
-        service_manager::stopping();
+        service_manager::stopping(grace, "stopping");
+        health.draining.store(true, Ordering::Relaxed);
         health.stopping.store(true, Ordering::Relaxed);
         // Ends the measuring.
         drop(running);
         let all_ended = async { while ended.recv().await.is_some() {} };
-        let (grace, since) = (grace.get(), Instant::now());
+        let since = Instant::now();
         let in_time = tokio::time::timeout(grace, all_ended).await.is_ok();
         watching.abort();
         let _ = close_api.send(grace.saturating_sub(since.elapsed()).min(longest_close));
@@ -213,13 +231,18 @@ impl Service {
             None => serving.await,
         };
         let served = served.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-        let left: u64 = lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum();
+        let left = left_in(&lanes);
         match (died, in_time) {
             (true, _) => Err(RunError::StageDied),
             (_, false) => Err(RunError::GraceOver(left)),
             _ => served.map(|_| ()).map_err(RunError::Api),
         }
     }
+}
+
+/// Value lists that wait in queues.
+fn left_in(lanes: &[Arc<Lane>]) -> u64 {
+    lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum()
 }
 
 /// What the service manager shows.
@@ -314,8 +337,12 @@ mod tests {
             let mut service = Service::prepare(Config::parse(text, Program::Coco).unwrap()).await.unwrap();
             // Nothing that could be waited for.
             service.api = OwnedFd::from(File::open("/dev/null").unwrap()).into();
-            let run = service
-                .run(async || std::future::pending().await, async || unreachable!("no signal says so"));
+            let deadline = Arc::default();
+            let run = service.run(
+                async || std::future::pending().await,
+                &deadline,
+                async || unreachable!("no signal says so"),
+            );
             tokio::time::timeout(Duration::from_secs(60), run).await
         });
         let problem = result.expect("it ends by itself").unwrap_err();

@@ -139,6 +139,8 @@ impl Daemons {
     /// stops when `may_stop` says so, too.
     async fn run(self, file: Option<&Path>, may_stop: watch::Receiver<bool>) -> Result<(), Failure> {
         let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
+        // Each has its own terms, and nobody is killed.
+        let deadlines = [Arc::default(), Arc::default()];
         let again = |program, config: Config| {
             let source = file.map(|file| Source { path: file.to_owned(), program });
             async move || match &source {
@@ -159,9 +161,9 @@ impl Daemons {
             let _ = may_stop.wait_for(|may| *may).await;
             Signal::Stop
         };
-        let coco = coco.run(signal, again(Program::Coco, for_coco));
+        let coco = coco.run(signal, &deadlines[0], again(Program::Coco, for_coco));
         let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };
-        let noodle = noodle.run(of_noodle, again(Program::Noodle, for_noodle));
+        let noodle = noodle.run(of_noodle, &deadlines[1], again(Program::Noodle, for_noodle));
         let noodle = async { noodle.await.map_err(|reason| daemon("noodle", &reason)) };
         tokio::try_join!(coco, noodle).map(|_| ())
     }

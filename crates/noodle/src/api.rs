@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use coco_core::config::Program;
 use coco_core::tier::Tier;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Request, Response, Router, body};
+use coco_daemon::http::{Rendered, Request, Response, Router, Shared, body};
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
@@ -46,16 +46,29 @@ impl Api {
             let api = Arc::clone(&api);
             move |request: &Request| api.proxy.load().preflight(request)
         };
+        let viewed = |show: fn(&Self) -> Rendered| {
+            let api = Arc::clone(&api);
+            let view = Shared::new(move || show(&api));
+            move |_| {
+                let view = Arc::clone(&view);
+                async move { view.answer().await }
+            }
+        };
         let shown = |show: fn(&Self, &Request) -> Response| {
             let api = Arc::clone(&api);
             move |request| std::future::ready(show(&api, &request))
         };
+        let health = {
+            let api = Arc::clone(&api);
+            move || api.health()
+        };
+        let leaving = Arc::clone(&api.stopping);
         Router::new("noodle", env!("CARGO_PKG_VERSION"))
             .route("/data", "All hosts, as Visage lists them.", data())
             .preflight("/data", preflight())
             .route("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data())
             .preflight("/data/", preflight())
-            .route("/tiers", "Tiers and targets.", shown(|api, _| api.tiers()))
+            .route("/tiers", "Tiers and targets.", viewed(Self::tiers))
             .route(
                 "/lookup",
                 "/lookup?name=HOST: the target of each tier that owns a host.",
@@ -64,19 +77,20 @@ impl Api {
             .route(
                 "/debug/vars",
                 "Counters and gauges as JSON, for collectd's curl_json.",
-                shown(|api, _| vars::debug_vars(&api.snapshot())),
+                viewed(|api| vars::debug_vars(&api.snapshot())),
             )
             .route(
                 "/metrics",
                 "Counters and gauges for Prometheus.",
-                shown(|api, _| vars::metrics(&api.snapshot())),
+                viewed(|api| vars::metrics(&api.snapshot())),
             )
             .route(
                 "/config",
                 "The configuration in force, defaults included.",
                 shown(|api, _| api.reloads.answer_config()),
             )
-            .route("/healthz", "200 while all is well, 503 otherwise.", shown(|api, _| api.health()))
+            .health("200 while all is well, 503 otherwise.", health)
+            .leaving(leaving)
     }
 
     fn fleet(&self) -> Arc<Fleet> {
@@ -95,7 +109,7 @@ impl Api {
 
     fn health(&self) -> Response {
         let (status, state) = if self.stopping.load(Ordering::Relaxed) {
-            (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else {
             (StatusCode::OK, "ok")
         };
@@ -103,10 +117,10 @@ impl Api {
         body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
     }
 
-    fn tiers(&self) -> Response {
+    fn tiers(&self) -> Rendered {
         let fleet = self.fleet();
         let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(&fleet, index, one));
-        body::json(&tiers.collect::<Vec<_>>())
+        Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
     }
 }
 

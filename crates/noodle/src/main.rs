@@ -16,8 +16,8 @@ fn main() -> ExitCode {
             warnings.extend(check(config).await?);
             Ok(())
         },
-        async |config, signals, source| {
-            Ok(Service::prepare(config)?.run(signals, async || source.load_again().await).await?)
+        async |config, signals, deadline, source| {
+            Ok(Service::prepare(config)?.run(signals, deadline, async || source.load_again().await).await?)
         },
     )
 }

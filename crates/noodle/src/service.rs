@@ -3,7 +3,6 @@
 //! Start: the address is bound before anything else. Stop: `/healthz` turns to 503, no connection is accepted any
 //! more, requests in progress get the grace period; what is not finished then is cut off, and the exit status says so.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use coco_core::config::{Config, Program};
+use coco_core::config::{Config, Fetch, Program, Stop};
 use coco_daemon::command_line::LoadError;
-use coco_daemon::http::serve_and_count;
+use coco_daemon::deadline::Deadline;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
@@ -106,6 +105,7 @@ impl Service {
     pub async fn run(
         self,
         mut signals: Signals,
+        deadline: &Arc<Deadline>,
         load: impl AsyncFn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
         let Self { config, listener, fleet } = self;
@@ -121,29 +121,46 @@ impl Service {
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
         service_manager::ready(&status());
+        let server = http::Server::new(api.router(), limits(&config.fetch));
+        let (pulse, counted) = (server.pulse(), server.pulse());
         let stopped = async {
-            let grace = Cell::new(config.stop.grace);
+            deadline.set(&config.stop);
+            deadline.tell(move || RunError::GraceOver(counted.unanswered()).to_string());
             let take_over = async |new: Config| {
                 let changes = take_over(&proxy, &new)?;
-                grace.set(new.stop.grace);
+                deadline.set(&new.stop);
                 Ok::<_, FleetError>(changes)
             };
             let reload = async || reloads.reload(&config, &load, &take_over, status).await;
+            let drained = async {
+                until_stop(async || signals.next().await, reload).await;
+                stopping.store(true, Ordering::Relaxed);
+                let Stop { drain, grace } = deadline.terms();
+                if !drain.is_zero() {
+                    info!(?drain, "draining");
+                    service_manager::stopping(drain + grace, "draining");
+                    coco_daemon::reload::drain(drain, async || signals.next().await).await;
+                }
+            };
             tokio::select! {
-                () = until_stop(async || signals.next().await, reload) => {}
-                // Whoever comes here at all goes on: everything runs on this thread.
-                () = service_manager::watch(|| true, status) => {}
+                () = drained => {}
+                () = service_manager::watch(|| pulse.is_alive(), status) => {}
             }
             info!("stopping");
-            service_manager::stopping();
-            stopping.store(true, Ordering::Relaxed);
-            grace.get()
+            let Stop { grace, .. } = deadline.terms();
+            service_manager::stopping(grace, "stopping");
+            grace
         };
-        match serve_and_count(listener, api.router(), Limits::of_process(), stopped).await? {
+        match server.serve_and_count(listener, stopped).await? {
             0 => Ok(()),
             unanswered => Err(RunError::GraceOver(unanswered)),
         }
     }
+}
+
+/// What clients may take of Noodle.
+fn limits(config: &Fetch) -> Limits {
+    Limits { idle_timeout: config.idle_timeout, ..Limits::of_process() }
 }
 
 /// What the service manager shows.

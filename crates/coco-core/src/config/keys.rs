@@ -124,8 +124,10 @@ pub const KEYS: &[Key] = &[
     key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
 
     key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#).at_start(),
+    key("api", "idle_timeout", Kind::Duration(Duration::from_secs(1)), COCO, "how long a connection is kept for the next request").or(r#""75s""#).at_start(),
 
     key("fetch", "bind", Kind::Address, NOODLE, "HTTP address of Noodle").required_by(NOODLE).at_start(),
+    key("fetch", "idle_timeout", Kind::Duration(Duration::from_secs(1)), NOODLE, "how long a client's connection is kept for the next request").or(r#""75s""#).at_start(),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
     key("fetch", "recovery", Kind::Duration(Duration::from_millis(100)), NOODLE, "a target that did not answer is up again when it answers and nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
@@ -144,7 +146,8 @@ pub const KEYS: &[Key] = &[
     key("state", "max_memory", Kind::Size(1 << 20..=1 << 40), COCO, "memory for the hosts and metrics that a lane remembers; what is beyond is still forwarded").or(r#""256MiB""#),
     key("state", "expire", Kind::Duration(Duration::from_secs(1)), COCO, "a host or metric that was silent for so long is forgotten").or(r#""24h""#),
 
-    key("stop", "grace", Kind::Duration(Duration::from_millis(500)), BOTH, "longest time a stop may take").or(r#""4s""#),
+    key("stop", "drain", Kind::Duration(Duration::ZERO), BOTH, "time for which everything is still served before a stop, while `/healthz` is 503").or(r#""0s""#),
+    key("stop", "grace", Kind::Duration(Duration::from_millis(500)), BOTH, "longest time a stop may take once the drain is over").or(r#""4s""#),
 
     key("log", "level", Kind::Level, BOTH, "least severity that is logged").or(r#""info""#),
 ];

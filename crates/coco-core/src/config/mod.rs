@@ -160,6 +160,8 @@ pub struct Send {
 pub struct Api {
     /// HTTP address.
     pub bind: Address,
+    /// How long a connection is kept for the next request; never zero.
+    pub idle_timeout: Duration,
 }
 
 /// `[fetch]`
@@ -167,6 +169,8 @@ pub struct Api {
 pub struct Fetch {
     /// HTTP address; always there when the configuration was read for [`Program::Noodle`].
     pub bind: Option<Address>,
+    /// How long a client's connection is kept for the next request; never zero.
+    pub idle_timeout: Duration,
     /// For one request to one target; never zero.
     pub proxy_timeout: Duration,
     /// What did not answer is up again when it answers and nothing has gone wrong for so long; never zero.
@@ -212,7 +216,9 @@ pub struct State {
 /// `[stop]`
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Longest time a stop may take.
+    /// How long everything is still served before a stop, while `/healthz` says that it is near; may be zero.
+    pub drain: Duration,
+    /// Longest time that a stop may take then.
     pub grace: Duration,
 }
 
@@ -314,10 +320,12 @@ impl Config {
             resolve_interval: section.read("resolve_interval"),
             reconnect_interval: section.read("reconnect_interval"),
         };
-        let api = Api { bind: document.section("api").read("bind") };
+        let mut section = document.section("api");
+        let api = Api { bind: section.read("bind"), idle_timeout: section.read("idle_timeout") };
         let mut section = document.section("fetch");
         let fetch = Fetch {
             bind: section.optional("bind"),
+            idle_timeout: section.read("idle_timeout"),
             proxy_timeout: section.read("proxy_timeout"),
             recovery: section.read("recovery"),
             remote_port: section.read("remote_port"),
@@ -336,7 +344,8 @@ impl Config {
         let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");
         let state = State { max_memory: section.read("max_memory"), expire: section.read("expire") };
-        let stop = Stop { grace: document.section("stop").read("grace") };
+        let mut section = document.section("stop");
+        let stop = Stop { drain: section.read("drain"), grace: section.read("grace") };
         let log = Log { level: document.section("log").read("level") };
 
         // A default that stands in for an unreadable address says nothing about loops.

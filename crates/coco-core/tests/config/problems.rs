@@ -97,7 +97,7 @@ fn unknown_names_lead_to_known_ones() {
             ("types_db = ''", "types_db: unknown key, `typesdb` belongs to [listen]"),
             (
                 "\"a b\\n\" = 1",
-                "\"a b\\n\": unknown key, expected `bind`, `proxy_timeout`, `recovery`, `remote_port`, \
+                "\"a b\\n\": unknown key, expected `bind`, `idle_timeout`, `proxy_timeout`, `recovery`, `remote_port`, \
                  `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory`, \
                  `metadata`, `jsonp` or `allow_origin`",
             ),

@@ -1,8 +1,9 @@
-//! Who is connected. The table is bounded; the longest idle makes room for the newest, and where nobody is idle, who
-//! takes too long over an answer.
+//! Who is connected. The table is bounded. When it is full, the longest idle makes room for the newest; where nobody is
+//! idle, who does not take what we send, and then who takes too long over an answer. Meanwhile each answer is the last
+//! of its connection.
 
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,12 +15,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How long others wait for a place that somebody holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// With who does nothing.
+    pub(super) idle: Duration,
+    /// With who takes nothing of what we send.
+    pub(super) stalled: Duration,
+    /// With who is busy for any reason.
+    pub(super) busy: Duration,
+}
+
 /// All connections of one listener.
 pub(super) struct Connections {
     limit: usize,
-    /// How long a request may be in progress while others wait for a place.
-    patience: Duration,
+    patience: Patience,
     table: Mutex<Table>,
+    /// Newcomers for whom there is no place.
+    waiting: AtomicUsize,
     /// Told whenever [`Connections::enter`] may find room.
     changed: Notify,
 }
@@ -28,56 +41,88 @@ pub(super) struct Connections {
 struct Table {
     /// Connections that count against the limit.
     open: usize,
-    /// Those without a request in progress, in the order in which they became idle.
-    idle: BTreeMap<u64, Arc<Notify>>,
+    /// Those without a request in progress, in the order in which they became idle, and when that was.
+    idle: BTreeMap<u64, (Instant, Arc<Ticket>)>,
     /// Those with one, in the order in which it began, and when that was.
-    busy: BTreeMap<u64, (Instant, Arc<Notify>)>,
+    busy: BTreeMap<u64, (Instant, Arc<Ticket>)>,
     /// Becoming idle or busy is what orders connections; a clock would not order two of one moment.
     next_turn: u64,
 }
 
+/// What the table and a connection tell each other.
+#[derive(Default)]
+struct Ticket {
+    evicted: Arc<Notify>,
+    /// Since when the client takes nothing of what we send.
+    stalled: Mutex<Option<Instant>>,
+}
+
 impl Connections {
-    pub(super) fn new(limit: usize, patience: Duration) -> Arc<Self> {
-        Arc::new(Self { limit, patience, table: Mutex::default(), changed: Notify::new() })
+    pub(super) fn new(limit: usize, patience: Patience) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            patience,
+            table: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            changed: Notify::new(),
+        })
     }
 
     /// A place for a new connection, which is idle until its first request. When the table is full the
-    /// longest-idle connection loses its place; when all are busy, this waits for the first that is not, or that has
-    /// been for too long.
+    /// longest-idle connection loses its place; when all are busy, or idle for a moment only, this waits for the first
+    /// that is not, or that has been for too long.
     pub(super) async fn enter(self: &Arc<Self>) -> Place {
+        if let Some(place) = self.try_enter() {
+            return place;
+        }
+        let _waiting = Waiting::new(self);
         loop {
             if let Some(place) = self.try_enter() {
                 return place;
             }
-            let longest_busy = self.lock().busy.values().next().map(|(since, _)| *since + self.patience);
-            let too_long = async {
-                match longest_busy {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => pending().await,
-                }
-            };
+            let next_look = self.next_look(Instant::now());
             tokio::select! {
                 () = self.changed.notified() => {}
-                () = too_long => {}
+                () = sleep_until(next_look) => {}
             }
         }
     }
 
     fn try_enter(self: &Arc<Self>) -> Option<Place> {
         let mut table = self.lock();
-        if table.open >= self.limit && !table.evict_longest_idle() && !table.evict_longest_busy(self.patience)
-        {
+        if table.open >= self.limit && !table.evict(self.patience, Instant::now()) {
             return None;
         }
         table.open += 1;
-        let evicted = Arc::new(Notify::new());
-        let state = Mutex::new(State::Idle(table.become_idle(&evicted)));
-        Some(Place(Arc::new(Connection { connections: Arc::clone(self), evicted, state })))
+        let ticket = Arc::<Ticket>::default();
+        let state = Mutex::new(State::Idle(table.become_idle(&ticket)));
+        Some(Place(Arc::new(Connection { connections: Arc::clone(self), ticket, state })))
+    }
+
+    /// When somebody may have stalled, or been busy, for too long.
+    fn next_look(&self, now: Instant) -> Instant {
+        let table = self.lock();
+        let idle = table.idle.values().next().map(|(since, _)| *since + self.patience.idle);
+        let stalled = table.stalled_longest().map(|(since, _)| since + self.patience.stalled);
+        let busy = table.busy.values().next().map(|(since, _)| *since + self.patience.busy);
+        // Whoever stalls from now on tells nobody.
+        let others = now + self.patience.stalled;
+        [idle, stalled, busy].into_iter().flatten().fold(others, Instant::min)
     }
 
     /// Takes the place of the longest-idle connection, if there is one: for when descriptors run out.
     pub(super) fn evict_longest_idle(&self) -> bool {
-        self.lock().evict_longest_idle()
+        self.lock().evict_longest_idle(Duration::ZERO, Instant::now())
+    }
+
+    /// Whether others wait for a place.
+    pub(super) fn are_contended(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Those with a request in progress.
+    pub(super) fn busy(&self) -> usize {
+        self.lock().busy.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -85,16 +130,32 @@ impl Connections {
     }
 }
 
+/// A newcomer that waits, until this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(connections: &'a Connections) -> Self {
+        connections.waiting.fetch_add(1, Ordering::Relaxed);
+        Self(&connections.waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Table {
-    fn become_idle(&mut self, evicted: &Arc<Notify>) -> u64 {
+    fn become_idle(&mut self, ticket: &Arc<Ticket>) -> u64 {
         let turn = self.turn();
-        self.idle.insert(turn, Arc::clone(evicted));
+        self.idle.insert(turn, (Instant::now(), Arc::clone(ticket)));
         turn
     }
 
-    fn become_busy(&mut self, evicted: &Arc<Notify>) -> u64 {
+    fn become_busy(&mut self, ticket: &Arc<Ticket>) -> u64 {
         let turn = self.turn();
-        self.busy.insert(turn, (Instant::now(), Arc::clone(evicted)));
+        self.busy.insert(turn, (Instant::now(), Arc::clone(ticket)));
         turn
     }
 
@@ -103,22 +164,47 @@ impl Table {
         self.next_turn
     }
 
-    fn evict_longest_idle(&mut self) -> bool {
-        let Some((_, evicted)) = self.idle.pop_first() else {
+    fn stalled_longest(&self) -> Option<(Instant, u64)> {
+        let stalled =
+            |(&turn, (_, ticket)): (&u64, &(Instant, Arc<Ticket>))| Some(((*lock(&ticket.stalled))?, turn));
+        self.busy.iter().filter_map(stalled).min()
+    }
+
+    fn evict(&mut self, patience: Patience, now: Instant) -> bool {
+        self.evict_longest_idle(patience.idle, now)
+            || self.evict_longest_stalled(patience.stalled, now)
+            || self.evict_longest_busy(patience.busy, now)
+    }
+
+    fn evict_longest_idle(&mut self, patience: Duration, now: Instant) -> bool {
+        let Some(longest) = self.idle.first_entry().filter(|entry| entry.get().0 + patience <= now) else {
             return false;
         };
+        longest.remove().1.evicted.notify_one();
         self.open -= 1;
-        evicted.notify_one();
         true
     }
 
-    fn evict_longest_busy(&mut self, patience: Duration) -> bool {
-        let Some(longest) = self.busy.first_entry().filter(|entry| entry.get().0.elapsed() >= patience)
-        else {
+    fn evict_longest_stalled(&mut self, patience: Duration, now: Instant) -> bool {
+        match self.stalled_longest() {
+            Some((since, turn)) if since + patience <= now => self.evict_busy(turn),
+            _ => false,
+        }
+    }
+
+    fn evict_longest_busy(&mut self, patience: Duration, now: Instant) -> bool {
+        match self.busy.first_key_value() {
+            Some((&turn, &(since, _))) if since + patience <= now => self.evict_busy(turn),
+            _ => false,
+        }
+    }
+
+    fn evict_busy(&mut self, turn: u64) -> bool {
+        let Some((_, ticket)) = self.busy.remove(&turn) else {
             return false;
         };
-        longest.remove().1.notify_one();
         self.open -= 1;
+        ticket.evicted.notify_one();
         true
     }
 }
@@ -131,7 +217,7 @@ pub(super) struct InProgress(Arc<Connection>);
 
 struct Connection {
     connections: Arc<Connections>,
-    evicted: Arc<Notify>,
+    ticket: Arc<Ticket>,
     /// Locked after the table, never before it.
     state: Mutex<State>,
 }
@@ -157,12 +243,22 @@ impl HangUp {
 impl Place {
     /// What ends this connection as if another had taken its place.
     pub(super) fn hang_up(&self) -> HangUp {
-        HangUp(Arc::clone(&self.0.evicted))
+        HangUp(Arc::clone(&self.0.ticket.evicted))
     }
 
     /// Waits until another connection took this place: close the connection at once then.
     pub(super) async fn evicted(&self) {
-        self.0.evicted.notified().await;
+        self.0.ticket.evicted.notified().await;
+    }
+
+    /// Whether others wait for a place like this.
+    pub(super) fn is_contended(&self) -> bool {
+        self.0.connections.are_contended()
+    }
+
+    /// Since when the client takes nothing of what we send; none while it does.
+    pub(super) fn set_stalled(&self, since: Option<Instant>) {
+        *lock(&self.0.ticket.stalled) = since;
     }
 
     /// A request arrived.
@@ -171,7 +267,7 @@ impl Place {
         let mut state = lock(&self.0.state);
         if let State::Idle(turn) = *state {
             *state = match table.idle.remove(&turn) {
-                Some(_) => State::Busy(table.become_busy(&self.0.evicted)),
+                Some(_) => State::Busy(table.become_busy(&self.0.ticket)),
                 None => State::Evicted,
             };
         }
@@ -188,7 +284,7 @@ impl Drop for InProgress {
                 *state = State::Evicted;
                 return;
             }
-            *state = State::Idle(table.become_idle(&self.0.evicted));
+            *state = State::Idle(table.become_idle(&self.0.ticket));
             self.0.connections.changed.notify_one();
         }
     }
@@ -217,7 +313,8 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Patience =
+        Patience { idle: Duration::ZERO, stalled: Duration::from_secs(60), busy: Duration::from_secs(60) };
 
     fn block_on<F: Future>(future: F) -> F::Output {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
@@ -265,7 +362,7 @@ mod tests {
     #[test]
     fn who_is_busy_for_too_long_makes_room_if_nobody_is_idle() {
         block_on(async {
-            let connections = Connections::new(2, Duration::from_millis(1));
+            let connections = Connections::new(2, Patience { busy: Duration::from_millis(1), ..PATIENCE });
             let (a, b) = (connections.enter().await, connections.enter().await);
             let busy = [a.begin_request(), b.begin_request()];
             // Nothing else happens that would wake it.
@@ -275,6 +372,43 @@ mod tests {
             let d = connections.enter().await;
             assert!(is_ready(c.evicted()).await, "idle for longer than b");
             assert!(!is_ready(b.evicted()).await && !is_ready(d.evicted()).await);
+        });
+    }
+
+    #[test]
+    fn who_has_just_come_is_given_a_moment() {
+        block_on(async {
+            let connections = Connections::new(1, Patience { idle: Duration::from_millis(1), ..PATIENCE });
+            let a = connections.enter().await;
+            let came = Instant::now();
+            let b = connections.enter().await;
+            assert!(is_ready(a.evicted()).await, "{:?}", came.elapsed());
+            assert!(!is_ready(b.evicted()).await);
+            let patient = Connections::new(1, Patience { idle: Duration::from_secs(60), ..PATIENCE });
+            let a = patient.enter().await;
+            assert!(!is_ready(patient.enter()).await && !is_ready(a.evicted()).await);
+        });
+    }
+
+    #[test]
+    fn who_takes_nothing_makes_room_before_who_is_only_busy() {
+        block_on(async {
+            let connections = Connections::new(2, Patience { stalled: Duration::from_millis(1), ..PATIENCE });
+            let (a, b) = (connections.enter().await, connections.enter().await);
+            let busy = [a.begin_request(), b.begin_request()];
+            assert!(connections.try_enter().is_none());
+            b.set_stalled(Some(Instant::now()));
+            let c = connections.enter().await;
+            assert!(is_ready(b.evicted()).await && !is_ready(a.evicted()).await);
+            let busy = (busy, c.begin_request());
+            c.set_stalled(Some(Instant::now()));
+            c.set_stalled(None);
+            let mut newcomer = pin!(connections.enter());
+            assert!(!is_ready(newcomer.as_mut()).await, "c goes on");
+            assert!(a.is_contended());
+            drop(busy);
+            newcomer.await;
+            assert!(!a.is_contended());
         });
     }
 

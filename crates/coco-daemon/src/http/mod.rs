@@ -2,15 +2,34 @@
 //!
 //! - [`body`] makes answers: JSON, text, errors, and large ones that are produced while they are sent;
 //! - [`router`] is the table of routes, listed at `/`;
-//! - [`server`] binds, accepts and serves within [`server::Limits`];
+//! - [`shared`] makes one rendering of a view for all who ask for it;
+//! - [`listener`] binds, [`limits`] is what clients may take of us;
+//! - [`server`] is the two threads that serve: `lobby` accepts and answers what must not wait, `conversation` answers
+//!   everything else;
+//! - `site` is what these share;
+//! - `host` finds a request invalid before it is looked at;
+//! - `activity` is what a connection is doing, `socket` tells it;
 //! - `connections` is the bounded table of who is connected, and who has to go when it is full.
 
+mod activity;
 pub mod body;
 mod connections;
+mod conversation;
+mod host;
+pub mod limits;
+pub mod listener;
+mod lobby;
 pub mod router;
 pub mod server;
+pub mod shared;
+mod site;
+mod socket;
 
 pub use body::{Body, Response};
 pub use connections::HangUp;
+pub use limits::Limits;
+pub use listener::{BindError, bind};
 pub use router::{Request, Router};
-pub use server::{BindError, Limits, bind, serve, serve_and_count};
+pub use server::{Server, serve};
+pub use shared::{Rendered, Shared};
+pub use site::Pulse;

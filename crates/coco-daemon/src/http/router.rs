@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
 use hyper::{Method, StatusCode, Uri};
@@ -81,17 +83,44 @@ struct Route {
 /// What every path answers.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
+/// What `/healthz` answers.
+type Health = Box<dyn Fn() -> Response + Send + Sync>;
+
 /// Which handler answers which path. Every route answers GET and HEAD; `/` lists the routes. OPTIONS says so.
 pub struct Router {
     program: &'static str,
     version: &'static str,
     routes: Vec<Route>,
+    health: Option<(&'static str, Health)>,
+    leaving: Arc<AtomicBool>,
 }
 
 impl Router {
     /// A table with `/` in it.
     pub fn new(program: &'static str, version: &'static str) -> Self {
-        Self { program, version, routes: Vec::new() }
+        Self { program, version, routes: Vec::new(), health: None, leaving: Arc::default() }
+    }
+
+    /// Adds `/healthz`, which is answered by a thread that answers nothing else: `health` must be quick.
+    ///
+    /// OPTIONS of `/`, with which balancers look whether a server is there, has the status of it unless that is 200.
+    #[must_use]
+    pub fn health(
+        self,
+        summary: &'static str,
+        health: impl Fn() -> Response + Send + Sync + 'static,
+    ) -> Self {
+        Self { health: Some((summary, Box::new(health))), ..self }
+    }
+
+    /// Once `leaving` is set each answer is the last of its connection.
+    #[must_use]
+    pub fn leaving(self, leaving: Arc<AtomicBool>) -> Self {
+        Self { leaving, ..self }
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
     }
 
     /// Adds a route. A `path` that ends in `/` stands for everything below it, any other for itself alone.
@@ -127,18 +156,23 @@ impl Router {
 
     /// The paths of all routes, `/` included.
     pub fn paths(&self) -> impl Iterator<Item = &'static str> {
-        self.routes.iter().map(|route| route.path).chain(["/"])
+        self.summaries().map(|(path, _)| path).chain(["/"])
+    }
+
+    fn summaries(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let health = self.health.iter().map(|(summary, _)| (HEALTHZ, *summary));
+        self.routes.iter().map(|route| (route.path, route.summary)).chain(health)
     }
 
     /// The answer to a request whose body, if any, is not looked at.
     pub async fn answer(&self, request: Request) -> Response {
         let path = request.path();
-        let Some(handler) = self.find(path) else {
+        let Some(found) = self.find(path) else {
             return body::error(StatusCode::NOT_FOUND, format!("no such path: {path} (/ lists all)"));
         };
         match *request.method() {
             Method::GET | Method::HEAD => {}
-            Method::OPTIONS => return options(handler, &request),
+            Method::OPTIONS => return self.options(&found, &request),
             _ => {
                 let message = format!("{path} answers GET and HEAD, not {}", request.method());
                 let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
@@ -146,36 +180,55 @@ impl Router {
                 return response;
             }
         }
-        match handler {
-            Some(route) => (route.handler)(request).await,
-            None => self.list(),
+        match found {
+            Found::Route(route) => (route.handler)(request).await,
+            Found::Health(health) => health(),
+            Found::List => self.list(),
         }
     }
 
-    /// The route of a path; `Some(None)` is the list of all.
-    fn find(&self, path: &str) -> Option<Option<&Route>> {
-        if path == "/" {
-            return Some(None);
+    /// Which methods there are, and whatever else the route tells who asks before it asks.
+    fn options(&self, found: &Found<'_>, request: &Request) -> Response {
+        let (preflight, trouble) = match found {
+            Found::Route(route) => (route.preflight.as_ref(), None),
+            Found::List | Found::Health(_) => {
+                let health = self.health.iter().map(|(_, health)| health());
+                (None, health.into_iter().find(|health| health.status() != StatusCode::OK))
+            }
+        };
+        let mut response = trouble.unwrap_or_else(|| body::empty(StatusCode::NO_CONTENT));
+        response.headers_mut().insert(ALLOW, METHODS);
+        if let Some(fields) = preflight {
+            response.headers_mut().extend(fields(request));
+        }
+        response
+    }
+
+    fn find(&self, path: &str) -> Option<Found<'_>> {
+        match (path, &self.health) {
+            ("/" | "*", _) => return Some(Found::List),
+            (HEALTHZ, Some((_, health))) => return Some(Found::Health(health)),
+            _ => {}
         }
         let matches =
             |route: &&Route| route.path == path || route.path.ends_with('/') && path.starts_with(route.path);
-        self.routes.iter().find(matches).map(Some)
+        self.routes.iter().find(matches).map(Found::Route)
     }
 
     fn list(&self) -> Response {
-        let routes: BTreeMap<_, _> = self.routes.iter().map(|route| (route.path, route.summary)).collect();
+        let routes: BTreeMap<_, _> = self.summaries().collect();
         body::json(&json!({ "program": self.program, "version": self.version, "routes": routes }))
     }
 }
 
-/// 204, and which methods there are.
-fn options(route: Option<&Route>, request: &Request) -> Response {
-    let mut response = body::empty(StatusCode::NO_CONTENT);
-    response.headers_mut().insert(ALLOW, METHODS);
-    if let Some(fields) = route.and_then(|route| route.preflight.as_ref()) {
-        response.headers_mut().extend(fields(request));
-    }
-    response
+/// Where balancers look whether all is well.
+const HEALTHZ: &str = "/healthz";
+
+/// Who answers a path.
+enum Found<'a> {
+    Route(&'a Route),
+    Health(&'a Health),
+    List,
 }
 
 #[cfg(test)]
@@ -240,14 +293,20 @@ mod tests {
     }
 
     #[test]
-    fn options_are_told_of_every_route() {
-        for path in ["/", "/tiers", "/data/x"] {
+    fn options_are_told_without_a_handler() {
+        for path in ["/", "*", "/tiers", "/data/x"] {
             let (status, headers, text) = ask("OPTIONS", path);
             assert_eq!((status, &*text), (StatusCode::NO_CONTENT, ""), "{path}");
             assert_eq!(headers[ALLOW], "GET, HEAD, OPTIONS");
             assert_eq!(headers.contains_key("x-asked"), path == "/data/x");
         }
         assert_eq!(ask("OPTIONS", "/nowhere").0, StatusCode::NOT_FOUND);
+        let router = Router::new("coco", "1.2.3")
+            .route("/tiers", "All tiers.", |_| async { body::json(&json!(["tiers"])) })
+            .health("Well?", || body::error(StatusCode::SERVICE_UNAVAILABLE, "no"));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let status = |path| runtime.block_on(router.answer(request("OPTIONS", path))).status().as_u16();
+        assert_eq!(["/", "/healthz", "/tiers"].map(status), [503, 503, 204], "balancers ask by it");
     }
 
     #[test]

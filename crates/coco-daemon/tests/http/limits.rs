@@ -1,6 +1,6 @@
 //! Slow, greedy and many clients.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn a_head_that_is_too_large_is_refused() {
     client.send(&format!("GET /small HTTP/1.1\r\nHost: {}", "x".repeat(17 * 1024)));
     assert_eq!(client.read_head().status, 431, "without waiting for the end of the head");
     let mut client = server.connect();
-    client.send(&format!("GET /small HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(21)));
+    client.send(&format!("GET /small HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(21)));
     assert_eq!(client.read_head().status, 431);
     server.join();
 }
@@ -109,6 +109,85 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
     let mut waiting = server.connect();
     assert_eq!(waiting.ask("GET", "/small").status, 200);
     ended.recv().unwrap();
+    server.join();
+}
+
+/// Whoever holds a place and does not read has it for no longer than others wait patiently, and meanwhile who asks
+/// whether all is well needs none.
+#[test]
+fn clients_that_do_not_read_make_room_for_newcomers() {
+    let endless = router().route("/endless", "Never ends.", |_| async {
+        body::stream("text/plain", |out| {
+            loop {
+                out.write_all(&[b'x'; 65536])?;
+            }
+        })
+    });
+    let router = endless.health("Well?", || body::json(&json!("well")));
+    let limits = Limits {
+        connections: 4,
+        contended_stall_timeout: Duration::from_millis(50),
+        answer_timeout: Duration::from_secs(3600),
+        stall_timeout: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let server = Server::start(router, limits);
+    let mut greedy: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut greedy {
+        client.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(client.read_head().status, 200);
+    }
+    for _ in 0..8 {
+        assert_eq!(server.connect().ask("GET", "/healthz").json(), json!("well"));
+        let mut newcomer = server.connect();
+        assert_eq!(newcomer.ask("GET", "/small").status, 200);
+    }
+    server.join();
+}
+
+#[test]
+fn who_pipelines_without_end_makes_room_with_its_next_answer() {
+    let server = Server::start(router(), Limits { connections: 1, ..Limits::default() });
+    let mut busy = server.connect();
+    busy.0.get_ref().set_write_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut writes = busy.0.get_ref().try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        while writes.write_all(&b"GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100)).is_ok() {}
+    });
+    let reader = std::thread::spawn(move || busy.read_to_end());
+    assert_eq!(server.connect().ask("GET", "/small").status, 200);
+    reader.join().unwrap();
+    writer.join().unwrap();
+    server.join();
+}
+
+/// Nobody waits without end, and who would is told so.
+#[test]
+fn when_too_many_wait_for_a_place_the_next_is_told_to_come_again() {
+    let (arrived, arrival) = mpsc::channel();
+    let router = router().route("/never", "Never answers.", move |_| {
+        arrived.send(()).unwrap();
+        std::future::pending::<coco_daemon::http::Response>()
+    });
+    let limits = Limits { connections: 2, grace: Duration::from_millis(1), ..Limits::default() };
+    let server = Server::start(router, limits);
+    let mut holding: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut holding {
+        client.send("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        arrival.recv().unwrap();
+    }
+    let mut waiting = Vec::new();
+    let refused = loop {
+        let mut client = server.connect();
+        client.0.get_ref().set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        client.send("GET /small HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        if client.0.fill_buf().is_ok() {
+            break client.read_head();
+        }
+        waiting.push(client);
+        assert!(waiting.len() < 30, "they wait without end");
+    };
+    assert_eq!((refused.status, &*refused.fields["retry-after"]), (503, "1"));
     server.join();
 }
 

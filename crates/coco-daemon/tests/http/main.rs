@@ -6,4 +6,5 @@ mod answers;
 mod client;
 mod descriptors;
 mod limits;
+mod protocol;
 mod shutdown;

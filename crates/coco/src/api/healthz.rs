@@ -13,6 +13,8 @@ use tracing::{error, info};
 /// What a process says of itself.
 #[derive(Debug, Default)]
 pub struct Health {
+    /// Set when others are to look elsewhere: a stop is near.
+    pub draining: Arc<AtomicBool>,
     /// Set when the lanes are to stop.
     pub stopping: Arc<AtomicBool>,
     /// Set when a thread that carries stages has ended before that.
@@ -39,6 +41,8 @@ impl Health {
             (StatusCode::SERVICE_UNAVAILABLE, "a stage has died")
         } else if self.stopping.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        } else if self.draining.load(Ordering::Relaxed) {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else if self.hangs.load(Ordering::Relaxed) {
             (StatusCode::SERVICE_UNAVAILABLE, "a stage hangs")
         } else {
@@ -84,6 +88,8 @@ mod tests {
         heartbeat.beat();
         assert!(health.look(&mut stages, start + Duration::from_secs(3)));
         assert_eq!(ask(), (200, expected("ok")));
+        health.draining.store(true, Ordering::Relaxed);
+        assert_eq!(ask(), (503, expected("draining")));
         health.stopping.store(true, Ordering::Relaxed);
         assert_eq!(ask(), (503, expected("stopping")));
         health.dead.store(true, Ordering::Relaxed);

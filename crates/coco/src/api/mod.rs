@@ -22,7 +22,7 @@ use crate::snapshot;
 use coco_core::config::Program;
 use coco_core::text::in_json;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Response, Router};
+use coco_daemon::http::{Rendered, Router, Shared};
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
@@ -64,12 +64,16 @@ impl Api {
                 async move { large.answer(move |out| write(&api, out)).await }
             }
         };
-        let counted = |show: fn(&Snapshot) -> Response| {
+        let counted = |show: fn(&Snapshot) -> Rendered| {
             let (api, large) = (Arc::clone(&api), Arc::clone(&large));
-            move |_| {
+            let view = Shared::new(move || {
                 let mut snapshot = api.snapshot();
                 large.add_to(&mut snapshot);
-                std::future::ready(show(&snapshot))
+                show(&snapshot)
+            });
+            move |_| {
+                let view = Arc::clone(&view);
+                async move { view.answer().await }
             }
         };
         let (lookup, healthz, reloads) = (Arc::clone(&api), Arc::clone(&api), Arc::clone(&api.reloads));
@@ -92,10 +96,11 @@ impl Api {
             .route("/config", "The configuration in force, defaults included.", move |_| {
                 std::future::ready(reloads.answer_config())
             })
-            .route("/healthz", "200 while all is well, 503 otherwise.", move |_| {
+            .health("200 while all is well, 503 otherwise.", move || {
                 let age = snapshot::age_of_last_datagram(&healthz.lanes);
-                std::future::ready(healthz.health.answer(&healthz.routing.load().tiers, age))
+                healthz.health.answer(&healthz.routing.load().tiers, age)
             })
+            .leaving(Arc::clone(&api.health.draining))
     }
 
     fn snapshot(&self) -> Snapshot {

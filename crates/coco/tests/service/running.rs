@@ -7,7 +7,7 @@ use coco_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
@@ -36,7 +36,7 @@ pub(crate) fn run(
             stop.as_mut().await;
             Signal::Stop
         };
-        service.run(next_signal, async || unreachable!("no signal says so")).await
+        service.run(next_signal, &Arc::default(), async || unreachable!("no signal says so")).await
     });
     runtime.shutdown_background();
     result

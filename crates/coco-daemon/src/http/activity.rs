@@ -1,0 +1,138 @@
+//! What one connection is doing, and how long it may go on with it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::connections::{InProgress, Place};
+use super::limits::Limits;
+
+/// What every connection may send of a head. Those that send more share [`LARGE_HEADS`].
+const SMALL_HEAD: usize = 16 * 1024;
+
+/// Heads beyond [`SMALL_HEAD`] at a time.
+pub(super) const LARGE_HEADS: usize = 64;
+
+/// Told by the socket and by the requests of one connection.
+pub(super) struct Activity {
+    place: Place,
+    large_heads: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+struct State {
+    phase: Phase,
+    /// Since when the client takes nothing of what we send.
+    stalled: Option<Instant>,
+    /// Bytes that came since the last request.
+    unread: usize,
+    large_head: Option<OwnedSemaphorePermit>,
+}
+
+enum Phase {
+    /// Waits for a request since then.
+    Idle(Instant),
+    /// Has begun to send one.
+    Head(Instant),
+    /// Waits for its answer.
+    Answering(InProgress),
+    /// Has still to take the rest of it.
+    Answered(InProgress),
+    /// For a moment only.
+    Changing,
+}
+
+impl Activity {
+    /// A connection that has begun to send a request, unless it has served one.
+    pub(super) fn new(place: Place, large_heads: Arc<Semaphore>, has_begun: bool) -> Arc<Self> {
+        let now = Instant::now();
+        let phase = if has_begun { Phase::Head(now) } else { Phase::Idle(now) };
+        let state = Mutex::new(State { phase, stalled: None, unread: 0, large_head: None });
+        Arc::new(Self { place, large_heads, state })
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// So many bytes came. False where they are too many.
+    pub(super) fn received(&self, bytes: usize) -> bool {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Idle(_)) {
+            state.phase = Phase::Head(Instant::now());
+        }
+        state.unread += bytes;
+        if state.unread > SMALL_HEAD && state.large_head.is_none() {
+            state.large_head = Arc::clone(&self.large_heads).try_acquire_owned().ok();
+            return state.large_head.is_some();
+        }
+        true
+    }
+
+    /// The client takes what we send, or doesn't.
+    pub(super) fn sent(&self, takes: bool) {
+        let mut state = self.lock();
+        let stalled = match state.stalled {
+            _ if takes => None,
+            None => Some(Instant::now()),
+            since => since,
+        };
+        if stalled != state.stalled {
+            state.stalled = stalled;
+            self.place.set_stalled(stalled);
+        }
+    }
+
+    /// A request came, which is in progress until what is returned is dropped, and its answer sent.
+    pub(super) fn begin_request(self: &Arc<Self>) -> Answering {
+        let mut state = self.lock();
+        (state.unread, state.large_head) = (0, None);
+        state.phase = match std::mem::replace(&mut state.phase, Phase::Changing) {
+            Phase::Answering(in_progress) | Phase::Answered(in_progress) => Phase::Answering(in_progress),
+            _ => Phase::Answering(self.place.begin_request()),
+        };
+        Answering(Arc::clone(self))
+    }
+
+    /// The connection has done what it can do for now: an answer has left unless the client does not take it.
+    pub(super) fn settle(&self) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Answered(_)) && state.stalled.is_none() {
+            state.phase = Phase::Idle(Instant::now());
+        }
+    }
+
+    /// Whether it waits for a request, and has served one.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.lock().phase, Phase::Idle(_))
+    }
+
+    /// When the client will have taken too long over what it does.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let state = self.lock();
+        match (state.stalled, &state.phase) {
+            (Some(since), _) => Some(since + limits.stall_timeout),
+            (None, Phase::Idle(since)) => Some(*since + limits.longest_idle()),
+            (None, Phase::Head(since)) => Some(*since + limits.head_timeout),
+            (None, _) => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An answer that is being made, or handed over to be sent, until this is dropped.
+pub(super) struct Answering(Arc<Activity>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.phase = match std::mem::replace(&mut state.phase, Phase::Changing) {
+            Phase::Answering(in_progress) => Phase::Answered(in_progress),
+            phase => phase,
+        };
+    }
+}

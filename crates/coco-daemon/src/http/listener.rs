@@ -1,0 +1,60 @@
+//! Binds the address at which clients connect.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use coco_core::address::Address;
+use socket2::{Domain, Socket, Type};
+use thiserror::Error;
+
+/// Clients that the kernel keeps waiting to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// An address that cannot be listened on.
+#[derive(Debug, Error)]
+#[error("cannot listen on {address} for HTTP: {source}")]
+pub struct BindError {
+    address: Address,
+    source: io::Error,
+}
+
+/// Listens on `address`, on the first that works where it is a name of several. All addresses (`":9090"`) means
+/// IPv6 and IPv4, IPv4 alone where IPv6 is off. Resolving a name blocks.
+pub fn bind(address: &Address) -> Result<TcpListener, BindError> {
+    let listener = if address.is_all() {
+        listen((Ipv6Addr::UNSPECIFIED, address.port()).into()).or_else(|problem| {
+            // A port that is taken for one of the two is taken.
+            if problem.kind() == io::ErrorKind::AddrInUse {
+                return Err(problem);
+            }
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        })
+    } else {
+        listen_on_first(address)
+    };
+    listener.map_err(|source| BindError { address: address.clone(), source })
+}
+
+fn listen_on_first(address: &Address) -> io::Result<TcpListener> {
+    let mut problem = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for candidate in (address.host(), address.port()).to_socket_addrs()? {
+        match listen(candidate) {
+            Ok(listener) => return Ok(listener),
+            Err(refused) => problem = refused,
+        }
+    }
+    Err(problem)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    // A restart must not wait for the connections of the last run to leave TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

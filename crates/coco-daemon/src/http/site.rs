@@ -1,0 +1,156 @@
+//! What the threads of a server share.
+
+use std::io;
+use std::net::TcpStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::activity::{Answering, LARGE_HEADS};
+use super::body::{self, Body, Response};
+use super::connections::{Connections, Patience};
+use super::host;
+use super::limits::Limits;
+use super::router::{Request, Router};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// How long the thread of conversations may leave no sign until it is held to hang. Rounds of a full table are much
+/// shorter.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+
+/// What both threads share.
+pub(super) struct Site {
+    pub(super) router: Router,
+    pub(super) limits: Limits,
+    pub(super) connections: Arc<Connections>,
+    pub(super) large_heads: Arc<Semaphore>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+/// What all tasks of a server watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Serving,
+    /// No more than what is under way.
+    Stopping,
+    /// Not even that.
+    Over,
+}
+
+/// A connection whose first request has begun.
+pub(super) struct Newcomer {
+    pub(super) stream: TcpStream,
+    pub(super) began: Bytes,
+}
+
+/// Whether the thread that serves clients goes on.
+pub struct Pulse {
+    connections: Arc<Connections>,
+    start: Instant,
+    /// Milliseconds behind that.
+    last: AtomicU64,
+}
+
+impl Pulse {
+    fn new(connections: &Arc<Connections>) -> Self {
+        Self { connections: Arc::clone(connections), start: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    pub(super) fn beat(&self) {
+        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// Requests in progress.
+    pub fn unanswered(&self) -> usize {
+        self.connections.busy()
+    }
+
+    /// Whether it left a sign lately.
+    pub fn is_alive(&self) -> bool {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.start.elapsed().saturating_sub(last) < LONGEST_SILENCE
+    }
+}
+
+impl Site {
+    pub(super) fn new(router: Router, limits: Limits) -> Self {
+        let patience = Patience {
+            idle: Duration::ZERO,
+            stalled: limits.contended_stall_timeout,
+            busy: limits.answer_timeout,
+        };
+        let connections = Connections::new(limits.connections, patience);
+        let large_heads = Arc::new(Semaphore::new(LARGE_HEADS));
+        let pulse = Arc::new(Pulse::new(&connections));
+        Self { router, limits, connections, large_heads, pulse }
+    }
+
+    /// The answer to a request that has nothing to do with how it came.
+    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
+        let (head, body) = request.into_parts();
+        if let Some(fault) = host::fault(head.version, &head.headers) {
+            body::error(StatusCode::BAD_REQUEST, fault)
+        } else if !body.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD) {
+            body::error(StatusCode::PAYLOAD_TOO_LARGE, "no request has a body here")
+        } else {
+            self.router.answer(Request::new(head)).await
+        }
+    }
+
+    /// The answer as it leaves: whether it is the last of its connection, and how long the next request has time; who
+    /// is to come again is told when.
+    pub(super) fn finish(
+        &self,
+        mut response: Response,
+        is_last: bool,
+        answering: Answering,
+    ) -> hyper::Response<Sent> {
+        let status = response.status();
+        let fields = response.headers_mut();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            fields.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+        }
+        if is_last || self.router.is_leaving() {
+            fields.insert(CONNECTION, HeaderValue::from_static("close"));
+        } else if let Ok(told) = format!("timeout={}", self.limits.idle_timeout.as_secs()).parse() {
+            fields.insert(KEEP_ALIVE, told);
+        }
+        response.map(|body| Sent { body, _answering: answering })
+    }
+}
+
+/// A body that counts as a request in progress until it is handed over.
+pub(super) struct Sent {
+    body: Body,
+    _answering: Answering,
+}
+
+impl hyper::body::Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
