@@ -63,8 +63,7 @@ const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are 
 #[derive(Debug)]
 pub struct Routes {
     names: Names,
-    hosts: Vec<Option<Host>>,
-    places: Places,
+    hosts: Places<Option<Host>>,
     index: Index,
     hasher: foldhash::fast::RandomState,
     metrics: usize,
@@ -98,8 +97,7 @@ impl Routes {
     pub fn new(limit: usize) -> Self {
         Self {
             names: Names::default(),
-            hosts: Vec::new(),
-            places: Places::default(),
+            hosts: Places::default(),
             index: Index::default(),
             hasher: foldhash::fast::RandomState::default(),
             metrics: 0,
@@ -129,12 +127,17 @@ impl Routes {
     pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
         self.now = now;
         let id = self.id_of(self.hash(name), name)?;
-        self.hosts[id as usize].as_ref().is_some_and(|host| host.version == self.version).then_some(id)
+        self.host(id).is_some_and(|host| host.version == self.version).then_some(id)
+    }
+
+    #[inline]
+    fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id)?.as_ref()
     }
 
     #[inline]
     fn id_of(&self, hash: u64, name: &[u8]) -> Option<HostId> {
-        let is = |&id: &HostId| self.hosts[id as usize].as_ref().is_some_and(|host| equal(&host.name, name));
+        let is = |&id: &HostId| self.host(id).is_some_and(|host| equal(&host.name, name));
         self.index.find(hash, is)
     }
 
@@ -150,20 +153,19 @@ impl Routes {
             renamed: is_renamed(name),
             version: self.version,
         };
-        let Self { hosts, places, index, names, .. } = self;
-        let tables = places::growth(hosts, places) + index.growth(hash) + names.most_growth(hash);
+        let tables = self.hosts.growth() + self.index.growth(hash) + self.names.most_growth(hash);
         self.reserve(tables + host.size() + Metrics::default().growth(0))?;
         self.now = now;
-        let Self { hosts, places, index, held, .. } = self;
+        let Self { hosts, index, held, .. } = self;
         *held += host.size();
-        let id = places::put(hosts, places, Some(host)) as HostId;
+        let id = hosts.put(Some(host));
         index.insert(hash, id, |&id| hash_of(hosts, id));
         Some(id)
     }
 
     /// Forgets a host that has no metric: one without would take room, and be in no table.
     pub fn forget_if_bare(&mut self, host: HostId) {
-        if self.hosts[host as usize].as_ref().is_some_and(|host| host.metrics.len() == 0) {
+        if self.host(host).is_some_and(|host| host.metrics.len() == 0) {
             self.forget(host);
         }
     }
@@ -171,7 +173,7 @@ impl Routes {
     /// The targets that own a host, an index a partition, and whether collectd stores it under another name.
     #[inline]
     pub fn owners(&self, host: HostId) -> (&[u16], bool) {
-        self.hosts[host as usize].as_ref().map_or((&[], false), |host| (&host.owners, host.renamed))
+        self.host(host).map_or((&[], false), |host| (&host.owners, host.renamed))
     }
 
     /// The number of a metric's name, if any host has a metric of this name.
@@ -184,7 +186,7 @@ impl Routes {
     /// remembered.
     #[inline]
     pub fn see(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
-        let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
+        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
         Some(metrics.get_mut(name)?.see(now))
     }
 
@@ -192,7 +194,7 @@ impl Routes {
     /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed.
     #[inline]
     pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
-        let Host { metrics, .. } = self.hosts[host as usize].as_mut()?;
+        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
         let name = metrics.expected().filter(|&name| self.names.is(name, parts))?;
         let rejected = metrics.get_mut(name)?.see(now);
         metrics.go_on(name);
@@ -209,7 +211,7 @@ impl Routes {
 
     /// Takes note that a host's metric has come behind the last one of a run, and will again.
     pub fn learn_order(&mut self, host: HostId, name: NameId) {
-        if let Some(host) = &mut self.hosts[host as usize] {
+        if let Some(Some(host)) = self.hosts.get_mut(host) {
             host.metrics.learn_order(name);
         }
     }
@@ -224,19 +226,19 @@ impl Routes {
         now: u32,
         rejected: bool,
     ) -> Option<NameId> {
-        let of_host = self.hosts[host as usize].as_ref()?.metrics.len();
+        let of_host = self.host(host)?.metrics.len();
         if of_host >= MOST_METRICS {
             return None;
         }
         let known = self.names.find(hash, parts);
         let growth = match known {
-            Some(name) => self.hosts[host as usize].as_ref()?.metrics.growth(name),
+            Some(name) => self.host(host)?.metrics.growth(name),
             // Not even as its own number is it known what it is added to.
             None => self.names.growth(hash, parts) + self.growth_of_new_name(host)?,
         };
         self.reserve(growth)?;
         let name = known.or_else(|| self.names.insert(hash, parts))?;
-        let host = self.hosts[host as usize].as_mut()?;
+        let host = self.hosts.get_mut(host)?.as_mut()?;
         self.held -= host.metrics.size();
         host.metrics.insert(name, Cell::new(now, rejected));
         self.held += host.metrics.size();
@@ -249,7 +251,7 @@ impl Routes {
     /// Bytes that a host takes for a metric whose name has no number yet.
     fn growth_of_new_name(&mut self, host: HostId) -> Option<usize> {
         let next = self.names.next();
-        Some(self.hosts[host as usize].as_ref()?.metrics.growth(next))
+        Some(self.host(host)?.metrics.growth(next))
     }
 
     /// Whether so many bytes more may be taken.
@@ -269,9 +271,7 @@ impl Routes {
 
     /// Bytes that it takes: of what it has room for, not only of what is in it.
     pub fn used(&self) -> usize {
-        let hosts =
-            self.hosts.capacity() * size_of::<Option<Host>>() + self.places.size() + self.index.size();
-        hosts + self.names.size() + self.held
+        self.hosts.size() + self.index.size() + self.names.size() + self.held
     }
 
     /// Forgets what has been silent for more than `silence` seconds at `now` among some of the hosts, from number `from`
@@ -287,13 +287,13 @@ impl Routes {
                 return Some(id);
             }
             visited += 1;
-            let Some(host) = &self.hosts[id as usize] else { continue };
+            let Some(host) = self.host(id) else { continue };
             visited += host.metrics.len();
             if self.forget_metrics(id, now, silence) == 0 {
                 self.forget(id);
             }
         }
-        let more_hosts = places::give_back(&mut self.hosts, &mut self.places);
+        let more_hosts = self.hosts.give_back();
         let more_names = self.names.give_back();
         (more_hosts || more_names).then_some(HostId::MAX)
     }
@@ -301,7 +301,7 @@ impl Routes {
     /// Forgets those of a host's metrics that have been silent for too long. Returns how many stay.
     fn forget_metrics(&mut self, id: HostId, now: u32, silence: u32) -> usize {
         let Self { hosts, names, metrics, held, .. } = self;
-        let Some(host) = &mut hosts[id as usize] else { return 0 };
+        let Some(Some(host)) = hosts.get_mut(id) else { return 0 };
         *held -= host.metrics.size();
         host.metrics.retain(|name, cell| {
             cell.settle(now);
@@ -318,16 +318,16 @@ impl Routes {
     }
 
     fn forget(&mut self, id: HostId) {
-        let Self { hosts, places, index, held, .. } = self;
-        let Some(host) = hosts[id as usize].take() else { return };
-        places.release(id as usize);
+        let Self { hosts, index, held, .. } = self;
+        let Some(host) = hosts.get_mut(id).and_then(Option::take) else { return };
+        hosts.release(id);
         index.remove(host.hash, id, |&id| hash_of(hosts, id));
         *held -= host.size();
     }
 }
 
-fn hash_of(hosts: &[Option<Host>], id: HostId) -> u64 {
-    hosts[id as usize].as_ref().map_or(0, |host| host.hash)
+fn hash_of(hosts: &Places<Option<Host>>, id: HostId) -> u64 {
+    hosts.get(id).and_then(Option::as_ref).map_or(0, |host| host.hash)
 }
 
 impl Host {

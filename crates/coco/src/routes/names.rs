@@ -2,7 +2,7 @@
 
 use super::chunk;
 use super::index::Index;
-use super::places::{self, Places};
+use super::places::Places;
 use coco_core::bytes::equal;
 use coco_core::value_list::write_joined;
 use coco_core::wire::part::NAME_MAX;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// A metric's name: plugin, plugin instance, type and type instance, a NUL between them.
 ///
 /// No name on the wire holds a NUL, so different identifiers never look alike, as `a/b/c` may.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(Arc<[u8]>);
 
 impl Name {
@@ -56,7 +56,7 @@ const LONGEST: usize = 4 * NAME_MAX;
 /// Largest number of names.
 const MAX_NAMES: usize = NameId::MAX as usize;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Entry {
     name: Name,
     hash: u64,
@@ -67,8 +67,7 @@ struct Entry {
 /// All names that some host has, numbered.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    entries: Vec<Entry>,
-    places: Places,
+    entries: Places<Entry>,
     index: Index,
     /// Bytes of the names themselves.
     bytes: usize,
@@ -86,7 +85,7 @@ fn length_of(parts: [&[u8]; 4]) -> usize {
 impl Names {
     #[inline]
     pub(super) fn find(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
-        self.index.find(hash, |&id| self.entries[id as usize].name.is(parts))
+        self.index.find(hash, |&id| self.is(id, parts))
     }
 
     /// Bytes that it takes to add a name, at most.
@@ -100,68 +99,73 @@ impl Names {
     }
 
     fn growth_by(&mut self, hash: u64, length: usize) -> usize {
-        let Self { entries, places, index, .. } = self;
-        places::growth(entries, places) + index.growth(hash) + size_of_name(length)
+        self.entries.growth() + self.index.growth(hash) + size_of_name(length)
     }
 
     /// The number of the name that is added next.
     pub(super) fn next(&mut self) -> NameId {
-        self.places.lowest().unwrap_or(self.entries.len()) as NameId
+        self.entries.next() as NameId
     }
 
     /// Adds a name that is not there yet, without references. `None` if there are too many.
     pub(super) fn insert(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
-        let Self { entries, places, index, bytes } = self;
-        if entries.len() >= MAX_NAMES && places.lowest().is_none() {
+        let Self { entries, index, bytes } = self;
+        if entries.next() >= MAX_NAMES {
             return None;
         }
         let name = Name::new(parts);
         *bytes += size_of_name(name.0.len());
-        let id = places::put(entries, places, Entry { name, hash, references: 0 }) as NameId;
-        index.insert(hash, id, |&id| entries[id as usize].hash);
+        let id = entries.put(Entry { name, hash, references: 0 });
+        index.insert(hash, id, |&id| hash_of(entries, id));
         Some(id)
     }
 
     #[inline]
     pub(super) fn get(&self, id: NameId) -> &Name {
-        &self.entries[id as usize].name
+        &self.entries.get(id).expect("a number that was given").name
     }
 
     /// Whether this is the number of this name. It may be that of a name which is forgotten.
     #[inline]
     pub(super) fn is(&self, id: NameId, parts: [&[u8]; 4]) -> bool {
-        self.entries.get(id as usize).is_some_and(|entry| entry.name.is(parts))
+        self.entries.get(id).is_some_and(|entry| entry.name.is(parts))
     }
 
     pub(super) fn reference(&mut self, id: NameId) {
-        self.entries[id as usize].references += 1;
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.references += 1;
+        }
     }
 
     /// Takes a reference back: a name without references is forgotten.
     pub(super) fn release(&mut self, id: NameId) {
-        let Self { entries, places, index, bytes } = self;
-        let entry = &mut entries[id as usize];
+        let Self { entries, index, bytes } = self;
+        let Some(entry) = entries.get_mut(id) else { return };
         entry.references -= 1;
         if entry.references > 0 {
             return;
         }
-        let name = std::mem::replace(&mut entry.name, Name(Arc::default()));
+        let Entry { name, hash, .. } = entry;
         *bytes -= size_of_name(name.0.len());
-        places.release(id as usize);
-        let hash = entry.hash;
-        index.remove(hash, id, |&id| entries[id as usize].hash);
+        *name = Name::default();
+        let hash = *hash;
+        entries.release(id);
+        index.remove(hash, id, |&id| hash_of(entries, id));
     }
 
     /// Gives back memory that names have left, some of it. Whether there is more.
     pub(super) fn give_back(&mut self) -> bool {
-        places::give_back(&mut self.entries, &mut self.places)
+        self.entries.give_back()
     }
 
     /// Bytes on the heap.
     pub(super) fn size(&self) -> usize {
-        let Self { entries, places, index, bytes } = self;
-        entries.capacity() * size_of::<Entry>() + places.size() + index.size() + bytes
+        self.entries.size() + self.index.size() + self.bytes
     }
+}
+
+fn hash_of(entries: &Places<Entry>, id: NameId) -> u64 {
+    entries.get(id).map_or(0, |entry| entry.hash)
 }
 
 #[cfg(test)]

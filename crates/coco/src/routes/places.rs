@@ -1,20 +1,126 @@
-//! Which places of a table are free.
+//! Tables whose entries are known by their places.
 
-/// The lowest free place is taken first, so that a table ends where it may when much of it has become free.
+/// Entries of a segment: what a table grows by, and what it gives back.
+const SEGMENT: usize = 1 << BITS;
+const BITS: u32 = 8;
+
+/// A table in segments, which grows without moving anything: what memory has to be found for is always of one size, so
+/// what was given back serves again. The lowest free place is taken first, so that a table ends where it may when much
+/// of it has become free.
+#[derive(Debug)]
+pub(super) struct Places<T> {
+    segments: Vec<Box<[T; SEGMENT]>>,
+    /// Free places included, but for those behind the last one that was ever put.
+    length: usize,
+    free: Free,
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self { segments: Vec::new(), length: 0, free: Free::default() }
+    }
+}
+
+impl<T: Default> Places<T> {
+    /// The entry at a place, if the table is that long.
+    #[inline]
+    pub(super) fn get(&self, place: u32) -> Option<&T> {
+        Some(&self.segments.get((place >> BITS) as usize)?[place as usize % SEGMENT])
+    }
+
+    /// The same, to be changed.
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: u32) -> Option<&mut T> {
+        Some(&mut self.segments.get_mut((place >> BITS) as usize)?[place as usize % SEGMENT])
+    }
+
+    /// The entries from a place on.
+    pub(super) fn from(&self, place: u32) -> impl Iterator<Item = &T> {
+        let segments = self.segments.get((place >> BITS) as usize..).unwrap_or_default();
+        let entries = segments.iter().flat_map(|segment| segment.iter()).skip(place as usize % SEGMENT);
+        entries.take(self.length.saturating_sub(place as usize))
+    }
+
+    /// How long it is, free places included.
+    pub(super) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Bytes that it takes to put one more, at most.
+    pub(super) fn growth(&mut self) -> usize {
+        if self.length < self.segments.len() * SEGMENT || self.free.lowest().is_some() {
+            return 0;
+        }
+        let is_full = self.segments.len() == self.segments.capacity();
+        let pointers = if is_full { self.segments.capacity().max(4) } else { 0 };
+        size_of_segment::<T>() + pointers * size_of::<Box<[T; SEGMENT]>>()
+    }
+
+    /// The place of the entry that is put next.
+    pub(super) fn next(&mut self) -> usize {
+        self.free.lowest().unwrap_or(self.length)
+    }
+
+    /// Puts an entry at the lowest free place, or at the end.
+    pub(super) fn put(&mut self, entry: T) -> u32 {
+        let place = self.free.take().unwrap_or_else(|| {
+            self.length += 1;
+            self.length - 1
+        });
+        if place == self.segments.len() * SEGMENT {
+            self.segments.push(Box::new(std::array::from_fn(|_| T::default())));
+        }
+        self.segments[place / SEGMENT][place % SEGMENT] = entry;
+        place as u32
+    }
+
+    /// Frees a place, whose entry means nothing any more.
+    pub(super) fn release(&mut self, place: u32) {
+        self.free.release(place as usize);
+    }
+
+    /// Gives back segments at the end that nothing is in any more, some of them. Whether there may be more.
+    pub(super) fn give_back(&mut self) -> bool {
+        let mut left = GIVEN_BACK_AT_ONCE;
+        while left > 0 && self.free.pop(self.length) {
+            left -= 1;
+            self.length -= 1;
+        }
+        self.segments.truncate(self.length.div_ceil(SEGMENT));
+        if self.segments.len() < self.segments.capacity() / 4 {
+            self.segments.shrink_to(2 * self.segments.len());
+        }
+        left == 0
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn size(&self) -> usize {
+        let pointers = self.segments.capacity() * size_of::<Box<[T; SEGMENT]>>();
+        self.segments.len() * size_of_segment::<T>() + pointers + self.free.size()
+    }
+}
+
+/// Entries that are given back in one turn: well under a millisecond's work.
+const GIVEN_BACK_AT_ONCE: usize = 8192;
+
+fn size_of_segment<T>() -> usize {
+    super::chunk(SEGMENT * size_of::<T>())
+}
+
+/// Which places are free.
 #[derive(Debug, Default)]
-pub(super) struct Places {
+struct Free {
     /// A bit a place, set where it is free.
-    free: Vec<u64>,
+    bits: Vec<u64>,
     /// No word before this one has a free place.
     first: usize,
 }
 
 const WORD: usize = u64::BITS as usize;
 
-impl Places {
-    /// The lowest free place.
-    pub(super) fn lowest(&mut self) -> Option<usize> {
-        while let Some(word) = self.free.get(self.first) {
+impl Free {
+    fn lowest(&mut self) -> Option<usize> {
+        while let Some(word) = self.bits.get(self.first) {
             if *word != 0 {
                 return Some(self.first * WORD + word.trailing_zeros() as usize);
             }
@@ -23,87 +129,40 @@ impl Places {
         None
     }
 
-    /// Takes the lowest free place.
-    pub(super) fn take(&mut self) -> Option<usize> {
+    fn take(&mut self) -> Option<usize> {
         let place = self.lowest()?;
-        self.free[place / WORD] &= !(1 << (place % WORD));
+        self.bits[place / WORD] &= !(1 << (place % WORD));
         Some(place)
     }
 
-    /// Frees a place.
-    pub(super) fn release(&mut self, place: usize) {
+    fn release(&mut self, place: usize) {
         let word = place / WORD;
-        if word >= self.free.len() {
-            self.free.resize(word + 1, 0);
+        if word >= self.bits.len() {
+            self.bits.resize(word + 1, 0);
         }
-        self.free[word] |= 1 << (place % WORD);
+        self.bits[word] |= 1 << (place % WORD);
         self.first = self.first.min(word);
     }
 
-    /// Takes the last place of a table of so many places away, if it is free.
-    pub(super) fn pop(&mut self, length: usize) -> bool {
+    /// Takes the last of so many places away, if it is free.
+    fn pop(&mut self, length: usize) -> bool {
         let Some(place) = length.checked_sub(1) else { return false };
-        let Some(word) = self.free.get_mut(place / WORD) else { return false };
+        let Some(word) = self.bits.get_mut(place / WORD) else { return false };
         let bit = 1 << (place % WORD);
         let is_free = *word & bit != 0;
         *word &= !bit;
         if is_free && place % WORD == 0 {
-            self.free.truncate(place / WORD);
-            if self.free.len() < self.free.capacity() / 4 {
-                self.free.shrink_to(2 * self.free.len());
+            self.bits.truncate(place / WORD);
+            if self.bits.len() < self.bits.capacity() / 4 {
+                self.bits.shrink_to(2 * self.bits.len());
             }
         }
         is_free
     }
 
-    /// Bytes on the heap.
-    pub(super) fn size(&self) -> usize {
-        self.free.capacity() * size_of::<u64>()
+    fn size(&self) -> usize {
+        self.bits.capacity() * size_of::<u64>()
     }
-}
-
-/// Entries of a table that are given back in one turn: well under a millisecond's work.
-const GIVEN_BACK_AT_ONCE: usize = 8192;
-
-/// Entries that a table has room for beyond those that it has.
-fn spare(length: usize) -> usize {
-    64 + length / 8
-}
-
-/// Bytes that a table takes to have room for one more entry.
-pub(super) fn growth<T>(table: &Vec<T>, places: &mut Places) -> usize {
-    if table.len() < table.capacity() || places.lowest().is_some() {
-        0
-    } else {
-        spare(table.len()) * size_of::<T>()
-    }
-}
-
-/// Puts an entry at the lowest free place, or at the end.
-pub(super) fn put<T>(table: &mut Vec<T>, places: &mut Places, entry: T) -> usize {
-    if let Some(place) = places.take() {
-        table[place] = entry;
-        return place;
-    }
-    if table.len() == table.capacity() {
-        // By little, since what it has room for is accounted.
-        table.reserve_exact(spare(table.len()));
-    }
-    table.push(entry);
-    table.len() - 1
-}
-
-/// Gives memory behind the last entry that is in use back, some of it. Whether there is more.
-pub(super) fn give_back<T>(table: &mut Vec<T>, places: &mut Places) -> bool {
-    let mut left = GIVEN_BACK_AT_ONCE;
-    while left > 0 && places.pop(table.len()) {
-        table.pop();
-        left -= 1;
-    }
-    if table.capacity() > table.len() + 2 * spare(table.len()) {
-        table.shrink_to(table.len() + spare(table.len()));
-    }
-    left == 0
 }
 
 #[cfg(test)]
@@ -115,27 +174,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_lowest_free_place_is_taken_and_a_free_end_given_back(steps in vec((any::<bool>(), any::<usize>()), 0..600)) {
-            let (mut table, mut places, mut model) = (Vec::new(), Places::default(), BTreeMap::new());
-            for (number, (adds, which)) in steps.into_iter().enumerate() {
-                if adds || model.is_empty() {
-                    let lowest = (0..).find(|place| !model.contains_key(place)).unwrap();
-                    let (before, growth) = (table.capacity(), growth(&table, &mut places));
-                    prop_assert_eq!(put(&mut table, &mut places, number), lowest);
-                    prop_assert_eq!(table.capacity() - before, growth / size_of::<usize>());
+        fn the_lowest_free_place_is_taken_and_a_free_end_given_back(steps in vec((0_u8..5, any::<usize>()), 0..2000)) {
+            let (mut table, mut model) = (Places::default(), BTreeMap::new());
+            let (mut lowest, mut adds) = (0, true);
+            for (number, (what, which)) in steps.into_iter().enumerate() {
+                // Mostly growing for a while, then mostly shrinking.
+                adds = if which % 400 == 0 { !adds } else { adds };
+                if (what > 0) == adds || model.is_empty() {
+                    while model.contains_key(&lowest) {
+                        lowest += 1;
+                    }
+                    let most = table.size() + table.growth();
+                    prop_assert_eq!(table.next(), lowest as usize);
+                    prop_assert_eq!(table.put(number), lowest);
+                    prop_assert!(table.size() <= most);
                     model.insert(lowest, number);
                 } else {
                     let place = *model.keys().nth(which % model.len()).unwrap();
                     model.remove(&place);
-                    places.release(place);
+                    table.release(place);
+                    lowest = lowest.min(place);
                 }
                 if which % 7 == 0 {
-                    prop_assert!(!give_back(&mut table, &mut places));
-                    prop_assert_eq!(table.len(), model.last_key_value().map_or(0, |(place, _)| place + 1));
-                    prop_assert!(table.capacity() <= table.len() + 2 * spare(table.len()));
+                    prop_assert!(!table.give_back());
+                    let length = model.last_key_value().map_or(0, |(place, _)| *place as usize + 1);
+                    prop_assert_eq!(table.len(), length);
+                    prop_assert!(table.size() <= (length + SEGMENT) * 8 * 2 + 1000);
                 }
-                prop_assert!(model.iter().all(|(place, number)| table[*place] == *number));
             }
+            prop_assert!(model.iter().all(|(place, number)| table.get(*place) == Some(number)));
+            let all: Vec<_> = table.from(300).collect();
+            prop_assert_eq!(all.len(), table.len().saturating_sub(300));
         }
     }
 }

@@ -53,7 +53,7 @@ impl Routes {
                 return Some(id);
             }
             visited += 1;
-            if let Some(host) = self.hosts[id as usize].as_ref().filter(|host| host.version != self.version) {
+            if let Some(host) = self.host(id).filter(|host| host.version != self.version) {
                 visited += host.cost_of_verdicts(self.version);
                 self.renew(id, judge);
             }
@@ -62,7 +62,7 @@ impl Routes {
     }
 
     fn renew(&mut self, id: HostId, judge: &mut impl Judge) {
-        let Some(host) = &mut self.hosts[id as usize] else { return };
+        let Some(Some(host)) = self.hosts.get_mut(id) else { return };
         let version = judge.version();
         if host.version == version {
             return;

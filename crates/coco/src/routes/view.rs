@@ -40,8 +40,7 @@ impl Routes {
         judge: &impl Judge,
         mut visit: impl FnMut(HostView<'_>),
     ) -> Option<HostId> {
-        let all = self.hosts.get(from as usize..).unwrap_or_default();
-        for host in all.iter().take(VISITED_AT_ONCE).flatten() {
+        for host in self.hosts.from(from).take(VISITED_AT_ONCE).flatten() {
             visit(HostView { name: &host.name, owners: host.owners_by(judge) });
         }
         let end = from as usize + VISITED_AT_ONCE;
@@ -57,7 +56,7 @@ impl Routes {
         mut count: impl FnMut(&[u16], u32),
     ) -> Option<HostId> {
         let mut visited = 0;
-        for (id, host) in (from..).zip(self.hosts.get(from as usize..).unwrap_or_default()) {
+        for (id, host) in (from..).zip(self.hosts.from(from)) {
             if visited >= VISITED_AT_ONCE {
                 return Some(id);
             }
@@ -82,7 +81,7 @@ impl Routes {
     }
 
     fn host_of(&self, name: &[u8]) -> Option<&Host> {
-        self.hosts[self.id_of(self.hash(name), name)? as usize].as_ref()
+        self.host(self.id_of(self.hash(name), name)?)
     }
 
     /// Shows all metrics of a host, if they are few. Returns what that cost of `budget`, and fills `unread` if they are

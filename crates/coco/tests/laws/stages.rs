@@ -164,7 +164,7 @@ pub(crate) const EMPTY: usize = 17_000;
 
 /// From nothing at all to more than enough: forwarding must not depend on it.
 pub(crate) fn memory() -> impl Strategy<Value = usize> {
-    prop_oneof![Just(0), EMPTY..EMPTY + 40_000, Just(1 << 20)]
+    prop_oneof![Just(0), EMPTY..EMPTY + 120_000, Just(1 << 20)]
 }
 
 pub(crate) fn size_alone(list: &ValueListRef<'_>) -> usize {
