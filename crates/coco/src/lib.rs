@@ -55,6 +55,7 @@ pub mod socket;
 pub mod spread;
 pub mod start;
 pub mod summary;
+pub mod useless;
 
 /// What the program is for, in a line.
 pub const ABOUT: &str = "Shards collectd's packets over storage nodes by a consistent hash of the host";

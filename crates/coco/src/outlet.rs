@@ -2,8 +2,9 @@
 
 use crate::account::Account;
 use crate::counters::OutletCounts;
-use crate::dial::{Useless, keep};
+use crate::dial::keep;
 use crate::own::OwnSocket;
+use crate::useless::Useless;
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
 use coco_core::config::Send;
