@@ -12,7 +12,7 @@ use super::keys::{Key, TARGET, of_section, top_sections};
 use super::shown::Entry;
 use super::suggest;
 use super::value::{FromToml, Mismatch, found};
-use super::written::line;
+use super::written::{line, path};
 
 /// A value and where it stands in the text.
 pub(super) type Value<'t> = Spanned<DeValue<'t>>;
@@ -248,11 +248,4 @@ impl Findings {
         self.found.sort_by_key(|(offset, _)| offset.unwrap_or(usize::MAX));
         Problems::new(self.found.into_iter().map(|(_, problem)| problem).collect())
     }
-}
-
-/// The path of a key in a table, quoted as TOML would have it quoted.
-pub(super) fn path(table: &str, key: &str) -> String {
-    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let key = if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { format!("{key:?}") };
-    if table.is_empty() { key } else { format!("{table}.{key}") }
 }

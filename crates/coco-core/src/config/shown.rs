@@ -1,7 +1,7 @@
 //! A configuration as a text again: all that holds, defaults included, as an operator could have written it.
 
-use super::document::path;
 use super::keys::{KEYS, Key, TIER, top_sections};
+use super::written::path;
 use super::{Config, Program};
 
 /// A key of the file and its value, as TOML.

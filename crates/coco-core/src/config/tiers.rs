@@ -3,12 +3,13 @@
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::document::{Findings, Section, Value, path};
+use super::document::{Findings, Section, Value};
 use super::keys::{Kind, TARGET, TARGET_FORMS, TIER};
 use super::loops::is_plain_loop;
 use super::security::{CanRead, credentials};
 use super::suggest::belongs_elsewhere;
 use super::value::{Destination, FromToml, Mismatch, Url, found};
+use super::written::path;
 use crate::address::Address;
 use crate::tier::{Target, Tier, Tiers};
 

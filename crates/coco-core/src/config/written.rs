@@ -4,7 +4,6 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::document::path;
 use super::keys::{KEYS, TIER};
 
 /// All keys of a file, in its order, with their values as TOML on one line.
@@ -131,6 +130,13 @@ fn compare(
             found.push(Difference { key: path(key), old, new, default });
         }
     }
+}
+
+/// The path of a key in a table, quoted as TOML would have it quoted.
+pub(super) fn path(table: &str, key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let key = if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { format!("{key:?}") };
+    if table.is_empty() { key } else { format!("{table}.{key}") }
 }
 
 /// A value as TOML on one line.

@@ -213,7 +213,7 @@ mod tests {
         let response = error(StatusCode::BAD_GATEWAY, "\"quoted\"\n");
         assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/json; charset=utf-8");
-        assert_eq!(collect(response).unwrap(), "{\"error\":\"\\\"quoted\\\"\\n\"}\n");
+        assert_eq!(collect(response).unwrap(), "{\"error\":\"\\\"quoted\\\"\\\\n\"}\n");
     }
 
     #[test]
