@@ -20,7 +20,8 @@ pub struct Limits {
     pub series: usize,
     /// Values that were fetched, and values that one step of the evaluation holds.
     pub points: usize,
-    /// Values that are looked at, times the rows of the window where a function has to look at all of them.
+    /// Values that are looked at, times the rows of the window where a function has to look at all of them; names and
+    /// regular expressions count as many.
     pub work: usize,
     /// Bytes of one name; functions wrap names in names.
     pub name_bytes: usize,
@@ -120,6 +121,16 @@ impl<'a> Budget<'a> {
     /// Before so many values are made.
     pub(crate) fn take_points(&mut self, points: usize) -> Result<(), Error> {
         self.take(Held { points, ..Held::default() })
+    }
+
+    /// Before a regular expression is compiled, which takes some milliseconds if it was made to.
+    pub(crate) fn compile(&mut self) -> Result<(), Error> {
+        self.work(4_000_000)
+    }
+
+    /// Before so many series are looked up and copied, for which their names count more than their values.
+    pub(crate) fn look_up(&mut self, series: usize) -> Result<(), Error> {
+        self.work(series.saturating_mul(200))
     }
 
     /// Before so many values are looked at.

@@ -49,6 +49,7 @@ fn targets_are_refused_by_default_where_they_take_too_much() {
         nested(12, "aliasSub(", "a.s10.ramp", &format!(",'',\"{}\")", "x".repeat(100))),
         format!("grep(a.s10.ramp,\"{}\")", nested(4, "(", "a{1000}", "){1000}")),
         format!("grep(a.s10.ramp,\"{}\")", "(a|b)?".repeat(1_000)),
+        format!("group({})", "grep(a.s10.ramp,'((a{90}){90})'),".repeat(1_000) + "a.s10.ramp"),
         format!("group({})", "*.*.*,".repeat(2_000) + "*.*.*"),
     ] {
         is_refused(&target, &limits);

@@ -86,6 +86,7 @@ impl Walk<'_> {
             self.missing.note(fetch, self.store, context.budget.limits)?;
             return Err(Stop::Wait);
         };
+        context.budget.look_up(found.len())?;
         context.budget.take(held(found))?;
         context.budget.take(Held { text: found.len() * fetch.pattern.len(), ..Held::default() })?;
         let asked = |series: &TimeSeries| {

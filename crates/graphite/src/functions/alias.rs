@@ -94,6 +94,7 @@ fn by_nodes(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {
 }
 
 fn substitute(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {
+    context.budget.compile()?;
     let pattern = Pattern::new(given.text(1)?, context.budget.limits)?;
     let mut all = given.series()?;
     if all.is_empty() {
@@ -103,6 +104,7 @@ fn substitute(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {
     let replacement = Replacement::new(given.text(2)?, &pattern)?;
     let longest = context.budget.limits.name_bytes;
     for series in &mut all {
+        context.budget.work(series.name.len())?;
         let replaced = replacement.in_name(&pattern, &series.name, longest);
         series.name = replaced.ok_or_else(|| Error::limit("bytes of a name", longest))?;
         context.take_names(1, series.name.len())?;

@@ -142,6 +142,7 @@ fn filter_series(_: &mut Context<'_, '_>, mut given: Arguments) -> Made {
 }
 
 fn by_pattern(context: &mut Context<'_, '_>, mut given: Arguments, keeps: bool) -> Made {
+    context.budget.compile()?;
     let pattern = Pattern::new(given.text(1)?, context.budget.limits)?;
     let mut all = given.series()?;
     all.retain(|one| pattern.is_in(&one.name) == keeps);

@@ -16,6 +16,7 @@ pub(super) fn group_key(
     nodes: &[Value],
 ) -> Result<String, Error> {
     let wrong = |problem: &str| Error::Argument { function: "nodes".to_owned(), problem: problem.to_owned() };
+    context.budget.work(series.name.len())?;
     let inner = match series.name.chars().next_back() {
         None => return Err(wrong("a series without a name has none")),
         Some(')') => first_path(&series.name, context.budget.limits)?,
