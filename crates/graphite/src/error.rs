@@ -74,6 +74,9 @@ pub enum Error {
     /// A format that is not known or not written.
     #[error("unsupported format: {0}; png, svg and pdf are drawn by graphite-web, which can use this server")]
     Format(String),
+    /// A format of found nodes that is not known.
+    #[error("unsupported format: {0}")]
+    FindFormat(String),
     /// The name of a JavaScript function that could be something else.
     #[error("jsonp must be the name of a function")]
     Callback,

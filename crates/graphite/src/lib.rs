@@ -52,7 +52,7 @@ pub use describe::{functions_as_json, functions_as_markdown, functions_by_group_
 pub use error::Error;
 pub use evaluate::{Evaluation, Fetch, Progress, Request, Room};
 pub use expression::{Call, Expression, Literal, Path, Target, Template};
-pub use format::{Answer, Format, Options};
+pub use format::{Answer, FindFormat, Format, Found, Options};
 pub use function::{Function, Kind, Parameter};
 pub use functions::{function, functions};
 pub use glob::{Glob, Node};

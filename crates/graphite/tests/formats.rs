@@ -1,6 +1,6 @@
 //! Answers in every format, to the byte.
 
-use graphite::{Consolidation, Error, Format, Options, TimeSeries, TimeZone};
+use graphite::{Consolidation, Error, FindFormat, Format, Found, Options, TimeSeries, TimeZone};
 
 fn series() -> Vec<TimeSeries> {
     let load = TimeSeries::new("a,b.load", 1_795_289_990, 10, vec![108.009191, f64::NAN, 3.0]);
@@ -110,4 +110,62 @@ fn who_does_not_take_more_ends_the_writing() {
         assert!(answer.write(&mut &mut little[..]).is_err(), "{name}");
         assert_eq!(answer.to_bytes()[..50], little[..50], "{name}");
     }
+}
+
+/// What graphite-web answers to the same queries over the same names.
+#[test]
+fn found_nodes_are_written_as_by_graphite_web() {
+    let found = |nodes: &[(&str, bool)]| -> Vec<Found> {
+        nodes.iter().map(|(path, is_leaf)| Found { path: (*path).to_owned(), is_leaf: *is_leaf }).collect()
+    };
+    let hosts = || found(&[("gamma.load", false), ("alpha.load", false), ("alpha.load", false)]);
+    let mixed = || found(&[("a.load.shortterm", true), ("a.load.cpu", false), ("a.load.midterm", true)]);
+    for (format, query, nodes, wildcards, expected) in [
+        (
+            "treejson",
+            "*.load",
+            hosts(),
+            true,
+            r#"[{"text":"*","id":"*.*","allowChildren":1,"expandable":1,"leaf":0},{"text":"load","id":"*.load","allowChildren":1,"expandable":1,"leaf":0}]"#,
+        ),
+        (
+            "treejson",
+            "a.load.*",
+            mixed(),
+            false,
+            r#"[{"text":"cpu","id":"a.load.cpu","allowChildren":1,"expandable":1,"leaf":0},{"text":"midterm","id":"a.load.midterm","allowChildren":0,"expandable":0,"leaf":1},{"text":"shortterm","id":"a.load.shortterm","allowChildren":0,"expandable":0,"leaf":1}]"#,
+        ),
+        ("treejson", "x", found(&[]), true, "[]"),
+        (
+            "json",
+            "*.load",
+            hosts(),
+            false,
+            r#"[{"path":"alpha.load","is_leaf":false},{"path":"gamma.load","is_leaf":false}]"#,
+        ),
+        ("nodelist", "*.load", hosts(), false, r#"{"nodes":["load"]}"#),
+        (
+            "completer",
+            "al",
+            found(&[("alpha", false)]),
+            true,
+            r#"{"metrics":[{"path":"alpha.","name":"alpha","is_leaf":"0"}]}"#,
+        ),
+    ] {
+        let mut written = Vec::new();
+        FindFormat::named(Some(format)).unwrap().write(query, nodes, wildcards, &mut written).unwrap();
+        assert_eq!(String::from_utf8(written).unwrap(), expected);
+    }
+    let mut pickle = Vec::new();
+    FindFormat::Pickle.write("*", found(&[("a", false), ("b", true)]), false, &mut pickle).unwrap();
+    let one = |path: &[u8], is_leaf: &[u8]| {
+        let parts = [b"}(X\x04\0\0\0pathX\x01\0\0\0", path, b"X\x07\0\0\0is_leaf", is_leaf, b"u"];
+        parts.concat()
+    };
+    assert_eq!(pickle, [b"\x80\x02](", &one(b"a", b"\x89")[..], &one(b"b", b"\x88"), b"e."].concat());
+    let mut msgpack = Vec::new();
+    FindFormat::Msgpack.write("*", found(&[("a", true)]), false, &mut msgpack).unwrap();
+    assert_eq!(msgpack, b"\x91\x82\xa4path\xa1a\xa7is_leaf\xc3");
+    assert_eq!(FindFormat::Completer.pattern("al..lo"), "al*.lo*");
+    assert_eq!(FindFormat::named(Some("png")).unwrap_err().to_string(), "unsupported format: png");
 }

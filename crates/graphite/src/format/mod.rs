@@ -1,11 +1,14 @@
 //! Answers as clients want them.
 
 mod csv;
+mod found;
 mod json;
 mod msgpack;
 mod pickle;
 mod points;
 mod raw;
+
+pub use found::{FindFormat, Found};
 
 use std::io::{self, Write};
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::found::Found;
 use crate::series::TimeSeries;
 
 /// Series as graphite-web wants them of a cluster server.
@@ -29,6 +30,19 @@ pub(super) fn write(all: &[TimeSeries], to: &mut impl Write) -> io::Result<()> {
         text("values", to)?;
         length(series.values().len(), 0x90, [0xdc, 0xdd], to)?;
         series.values().iter().try_for_each(|value| float(*value, to))?;
+    }
+    Ok(())
+}
+
+/// Found nodes as graphite-web wants them.
+pub(super) fn write_found(found: &[Found], to: &mut impl Write) -> io::Result<()> {
+    length(found.len(), 0x90, [0xdc, 0xdd], to)?;
+    for one in found {
+        length(2, 0x80, [0xde, 0xdf], to)?;
+        text("path", to)?;
+        text(&one.path, to)?;
+        text("is_leaf", to)?;
+        to.write_all(&[if one.is_leaf { 0xc3 } else { 0xc2 }])?;
     }
     Ok(())
 }

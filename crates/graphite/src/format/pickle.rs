@@ -3,6 +3,7 @@
 //! ```text
 //! 80 02 value 2e                                   the protocol, one value, the end
 //! 4e | 4a i32 LE | 8a 08 i64 LE | 47 f64 BE        None, integers, a float
+//! 88 | 89                                          true, false
 //! 58 u32 LE bytes                                  text
 //! 5d 28 values 65                                  a list
 //! 7d 28 key value ... 75                           a map
@@ -10,6 +11,7 @@
 
 use std::io::{self, Write};
 
+use super::found::Found;
 use crate::series::TimeSeries;
 
 /// Series as graphite-web wants them of a cluster server.
@@ -35,6 +37,19 @@ pub(super) fn write(all: &[TimeSeries], to: &mut impl Write) -> io::Result<()> {
         to.write_all(b"](")?;
         series.values().iter().try_for_each(|value| float(*value, to))?;
         to.write_all(b"eu")?;
+    }
+    to.write_all(b"e.")
+}
+
+/// Found nodes as graphite-web wants them.
+pub(super) fn write_found(found: &[Found], to: &mut impl Write) -> io::Result<()> {
+    to.write_all(b"\x80\x02](")?;
+    for one in found {
+        to.write_all(b"}(")?;
+        text("path", to)?;
+        text(&one.path, to)?;
+        text("is_leaf", to)?;
+        to.write_all(if one.is_leaf { b"\x88u" } else { b"\x89u" })?;
     }
     to.write_all(b"e.")
 }
