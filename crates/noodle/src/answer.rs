@@ -14,8 +14,9 @@ use serde_json::{Map, Value, json};
 
 use crate::budget::{Exhausted, Held};
 use crate::failure::Failure;
-use crate::fleet::{Failed, Fleet, Node};
+use crate::fleet::{Failed, Fleet};
 use crate::script;
+use crate::share::Node;
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");

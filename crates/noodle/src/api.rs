@@ -15,8 +15,9 @@ use coco_daemon::vars;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::fleet::{Fleet, Node};
+use crate::fleet::Fleet;
 use crate::proxy::Proxy;
+use crate::share::Node;
 
 /// What the routes look at.
 #[derive(Debug)]

@@ -12,30 +12,17 @@ use coco_daemon::counters::Snapshot;
 use hyper::http::uri::PathAndQuery;
 use thiserror::Error;
 
-use crate::budget::{Budget, Held};
+use crate::budget::Budget;
 use crate::counters::{Counters, TARGET_STATE};
 use crate::crowd::Crowd;
 use crate::failure::Failure;
 use crate::gzip;
-use crate::lists;
-use crate::object::Object;
 use crate::path::Content;
+use crate::share::{Node, Share};
 use crate::upstream::{self, Place, Reply, Room, State, Upstream, Way};
-
-/// U+FEFF, which some servers put in front of a text.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;
-
-/// A target by the index of its tier, and its own in that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Node {
-    /// Index of the tier.
-    pub tier: usize,
-    /// Index of the target in it.
-    pub target: usize,
-}
 
 /// All targets of all tiers.
 #[derive(Debug)]
@@ -78,19 +65,6 @@ impl Wanted {
     fn way(&self) -> Way {
         if self.name().is_some() { Way::Kept } else { Way::Own }
     }
-}
-
-/// An answer that has something in it.
-#[derive(Debug)]
-pub struct Share {
-    /// Who gave it.
-    pub node: Node,
-    /// Its text.
-    pub body: Held,
-    /// Where what stands in it.
-    pub object: Object,
-    /// The list in it; none where series were asked for.
-    pub names: Vec<String>,
 }
 
 /// A target that gave no answer, and why.
@@ -321,38 +295,6 @@ impl Fleet {
     }
 }
 
-/// What came of asking.
-enum Said {
-    Share(Share),
-    /// That there is nothing, and whether another answer had come by that connection.
-    Nothing {
-        is_again: bool,
-    },
-}
-
-impl Share {
-    /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
-    /// answer that has something, and nothing of that host, is none.
-    fn read(node: Node, content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
-        let Held { mut bytes, mut reservation } = body;
-        if bytes.starts_with(BYTE_ORDER_MARK) {
-            bytes.drain(..BYTE_ORDER_MARK.len());
-        }
-        let mut lend = |more| Ok::<_, Failure>(reservation.grow(more)?);
-        let object = Object::parse_within(&bytes, &mut lend)?;
-        if name
-            .is_some_and(|name| !object.is_empty() && object.member(&String::from_utf8_lossy(name)).is_none())
-        {
-            return Err(Failure::OtherHost);
-        }
-        let names = match content {
-            Content::Series => Vec::new(),
-            list => lists::read(list, &object, &bytes, lend)?,
-        };
-        Ok(Self { node, body: Held { bytes, reservation }, object, names })
-    }
-}
-
 /// Goes through so many bytes of answers, on another thread if that would hold up all other clients.
 pub async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
     if bytes <= LARGE {
@@ -363,6 +305,15 @@ pub async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + S
         // Nobody cancels it, so it can only have panicked.
         Err(error) => resume_unwind(error.into_panic()),
     }
+}
+
+/// What came of asking.
+enum Said {
+    Share(Share),
+    /// That there is nothing, and whether another answer had come by that connection.
+    Nothing {
+        is_again: bool,
+    },
 }
 
 impl Shunned {

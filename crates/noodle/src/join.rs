@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::fleet::{Fleet, Node};
+use crate::fleet::Fleet;
 use crate::gather::{Gathered, Piece};
 use crate::lists;
 use crate::path::Content;
+use crate::share::Node;
 
 /// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
 const EACH: usize = 128;
@@ -73,8 +74,8 @@ mod tests {
 
     use super::*;
     use crate::budget::Held;
-    use crate::fleet::Share;
     use crate::object::Object;
+    use crate::share::Share;
 
     const CONFIG: &str = r#"
         tiers.one.targets = ["a:1", "b:1", "c:1"]

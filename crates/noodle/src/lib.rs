@@ -8,7 +8,7 @@
 //! - [`proxy`] asks them, and answers;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier; [`gather`] asks many of them, within [`crowd`];
 //! - [`upstream`] is one target over HTTP; [`failure`] is why it gave no answer, by what to do next;
-//! - [`gzip`] are answers that are compressed all the same;
+//! - [`share`] is what a target has of what was asked for; [`gzip`] are answers that are compressed all the same;
 //! - [`object`] finds an answer valid and changes it without decoding it, with the `json` scanner, to which
 //!   `numbers` and `block` lend speed; [`lists`] are answers that are lists;
 //! - [`join`] makes one answer of many; [`answer`] is what the client gets, as JSON or as a [`script`], and [`pages`]
@@ -48,6 +48,7 @@ pub mod proxy;
 pub mod query;
 pub mod script;
 pub mod service;
+pub mod share;
 pub mod upstream;
 pub mod url;
 

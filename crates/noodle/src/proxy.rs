@@ -19,13 +19,14 @@ use crate::asked::{Asked, Bounds, Refused, Whom};
 use crate::budget::Held;
 use crate::counters::ErrorCount;
 use crate::failure::Failure;
-use crate::fleet::{Failed, Fleet, Share, Wanted, aside};
+use crate::fleet::{Failed, Fleet, Wanted, aside};
 use crate::gather::Gathered;
 use crate::join;
 use crate::lists;
 use crate::pages::{Foreign, Pages};
 use crate::path::Content;
 use crate::query::{self, NoFunction};
+use crate::share::Share;
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;

@@ -1,11 +1,11 @@
 //! A target as something to ask over HTTP: so many requests at a time, each within its time.
 //!
+//! - `turns` says who may ask, and when;
 //! - `connect` makes connections, `kept` has those that may be used again;
 //! - `body` reads answers.
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,21 +22,22 @@ use hyper::header::{
 };
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, StatusCode, Uri};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tracing::{info, warn};
 
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
-use crate::pace::Pace;
 use connect::Connection;
 use kept::Kept;
 pub use kept::{Room, Used};
+pub use turns::Place;
+use turns::Turns;
 
 mod body;
 mod connect;
 mod kept;
 pub mod rrdcached;
+mod turns;
 
 /// How a target fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,11 +79,7 @@ pub struct Upstream {
     last_fields: HeaderMap,
     keep_alive: bool,
     kept: Arc<Kept>,
-    places: Arc<Semaphore>,
-    most_places: usize,
-    /// Requests that wait for a place.
-    waiting: AtomicUsize,
-    pace: Arc<Pace>,
+    turns: Turns,
     timeout: Duration,
     max_body: usize,
     recovery: Duration,
@@ -97,20 +94,6 @@ type Terms = (Duration, Duration, bool, usize, usize);
 
 fn terms(config: &Fetch) -> Terms {
     (config.proxy_timeout, config.recovery, config.keep_alive, config.max_requests, config.max_body)
-}
-
-/// The right to ask an [`Upstream`] once.
-#[derive(Debug)]
-pub struct Place {
-    since: Instant,
-    pace: Arc<Pace>,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.pace.note(self.since);
-    }
 }
 
 /// By which connection a request goes.
@@ -161,10 +144,7 @@ impl Upstream {
             last_fields: fields(&shown(&named), false),
             keep_alive: config.keep_alive,
             kept: Kept::new(room),
-            places: Arc::new(Semaphore::new(config.max_requests)),
-            most_places: config.max_requests,
-            waiting: AtomicUsize::new(0),
-            pace: Arc::default(),
+            turns: Turns::new(config.max_requests),
             timeout: config.proxy_timeout,
             max_body: config.max_body,
             recovery: config.recovery,
@@ -235,19 +215,7 @@ impl Upstream {
 
     /// Waits for a turn, no longer than for an answer, and not at all where so many wait that it would be longer.
     pub async fn place(&self) -> Result<Place, Failure> {
-        let place = |permit| Place { since: Instant::now(), pace: Arc::clone(&self.pace), _permit: permit };
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place(permit));
-        }
-        let waits = Waits::new(&self.waiting);
-        if self.pace.wait(waits.number, self.most_places) > self.timeout {
-            return Err(Failure::Queue(self.timeout));
-        }
-        match tokio::time::timeout(self.timeout, Arc::clone(&self.places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(place(permit)),
-            // Nothing closes the semaphore.
-            Ok(Err(_)) | Err(_) => Err(Failure::Queue(self.timeout)),
-        }
+        self.turns.place(self.timeout).await.ok_or(Failure::Queue(self.timeout))
     }
 
     /// Asks once; the answer must be complete in time.
@@ -355,25 +323,6 @@ fn unknown_encoding(fields: &HeaderMap) -> Option<String> {
     let known = ["identity", "gzip", "x-gzip"];
     let is_known = known.iter().any(|known| encoding.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
     (!is_known).then(|| String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect())
-}
-
-/// One of those who wait for a place.
-struct Waits<'a> {
-    all: &'a AtomicUsize,
-    /// How many there were with it when it came.
-    number: usize,
-}
-
-impl<'a> Waits<'a> {
-    fn new(all: &'a AtomicUsize) -> Self {
-        Self { all, number: all.fetch_add(1, Ordering::Relaxed) + 1 }
-    }
-}
-
-impl Drop for Waits<'_> {
-    fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// The header fields of every request. Nothing of a client's goes on to a target.

@@ -1,0 +1,55 @@
+//! What a target has of what was asked for.
+
+use crate::budget::Held;
+use crate::failure::Failure;
+use crate::lists;
+use crate::object::Object;
+use crate::path::Content;
+
+/// U+FEFF, which some servers put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A target by the index of its tier, and its own in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// Index of the tier.
+    pub tier: usize,
+    /// Index of the target in it.
+    pub target: usize,
+}
+
+/// An answer that has something in it.
+#[derive(Debug)]
+pub struct Share {
+    /// Who gave it.
+    pub node: Node,
+    /// Its text.
+    pub body: Held,
+    /// Where what stands in it.
+    pub object: Object,
+    /// The list in it; none where series were asked for.
+    pub names: Vec<String>,
+}
+
+impl Share {
+    /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
+    /// answer that has something, and nothing of that host, is none.
+    pub fn read(node: Node, content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
+        let Held { mut bytes, mut reservation } = body;
+        if bytes.starts_with(BYTE_ORDER_MARK) {
+            bytes.drain(..BYTE_ORDER_MARK.len());
+        }
+        let mut lend = |more| Ok::<_, Failure>(reservation.grow(more)?);
+        let object = Object::parse_within(&bytes, &mut lend)?;
+        if name
+            .is_some_and(|name| !object.is_empty() && object.member(&String::from_utf8_lossy(name)).is_none())
+        {
+            return Err(Failure::OtherHost);
+        }
+        let names = match content {
+            Content::Series => Vec::new(),
+            list => lists::read(list, &object, &bytes, lend)?,
+        };
+        Ok(Self { node, body: Held { bytes, reservation }, object, names })
+    }
+}
