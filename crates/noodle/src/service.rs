@@ -158,9 +158,13 @@ impl Service {
     }
 }
 
+/// Bytes of a request's head: a thousand hosts fit, which is `fetch.max_hosts` unless configured, with names of 20 bytes
+/// and commas that are encoded, and as much as most servers take besides.
+const HEAD_SIZE: usize = 32 * 1024;
+
 /// What clients may take of Noodle.
 fn limits(config: &Fetch) -> Limits {
-    Limits { idle_timeout: config.idle_timeout, ..Limits::of_process() }
+    Limits { idle_timeout: config.idle_timeout, head_size: HEAD_SIZE, ..Limits::of_process() }
 }
 
 /// What the service manager shows.
