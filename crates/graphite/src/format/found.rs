@@ -18,6 +18,10 @@ pub struct Found {
 }
 
 impl Found {
+    fn as_pair(&self) -> (&str, bool) {
+        (&self.path, self.is_leaf)
+    }
+
     /// The last node of the path.
     fn name(&self) -> &str {
         self.path.rsplit('.').next().unwrap_or_default()
@@ -116,8 +120,8 @@ impl FindFormat {
                 let nodes: BTreeSet<_> = found.iter().map(Found::name).collect();
                 Ok(serde_json::to_writer(to, &json!({ "nodes": nodes }))?)
             }
-            Self::Pickle => pickle::write_found(&found, to),
-            Self::Msgpack => msgpack::write_found(&found, to),
+            Self::Pickle => pickle::write_found(found.iter().map(Found::as_pair), to),
+            Self::Msgpack => msgpack::write_found(found.iter().map(Found::as_pair), to),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use super::found::Found;
 use crate::series::TimeSeries;
 
 /// Series as graphite-web wants them of a cluster server.
@@ -34,15 +33,18 @@ pub(super) fn write(all: &[TimeSeries], to: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Found nodes as graphite-web wants them.
-pub(super) fn write_found(found: &[Found], to: &mut impl Write) -> io::Result<()> {
+/// Paths, and whether each is a series, as graphite-web wants them.
+pub(super) fn write_found<'a>(
+    found: impl ExactSizeIterator<Item = (&'a str, bool)>,
+    to: &mut impl Write,
+) -> io::Result<()> {
     length(found.len(), 0x90, [0xdc, 0xdd], to)?;
-    for one in found {
+    for (path, is_leaf) in found {
         length(2, 0x80, [0xde, 0xdf], to)?;
         text("path", to)?;
-        text(&one.path, to)?;
+        text(path, to)?;
         text("is_leaf", to)?;
-        to.write_all(&[if one.is_leaf { 0xc3 } else { 0xc2 }])?;
+        to.write_all(&[if is_leaf { 0xc3 } else { 0xc2 }])?;
     }
     Ok(())
 }

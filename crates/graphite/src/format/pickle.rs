@@ -11,7 +11,6 @@
 
 use std::io::{self, Write};
 
-use super::found::Found;
 use crate::series::TimeSeries;
 
 /// Series as graphite-web wants them of a cluster server.
@@ -41,15 +40,18 @@ pub(super) fn write(all: &[TimeSeries], to: &mut impl Write) -> io::Result<()> {
     to.write_all(b"e.")
 }
 
-/// Found nodes as graphite-web wants them.
-pub(super) fn write_found(found: &[Found], to: &mut impl Write) -> io::Result<()> {
+/// Paths, and whether each is a series, as graphite-web wants them.
+pub(super) fn write_found<'a>(
+    found: impl Iterator<Item = (&'a str, bool)>,
+    to: &mut impl Write,
+) -> io::Result<()> {
     to.write_all(b"\x80\x02](")?;
-    for one in found {
+    for (path, is_leaf) in found {
         to.write_all(b"}(")?;
         text("path", to)?;
-        text(&one.path, to)?;
+        text(path, to)?;
         text("is_leaf", to)?;
-        to.write_all(if one.is_leaf { b"\x88u" } else { b"\x89u" })?;
+        to.write_all(if is_leaf { b"\x88u" } else { b"\x89u" })?;
     }
     to.write_all(b"e.")
 }
