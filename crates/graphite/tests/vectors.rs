@@ -113,3 +113,20 @@ fn all_vectors_are_answered_as_by_graphite_web() {
     assert!(count > 2_200 && excepted < 30, "{count} vectors, {excepted} excepted");
     assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// What is wrong with an argument that is looked at for each series does not matter to none; what is missing does.
+#[test]
+fn wrong_arguments_do_not_matter_to_no_series() {
+    let store = Store::read();
+    let window = Window { from: store.base, until: store.base + 120 };
+    let evaluate = |target: &str| store.evaluate(Request::new([target], window), &Limits::default());
+    for target in ["scale(nosuch.*,'x')", "aliasSub(nosuch.*,'(','x')", "currentAbove(nosuch.*,'x')"] {
+        assert_eq!(evaluate(target).map(|(series, _)| series.len()), Ok(0), "{target}");
+        assert!(evaluate(&target.replace("nosuch.*", "a.s10.gaps")).is_err(), "{target}");
+    }
+    for target in
+        ["scale(nosuch.*)", "grep(nosuch.*,'(')", "sortBy(nosuch.*,'nosuch')", "limit(nosuch.*,1.5)"]
+    {
+        assert!(evaluate(target).is_err(), "{target}");
+    }
+}

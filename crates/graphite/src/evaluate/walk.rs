@@ -114,7 +114,16 @@ impl Walk<'_> {
                     _ => 0,
                 });
                 context.budget.work(points.sum())?;
-                run(context, bind(function, &call.name, positional, keywords)?)?
+                let arguments = bind(function, &call.name, positional, keywords)?;
+                let is_forgiven = function.is_per_series && arguments.is_of_no_series();
+                match run(context, arguments) {
+                    Err(Error::Argument { .. } | Error::Pattern { .. } | Error::Replacement { .. })
+                        if is_forgiven =>
+                    {
+                        Vec::new()
+                    }
+                    made => made?,
+                }
             }
             Run::Windowed(run) => self.windowed(context, call, names, function, run)?,
         };

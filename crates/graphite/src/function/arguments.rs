@@ -43,6 +43,14 @@ impl Arguments {
         Self::new(called, parameters, fixed, rest)
     }
 
+    /// Whether nothing is missing that has to be there, and there are no series.
+    pub(crate) fn is_of_no_series(&self) -> bool {
+        let is_missing =
+            |(parameter, value): (&Parameter, &Option<Value>)| parameter.required && value.is_none();
+        let has_none = matches!(self.value(0), Some(Value::Series(series)) if series.is_empty());
+        has_none && !self.parameters.iter().zip(&self.fixed).any(is_missing)
+    }
+
     /// That the call cannot be answered.
     pub(crate) fn wrong(&self, problem: impl Into<String>) -> Error {
         Error::Argument { function: self.called.clone(), problem: problem.into() }

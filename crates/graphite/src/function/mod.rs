@@ -36,6 +36,8 @@ pub struct Function {
     /// What it does, in a sentence or two.
     pub help: &'static str,
     pub(crate) run: Run,
+    /// Whether it looks at its arguments once for each series: what is wrong with them does not matter to no series.
+    pub(crate) is_per_series: bool,
 }
 
 /// How a function is run.
@@ -72,7 +74,7 @@ impl Function {
         help: &'static str,
         run: Plain,
     ) -> Self {
-        Self { name, aliases: &[], group, parameters, help, run: Run::Plain(run) }
+        Self { name, aliases: &[], group, parameters, help, run: Run::Plain(run), is_per_series: false }
     }
 
     pub(crate) const fn windowed(
@@ -82,7 +84,11 @@ impl Function {
         help: &'static str,
         run: Windowed,
     ) -> Self {
-        Self { name, aliases: &[], group, parameters, help, run: Run::Windowed(run) }
+        Self { name, aliases: &[], group, parameters, help, run: Run::Windowed(run), is_per_series: false }
+    }
+
+    pub(crate) const fn per_series(self) -> Self {
+        Self { is_per_series: true, ..self }
     }
 
     pub(crate) const fn also(self, aliases: &'static [&'static str]) -> Self {

@@ -16,7 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("newName", Kind::String)],
         "Names every series so.",
         alias,
-    ),
+    ).per_series(),
     Function::plain(
         "aliasByNode",
         "Alias",
@@ -48,7 +48,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("search", Kind::String), Parameter::required("replace", Kind::String)],
         "Replaces what a regular expression matches in each name; \\1 is its first group. There is no look-around.",
         substitute,
-    ),
+    ).per_series(),
     Function::plain(
         "upper",
         "Alias",
@@ -73,7 +73,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
         "Names each series by the nodes from start to before stop, without the functions around it.",
         substr,
-    ),
+    ).per_series(),
 ];
 
 fn alias(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {

@@ -33,7 +33,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
         "The standard deviation of so many rows up to each; unknown where a smaller share is known.",
         moving_deviation,
-    ),
+    )
+    .per_series(),
     Function::windowed(
         "exponentialMovingAverage",
         "Calculate",

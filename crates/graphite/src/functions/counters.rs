@@ -18,7 +18,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |context, arguments| {
             differences(context, arguments, "nonNegativeDerivative", |difference, _| difference)
         },
-    ),
+    ).per_series(),
     Function::plain(
         "perSecond",
         "Transform",
@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |context, arguments| {
             differences(context, arguments, "perSecond", |difference, step| round(difference / step, 6))
         },
-    ),
+    ).per_series(),
     Function::plain("integral", "Transform", ONE, "The sum of all values so far.", integral),
     Function::plain(
         "changed",
@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("steps", Kind::Integer)],
         "Moves the values by so many rows to later, or to earlier if negative.",
         delay,
-    ),
+    ).per_series(),
 ];
 
 fn derivative(context: &mut Context<'_, '_>, mut arguments: Arguments) -> Made {

@@ -24,28 +24,36 @@ const fn choose(
 pub(super) const FUNCTIONS: &[Function] = &[
     choose("currentAbove", THRESHOLD, "Series whose last known value is above n.", |_, given| {
         filter(given, Aggregation::Last, ">")
-    }),
+    })
+    .per_series(),
     choose("currentBelow", THRESHOLD, "Series whose last known value is n or below.", |_, given| {
         filter(given, Aggregation::Last, "<=")
-    }),
+    })
+    .per_series(),
     choose("maximumAbove", THRESHOLD, "Series whose greatest value is above n.", |_, given| {
         filter(given, Aggregation::Max, ">")
-    }),
+    })
+    .per_series(),
     choose("maximumBelow", THRESHOLD, "Series whose greatest value is n or below.", |_, given| {
         filter(given, Aggregation::Max, "<=")
-    }),
+    })
+    .per_series(),
     choose("minimumAbove", THRESHOLD, "Series whose least value is above n.", |_, given| {
         filter(given, Aggregation::Min, ">")
-    }),
+    })
+    .per_series(),
     choose("minimumBelow", THRESHOLD, "Series whose least value is n or below.", |_, given| {
         filter(given, Aggregation::Min, "<=")
-    }),
+    })
+    .per_series(),
     choose("averageAbove", THRESHOLD, "Series whose mean is above n.", |_, given| {
         filter(given, Aggregation::Average, ">")
-    }),
+    })
+    .per_series(),
     choose("averageBelow", THRESHOLD, "Series whose mean is n or below.", |_, given| {
         filter(given, Aggregation::Average, "<=")
-    }),
+    })
+    .per_series(),
     choose(
         "filterSeries",
         &[

@@ -15,14 +15,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, LIMIT],
         "Fills gaps of at most so many values with the last known one; longer ones stay as they are.",
         keep_last_value,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "interpolate",
         "Transform",
         &[SERIES, LIMIT],
         "Fills gaps of at most so many values with a straight line; longer ones stay as they are.",
         interpolate,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "transformNull",
         "Transform",
@@ -33,7 +35,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         ],
         "Puts a number where a value is unknown; with reference series, only where one of them is known.",
         transform_null,
-    ),
+    )
+    .per_series(),
 ];
 
 fn limit(arguments: &Arguments) -> Result<f64, Error> {

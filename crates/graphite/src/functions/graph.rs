@@ -33,7 +33,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::optional("dashLength", Kind::Integer).with_default("5")],
         "A series is drawn with dashes.",
         dashed,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "secondYAxis",
         "Graph",
@@ -61,7 +62,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("consolidationFunc", Kind::String).one_of(&Consolidation::NAMES)],
         "How values are made fewer where there are more than can be drawn, or steps differ.",
         consolidate_by,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "cumulative",
         "Special",

@@ -21,7 +21,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, SYSTEM, Parameter::optional("units", Kind::String)],
         "Names with columns of the last, greatest and least value.",
         cacti_style,
-    ),
+    )
+    .per_series(),
 ];
 
 fn legend_value(context: &mut Context<'_, '_>, mut given: Arguments) -> Made {

@@ -14,7 +14,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("constant", Kind::Float)],
         "Each value plus a number.",
         add,
-    ),
+    )
+    .per_series(),
     Function::plain("exp", "Transform", ONE, "e to the power of each value.", |_, given| {
         each(given, "exp", "e", |value| finite(value.exp()))
     }),
@@ -34,14 +35,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Parameter::required("factor", Kind::Float)],
         "Each value to a power.",
         power,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "log",
         "Transform",
         &[SERIES, Parameter::optional("base", Kind::Integer).with_default("10")],
         "The logarithm of each value above 0.",
         logarithm,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "minMax",
         "Transform",

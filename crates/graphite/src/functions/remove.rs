@@ -15,27 +15,32 @@ pub(super) const FUNCTIONS: &[Function] = &[
         N,
         "The n-th percentile of each series, as a line.",
         n_percentile,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "removeAbovePercentile",
         "Filter Data",
         N,
         "Values above the n-th percentile of their series become unknown.",
         |_, given| by_percentile(given, "removeAbovePercentile", |value, bound| value > bound),
-    ),
+    )
+    .per_series(),
     Function::plain(
         "removeBelowPercentile",
         "Filter Data",
         N,
         "Values below the n-th percentile of their series become unknown.",
         |_, given| by_percentile(given, "removeBelowPercentile", |value, bound| value < bound),
-    ),
+    )
+    .per_series(),
     Function::plain("removeAboveValue", "Filter Data", N, "Values above n become unknown.", |_, given| {
         by_value(given, "removeAboveValue", |value, bound| value > bound)
-    }),
+    })
+    .per_series(),
     Function::plain("removeBelowValue", "Filter Data", N, "Values below n become unknown.", |_, given| {
         by_value(given, "removeBelowValue", |value, bound| value < bound)
-    }),
+    })
+    .per_series(),
 ];
 
 /// The percentile and its line; None if nothing is known.

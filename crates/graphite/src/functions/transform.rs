@@ -22,22 +22,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::plain("squareRoot", "Transform", ONE, "The square root of each value.", |_, arguments| {
         each(arguments, "squareRoot", f64::sqrt)
     }),
-    Function::plain("scale", "Transform", &[SERIES, FACTOR], "Each value times a factor.", scale),
-    Function::plain("offset", "Transform", &[SERIES, FACTOR], "Each value plus a number.", offset),
+    Function::plain("scale", "Transform", &[SERIES, FACTOR], "Each value times a factor.", scale)
+        .per_series(),
+    Function::plain("offset", "Transform", &[SERIES, FACTOR], "Each value plus a number.", offset)
+        .per_series(),
     Function::plain(
         "scaleToSeconds",
         "Transform",
         &[SERIES, Parameter::required("seconds", Kind::Float)],
         "Each value as if it were counted in so many seconds instead of the step, with 6 decimal digits.",
         scale_to_seconds,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "round",
         "Transform",
         &[SERIES, Parameter::optional("precision", Kind::Integer).with_default("0")],
         "Each value with so many decimal digits.",
         to_precision,
-    ),
+    )
+    .per_series(),
     Function::plain(
         "isNonNull",
         "Combine",
