@@ -158,9 +158,9 @@ impl Service {
     }
 }
 
-/// Bytes of a request's head: a thousand hosts fit, which is `fetch.max_hosts` unless configured, with names of 20 bytes
-/// and commas that are encoded, and as much as most servers take besides.
-const HEAD_SIZE: usize = 32 * 1024;
+/// Bytes of a request's head: the longest path that hyper takes, 64 KiB, in which a thousand hosts with names of 60 bytes
+/// fit, which is `fetch.max_hosts` unless configured, and as much as most servers take besides.
+const HEAD_SIZE: usize = 80 * 1024;
 
 /// What clients may take of Noodle.
 fn limits(config: &Fetch) -> Limits {

@@ -14,6 +14,12 @@ const SMALL_HEAD: usize = 16 * 1024;
 /// Heads beyond [`SMALL_HEAD`] at a time.
 pub(super) const LARGE_HEADS: usize = 64;
 
+/// A head is large while too many others are.
+pub(super) struct TooMany {
+    /// Whether an answer is under way, into which nothing else can be said.
+    pub(super) owes_answer: bool,
+}
+
 /// Told by the socket and by the requests of one connection.
 pub(super) struct Activity {
     place: Place,
@@ -56,18 +62,20 @@ impl Activity {
         &self.place
     }
 
-    /// So many bytes came. False where they are too many.
-    pub(super) fn received(&self, bytes: usize) -> bool {
+    /// So many bytes came.
+    pub(super) fn received(&self, bytes: usize) -> Result<(), TooMany> {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Idle(_)) {
             state.phase = Phase::Head(Instant::now());
         }
         state.unread += bytes;
         if state.unread > SMALL_HEAD && state.large_head.is_none() {
-            state.large_head = Arc::clone(&self.large_heads).try_acquire_owned().ok();
-            return state.large_head.is_some();
+            match Arc::clone(&self.large_heads).try_acquire_owned() {
+                Ok(permit) => state.large_head = Some(permit),
+                Err(_) => return Err(TooMany { owes_answer: !matches!(state.phase, Phase::Head(_)) }),
+            }
         }
-        true
+        Ok(())
     }
 
     /// The client takes what we send, or doesn't.

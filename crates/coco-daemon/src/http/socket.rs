@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::debug;
 
-use super::activity::Activity;
+use super::activity::{Activity, TooMany};
 
 /// As much is read at a time: who pipelines has no more of us.
 const AT_ONCE: usize = 4096;
@@ -20,6 +20,10 @@ const AT_ONCE: usize = 4096;
 /// What of an answer waits in the kernel to be sent: a client that takes it slowly is seen to take it, and one that
 /// does not costs no more.
 const UNSENT: u32 = 128 * 1024;
+
+/// What is said to a client whose request is not read to its end.
+const COME_AGAIN: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n\
+    connection: close\r\n\r\n";
 
 /// Reads and writes for hyper.
 pub(super) struct Socket {
@@ -82,14 +86,23 @@ impl Socket {
             None => bytes.len(),
         };
         let rest = bytes.split_off(length);
-        if !bytes.is_empty() && !self.activity.received(bytes.len()) {
-            return Err(io::Error::other("too many large heads at a time"));
+        if !bytes.is_empty() {
+            self.activity.received(bytes.len()).map_err(|too_many| self.refuse(&too_many))?;
         }
         into.put_slice(&bytes);
         if !rest.is_empty() {
             self.began = [rest, std::mem::take(&mut self.began)].concat().into();
         }
         Ok(())
+    }
+
+    /// Says so to the client, as hyper says that a head is too large, and has hyper end the connection.
+    fn refuse(&self, too_many: &TooMany) -> io::Error {
+        if !too_many.owes_answer {
+            // Who has not taken what it was sent before is not told.
+            let _ = self.stream.try_write(COME_AGAIN);
+        }
+        io::Error::other("too many large heads at a time")
     }
 
     fn note<T>(&self, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -43,6 +43,44 @@ fn a_head_that_is_too_large_is_refused() {
     server.join();
 }
 
+/// Large heads cost memory, of which there is so much for all of them: one more is told to come again, not cut off.
+#[test]
+fn one_large_head_more_than_there_may_be_is_told_to_come_again() {
+    const AT_A_TIME: usize = 64;
+    let limits =
+        Limits { head_size: 80 * 1024, head_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let server = Server::start(router(), limits);
+    let begin = format!("GET /small?{} HTTP/1.1\r\n", "x".repeat(40 * 1024));
+    let mut clients: Vec<_> = (0..=AT_A_TIME).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(&begin);
+    }
+    // Nobody else hears anything before the end of its head.
+    let refused = loop {
+        let hears = |client: &Client| {
+            let stream = client.0.get_ref();
+            stream.set_nonblocking(true).unwrap();
+            let heard = stream.peek(&mut [0]).is_ok();
+            stream.set_nonblocking(false).unwrap();
+            heard
+        };
+        match clients.iter().position(hears) {
+            Some(refused) => break refused,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let answer = clients.remove(refused).read_head();
+    assert_eq!((answer.status, &*answer.fields["retry-after"]), (503, "1"));
+    for client in &mut clients {
+        client.send("Host: x\r\n\r\n");
+        assert_eq!(client.read_head().status, 200);
+    }
+    let mut next = server.connect();
+    next.send(&format!("{begin}Host: x\r\n\r\n"));
+    assert_eq!(next.read_head().status, 200, "there is room again");
+    server.join();
+}
+
 /// Before there is a request there is nobody of ours to answer it.
 #[test]
 fn what_is_no_request_gets_a_status_without_a_body() {
