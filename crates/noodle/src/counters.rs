@@ -12,7 +12,7 @@ use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use coco_daemon::reload;
 use hyper::StatusCode;
 
-use crate::failure::{Failure, Reason};
+use crate::failure::{ErrorCount, Failure, Reason};
 
 /// Bytes passed on.
 pub static BYTES_PROXIED: Definition = Definition::counter(
@@ -65,19 +65,6 @@ pub static MEMORY: Definition = Definition::gauge(
     &["noodle", "fetch.memory"],
     "Memory of requests to targets and of answers on their way to clients, in bytes.",
 );
-
-/// An error by the name that Noodle's first version gave it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorCount {
-    /// The host part of a path.
-    ConGet,
-    /// Up to the head of an answer.
-    HttpGet,
-    /// The body of an answer.
-    ReadAll,
-    /// What is in it.
-    Unmarshal,
-}
 
 /// The definition of each [`ErrorCount`], in their order, and of what no longer happens.
 pub static ERRORS: [Definition; 5] = [

@@ -7,7 +7,6 @@ use hyper::StatusCode;
 use thiserror::Error;
 
 use crate::budget::Exhausted;
-use crate::counters::ErrorCount;
 use crate::object::NotAnObject;
 
 /// Why a target gave no answer.
@@ -153,6 +152,19 @@ impl From<Exhausted> for Failure {
     fn from(_: Exhausted) -> Self {
         Self::Memory
     }
+}
+
+/// An error by the name that Noodle's first version gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCount {
+    /// The host part of a path.
+    ConGet,
+    /// Up to the head of an answer.
+    HttpGet,
+    /// The body of an answer.
+    ReadAll,
+    /// What is in it.
+    Unmarshal,
 }
 
 /// What a failure is counted under, beside [`ErrorCount`].

@@ -1,10 +1,6 @@
 //! The only place that slices what a daemon sent.
 
-use crate::error::Malformed;
-
-/// The longest line that is waited for, in bytes. A complaint about the longest [`name`](crate::name) fits, behind the
-/// longest path of a base directory.
-pub const LONGEST_LINE: usize = 8192;
+use crate::error::{LONGEST_LINE, Malformed};
 
 /// What has arrived of a reply, from the front.
 ///

@@ -4,12 +4,16 @@ use std::fmt;
 
 use thiserror::Error;
 
+/// The longest line that is waited for, in bytes. A complaint about the longest [`name`](crate::name) fits, behind the
+/// longest path of a base directory.
+pub const LONGEST_LINE: usize = 8192;
+
 /// The reply is not one of rrdcached's: the connection is of no more use, since nobody knows where the next reply
 /// begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Malformed {
     /// A line that does not end.
-    #[error("a line of more than {} bytes", crate::cursor::LONGEST_LINE)]
+    #[error("a line of more than {LONGEST_LINE} bytes")]
     Line,
     /// The first line has no number of lines.
     #[error("no status in the first line")]
