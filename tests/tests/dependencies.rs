@@ -11,8 +11,17 @@ use coco_tests::repository;
 const SHIPPED: [&str; 4] = ["coco", "noodle", "cococtl", "coco-checks"];
 
 /// Licences that let an MIT program be passed on with no more than a notice.
-const LICENCES: [&str; 8] =
-    ["MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "Zlib", "Unlicense", "Unicode-3.0"];
+const LICENCES: [&str; 9] = [
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "0BSD",
+    "BSL-1.0",
+    "Zlib",
+    "Unlicense",
+    "Unicode-3.0",
+];
 
 /// Other licences, the crate that has it, and why that is acceptable.
 const EXCEPTIONS: [(&str, &str, &str); 1] =
