@@ -10,7 +10,8 @@
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
-//!   [`nobody`] refuses;
+//!   [`nobody`] refuses; [`balancer`] starts HAProxy and nginx between them,
+//!   [`distance`] is one that HTTP has to go;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`pipe`] is an output that nobody reads;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
@@ -23,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod balancer;
 pub mod books;
 pub mod clients;
 pub mod coco;
@@ -30,6 +32,7 @@ pub mod collectd;
 pub mod csv;
 pub mod curl;
 pub mod directory;
+pub mod distance;
 pub mod mutation;
 pub mod names;
 pub mod namespace;

@@ -123,6 +123,16 @@ fn limits_leave_room_for_the_defaults() {
     }
 }
 
+/// Or requests would meet the end of a connection now and then.
+#[test]
+fn nginx_keeps_connections_for_a_shorter_time_than_noodle_does() {
+    let site = read("etc/nginx/noodle.conf");
+    let directive =
+        |line: &str| line.trim().strip_prefix("keepalive_timeout ")?.strip_suffix(';').map(str::to_owned);
+    let kept = site.lines().find_map(directive).expect("its time");
+    assert!(number(&kept, "s") < defaults().fetch.idle_timeout.as_secs());
+}
+
 #[test]
 fn the_system_grants_the_receive_buffer_that_is_the_default() {
     let text = read("etc/sysctl.d/coco.conf");
