@@ -33,6 +33,13 @@ fn a_tier_is_all_that_coco_needs() {
 }
 
 #[test]
+fn files_of_types_are_one_or_several() {
+    let files = |value: &str| coco(&format!("listen.typesdb = {value}\n{TIER}")).listen.typesdb;
+    assert_eq!(files("'/one/types.db'"), [Path::new("/one/types.db")]);
+    assert_eq!(files("['/one/types.db', 'our.db']"), [Path::new("/one/types.db"), Path::new("our.db")]);
+}
+
+#[test]
 fn every_value_is_taken() {
     let config = coco(
         r#"

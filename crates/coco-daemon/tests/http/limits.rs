@@ -1,9 +1,9 @@
 //! Slow, greedy and many clients.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coco_daemon::http::{Limits, Router, bind, body};
 use serde_json::json;
@@ -147,6 +147,33 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
     let mut waiting = server.connect();
     assert_eq!(waiting.ask("GET", "/small").status, 200);
     ended.recv().unwrap();
+    server.join();
+}
+
+/// What counts is that bytes are taken, not how long the kernel holds those that it was given.
+#[test]
+fn a_client_that_takes_a_little_all_the_while_is_not_cut_off() {
+    const STALL: Duration = Duration::from_secs(2);
+    const PIECES: usize = 150;
+    let router = router().route("/long", "More than all buffers hold.", |_| async {
+        body::stream("text/plain", |out| (0..64).try_for_each(|_| out.write_all(&[b'x'; 65536])))
+    });
+    let limits =
+        Limits { stall_timeout: STALL, answer_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let server = Server::start(router, limits);
+    let mut slow = server.connect();
+    socket2::SockRef::from(slow.0.get_ref()).set_recv_buffer_size(16 * 1024).unwrap();
+    slow.send("GET /long HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    assert_eq!(slow.read_head().status, 200);
+    let started = Instant::now();
+    let mut piece = [0; 4096];
+    for number in 0..PIECES {
+        slow.0.read_exact(&mut piece).unwrap_or_else(|problem| panic!("behind {number} pieces: {problem}"));
+        std::thread::sleep(STALL / 40);
+    }
+    assert!(started.elapsed() > 3 * STALL, "it was slow");
+    let rest = slow.read_to_end().len();
+    assert!(rest > 64 * 65536 - (PIECES + 8) * 4096, "{rest}");
     server.join();
 }
 

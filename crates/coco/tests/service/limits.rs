@@ -147,6 +147,14 @@ fn what_cannot_start_says_why() {
     missing.listen.typesdb = vec!["/nowhere/types.db".into()];
     let problems = prepare_in_vain(missing).to_string();
     assert!(problems.starts_with("listen.typesdb: cannot read /nowhere/types.db: "), "{problems}");
+    // Of several, each is read.
+    let present = std::env::current_exe().unwrap().with_file_name("types-of-a-test.db");
+    std::fs::write(&present, "gauge value:GAUGE:U:U\n").unwrap();
+    let mut second_missing = to(&node);
+    second_missing.listen.typesdb = vec![present.clone(), "/nowhere/our.db".into()];
+    let problems = prepare_in_vain(second_missing).to_string();
+    assert!(problems.starts_with("listen.typesdb: cannot read /nowhere/our.db: "), "{problems}");
+    std::fs::remove_file(present).unwrap();
     let mut itself = to(&node);
     itself.listen.bind = format!("127.0.0.1:{}", free_port()).parse().unwrap();
     let port = itself.listen.bind.port();
