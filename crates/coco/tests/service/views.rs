@@ -1,7 +1,7 @@
 use crate::agents::value_list;
 use crate::running::{Running, config, number};
 use coco::counters::definitions;
-use coco_daemon::counters::{Definition, View};
+use coco_daemon::counters::{Definition, Kind, View};
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{send, sender};
 use coco_tests::wait::{PATIENCE, wait_for};
@@ -73,8 +73,20 @@ fn numbers(value: &Value, path: &str, out: &mut BTreeMap<String, f64>) {
                 numbers(member, &format!("{path}>{key}"), out);
             }
         }
+        // A quantile of nothing.
+        Value::Null => {}
         number => assert!(out.insert(path.to_owned(), number.as_f64().unwrap()).is_none()),
     }
+}
+
+/// Whether a path of `/debug/vars` shows this definition; of a histogram, one of its quantiles and the like.
+fn shows(definition: &Definition, path: &str) -> bool {
+    let mut elements = path.split('>').skip(1);
+    let is_alike = definition
+        .path
+        .iter()
+        .all(|wanted| elements.next().is_some_and(|element| wanted.starts_with('{') || element == *wanted));
+    is_alike && (definition.kind == Kind::Histogram || elements.next().is_none())
 }
 
 /// `/debug/vars` and `/metrics` show the same, but for totals, which Prometheus adds up by itself.
@@ -92,6 +104,12 @@ fn agree(document: &Value, metrics: &str) {
             .split_terminator(',')
             .map(|label| label.split_once('=').map(|(key, value)| (key, value.trim_matches('"'))).unwrap())
             .collect();
+        // `/debug/vars` has quantiles of it; both are held against the samples in coco-daemon.
+        let histogram =
+            ["_bucket", "_sum", "_count"].iter().find_map(|part| by_name.get(name.strip_suffix(part)?));
+        if histogram.is_some_and(|definition| definition.kind == Kind::Histogram) {
+            continue;
+        }
         let definition = by_name.get(name).unwrap_or_else(|| panic!("{name} is not in the table"));
         if definition.view == View::Prometheus {
             continue;
@@ -112,6 +130,10 @@ fn agree(document: &Value, metrics: &str) {
     let mut from_vars = BTreeMap::new();
     numbers(&document["coco"], ">coco", &mut from_vars);
     from_vars.retain(|path, _| path != ">coco>send>total" && !path.contains(">total>"));
+    let is_in_both =
+        |definition: &Definition| definition.view == View::Both && definition.kind != Kind::Histogram;
+    from_vars
+        .retain(|path, _| definitions().any(|definition| is_in_both(definition) && shows(definition, path)));
     assert_eq!(from_vars, from_metrics);
 }
 
