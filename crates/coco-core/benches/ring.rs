@@ -1,6 +1,6 @@
 //! Nanoseconds a look-up: who owns a host, on rings of few and of many targets.
 
-use coco_core::ring::{Ring, default_virtual_replicas};
+use coco_core::placement::ring::{Ring, default_virtual_replicas};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;

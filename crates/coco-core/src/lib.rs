@@ -10,7 +10,7 @@
 //! - [`host`] is the name under which collectd stores a host;
 //! - [`address`] is a host and a port as operators write them;
 //! - [`network`] is a range of addresses; [`origin`] is where a web page comes from;
-//! - [`ring`] says which target of a tier owns a host, [`placement`] which targets do, by names, weights and zones;
+//! - [`placement`] says which targets of a tier hold a host: by a ring, by jumps, or by rendezvous;
 //! - [`tier`] names targets and tiers, in the order of the file, and their fingerprint;
 //! - [`bytes`] compares names, [`blacklist`] holds them against a regular expression;
 //! - [`text`] shows names that strangers chose;
@@ -30,7 +30,6 @@ pub mod notification;
 pub mod origin;
 pub mod placement;
 pub mod recycle;
-pub mod ring;
 pub mod text;
 pub mod tier;
 pub mod types_db;

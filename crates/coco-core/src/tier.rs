@@ -12,7 +12,7 @@ use std::slice;
 use thiserror::Error;
 
 use crate::address::Address;
-use crate::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas, shadow};
+use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas, shadow};
 
 pub use fingerprint::Fingerprint;
 

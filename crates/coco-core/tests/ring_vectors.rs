@@ -1,6 +1,6 @@
 //! Who owns what, as the deployed Go implementation computed it (`testdata/ring/README.md`).
 
-use coco_core::ring::{Ring, default_virtual_replicas};
+use coco_core::placement::ring::{Ring, default_virtual_replicas};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

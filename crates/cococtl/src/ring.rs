@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use coco_core::ring::default_virtual_replicas;
+use coco_core::placement::ring::default_virtual_replicas;
 use coco_core::tier::Tier;
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::error::alternatives;
 use super::{Level, Program, duration, size};
-use crate::ring::MAX_VIRTUAL_REPLICAS;
+use crate::placement::ring::MAX_VIRTUAL_REPLICAS;
 use crate::wire::SecurityLevel;
 use crate::wire::part::{LONGEST_NAME_MAX, USER_MAX};
 

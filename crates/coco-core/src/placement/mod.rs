@@ -5,17 +5,20 @@
 //!
 //! | hash | owners depend on | hosts that move when a target comes or goes |
 //! |---|---|---|
+//! | [`ring`] | number and order of the targets, virtual replicas | most, or many times the fewest possible |
 //! | [`jump`] | number and order of the targets | the fewest possible at the end of the list, most elsewhere |
 //! | [`rendezvous`] | names, weights and zones of the targets | the fewest possible |
 //!
-//! Both place the name under which collectd [stores](crate::host::stored_name) a host, any bytes, and can give it several
-//! owners. [`canary`] chooses the hosts that a change of placement begins with.
+//! The ring places the name that agents send and gives a host one owner. The others place the name under which collectd
+//! [stores](crate::host::stored_name) it, any bytes, and can give it several. [`canary`] chooses the hosts that a change
+//! of placement begins with.
 
 use thiserror::Error;
 
 pub mod canary;
 pub mod jump;
 pub mod rendezvous;
+pub mod ring;
 mod zones;
 
 /// Most owners that a host can have in one tier.

@@ -78,7 +78,7 @@ mod tests {
     use super::super::tests::{sample, target, tier};
     use super::super::{Target, Tier, Tiers};
     use super::Fingerprint;
-    use crate::ring::default_virtual_replicas;
+    use crate::placement::ring::default_virtual_replicas;
 
     /// Of one tier, and of all tiers when it is the second of two.
     fn fingerprints(name: &str, targets: &[&str], replicas: u32) -> [Fingerprint; 2] {

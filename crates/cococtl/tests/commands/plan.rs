@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use coco_core::ring::{Ring, default_virtual_replicas};
+use coco_core::placement::ring::{Ring, default_virtual_replicas};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
 use coco_tests::traffic;

@@ -1,6 +1,6 @@
 //! `cococtl ring`.
 
-use coco_core::ring::Ring;
+use coco_core::placement::ring::Ring;
 use coco_tests::directory::Directory;
 
 use crate::{cococtl, tiers};
