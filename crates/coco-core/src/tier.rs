@@ -12,6 +12,7 @@ use std::slice;
 use thiserror::Error;
 
 use crate::address::Address;
+use crate::placement::Placement;
 use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas, shadow};
 
 pub use fingerprint::Fingerprint;
@@ -82,13 +83,13 @@ pub enum TierError {
 /// What `virtual_replicas` of a tier may be.
 const VIRTUAL_REPLICAS: RangeInclusive<u32> = 1..=MAX_VIRTUAL_REPLICAS;
 
-/// Targets that share all hosts among them by a [`Ring`].
+/// Targets that share all hosts among them by their [`Placement`], which is a [`Ring`].
 #[derive(Clone, Debug)]
 pub struct Tier {
     name: String,
     targets: Box<[Target]>,
     virtual_replicas: u32,
-    ring: Ring,
+    placement: Placement,
     credentials: Option<Credentials>,
 }
 
@@ -105,8 +106,8 @@ impl Tier {
         if !VIRTUAL_REPLICAS.contains(&virtual_replicas) {
             return Err(TierError::VirtualReplicas { given: virtual_replicas });
         }
-        let ring = Ring::new(targets.len(), virtual_replicas);
-        Ok(Self { name, targets: targets.into(), virtual_replicas, ring, credentials: None })
+        let placement = Placement::Ring(Ring::new(targets.len(), virtual_replicas));
+        Ok(Self { name, targets: targets.into(), virtual_replicas, placement, credentials: None })
     }
 
     /// The same with packets signed or encrypted.
@@ -136,12 +137,17 @@ impl Tier {
 
     /// The name of the hash.
     pub fn hash(&self) -> &'static str {
-        self.ring.hash()
+        self.placement.facts().hash
     }
 
     /// The index in [`targets`](Self::targets) of the one that owns this host.
     pub fn owner(&self, host: &[u8]) -> usize {
-        self.ring.owner(host)
+        self.placement.first_owner(host)
+    }
+
+    /// Which targets hold a host. Tiers whose placements are equal part all hosts alike.
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     /// The label of every target on the ring, with the target's name.

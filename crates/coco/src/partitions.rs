@@ -1,10 +1,10 @@
-//! How hosts are parted among targets: once for all tiers whose rings are the same.
+//! How hosts are parted among targets: once for all tiers whose placements are equal.
 //!
-//! Who owns a host depends on the number of targets and of virtual replicas, not on the targets' names. Tiers of equal
-//! numbers, which is what most fleets have, part the hosts in the same way: what one target of the first gets, one
-//! target of the second gets too. It is looked up and packed once, and sent to each.
+//! On a ring, who owns a host depends on the number of targets and of virtual replicas, not on the targets' names. Tiers
+//! of equal numbers, which is what most fleets have, part the hosts in the same way: what one target of the first gets,
+//! one target of the second gets too. It is looked up and packed once, and sent to each.
 
-use coco_core::tier::{Tier, Tiers};
+use coco_core::tier::Tiers;
 use std::sync::Arc;
 
 /// The ways to part the hosts, and whom each part is sent to.
@@ -37,8 +37,9 @@ impl Partitions {
         let mut outlets: Vec<Vec<usize>> = Vec::new();
         let mut first_outlet = 0;
         for (index, tier) in tiers.iter().enumerate() {
-            let alike =
-                |known: &Partition| tiers.get(known.tier).is_some_and(|known| parted_alike(known, tier));
+            let alike = |known: &Partition| {
+                tiers.get(known.tier).is_some_and(|known| known.placement() == tier.placement())
+            };
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
                 partitions.push(Partition { tier: index, start: outlets.len() });
                 outlets.resize(outlets.len() + tier.targets().len(), Vec::new());
@@ -91,11 +92,6 @@ impl Partitions {
     pub fn outlets(&self, share: usize) -> &[usize] {
         &self.outlets[share]
     }
-}
-
-fn parted_alike(one: &Tier, other: &Tier) -> bool {
-    let ring = |tier: &Tier| (tier.hash(), tier.targets().len(), tier.virtual_replicas());
-    ring(one) == ring(other)
 }
 
 #[cfg(test)]

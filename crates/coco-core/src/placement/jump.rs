@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use super::{MAX_REPLICAS, PlacementError, check};
+use super::error::{MAX_REPLICAS, PlacementError, check};
 
 /// Targets in a fixed order.
 ///
@@ -70,6 +70,11 @@ impl Jump {
             filled.push((bucket, last));
             key = scramble(key);
         }
+    }
+
+    /// The first of the [`owners`](Self::owners) alone.
+    pub fn first_owner(&self, stored: &[u8]) -> usize {
+        self.buckets[jump(fnv1a(stored), self.buckets.len())] as usize
     }
 }
 

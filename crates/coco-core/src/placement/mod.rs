@@ -13,94 +13,142 @@
 //! [stores](crate::host::stored_name) it, any bytes, and can give it several. [`canary`] chooses the hosts that a change
 //! of placement begins with.
 
-use thiserror::Error;
-
 pub mod canary;
+mod error;
 pub mod jump;
 pub mod rendezvous;
 pub mod ring;
 mod zones;
 
-/// Most owners that a host can have in one tier.
-pub const MAX_REPLICAS: usize = 8;
+use crate::host::stored_name;
+use jump::Jump;
+use rendezvous::Rendezvous;
+use ring::Ring;
 
-/// What keeps targets from being a placement.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum PlacementError {
-    /// A number of owners that no host can have, or more than there are targets.
-    #[error(
-        "{given} {} of a host on {targets} {}: expected 1 to {}",
-        plural(*given, "copy", "copies"), plural(*targets, "target", "targets"), MAX_REPLICAS.min(*targets)
-    )]
-    Replicas {
-        /// What is asked for.
-        given: usize,
-        /// How many targets there are.
-        targets: usize,
-    },
-    /// There are no targets, or more than can be numbered.
-    #[error("{given} targets: expected 1 to {}", u32::MAX)]
-    Targets {
-        /// How many there are.
-        given: usize,
-    },
-    /// Two targets have one name.
-    #[error("target {name:?} is given twice: expected every name once")]
-    DuplicateName {
-        /// The name.
-        name: String,
-    },
-    /// Some targets have a zone, and this one has none.
-    #[error("target {name:?} has no zone and others have: expected a zone for all targets or for none")]
-    ZoneMissing {
-        /// The name of the target.
-        name: String,
-    },
-    /// Two targets have one index.
-    #[error("index {index} is given twice: expected every index once")]
-    DuplicateIndex {
-        /// The index.
-        index: i64,
-    },
-    /// Some targets have an index, and the one at this place of the list has none.
-    #[error("target {} has no index and others have: expected an index for all targets or for none", place + 1)]
-    IndexMissing {
-        /// Its place in the list, from 0.
-        place: usize,
-    },
+pub use error::{MAX_REPLICAS, PlacementError};
+
+/// Which targets of a tier hold a host, whatever the way.
+///
+/// Two that are equal give every host the same owners, by their place in the list of targets: what is decided for one of
+/// their tiers holds for the other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Placement {
+    /// By points on a circle, as the older implementation does.
+    Ring(Ring),
+    /// As carbon-c-relay does.
+    Jump(Jump),
+    /// By names, weights and zones.
+    Rendezvous(Rendezvous),
 }
 
-/// Refuses numbers of targets, and of owners among them, that are no placement.
-fn check(targets: usize, replicas: usize) -> Result<(), PlacementError> {
-    if targets == 0 || u32::try_from(targets).is_err() {
-        return Err(PlacementError::Targets { given: targets });
-    }
-    if !(1..=MAX_REPLICAS.min(targets)).contains(&replicas) {
-        return Err(PlacementError::Replicas { given: replicas, targets });
-    }
-    Ok(())
+/// What is told of a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The name of the hash.
+    pub hash: &'static str,
+    /// How many targets there are.
+    pub targets: usize,
+    /// How many owners each host has.
+    pub replicas: usize,
+    /// Points of each target, where they are on a ring.
+    pub virtual_replicas: Option<u32>,
 }
 
-fn plural(number: usize, one: &'static str, many: &'static str) -> &'static str {
-    if number == 1 { one } else { many }
+impl Placement {
+    /// Puts the places of the targets that own the host of this name into `owners`, the first owner first, instead of
+    /// what is there. The name is what agents send; any bytes have owners, none at all too.
+    pub fn owners(&self, host: &[u8], owners: &mut Vec<usize>) {
+        match self {
+            Self::Ring(ring) => {
+                owners.clear();
+                owners.push(ring.owner(host));
+            }
+            Self::Jump(jump) => jump.owners(&stored_name(host), owners),
+            Self::Rendezvous(rendezvous) => rendezvous.owners(&stored_name(host), owners),
+        }
+    }
+
+    /// The first of the [`owners`](Self::owners) alone.
+    pub fn first_owner(&self, host: &[u8]) -> usize {
+        match self {
+            Self::Ring(ring) => ring.owner(host),
+            Self::Jump(jump) => jump.first_owner(&stored_name(host)),
+            Self::Rendezvous(rendezvous) => rendezvous.first_owner(&stored_name(host)),
+        }
+    }
+
+    /// What it is made of.
+    pub fn facts(&self) -> Facts {
+        let (hash, targets, replicas, virtual_replicas) = match self {
+            Self::Ring(ring) => (ring.hash(), ring.targets(), 1, Some(ring.virtual_replicas())),
+            Self::Jump(jump) => ("jump", jump.targets(), jump.replicas(), None),
+            Self::Rendezvous(rendezvous) => ("rendezvous", rendezvous.targets(), rendezvous.replicas(), None),
+        };
+        Facts { hash, targets, replicas, virtual_replicas }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rendezvous::{Member, Weight};
+
+    /// Of three targets each, with two copies where there can be two.
+    fn placements() -> [Placement; 3] {
+        let member = |name| Member { name, weight: Weight::default(), zone: None };
+        [
+            Placement::Ring(Ring::new(3, 96)),
+            Placement::Jump(Jump::new(&[None; 3], 2).unwrap()),
+            Placement::Rendezvous(Rendezvous::new(&["a", "b", "c"].map(member), 2).unwrap()),
+        ]
+    }
 
     #[test]
-    fn numbers_that_are_no_placement_are_refused_with_those_that_are() {
-        for (targets, replicas) in [(1, 1), (2, 2), (8, 8), (2000, 8)] {
-            assert_eq!(check(targets, replicas), Ok(()), "{targets} {replicas}");
+    fn facts_are_those_of_the_way() {
+        let facts = placements().map(|placement| placement.facts());
+        let fact = |hash, replicas, virtual_replicas| Facts { hash, targets: 3, replicas, virtual_replicas };
+        assert_eq!(facts, [fact("crc32", 1, Some(96)), fact("jump", 2, None), fact("rendezvous", 2, None)]);
+    }
+
+    #[test]
+    fn the_first_owner_is_the_first_of_the_owners() {
+        for placement in placements() {
+            let mut owners = vec![7; 7];
+            for host in 0..500 {
+                let host = format!("host{host}");
+                placement.owners(host.as_bytes(), &mut owners);
+                assert_eq!(owners.len(), placement.facts().replicas);
+                assert_eq!(placement.first_owner(host.as_bytes()), owners[0], "{host}");
+            }
         }
-        for (targets, replicas, told) in [
-            (3, 0, "0 copies of a host on 3 targets: expected 1 to 3"),
-            (1, 2, "2 copies of a host on 1 target: expected 1 to 1"),
-            (9, 9, "9 copies of a host on 9 targets: expected 1 to 8"),
-            (0, 1, "0 targets: expected 1 to 4294967295"),
-        ] {
-            assert_eq!(check(targets, replicas).unwrap_err().to_string(), told);
+    }
+
+    /// Agents' hosts are renamed when they are stored. The ring, which is older, places the name that was sent.
+    #[test]
+    fn jump_and_rendezvous_place_the_name_that_is_stored_and_the_ring_the_one_that_is_sent() {
+        let of = |placement: &Placement, host: &str| {
+            let mut owners = Vec::new();
+            placement.owners(host.as_bytes(), &mut owners);
+            owners
+        };
+        let names = (0..100).map(|host| (format!("/rack{host}/web"), format!("rack{host}_web")));
+        let names: Vec<_> = names.chain([("/".to_owned(), "root".to_owned())]).collect();
+        let [ring, others @ ..] = placements();
+        for placement in &others {
+            for (sent, stored) in &names {
+                assert_eq!(of(placement, sent), of(placement, stored), "{sent}");
+            }
         }
+        assert!(names.iter().any(|(sent, stored)| of(&ring, sent) != of(&ring, stored)));
+    }
+
+    #[test]
+    fn rings_of_the_same_numbers_are_equal_and_no_others() {
+        let ring = |targets, replicas| Placement::Ring(Ring::new(targets, replicas));
+        assert_eq!(ring(3, 96), ring(3, 96));
+        assert_ne!(ring(3, 96), ring(3, 95));
+        assert_ne!(ring(3, 96), ring(4, 96));
+        let [_, jump, rendezvous] = placements();
+        assert_ne!(jump, rendezvous);
     }
 }

@@ -13,8 +13,8 @@ use std::cmp::Ordering;
 
 use xxhash_rust::xxh64::xxh64;
 
+use super::error::{PlacementError, check};
 use super::zones::{self, Candidate, Chosen};
-use super::{PlacementError, check};
 
 /// How many of the hosts a target gets, in proportion to the other targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,12 +115,21 @@ impl Rendezvous {
     ///
     /// Of [`replicas`](Self::replicas) owners, those but the last are the owners where one replica less is asked for.
     pub fn owners(&self, stored: &[u8], owners: &mut Vec<usize>) {
-        let mut chosen = Chosen::new(self.replicas);
+        owners.clear();
+        owners.extend(self.chosen(stored, self.replicas));
+    }
+
+    /// The first of the [`owners`](Self::owners) alone.
+    pub fn first_owner(&self, stored: &[u8]) -> usize {
+        self.chosen(stored, 1).next().expect("there is a target")
+    }
+
+    fn chosen(&self, stored: &[u8], replicas: usize) -> impl Iterator<Item = usize> {
+        let mut chosen = Chosen::new(replicas);
         for (place, member) in self.members.iter().enumerate() {
             chosen.offer(Bid { lot: xxh64(stored, member.seed), member, place, logarithm: OnceCell::new() });
         }
-        owners.clear();
-        owners.extend(chosen.into_iter().map(|bid| bid.member.target as usize));
+        chosen.into_iter().map(|bid| bid.member.target as usize)
     }
 }
 

@@ -19,7 +19,7 @@ use std::collections::HashMap;
 
 use smallvec::SmallVec;
 
-use super::MAX_REPLICAS;
+use super::error::MAX_REPLICAS;
 
 /// What may be chosen.
 pub(super) trait Candidate {

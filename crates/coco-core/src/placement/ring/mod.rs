@@ -16,6 +16,8 @@
 
 mod crc32;
 
+use std::hash::{Hash, Hasher};
+
 /// The numbers of replicas that gave the original the fairest split for 1, 2, ... 100 targets.
 const VIRTUAL_REPLICAS: [u8; 100] = [
     20, 90, 96, 58, 18, 19, 17, 34, 64, 93, 100, 11, 100, 100, 98, 76, 84, 4, 4, 4, 97, 4, 4, 4, 74, 84, 83,
@@ -33,6 +35,8 @@ pub const MAX_VIRTUAL_REPLICAS: u32 = 10_000;
 /// The targets of one tier on their circle, known by their index.
 #[derive(Clone, Debug)]
 pub struct Ring {
+    targets: usize,
+    virtual_replicas: u32,
     points: crc32::Points,
 }
 
@@ -44,7 +48,17 @@ impl Ring {
     /// If either is 0: such a ring owns nothing. [`Tier::new`](crate::tier::Tier::new) never asks for one.
     pub fn new(targets: usize, virtual_replicas: u32) -> Self {
         assert!(targets > 0 && virtual_replicas > 0, "a ring needs a point");
-        Self { points: crc32::Points::new(targets, virtual_replicas) }
+        Self { targets, virtual_replicas, points: crc32::Points::new(targets, virtual_replicas) }
+    }
+
+    /// How many targets there are.
+    pub fn targets(&self) -> usize {
+        self.targets
+    }
+
+    /// Points of each target.
+    pub fn virtual_replicas(&self) -> u32 {
+        self.virtual_replicas
     }
 
     /// The name of the hash, as it stands in `/tiers` and in the fingerprint.
@@ -55,6 +69,25 @@ impl Ring {
     /// The index of the target that owns the host of this name. Any bytes have an owner, none at all too.
     pub fn owner(&self, name: &[u8]) -> usize {
         self.points.owner(name)
+    }
+
+    /// All that the points follow from.
+    fn numbers(&self) -> (usize, u32) {
+        (self.targets, self.virtual_replicas)
+    }
+}
+
+impl PartialEq for Ring {
+    fn eq(&self, other: &Self) -> bool {
+        self.numbers() == other.numbers()
+    }
+}
+
+impl Eq for Ring {}
+
+impl Hash for Ring {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.numbers().hash(state);
     }
 }
 
