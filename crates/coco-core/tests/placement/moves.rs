@@ -1,5 +1,6 @@
 //! Numbers of hosts, over names in several styles.
 
+use coco_core::placement::jump::Jump;
 use coco_core::placement::rendezvous::Rendezvous;
 use xxhash_rust::xxh64::xxh64;
 
@@ -44,6 +45,24 @@ fn a_target_in_front_or_in_the_middle_moves_no_more_than_one_at_the_end() {
         let moved = moved((&rendezvous(&without, 1), &without), (&whole, &all), HOSTS) as f64;
         assert!(moved <= 1.1 * HOSTS as f64 / 13.0, "{place}: {moved}");
     }
+}
+
+#[test]
+fn by_jump_a_target_at_the_end_moves_hosts_to_itself_alone_and_one_in_front_moves_most() {
+    const HOSTS: usize = 20_000;
+    let [few, many] = [12, 13].map(|targets| Jump::new(&vec![None; targets], 1).unwrap());
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    let (mut at_the_end, mut in_front) = (0, 0);
+    for host in hosts(HOSTS) {
+        few.owners(host.as_bytes(), &mut old);
+        many.owners(host.as_bytes(), &mut new);
+        assert!(new == old || new == [12], "{host}");
+        at_the_end += usize::from(new != old);
+        in_front += usize::from(new[0] != old[0] + 1);
+    }
+    let least = HOSTS as f64 / 13.0;
+    assert!(at_the_end as f64 <= 1.1 * least, "{at_the_end} of {least}");
+    assert!(in_front as f64 > 10.0 * least, "{in_front} of {least}");
 }
 
 #[test]
