@@ -24,6 +24,8 @@ pub enum Program {
     AnomalousCocoSend,
     /// `anomalous_coco_errors`
     AnomalousCocoErrors,
+    /// `coco-bench`
+    CocoBench,
 }
 
 impl Program {
@@ -35,21 +37,23 @@ impl Program {
             Self::Noodle => "noodle",
             Self::AnomalousCocoSend => "anomalous_coco_send",
             Self::AnomalousCocoErrors => "anomalous_coco_errors",
+            Self::CocoBench => "coco-bench",
         }
     }
 
     /// The package that it is built from.
     fn package(self) -> &'static str {
         match self {
-            Self::Coco | Self::Noodle => self.name(),
+            Self::Coco | Self::Noodle | Self::CocoBench => self.name(),
             Self::AnomalousCocoSend | Self::AnomalousCocoErrors => "coco-checks",
         }
     }
 
     /// The one named by the environment variable `COCO`, `NOODLE` and so on (a release build, an installed package),
     /// or else the one that cargo builds from this workspace.
-    fn path(self) -> &'static Path {
-        static PATHS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
+    #[must_use]
+    pub fn path(self) -> &'static Path {
+        static PATHS: [OnceLock<PathBuf>; 5] = [const { OnceLock::new() }; 5];
         PATHS[self as usize].get_or_init(|| {
             let variable = self.name().to_uppercase();
             std::env::var_os(variable).map_or_else(|| build(self.package(), self.name()), PathBuf::from)

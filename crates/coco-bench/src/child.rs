@@ -34,15 +34,32 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         output: PathBuf,
     ) -> Result<Self, Error> {
+        Self::spawn_within(name, program, arguments, &[], None, output)
+    }
+
+    /// The same with more in its environment, and with standard output and standard error that lead elsewhere.
+    pub(crate) fn spawn_within<A: AsRef<OsStr>>(
+        name: &str,
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        environment: &[(&str, String)],
+        ends: Option<[Stdio; 2]>,
+        output: PathBuf,
+    ) -> Result<Self, Error> {
         let start = || {
             let file = File::create(&output)?;
+            let [stdout, stderr] = match ends {
+                Some(ends) => ends,
+                None => [file.try_clone()?.into(), file.into()],
+            };
             Command::new(std::env::current_exe()?)
                 .arg("hold")
                 .arg(program)
                 .args(arguments)
+                .envs(environment.iter().map(|(name, value)| (name, value)))
                 .stdin(Stdio::null())
-                .stdout(file.try_clone()?)
-                .stderr(file)
+                .stdout(stdout)
+                .stderr(stderr)
                 .spawn()
         };
         let process = start().doing(|| format!("start {}", program.display()))?;

@@ -3,7 +3,8 @@
 //!
 //! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what is
 //! measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all
-//! of that for Noodle; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run.
+//! of that for Noodle; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
+//! [`hostile`] an evil one.
 //! README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod child;
 mod corpus;
 mod delay;
 mod error;
+mod hostile;
 mod http;
 mod measure;
 mod metrics;
@@ -133,6 +135,21 @@ enum Tool {
         #[arg(long)]
         coco: Option<PathBuf>,
     },
+    /// Attacks Coco and Noodle with honest users beside. Exits with 1 if a bar is missed.
+    Hostile {
+        /// Attacks, separated by commas; all if not given.
+        #[arg(long, value_enum, value_delimiter = ',')]
+        only: Vec<hostile::Attack>,
+        /// Smaller and shorter: about two minutes in place of ten.
+        #[arg(long)]
+        short: bool,
+        /// The program to attack, instead of this workspace's release build.
+        #[arg(long)]
+        coco: Option<PathBuf>,
+        /// The Noodle to attack, instead of this workspace's release build.
+        #[arg(long)]
+        noodle: Option<PathBuf>,
+    },
     /// Becomes another program that ends with its parent.
     #[command(hide = true)]
     Hold {
@@ -221,6 +238,20 @@ fn beside(name: &str) -> Result<PathBuf, Error> {
     })
 }
 
+/// Runs attacks and prints what came of them.
+fn attack(
+    only: &[hostile::Attack],
+    short: bool,
+    coco: &Option<PathBuf>,
+    noodle: &Option<PathBuf>,
+) -> Result<(), Error> {
+    let [coco, noodle] = programs([("coco", coco), ("noodle", noodle)])?;
+    let place = subject::Place::new(coco, noodle)?;
+    let (table, sound) = hostile::Scene { place: &place, short, progress: tell }.run(only)?;
+    print(&table)?;
+    if sound { Ok(()) } else { Err(Error::Meaningless("a bar was missed".to_owned())) }
+}
+
 impl Tool {
     fn run(self) -> Result<(), Error> {
         match self {
@@ -264,6 +295,7 @@ impl Tool {
                 print_json(&json!(delay::delay(target, &sockets, rate.max(1), seconds)?))
             }
             Self::Hold { program, arguments } => child::hold(&program, &arguments),
+            Self::Hostile { only, short, coco, noodle } => attack(&only, short, &coco, &noodle),
             Self::Soak { minutes, rate, hosts, coco } => {
                 let [coco] = programs([("coco", &coco)])?;
                 // There is no Noodle in it.

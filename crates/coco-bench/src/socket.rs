@@ -3,7 +3,7 @@
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt, sockopt};
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 
 /// Datagrams a system call, where they are received and relayed.
@@ -30,6 +30,13 @@ pub(crate) fn connect(target: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.connect(target)?;
     Ok(socket)
+}
+
+/// A connection whose client has room for so many bytes of answers and no more, however long it lasts.
+pub(crate) fn connect_with_room(server: SocketAddr, room: usize) -> io::Result<TcpStream> {
+    let client = TcpStream::connect(server)?;
+    setsockopt(&client, sockopt::RcvBuf, &room)?;
+    Ok(client)
 }
 
 /// Receives up to [`BATCH`] datagrams at once, of any size.

@@ -191,7 +191,7 @@ impl Running {
 }
 
 /// The sockets on which a process takes datagrams in.
-fn listening(child: &Child) -> Result<Vec<procfs::UdpSocket>, Error> {
+pub(crate) fn listening(child: &Child) -> Result<Vec<procfs::UdpSocket>, Error> {
     let own = procfs::socket_inodes(child.pid())?;
     let sockets = procfs::udp_sockets()?;
     Ok(sockets.into_iter().filter(|socket| !socket.connected && own.contains(&socket.inode)).collect())
@@ -206,7 +206,7 @@ pub(crate) fn healthy_api(child: &Child) -> Result<Option<SocketAddr>, Error> {
     Ok(api.filter(|&api| http::get(api, "/healthz").is_ok()))
 }
 
-fn loopback(port: u16) -> SocketAddr {
+pub(crate) fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
