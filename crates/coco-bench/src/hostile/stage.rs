@@ -60,6 +60,7 @@ pub(crate) struct Stage {
     client: Client,
     agent: Option<Agent>,
     pipe: Option<PipeReader>,
+    log: PathBuf,
     start: Instant,
     machine: Duration,
     own: Duration,
@@ -120,7 +121,7 @@ impl Stage {
             Output::FullPipe => full_pipe().doing(|| "make a pipe".to_owned())?,
         };
         let environment = manager.environment();
-        let mut child = Child::spawn_within(name, program, [&config], &environment, ends, log)?;
+        let mut child = Child::spawn_within(name, program, [&config], &environment, ends, log.clone())?;
         let api = child.wait_for(healthy_api)?;
         let mut listen = None;
         if let Some(agent) = &mut agent {
@@ -132,7 +133,7 @@ impl Stage {
         let client = Client::start(api, view);
         let (machine, own) = (procfs::machine_cpu_time()?, own_cpu_time(&child)?);
         let (start, notes) = (Instant::now(), Vec::new());
-        Ok(Self { child, api, listen, config, notes, manager, client, agent, pipe, start, machine, own })
+        Ok(Self { child, api, listen, config, notes, manager, client, agent, pipe, log, start, machine, own })
     }
 
     /// Where Coco listens.
@@ -167,7 +168,12 @@ impl Stage {
         let status = self.child.stop()?;
         let stop = start.elapsed();
         drop(self.pipe);
-        let notes = self.notes;
+        let mut notes = self.notes;
+        if let Some(status) = status.filter(|status| !status.success()) {
+            let log = std::fs::read(&self.log).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            notes.push(format!("{status}: {:?}", log.lines().last().unwrap_or_default()));
+        }
         Ok(Finding {
             size,
             peak_memory_kib,
