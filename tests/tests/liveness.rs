@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixDatagram;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -23,11 +24,16 @@ const WATCHDOG: Duration = Duration::from_secs(4);
 /// How long the attack goes on: two and a half times that.
 const ATTACK: Duration = Duration::from_secs(10);
 
-/// Balancers take a server for dead when its check takes longer.
-const CHECK: Duration = Duration::from_secs(4);
+/// The longest time between two signs of life: half a second more than a service manager that waits for that long may
+/// expect.
+const GAP: Duration = Duration::from_millis(2_500);
 
-/// What a stop may take that has 4 s, on a busy machine.
-const STOP: Duration = Duration::from_secs(10);
+/// Balancers take a server for dead when its check takes longer. Nine of ten are to be as quick, and all to be answered:
+/// the machine may be busy with other tests.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// What a stop may take whose `stop.grace` is 4 s: the time to say what was left, and that of a busy machine.
+const STOP: Duration = Duration::from_secs(7);
 
 /// Clients that ask on and on, on a thread of their own, until this is dropped.
 struct Attack {
@@ -139,16 +145,31 @@ fn lives_and_stops_under_attack(program: Program, clients: usize, reads: bool) {
     }
     over.store(true, Ordering::Relaxed);
     let gap = gap.join().expect("a listener");
-    assert!(gap < WATCHDOG, "the service manager would have killed it: {gap:?}");
-    assert!(checks.iter().all(|took| *took < CHECK), "{checks:?}");
+    assert!(gap < GAP, "the service manager waits for {WATCHDOG:?}, and heard nothing for {gap:?}");
+    checks.sort();
+    assert!(checks[checks.len() * 9 / 10] < CHECK, "{checks:?}");
 
     process.signal(Signal::SIGTERM);
     let status = process.ended(STOP);
     drop(attack);
-    // Whoever did not take its answer in time was cut off, and then it says so.
-    let said = process.stderr();
-    let left = said.lines().last().unwrap_or_default();
-    assert!(status.success() || left.contains("stopped with "), "{status}: {said}");
+    assert_tells_what_was_left(program, status, &process, reads);
+}
+
+/// Whoever did not take its answer in time was cut off, and then it says so: Noodle, which has nothing else to do, with
+/// its exit status and its last line.
+fn assert_tells_what_was_left(program: Program, status: ExitStatus, process: &Process, reads: bool) {
+    let (log, said) = (process.stdout(), process.stderr());
+    if status.success() {
+        assert_eq!(said, "");
+        assert!(reads || program == Program::Coco, "nobody reads, and all is said to be answered: {log}");
+        assert!(reads || log.contains("HTTP requests in progress are cut off"), "{log}");
+        return;
+    }
+    assert_eq!((program, status.code()), (Program::Noodle, Some(1)), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    let left = last.strip_suffix(" requests unanswered").and_then(|start| start.rsplit_once("stopped with "));
+    let left: Option<u32> = left.and_then(|(_, left)| left.parse().ok());
+    assert!(left.is_some_and(|left| left > 0), "{said}");
 }
 
 #[test]
