@@ -1,30 +1,14 @@
-//! Who is connected. The table is bounded. When it is full, the longest idle makes room for the newest; where nobody is
-//! idle, who does not take what we send, and then who takes too long over an answer. Meanwhile each answer is the last
-//! of its connection.
+//! Who is connected. The table is bounded. When it is full, somebody makes room for the newest, and meanwhile each answer
+//! is the last of its connection.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-/// Nothing panics while it holds one of the locks, so what they guard is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How long others wait for a place that somebody holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// With who does nothing.
-    pub(super) idle: Duration,
-    /// With who takes nothing of what we send.
-    pub(super) stalled: Duration,
-    /// With who is busy for any reason.
-    pub(super) busy: Duration,
-}
+use super::turns::{Patience, Table, Ticket, lock};
 
 /// All connections of one listener.
 pub(super) struct Connections {
@@ -35,26 +19,6 @@ pub(super) struct Connections {
     waiting: AtomicUsize,
     /// Told whenever [`Connections::enter`] may find room.
     changed: Notify,
-}
-
-#[derive(Default)]
-struct Table {
-    /// Connections that count against the limit.
-    open: usize,
-    /// Those without a request in progress, in the order in which they became idle, and when that was.
-    idle: BTreeMap<u64, (Instant, Arc<Ticket>)>,
-    /// Those with one, in the order in which it began, and when that was.
-    busy: BTreeMap<u64, (Instant, Arc<Ticket>)>,
-    /// Becoming idle or busy is what orders connections; a clock would not order two of one moment.
-    next_turn: u64,
-}
-
-/// What the table and a connection tell each other.
-#[derive(Default)]
-struct Ticket {
-    evicted: Arc<Notify>,
-    /// Since when the client takes nothing of what we send.
-    stalled: Mutex<Option<Instant>>,
 }
 
 impl Connections {
@@ -80,7 +44,7 @@ impl Connections {
             if let Some(place) = self.try_enter() {
                 return place;
             }
-            let next_look = self.next_look(Instant::now());
+            let next_look = self.lock().next_look(self.patience, Instant::now());
             tokio::select! {
                 () = self.changed.notified() => {}
                 () = sleep_until(next_look) => {}
@@ -97,17 +61,6 @@ impl Connections {
         let ticket = Arc::<Ticket>::default();
         let state = Mutex::new(State::Idle(table.become_idle(&ticket)));
         Some(Place(Arc::new(Connection { connections: Arc::clone(self), ticket, state })))
-    }
-
-    /// When somebody may have stalled, or been busy, for too long.
-    fn next_look(&self, now: Instant) -> Instant {
-        let table = self.lock();
-        let idle = table.idle.values().next().map(|(since, _)| *since + self.patience.idle);
-        let stalled = table.stalled_longest().map(|(since, _)| since + self.patience.stalled);
-        let busy = table.busy.values().next().map(|(since, _)| *since + self.patience.busy);
-        // Whoever stalls from now on tells nobody.
-        let others = now + self.patience.stalled;
-        [idle, stalled, busy].into_iter().flatten().fold(others, Instant::min)
     }
 
     /// Takes the place of the longest-idle connection, if there is one: for when descriptors run out.
@@ -143,69 +96,6 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Table {
-    fn become_idle(&mut self, ticket: &Arc<Ticket>) -> u64 {
-        let turn = self.turn();
-        self.idle.insert(turn, (Instant::now(), Arc::clone(ticket)));
-        turn
-    }
-
-    fn become_busy(&mut self, ticket: &Arc<Ticket>) -> u64 {
-        let turn = self.turn();
-        self.busy.insert(turn, (Instant::now(), Arc::clone(ticket)));
-        turn
-    }
-
-    fn turn(&mut self) -> u64 {
-        self.next_turn += 1;
-        self.next_turn
-    }
-
-    fn stalled_longest(&self) -> Option<(Instant, u64)> {
-        let stalled =
-            |(&turn, (_, ticket)): (&u64, &(Instant, Arc<Ticket>))| Some(((*lock(&ticket.stalled))?, turn));
-        self.busy.iter().filter_map(stalled).min()
-    }
-
-    fn evict(&mut self, patience: Patience, now: Instant) -> bool {
-        self.evict_longest_idle(patience.idle, now)
-            || self.evict_longest_stalled(patience.stalled, now)
-            || self.evict_longest_busy(patience.busy, now)
-    }
-
-    fn evict_longest_idle(&mut self, patience: Duration, now: Instant) -> bool {
-        let Some(longest) = self.idle.first_entry().filter(|entry| entry.get().0 + patience <= now) else {
-            return false;
-        };
-        longest.remove().1.evicted.notify_one();
-        self.open -= 1;
-        true
-    }
-
-    fn evict_longest_stalled(&mut self, patience: Duration, now: Instant) -> bool {
-        match self.stalled_longest() {
-            Some((since, turn)) if since + patience <= now => self.evict_busy(turn),
-            _ => false,
-        }
-    }
-
-    fn evict_longest_busy(&mut self, patience: Duration, now: Instant) -> bool {
-        match self.busy.first_key_value() {
-            Some((&turn, &(since, _))) if since + patience <= now => self.evict_busy(turn),
-            _ => false,
-        }
-    }
-
-    fn evict_busy(&mut self, turn: u64) -> bool {
-        let Some((_, ticket)) = self.busy.remove(&turn) else {
-            return false;
-        };
-        self.open -= 1;
-        ticket.evicted.notify_one();
-        true
     }
 }
 

@@ -24,9 +24,10 @@ use tracing::{debug, warn};
 
 use super::activity::Activity;
 use super::body;
-use super::connections::{Connections, Patience, Place};
+use super::connections::{Connections, Place};
 use super::site::{Newcomer, Phase, Site};
 use super::socket::{Socket, tune};
+use super::turns::Patience;
 use crate::logging::Throttle;
 
 /// How long to leave `accept` alone after it failed and no connection was idle.

@@ -9,7 +9,7 @@
 //! - `site` is what these share;
 //! - `host` finds a request invalid before it is looked at;
 //! - `activity` is what a connection is doing, `socket` tells it;
-//! - `connections` is the bounded table of who is connected, and who has to go when it is full.
+//! - `connections` is the bounded table of who is connected, `turns` is who has to go when it is full.
 
 mod activity;
 pub mod body;
@@ -24,6 +24,7 @@ pub mod server;
 pub mod shared;
 mod site;
 mod socket;
+mod turns;
 
 pub use body::{Body, Response};
 pub use connections::HangUp;

@@ -16,10 +16,11 @@ use tokio::sync::Semaphore;
 
 use super::activity::{Answering, LARGE_HEADS};
 use super::body::{self, Body, Response};
-use super::connections::{Connections, Patience};
+use super::connections::Connections;
 use super::host;
 use super::limits::Limits;
 use super::router::{Request, Router};
+use super::turns::Patience;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
