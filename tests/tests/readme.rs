@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use coco::counters::{self, ByReason};
 use coco_core::config::{Config, KEYS, Key, Program};
 use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::http::Refusals;
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
@@ -116,6 +117,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     Reloads::new(Program::Noodle, &config).add_to(&mut snapshot);
     logging::add_to(&mut snapshot, Program::Noodle);
+    Refusals::default().add_to(&mut snapshot, Program::Noodle);
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
     let shown: BTreeSet<_> = shown.map(str::to_owned).collect();
@@ -198,6 +200,7 @@ fn every_route_of_noodle_is_in_the_table() {
     let router = Api {
         proxy: Arc::new(ArcSwap::from_pointee(proxy)),
         lookup: Lookup::new(),
+        refusals: Arc::default(),
         reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
         stopping: Arc::default(),
     }

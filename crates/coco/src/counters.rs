@@ -4,6 +4,7 @@ use crate::gate::Unwelcome;
 use coco_core::config::Program;
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};
+use coco_daemon::http::refusals;
 use coco_daemon::logging;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
 use coco_daemon::reload;
@@ -199,7 +200,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain([&LATENCY])
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
-        .chain([logging::definition(Program::Coco)])
+        .chain([logging::definition(Program::Coco), refusals::definition(Program::Coco)])
         .chain(measured)
         .chain(summaries)
 }

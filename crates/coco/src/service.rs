@@ -166,6 +166,7 @@ impl Service {
             measure,
             health: Arc::clone(&health),
             lookup: Lookup::new(),
+            refusals: Arc::default(),
         };
         let limits = Limits { idle_timeout: config.api.idle_timeout, ..Limits::of_process() };
         let longest_close = limits.grace;

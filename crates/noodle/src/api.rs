@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use coco_core::config::Program;
 use coco_core::tier::Tier;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Rendered, Request, Response, Router, Shared, body};
+use coco_daemon::http::{Refusals, Rendered, Request, Response, Router, Shared, body};
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
@@ -26,6 +26,8 @@ pub struct Api {
     pub proxy: Arc<ArcSwap<Proxy>>,
     /// Who asked whom.
     pub lookup: Lookup,
+    /// Who was told to come again.
+    pub refusals: Arc<Refusals>,
     /// How often the configuration was read again.
     pub reloads: Arc<Reloads>,
     /// Set when the process is about to end.
@@ -92,6 +94,7 @@ impl Api {
             )
             .health("200 while all is well, 503 otherwise.", health)
             .leaving(leaving)
+            .count_refusals(Arc::clone(&api.refusals))
     }
 
     fn fleet(&self) -> Arc<Fleet> {
@@ -105,6 +108,7 @@ impl Api {
         self.lookup.add_to(&mut snapshot, &fleet.tiers);
         self.reloads.add_to(&mut snapshot);
         logging::add_to(&mut snapshot, Program::Noodle);
+        self.refusals.add_to(&mut snapshot, Program::Noodle);
         snapshot
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coco_core::config::Program;
 use coco_core::tier::{Target, Tier, Tiers};
 use coco_daemon::counters::{Definition, Snapshot, View};
+use coco_daemon::http::refusals;
 use coco_daemon::latency::Histogram;
 use coco_daemon::logging;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
@@ -109,7 +110,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain(&ERRORS)
         .chain([&LOOKUP, &HASH_GET])
         .chain(reload::definitions(Program::Noodle))
-        .chain([logging::definition(Program::Noodle)])
+        .chain([logging::definition(Program::Noodle), refusals::definition(Program::Noodle)])
 }
 
 /// Every status below `/data`, also where a function is called with it; the router answers other methods by itself.

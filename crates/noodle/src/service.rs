@@ -115,6 +115,7 @@ impl Service {
         let api = Api {
             proxy: Arc::clone(&proxy),
             lookup: Lookup::new(),
+            refusals: Arc::default(),
             reloads: Arc::clone(&reloads),
             stopping: Arc::clone(&stopping),
         };

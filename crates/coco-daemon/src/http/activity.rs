@@ -7,12 +7,34 @@ use tokio::time::Instant;
 
 use super::connections::{InProgress, Place};
 use super::limits::Limits;
+use super::refusals::Refusals;
 
-/// What every connection may send of a head. Those that send more share [`LARGE_HEADS`].
+/// What every connection may send of a head. Those that send more share [`LargeHeads`].
 const SMALL_HEAD: usize = 16 * 1024;
 
 /// Heads beyond [`SMALL_HEAD`] at a time.
-pub(super) const LARGE_HEADS: usize = 64;
+const LARGE_HEADS: usize = 64;
+
+/// Room for heads that are large.
+pub(super) struct LargeHeads {
+    rooms: Arc<Semaphore>,
+    refusals: Arc<Refusals>,
+}
+
+impl LargeHeads {
+    pub(super) fn new(refusals: Arc<Refusals>) -> Arc<Self> {
+        Arc::new(Self { rooms: Arc::new(Semaphore::new(LARGE_HEADS)), refusals })
+    }
+
+    /// None where there are too many.
+    fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.rooms).try_acquire_owned().ok();
+        if room.is_none() {
+            self.refusals.add();
+        }
+        room
+    }
+}
 
 /// A head is large while too many others are.
 pub(super) struct TooMany {
@@ -23,7 +45,7 @@ pub(super) struct TooMany {
 /// Told by the socket and by the requests of one connection.
 pub(super) struct Activity {
     place: Place,
-    large_heads: Arc<Semaphore>,
+    large_heads: Arc<LargeHeads>,
     state: Mutex<State>,
 }
 
@@ -51,7 +73,7 @@ enum Phase {
 
 impl Activity {
     /// A connection that has begun to send a request, unless it has served one.
-    pub(super) fn new(place: Place, large_heads: Arc<Semaphore>, has_begun: bool) -> Arc<Self> {
+    pub(super) fn new(place: Place, large_heads: Arc<LargeHeads>, has_begun: bool) -> Arc<Self> {
         let now = Instant::now();
         let phase = if has_begun { Phase::Head(now) } else { Phase::Idle(now) };
         let state = Mutex::new(State { phase, stalled: None, unread: 0, large_head: None });
@@ -70,10 +92,8 @@ impl Activity {
         }
         state.unread += bytes;
         if state.unread > SMALL_HEAD && state.large_head.is_none() {
-            match Arc::clone(&self.large_heads).try_acquire_owned() {
-                Ok(permit) => state.large_head = Some(permit),
-                Err(_) => return Err(TooMany { owes_answer: !matches!(state.phase, Phase::Head(_)) }),
-            }
+            let owes_answer = !matches!(state.phase, Phase::Head(_));
+            state.large_head = Some(self.large_heads.room().ok_or(TooMany { owes_answer })?);
         }
         Ok(())
     }

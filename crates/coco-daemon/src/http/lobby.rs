@@ -132,6 +132,7 @@ impl Lobby {
             Ok(Ok((began, Asked::AtOnce))) => self.answer(stream, began, place, None).await,
             Ok(Ok((began, Asked::Other))) => {
                 if let Some((stream, began)) = self.pass_on(stream, began) {
+                    self.site.router.refusals().add();
                     let refusal = "too many clients are waiting: try again later";
                     self.answer(stream, began, place, Some(refusal)).await;
                 }

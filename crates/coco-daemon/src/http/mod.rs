@@ -6,6 +6,7 @@
 //! - [`listener`] binds, [`limits`] is what clients may take of us;
 //! - [`server`] is the two threads that serve: `lobby` accepts and answers what must not wait, `conversation` answers
 //!   everything else;
+//! - [`refusals`] counts who is told to come again by the server itself;
 //! - `site` is what these share;
 //! - `host` finds a request invalid before it is looked at;
 //! - `activity` is what a connection is doing, `socket` tells it;
@@ -19,6 +20,7 @@ mod host;
 pub mod limits;
 pub mod listener;
 mod lobby;
+pub mod refusals;
 pub mod router;
 pub mod server;
 pub mod shared;
@@ -30,6 +32,7 @@ pub use body::{Body, Response};
 pub use connections::HangUp;
 pub use limits::Limits;
 pub use listener::{BindError, bind};
+pub use refusals::Refusals;
 pub use router::{Request, Router};
 pub use server::{Server, serve};
 pub use shared::{Rendered, Shared};

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::body::{self, Response};
 use super::connections::HangUp;
+use super::refusals::Refusals;
 
 /// A request without its body: no route takes one.
 #[derive(Debug)]
@@ -93,12 +94,20 @@ pub struct Router {
     routes: Vec<Route>,
     health: Option<(&'static str, Health)>,
     leaving: Arc<AtomicBool>,
+    refusals: Arc<Refusals>,
 }
 
 impl Router {
     /// A table with `/` in it.
     pub fn new(program: &'static str, version: &'static str) -> Self {
-        Self { program, version, routes: Vec::new(), health: None, leaving: Arc::default() }
+        Self {
+            program,
+            version,
+            routes: Vec::new(),
+            health: None,
+            leaving: Arc::default(),
+            refusals: Arc::default(),
+        }
     }
 
     /// Adds `/healthz`, which is answered by a thread that answers nothing else: `health` must be quick.
@@ -117,6 +126,16 @@ impl Router {
     #[must_use]
     pub fn leaving(self, leaving: Arc<AtomicBool>) -> Self {
         Self { leaving, ..self }
+    }
+
+    /// Counts in `refusals` who is refused whatever it asks for.
+    #[must_use]
+    pub fn count_refusals(self, refusals: Arc<Refusals>) -> Self {
+        Self { refusals, ..self }
+    }
+
+    pub(super) fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
     }
 
     pub(super) fn is_leaving(&self) -> bool {

@@ -12,9 +12,8 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
-use tokio::sync::Semaphore;
 
-use super::activity::{Answering, LARGE_HEADS};
+use super::activity::{Answering, LargeHeads};
 use super::body::{self, Body, Response};
 use super::connections::Connections;
 use super::host;
@@ -33,7 +32,7 @@ pub(super) struct Site {
     pub(super) router: Router,
     pub(super) limits: Limits,
     pub(super) connections: Arc<Connections>,
-    pub(super) large_heads: Arc<Semaphore>,
+    pub(super) large_heads: Arc<LargeHeads>,
     pub(super) pulse: Arc<Pulse>,
 }
 
@@ -91,7 +90,7 @@ impl Site {
             busy: limits.answer_timeout,
         };
         let connections = Connections::new(limits.connections, patience);
-        let large_heads = Arc::new(Semaphore::new(LARGE_HEADS));
+        let large_heads = LargeHeads::new(Arc::clone(router.refusals()));
         let pulse = Arc::new(Pulse::new(&connections));
         Self { router, limits, connections, large_heads, pulse }
     }

@@ -2,10 +2,10 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use coco_daemon::http::{Limits, Router, bind, body};
+use coco_daemon::http::{Limits, Refusals, Router, bind, body};
 use serde_json::json;
 
 use crate::client::{Client, Server};
@@ -49,7 +49,8 @@ fn one_large_head_more_than_there_may_be_is_told_to_come_again() {
     const AT_A_TIME: usize = 64;
     let limits =
         Limits { head_size: 80 * 1024, head_timeout: Duration::from_secs(3600), ..Limits::default() };
-    let server = Server::start(router(), limits);
+    let refusals = Arc::<Refusals>::default();
+    let server = Server::start(router().count_refusals(Arc::clone(&refusals)), limits);
     let begin = format!("GET /small?{} HTTP/1.1\r\n", "x".repeat(40 * 1024));
     let mut clients: Vec<_> = (0..=AT_A_TIME).map(|_| server.connect()).collect();
     for client in &mut clients {
@@ -78,6 +79,7 @@ fn one_large_head_more_than_there_may_be_is_told_to_come_again() {
     let mut next = server.connect();
     next.send(&format!("{begin}Host: x\r\n\r\n"));
     assert_eq!(next.read_head().status, 200, "there is room again");
+    assert_eq!(refusals.count(), 1);
     server.join();
 }
 
@@ -235,7 +237,8 @@ fn when_too_many_wait_for_a_place_the_next_is_told_to_come_again() {
         std::future::pending::<coco_daemon::http::Response>()
     });
     let limits = Limits { connections: 2, grace: Duration::from_millis(1), ..Limits::default() };
-    let server = Server::start(router, limits);
+    let refusals = Arc::<Refusals>::default();
+    let server = Server::start(router.count_refusals(Arc::clone(&refusals)), limits);
     let mut holding: Vec<_> = (0..2).map(|_| server.connect()).collect();
     for client in &mut holding {
         client.send("GET /never HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -253,6 +256,7 @@ fn when_too_many_wait_for_a_place_the_next_is_told_to_come_again() {
         assert!(waiting.len() < 30, "they wait without end");
     };
     assert_eq!((refused.status, &*refused.fields["retry-after"]), (503, "1"));
+    assert_eq!(refusals.count(), 1);
     server.join();
 }
 

@@ -22,7 +22,7 @@ use crate::snapshot;
 use coco_core::config::Program;
 use coco_core::text::in_json;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Rendered, Router, Shared};
+use coco_daemon::http::{Refusals, Rendered, Router, Shared};
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
@@ -48,6 +48,8 @@ pub struct Api {
     pub health: Arc<Health>,
     /// Who asked whom.
     pub lookup: Lookup,
+    /// Who was told to come again.
+    pub refusals: Arc<Refusals>,
     /// How often the configuration was read again.
     pub reloads: Arc<Reloads>,
 }
@@ -101,6 +103,7 @@ impl Api {
                 healthz.health.answer(&healthz.routing.load().tiers, age)
             })
             .leaving(Arc::clone(&api.health.draining))
+            .count_refusals(Arc::clone(&api.refusals))
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -110,6 +113,7 @@ impl Api {
         self.lookup.add_to(&mut snapshot, &routing.tiers);
         self.reloads.add_to(&mut snapshot);
         logging::add_to(&mut snapshot, Program::Coco);
+        self.refusals.add_to(&mut snapshot, Program::Coco);
         snapshot
     }
 }

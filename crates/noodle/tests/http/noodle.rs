@@ -65,6 +65,7 @@ impl Noodle {
         let api = Api {
             proxy: Arc::new(ArcSwap::from_pointee(proxy)),
             lookup: Lookup::new(),
+            refusals: Arc::default(),
             reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
             stopping: Arc::default(),
         };
