@@ -225,7 +225,8 @@ fn names_without_end_fill_no_more_than_their_memory() -> io::Result<()> {
     let remembered = counters.count(&["state", "metrics"]);
     assert!(remembered > 2_000, "{remembered}");
     assert_eq!(counters.count(&["filter", "unremembered"]), u64::from(NAMES) - remembered);
-    assert!(counters.count(&["state", "bytes"]) <= MEMORY);
+    let bytes = counters.count(&["state", "bytes"]);
+    assert!(bytes <= MEMORY, "{bytes} bytes");
     let grown = (coco.process.resident_memory() * 1024).saturating_sub(before);
     assert!(grown < MEMORY + BESIDES, "{grown} bytes more than before");
     coco.process.wait_for("a word about it", |process| process.stdout().contains("is used up").then_some(()));

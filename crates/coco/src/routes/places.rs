@@ -53,7 +53,7 @@ impl<T: Default> Places<T> {
         }
         let is_full = self.segments.len() == self.segments.capacity();
         let pointers = if is_full { self.segments.capacity().max(4) } else { 0 };
-        size_of_segment::<T>() + pointers * size_of::<Box<[T; SEGMENT]>>()
+        size_of_segment::<T>() + pointers * size_of::<Box<[T; SEGMENT]>>() + self.free.growth()
     }
 
     /// The place of the entry that is put next.
@@ -69,6 +69,7 @@ impl<T: Default> Places<T> {
         });
         if place == self.segments.len() * SEGMENT {
             self.segments.push(Box::new(std::array::from_fn(|_| T::default())));
+            self.free.cover(self.segments.len());
         }
         self.segments[place / SEGMENT][place % SEGMENT] = entry;
         place as u32
@@ -87,6 +88,7 @@ impl<T: Default> Places<T> {
             self.length -= 1;
         }
         self.segments.truncate(self.length.div_ceil(SEGMENT));
+        self.free.cover(self.segments.len());
         if self.segments.len() < self.segments.capacity() / 4 {
             self.segments.shrink_to(2 * self.segments.len());
         }
@@ -110,7 +112,7 @@ fn size_of_segment<T>() -> usize {
 /// Which places are free.
 #[derive(Debug, Default)]
 struct Free {
-    /// A bit a place, set where it is free.
+    /// A bit for each place of all segments, set where it is free: freeing one takes no memory.
     bits: Vec<u64>,
     /// No word before this one has a free place.
     first: usize,
@@ -118,7 +120,24 @@ struct Free {
 
 const WORD: usize = u64::BITS as usize;
 
+/// Words for the places of a segment.
+const WORDS: usize = SEGMENT / WORD;
+
 impl Free {
+    /// Bytes that it takes to cover one more segment, at most.
+    fn growth(&self) -> usize {
+        let is_full = self.bits.len() + WORDS > self.bits.capacity();
+        if is_full { self.bits.capacity().max(WORDS) * size_of::<u64>() } else { 0 }
+    }
+
+    /// Covers the places of so many segments; none of more is free.
+    fn cover(&mut self, segments: usize) {
+        self.bits.resize(segments * WORDS, 0);
+        if self.bits.len() < self.bits.capacity() / 4 {
+            self.bits.shrink_to(2 * self.bits.len());
+        }
+    }
+
     fn lowest(&mut self) -> Option<usize> {
         while let Some(word) = self.bits.get(self.first) {
             if *word != 0 {
@@ -137,9 +156,6 @@ impl Free {
 
     fn release(&mut self, place: usize) {
         let word = place / WORD;
-        if word >= self.bits.len() {
-            self.bits.resize(word + 1, 0);
-        }
         self.bits[word] |= 1 << (place % WORD);
         self.first = self.first.min(word);
     }
@@ -151,12 +167,6 @@ impl Free {
         let bit = 1 << (place % WORD);
         let is_free = *word & bit != 0;
         *word &= !bit;
-        if is_free && place % WORD == 0 {
-            self.bits.truncate(place / WORD);
-            if self.bits.len() < self.bits.capacity() / 4 {
-                self.bits.shrink_to(2 * self.bits.len());
-            }
-        }
         is_free
     }
 
@@ -192,7 +202,9 @@ mod tests {
                 } else {
                     let place = *model.keys().nth(which % model.len()).unwrap();
                     model.remove(&place);
+                    let before = table.size();
                     table.release(place);
+                    prop_assert_eq!(table.size(), before);
                     lowest = lowest.min(place);
                 }
                 if which % 7 == 0 {
