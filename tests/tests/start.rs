@@ -32,6 +32,8 @@ fn has_line(ended: &Ended, words: &[&str]) -> bool {
 fn a_good_configuration_passes_the_check() {
     let ended = check(&good().text());
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let held = "listen.receive_buffer: 16777216 bytes hold 14563 datagrams of 1.2 KB, ";
+    assert!(ended.stdout.starts_with(held) && ended.stdout.lines().count() == 1, "{ended:?}");
 }
 
 #[test]

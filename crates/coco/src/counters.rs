@@ -100,6 +100,16 @@ pub static KERNEL_DROPS: Definition = Definition::counter(
     &["coco", "listen", "kernel_drops"],
     "Datagrams that the kernel dropped because the receive buffer was full.",
 );
+/// Where datagrams wait.
+pub static RECEIVE_BUFFER: Definition = Definition::gauge(
+    &["coco", "listen", "receive_buffer_bytes"],
+    "Size of the receive buffer of each lane, in bytes as the kernel counts: twice what it was asked for, which is no more than `listen.receive_buffer`.",
+);
+/// What of it is taken.
+pub static RECEIVE_BUFFER_USED: Definition = Definition::gauge(
+    &["coco", "listen", "receive_buffer_used_bytes"],
+    "What waits in the receive buffer of that lane where most does, in bytes as the kernel counts. It drops what comes beyond `listen.receive_buffer_bytes`.",
+);
 /// Whether anything comes.
 pub static LAST_DATAGRAM_AGE: Definition = Definition::gauge(
     &["coco", "listen", "last_datagram_age"],
@@ -179,8 +189,8 @@ summary! {
 
 /// The whole table, in the order in which the manual shows it. What coco shares with noodle is in it.
 pub fn definitions() -> impl Iterator<Item = &'static Definition> {
-    let by_reason =
-        [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &REFUSED, &KERNEL_DROPS, &LAST_DATAGRAM_AGE];
+    let by_reason = [&MALFORMED, &INCOMPLETE, &REFUSED_NOTIFICATIONS, &REFUSED];
+    let arriving = [&KERNEL_DROPS, &RECEIVE_BUFFER, &RECEIVE_BUFFER_USED, &LAST_DATAGRAM_AGE];
     let measured = [
         &QUEUES_RAW,
         &QUEUES_FILTERED,
@@ -195,6 +205,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     COUNTS
         .iter()
         .chain(by_reason)
+        .chain(arriving)
         .chain([&BATCH])
         .chain(OUTLET_COUNTS)
         .chain([&LATENCY])

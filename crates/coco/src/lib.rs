@@ -15,7 +15,7 @@
 //!
 //! - [`start`] is what has to be so before anything runs, [`service`] starts and stops all of it;
 //! - [`counters`] is the table of everything that is counted, [`measure`] and [`summary`] what is measured from
-//!   time to time, [`snapshot`] both at one moment;
+//!   time to time, [`receive_buffers`] what the kernel tells, [`snapshot`] all at one moment;
 //! - [`reading`] goes through what is remembered, in order and [`page`] by page; [`api`] shows it.
 
 #![forbid(unsafe_code)]
@@ -43,6 +43,7 @@ pub mod partitions;
 pub mod patience;
 pub mod pipeline;
 pub mod reading;
+pub mod receive_buffers;
 pub mod routes;
 pub mod routing;
 pub mod runs;

@@ -2,10 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+use coco::receive_buffers::Capacity;
 use coco::service::Service;
 use coco::start::check;
 use coco_core::config::Program;
 use coco_daemon::process;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -13,7 +15,12 @@ fn main() -> ExitCode {
         Program::Coco,
         env!("CARGO_PKG_VERSION"),
         coco::ABOUT,
-        async |config, warnings| Ok(check(config, warnings).await?),
+        async |config, warnings| {
+            check(config, warnings).await?;
+            // Fails only where nobody reads it.
+            let _ = writeln!(io::stdout(), "{}", Capacity::here(config.listen.receive_buffer));
+            Ok(())
+        },
         async |config, mut signals, deadline, source| {
             let service = Service::prepare(config).await?;
             Ok(service

@@ -5,6 +5,7 @@ use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
 use crate::reading::count_accepted;
+use crate::receive_buffers::ReceiveBuffers;
 use crate::routes::MOST_METRICS;
 use crate::routing::{Newest, Routing, Rules};
 use crate::summary::{Sizes, Summary};
@@ -56,8 +57,7 @@ pub struct Terms {
 pub struct Measure {
     lanes: Arc<[Arc<Lane>]>,
     routing: Arc<Newest>,
-    /// The listening sockets, as `/proc/net/udp` names them.
-    inodes: Vec<u64>,
+    buffers: Arc<ReceiveBuffers>,
     last: Mutex<Arc<Measurement>>,
     complaints: Mutex<Complaints>,
 }
@@ -75,10 +75,10 @@ struct Complaints {
 
 impl Measure {
     /// Nothing measured yet: all zeros.
-    pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, inodes: Vec<u64>) -> Self {
+    pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, buffers: Arc<ReceiveBuffers>) -> Self {
         let since = unix_seconds().into();
         let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
-        Self { lanes, routing, inodes, last, complaints: Mutex::default() }
+        Self { lanes, routing, buffers, last, complaints: Mutex::default() }
     }
 
     /// The last measurement.
@@ -98,7 +98,7 @@ impl Measure {
             lane.walk(|routes, from| routes.expire(from, now, expire));
         }
         self.renew();
-        let kernel_drops = kernel_drops(&self.inodes).unwrap_or_else(|problem| {
+        let kernel_drops = self.buffers.drops().unwrap_or_else(|problem| {
             let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(suppressed) = complaints.table.pass(Instant::now()) {
                 warn!(%problem, suppressed, "cannot read what the kernel dropped");
@@ -184,30 +184,6 @@ fn at_times(mut terms: Terms, news: &Receiver<Terms>, mut measure: impl FnMut(Te
     }
 }
 
-/// Sums up the last column of `/proc/net/udp` and `/proc/net/udp6` (proc(5)) over these sockets.
-pub fn kernel_drops(inodes: &[u64]) -> std::io::Result<u64> {
-    let mut drops = 0;
-    for path in ["/proc/net/udp", "/proc/net/udp6"] {
-        match std::fs::read_to_string(path) {
-            Ok(table) => drops += drops_in(&table, inodes),
-            // IPv6 may be off.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(drops)
-}
-
-fn drops_in(table: &str, inodes: &[u64]) -> u64 {
-    let of_row = |row: &str| {
-        let mut columns = row.split_ascii_whitespace();
-        let inode = columns.nth(9)?.parse().ok()?;
-        let drops: u64 = columns.last()?.parse().ok()?;
-        inodes.contains(&inode).then_some(drops)
-    };
-    table.lines().skip(1).filter_map(of_row).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,15 +203,5 @@ mod tests {
             }
         });
         assert_eq!(measured, [3, 200]);
-    }
-
-    #[test]
-    fn drops_are_those_of_our_sockets() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
-             100: 0100007F:64E2 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 5001 2 0000000000000000 17\n\
-             101: 0100007F:64E3 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 5002 2 0000000000000000 4\n";
-        assert_eq!(drops_in(table, &[5001]), 17);
-        assert_eq!(drops_in(table, &[5001, 5002]), 21);
-        assert_eq!(drops_in(table, &[100]), 0);
     }
 }

@@ -17,6 +17,7 @@ use crate::measure::{Measure, Terms};
 use crate::membership::Membership;
 use crate::outlet::{Outlet, State};
 use crate::pipeline::{self, Plan};
+use crate::receive_buffers::ReceiveBuffers;
 use crate::routing::{Newest, Routing};
 use crate::socket;
 use crate::start::{self, Files, StartError, StartErrors};
@@ -128,11 +129,7 @@ impl Service {
         let Self { config, routing, gate, sockets, api } = self;
         let routing = Arc::new(Newest::from_pointee(routing));
         let listen = sockets[0].local_addr().map_err(RunError::System)?;
-        let inodes = sockets
-            .iter()
-            .map(|socket| socket::inode(socket))
-            .collect::<io::Result<_>>()
-            .map_err(RunError::System)?;
+        let buffers = Arc::new(ReceiveBuffers::of(&sockets).map_err(RunError::System)?);
         let lanes: Arc<[_]> =
             (0..sockets.len()).map(|number| Arc::new(Lane::new(number, config.state.max_memory))).collect();
         let health = Arc::new(Health::default());
@@ -150,7 +147,8 @@ impl Service {
             sockets.iter().filter_map(|socket| Membership::of(Arc::downgrade(socket), options)).collect();
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::System)?;
         let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
-        let measure = Arc::new(Measure::new(Arc::clone(&lanes), Arc::clone(&routing), inodes));
+        let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers));
+        let measure = Arc::new(measure);
         let (measuring, thread) = start_measuring(&measure, terms(&config)).map_err(RunError::System)?;
         let mut ended = watch(threads.handles.into_iter().chain([thread])).map_err(RunError::System)?;
 
@@ -164,6 +162,7 @@ impl Service {
             reloads: Arc::clone(&reloads),
             lanes: Arc::clone(&lanes),
             measure,
+            buffers,
             health: Arc::clone(&health),
             lookup: Lookup::new(),
             refusals: Arc::default(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco::measure::kernel_drops;
+use coco::receive_buffers::kernel_drops;
 use coco::socket::inode;
 use coco_core::address::Address;
 use coco_core::wire::{Decoder, Event};

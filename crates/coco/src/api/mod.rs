@@ -16,6 +16,7 @@ mod tiers;
 use crate::lane::Lane;
 use crate::measure::Measure;
 use crate::reading::Hosts;
+use crate::receive_buffers::ReceiveBuffers;
 use crate::routes::MetricView;
 use crate::routing::Newest;
 use crate::snapshot;
@@ -44,6 +45,8 @@ pub struct Api {
     pub lanes: Arc<[Arc<Lane>]>,
     /// What was last measured.
     pub measure: Arc<Measure>,
+    /// Where datagrams wait.
+    pub buffers: Arc<ReceiveBuffers>,
     /// Whether all is well.
     pub health: Arc<Health>,
     /// Who asked whom.
@@ -110,6 +113,7 @@ impl Api {
         let mut snapshot = Snapshot::new();
         let routing = self.routing.load_full();
         snapshot::add_to(&mut snapshot, &self.lanes, &routing, &self.measure.last());
+        self.buffers.add_to(&mut snapshot);
         self.lookup.add_to(&mut snapshot, &routing.tiers);
         self.reloads.add_to(&mut snapshot);
         logging::add_to(&mut snapshot, Program::Coco);

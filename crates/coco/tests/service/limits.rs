@@ -93,6 +93,9 @@ fn what_the_kernel_drops_is_counted() {
             number(vars, "listen", "raw") + number(vars, "listen", "kernel_drops") == SENT
         });
         assert!(number(&vars, "listen", "kernel_drops") > 0 && number(&vars, "listen", "raw") > 0, "{vars}");
+        // The kernel gives twice what it is asked for.
+        assert_eq!(number(&vars, "listen", "receive_buffer_bytes"), 8192);
+        assert_eq!(number(&vars, "listen", "receive_buffer_used_bytes"), 0, "all is read");
         coco.stop().unwrap();
     }
 }

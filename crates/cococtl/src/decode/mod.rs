@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use coco::measure::kernel_drops;
+use coco::receive_buffers::kernel_drops;
 use coco::socket::inode;
 use coco_core::address::Address;
 use coco_core::types_db::TypesDb;
