@@ -2,6 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What tells the time, in Unix seconds.
+pub type Clock = fn() -> u32;
+
 /// Now in Unix seconds: the first or the last that there are, if the clock is beyond.
 pub fn unix_seconds() -> u32 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

@@ -1,13 +1,12 @@
 //! What the stages of a lane share with each other and with whoever looks at them.
 
-use crate::clock::unix_seconds;
 use crate::counters::{LaneCounts, Queue};
 use crate::routes::{HostId, Routes};
 use coco_daemon::latency::{Histogram, NUMBERS};
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For how long a reader looks away when the filter wants its turn.
 const STAND_BACK: Duration = Duration::from_micros(50);
@@ -23,8 +22,9 @@ pub struct Lane {
     pub latency: Histogram,
     /// Datagrams that were received together.
     pub datagrams: Histogram,
-    /// When the last datagram came, or it was made, in Unix seconds.
-    last_datagram: AtomicU32,
+    made: Instant,
+    /// When the last datagram came, in seconds since it was made: time that nobody sets back.
+    last_datagram: AtomicU64,
     /// Value lists between listen and filter.
     pub raw: Queue,
     /// Value lists between filter and send.
@@ -53,7 +53,8 @@ impl Lane {
     /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
     pub fn new(number: usize, memory: usize) -> Self {
         Self {
-            last_datagram: unix_seconds().into(),
+            made: Instant::now(),
+            last_datagram: AtomicU64::new(0),
             number,
             counts: LaneCounts::default(),
             latency: Histogram::default(),
@@ -67,14 +68,14 @@ impl Lane {
         }
     }
 
-    /// Takes note of when datagrams came, in Unix seconds.
-    pub fn received_at(&self, time: u32) {
-        self.last_datagram.store(time, Ordering::Relaxed);
+    /// Takes note of when datagrams came.
+    pub fn received_at(&self, time: Instant) {
+        self.last_datagram.store(time.saturating_duration_since(self.made).as_secs(), Ordering::Relaxed);
     }
 
     /// Seconds since the last datagram came, or since the start.
-    pub fn age_of_last_datagram(&self) -> u32 {
-        unix_seconds().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
+    pub fn age_of_last_datagram(&self) -> u64 {
+        self.made.elapsed().as_secs().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
     }
 
     /// What it remembers, for the filter, which holds this for a batch.

@@ -1,6 +1,6 @@
 //! What is measured from time to time: how hosts and metrics spread over the targets, and what the kernel dropped.
 
-use crate::clock::unix_seconds;
+use crate::clock::Clock;
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::outlet::Outlet;
@@ -58,6 +58,7 @@ pub struct Measure {
     lanes: Arc<[Arc<Lane>]>,
     routing: Arc<Newest>,
     buffers: Arc<ReceiveBuffers>,
+    clock: Clock,
     last: Mutex<Arc<Measurement>>,
     complaints: Mutex<Complaints>,
 }
@@ -75,10 +76,15 @@ struct Complaints {
 
 impl Measure {
     /// Nothing measured yet: all zeros.
-    pub fn new(lanes: Arc<[Arc<Lane>]>, routing: Arc<Newest>, buffers: Arc<ReceiveBuffers>) -> Self {
-        let since = unix_seconds().into();
+    pub fn new(
+        lanes: Arc<[Arc<Lane>]>,
+        routing: Arc<Newest>,
+        buffers: Arc<ReceiveBuffers>,
+        clock: Clock,
+    ) -> Self {
+        let since = clock().into();
         let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
-        Self { lanes, routing, buffers, last, complaints: Mutex::default() }
+        Self { lanes, routing, buffers, clock, last, complaints: Mutex::default() }
     }
 
     /// The last measurement.
@@ -88,7 +94,7 @@ impl Measure {
 
     /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
     pub fn run(&self, terms: Terms, news: &Receiver<Terms>) {
-        at_times(terms, news, |terms| self.measure(unix_seconds(), terms.expire));
+        at_times(terms, news, |terms| self.measure((self.clock)(), terms.expire));
     }
 
     /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).

@@ -19,6 +19,7 @@ mod stages;
 mod tests;
 
 use crate::batch::Batch;
+use crate::clock::Clock;
 use crate::filter::Filter;
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub routing: Arc<Newest>,
     /// Who may send to us.
     pub gate: Arc<Gate>,
+    /// When what is received was seen.
+    pub clock: Clock,
     /// Set when the lanes are to stop.
     pub stop: Arc<AtomicBool>,
 }
@@ -103,7 +106,8 @@ pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> 
     for ((socket, lane), (handover, (raw_out, empty_in))) in lanes {
         let listen: MakeStage = {
             let (lane, stop, gate) = (Arc::clone(lane), Arc::clone(&plan.stop), Arc::clone(&plan.gate));
-            Box::new(move || Box::new(Listen::new(socket, lane, handover, stop, gate)))
+            let clock = plan.clock;
+            Box::new(move || Box::new(Listen::new(socket, lane, handover, stop, gate, clock)))
         };
         start_lane(plan, lane, listen, raw_out, empty_in, &mut threads)?;
     }

@@ -10,6 +10,7 @@
 //! 5. the API, which until then has answered `/healthz` with 503, is closed.
 
 use crate::api::{Api, Health};
+use crate::clock::{Clock, unix_seconds};
 use crate::gate::{self, Gate};
 use crate::heartbeat;
 use crate::lane::Lane;
@@ -66,6 +67,7 @@ pub struct Service {
     gate: Arc<Gate>,
     sockets: Vec<Arc<UdpSocket>>,
     api: TcpListener,
+    clock: Clock,
 }
 
 impl Service {
@@ -103,7 +105,12 @@ impl Service {
         let routing = Routing::new(&config, seals, sockets.len());
         start::dial(&routing, listen).await?;
         let sockets = sockets.into_iter().map(Arc::new).collect();
-        Ok(Self { config, routing, gate: Arc::new(Gate::new(admission)), sockets, api })
+        Ok(Self { config, routing, gate: Arc::new(Gate::new(admission)), sockets, api, clock: unix_seconds })
+    }
+
+    /// With a time of day of its own, by which names are seen and expire.
+    pub fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Where it receives packets: the port that the system chose if none is configured.
@@ -126,7 +133,7 @@ impl Service {
         deadline: &Arc<Deadline>,
         load: impl AsyncFn() -> Result<Config, LoadError>,
     ) -> Result<(), RunError> {
-        let Self { config, routing, gate, sockets, api } = self;
+        let Self { config, routing, gate, sockets, api, clock } = self;
         let routing = Arc::new(Newest::from_pointee(routing));
         let listen = sockets[0].local_addr().map_err(RunError::System)?;
         let buffers = Arc::new(ReceiveBuffers::of(&sockets).map_err(RunError::System)?);
@@ -140,6 +147,7 @@ impl Service {
             spread_hosts: config.pipeline.spread_hosts,
             routing: Arc::clone(&routing),
             gate: Arc::clone(&gate),
+            clock,
             stop: Arc::clone(&health.stopping),
         };
         let options = start::listen_options(&config);
@@ -147,7 +155,7 @@ impl Service {
             sockets.iter().filter_map(|socket| Membership::of(Arc::downgrade(socket), options)).collect();
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::System)?;
         let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
-        let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers));
+        let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers), clock);
         let measure = Arc::new(measure);
         let (measuring, thread) = start_measuring(&measure, terms(&config)).map_err(RunError::System)?;
         let mut ended = watch(threads.handles.into_iter().chain([thread])).map_err(RunError::System)?;

@@ -100,7 +100,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
 
 /// Seconds since a datagram came last to any of them, or since the start.
 pub fn age_of_last_datagram(lanes: &[Arc<Lane>]) -> u64 {
-    lanes.iter().map(|lane| lane.age_of_last_datagram()).min().unwrap_or_default().into()
+    lanes.iter().map(|lane| lane.age_of_last_datagram()).min().unwrap_or_default()
 }
 
 /// In the order of [`METRICS_PER_HOST`].

@@ -2,7 +2,7 @@
 
 use super::handover::Handover;
 use crate::batch::Batch;
-use crate::clock::unix_seconds;
+use crate::clock::Clock;
 use crate::counters::Count;
 use crate::filter::Filter;
 use crate::gate::Gate;
@@ -51,6 +51,7 @@ pub(super) struct Listen {
     /// When to end, once the lane is to stop.
     end: Option<Instant>,
     gate: Arc<Gate>,
+    clock: Clock,
     complaints: Complaints,
 }
 
@@ -69,6 +70,7 @@ impl Listen {
         handover: Handover,
         stop: Arc<AtomicBool>,
         gate: Arc<Gate>,
+        clock: Clock,
     ) -> Self {
         Self {
             receiver: Receiver::new(socket),
@@ -77,6 +79,7 @@ impl Listen {
             stop,
             end: None,
             gate,
+            clock,
             complaints: Complaints::default(),
         }
     }
@@ -135,8 +138,8 @@ impl Listen {
         }
         self.lane.datagrams.count(received as u64);
         batch.arrived = Instant::now();
-        batch.received = unix_seconds();
-        self.lane.received_at(batch.received);
+        batch.received = (self.clock)();
+        self.lane.received_at(batch.arrived);
         Ok(batch)
     }
 }

@@ -1,6 +1,7 @@
 //! Stages that panic or hang: what is counted, and who notices.
 
 use super::*;
+use crate::clock::unix_seconds;
 use crate::counters::{Count, OutletCount};
 use crate::faults::Hold;
 use crate::heartbeat::Watch;
@@ -50,6 +51,7 @@ impl Running {
             spread_hosts: false,
             routing: Arc::clone(&routing),
             gate: Arc::default(),
+            clock: unix_seconds,
             stop: Arc::clone(&stop),
         };
         let lane = Arc::new(Lane::new(0, 1 << 20));

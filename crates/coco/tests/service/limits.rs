@@ -1,14 +1,16 @@
 use crate::agents::value_list;
 use crate::running::{Running, config, number, run};
+use coco::clock::unix_seconds;
 use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
 use coco_core::config::Config;
 use coco_core::value_list::ValueList;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{datagram, send, sender};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_tests::wait::{PATIENCE, wait_for, wait_until};
 use regex::bytes::Regex;
 use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 fn to(node: &Sink) -> Config {
@@ -65,6 +67,33 @@ fn what_is_silent_is_forgotten() {
     assert!(number(&vars, "state", "metrics") == 0 && number(&vars, "state", "bytes") < 100_000, "{vars}");
     send(&sender(coco.listen), &hosts(0..1));
     coco.vars_when("a host to be remembered again", |vars| number(vars, "state", "hosts") == 1);
+    coco.stop().unwrap();
+}
+
+#[test]
+fn what_was_seen_while_the_clock_was_ten_years_ahead_expires_when_it_is_right_again() {
+    const TEN_YEARS: u32 = 10 * 365 * 86_400;
+    static AHEAD: AtomicU32 = AtomicU32::new(TEN_YEARS);
+    let clock = || unix_seconds().saturating_add(AHEAD.load(Ordering::Relaxed));
+    let node = Sink::start();
+    let mut config = to(&node);
+    config.state.expire = Duration::from_secs(1);
+    let coco = Running::start_by(clock, config);
+    let agent = sender(coco.listen);
+    // Until one is seen: at any time before, it may have expired already.
+    let seen = wait_for(PATIENCE, "a host to be shown", || {
+        send(&agent, &hosts(0..1));
+        let shown = coco.get("/tiers").json();
+        shown[0]["routes"][&node.address.to_string()]["h00000000"]["p/t"].as_u64()
+    });
+    let now = u64::from(unix_seconds());
+    assert!(seen > now + u64::from(TEN_YEARS) / 2, "{seen} at {now}");
+    AHEAD.store(0, Ordering::Relaxed);
+    coco.vars_when("it to expire", |vars| number(vars, "state", "hosts") == 0);
+    // And so it is with what comes by the right clock.
+    send(&agent, &hosts(1..2));
+    coco.vars_when("another to be remembered", |vars| number(vars, "state", "hosts") == 1);
+    coco.vars_when("that to expire", |vars| number(vars, "state", "hosts") == 0);
     coco.stop().unwrap();
 }
 

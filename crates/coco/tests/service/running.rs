@@ -1,5 +1,6 @@
 //! A coco in this process, and who asks it.
 
+use coco::clock::{Clock, unix_seconds};
 use coco::service::{RunError, Service};
 use coco_core::config::{Config, Program};
 use coco_daemon::signals::Signal;
@@ -27,9 +28,19 @@ pub(crate) fn run(
     before: impl FnOnce(SocketAddr, SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    run_by(unix_seconds, config, before, stop)
+}
+
+/// As [`run`], by this clock.
+fn run_by(
+    clock: Clock,
+    config: Config,
+    before: impl FnOnce(SocketAddr, SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
-        let service = Service::prepare(config).await.unwrap();
+        let service = Service::prepare(config).await.unwrap().with_clock(clock);
         before(service.listen_address().unwrap(), service.api_address().unwrap());
         let mut stop = std::pin::pin!(stop);
         let next_signal = async || {
@@ -65,11 +76,16 @@ impl Answer {
 impl Running {
     /// A coco that is ready.
     pub(crate) fn start(config: Config) -> Self {
+        Self::start_by(unix_seconds, config)
+    }
+
+    /// The same by this clock.
+    pub(crate) fn start_by(clock: Clock, config: Config) -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let before = move |listen, api| tell.send((listen, api)).unwrap();
-            run(config, before, async { drop(stopped.await) })
+            run_by(clock, config, before, async { drop(stopped.await) })
         });
         Self::attach(told.recv().unwrap(), stop, thread)
     }

@@ -82,7 +82,7 @@ fn series(
 ) -> Result<Value, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
     let finish = time(request, "finish").unwrap_or(now);
-    let start = time(request, "start").unwrap_or(finish - HOUR);
+    let start = time(request, "start").unwrap_or(finish.saturating_sub(HOUR));
     if start > finish {
         return Err(format!("start {start} is after finish {finish}"));
     }
