@@ -34,6 +34,8 @@ pub struct Lane {
     routes: Mutex<Routes>,
     /// Whether the filter waits for them.
     wanted: AtomicBool,
+    /// Whether nobody is to measure them any more.
+    closing: AtomicBool,
     /// How much it remembers.
     pub remembered: Remembered,
 }
@@ -64,6 +66,7 @@ impl Lane {
             memory: memory.into(),
             routes: Mutex::new(Routes::new(memory)),
             wanted: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             remembered: Remembered::default(),
         }
     }
@@ -93,6 +96,21 @@ impl Lane {
         while let Some(from) = next {
             next = self.read(|routes| piece(routes, from));
         }
+    }
+
+    /// Like [`walk`](Self::walk), until the measuring is [ended](Self::end_measuring).
+    pub fn measure(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
+        self.walk(|routes, from| if self.is_closing() { None } else { piece(routes, from) });
+    }
+
+    /// The process stops, and does not wait for the end of a summary that nobody will see.
+    pub fn end_measuring(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the measuring is to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
     }
 
     /// Reads what it remembers, for a millisecond at most, when the filter does not wait for its turn.
@@ -169,5 +187,23 @@ mod tests {
                 (piece < 20).then_some(piece + 1)
             });
         });
+    }
+
+    #[test]
+    fn a_stop_waits_for_no_measuring_but_readers_see_all() {
+        let lane = Lane::new(0, 1 << 20);
+        let mut visited = 0;
+        lane.measure(|_, from| {
+            visited += 1;
+            lane.end_measuring();
+            Some(from + 1)
+        });
+        lane.measure(|_, _| unreachable!("it has ended"));
+        assert_eq!(visited, 1);
+        lane.walk(|_, from| {
+            visited += 1;
+            (from < 5).then_some(from + 1)
+        });
+        assert_eq!(visited, 7);
     }
 }

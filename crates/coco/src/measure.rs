@@ -101,7 +101,7 @@ impl Measure {
     pub fn measure(&self, now: u32, expire: Duration) {
         let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
         for lane in self.lanes.iter() {
-            lane.walk(|routes, from| routes.expire(from, now, expire));
+            lane.measure(|routes, from| routes.expire(from, now, expire));
         }
         self.renew();
         let kernel_drops = self.buffers.drops().unwrap_or_else(|problem| {
@@ -143,7 +143,7 @@ impl Measure {
     fn renew(&self) {
         for lane in self.lanes.iter() {
             let mut rules = Rules::new(self.routing.load_full());
-            lane.walk(|routes, from| {
+            lane.measure(|routes, from| {
                 // Behind the lock: the filter can't have decided by a newer one.
                 let newest = self.routing.load();
                 if !Arc::ptr_eq(&newest, rules.routing()) {

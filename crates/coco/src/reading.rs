@@ -185,10 +185,13 @@ fn place_of(bytes: &[u8]) -> usize {
 /// Counts the metrics of each host that are sent, for its owners.
 pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[u16], u32)) {
     if let [lane] = lanes {
-        return lane.walk(|routes, from| routes.count_accepted(from, &mut rules, &mut count));
+        return lane.measure(|routes, from| routes.count_accepted(from, &mut rules, &mut count));
     }
     let mut hosts = Hosts::new(lanes, Rules::new(Arc::clone(rules.routing())), None);
     while let Some(end) = hosts.some_of(0) {
+        if lanes.iter().any(|lane| lane.is_closing()) {
+            return;
+        }
         // By lane, since each is read for many hosts at a time.
         let mut known = vec![(0_u32, 0_u32); end - hosts.next];
         for lane in lanes {
