@@ -80,8 +80,8 @@ fn systemd_has_nothing_to_say_against_the_units() {
 
 #[test]
 fn units_are_as_safe_as_the_readme_says() {
-    let readme = read("README.md");
-    let (_, rest) = readme.split_once("`systemd-analyze security` says ").expect("the README has the score");
+    let readme = read("docs/install.md");
+    let (_, rest) = readme.split_once("`systemd-analyze security` says ").expect("the page has the score");
     let (claimed, rest) = rest.split_once(" for both (systemd ").expect("a score, and of which systemd");
     let (version, _) = rest.split_once(';').expect("the version");
     let output = systemd_analyze(&["--version"]);

@@ -10,7 +10,7 @@ use coco_tests::clients::{idle_connections, read_to_the_end};
 use coco_tests::noodle::Noodle;
 use coco_tests::wait::{PATIENCE, wait_until};
 
-/// What Noodle may take in KiB, as README and the unit say: the default of `fetch.max_memory`, and 64 MiB.
+/// What Noodle may take in KiB, as SECURITY.md and the unit say: the default of `fetch.max_memory`, and 64 MiB.
 const MOST_MEMORY: u64 = (256 + 64) * 1024;
 
 /// Of an answer that is large: near `fetch.max_body`.

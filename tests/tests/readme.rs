@@ -24,11 +24,27 @@ fn read(document: &str) -> String {
     std::fs::read_to_string(repository().join(document)).expect("the document is there")
 }
 
+/// The pages of `docs/`, by their names.
+fn pages() -> Vec<String> {
+    let entries = std::fs::read_dir(repository().join("docs")).expect("there are pages");
+    let names = entries.map(|entry| entry.expect("a page").file_name().into_string().expect("UTF-8"));
+    let mut names: Vec<_> = names.map(|name| format!("docs/{name}")).collect();
+    names.sort_unstable();
+    assert!(names.len() > 10, "{names:?}");
+    names
+}
+
+/// The README and all pages of `docs/`, one behind the other.
+fn all_pages() -> String {
+    let texts = ["README.md".to_owned()].into_iter().chain(pages()).map(|name| read(&name));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
 /// The rows of the table between this heading and the next.
 fn table(heading: &str) -> Vec<String> {
-    let readme = read("README.md");
-    let mut lines = readme.lines().skip_while(|line| *line != heading).skip(1).peekable();
-    assert!(lines.peek().is_some(), "the README has no {heading:?}");
+    let text = all_pages();
+    let mut lines = text.lines().skip_while(|line| *line != heading).skip(1).peekable();
+    assert!(lines.peek().is_some(), "no page has {heading:?}");
     let rows = lines.take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|'));
     rows.skip(2).map(str::to_owned).collect()
 }
@@ -61,7 +77,7 @@ fn key_row(key: &Key) -> String {
 
 #[test]
 fn every_key_is_in_the_table_with_its_default() {
-    assert_table("### All keys", KEYS.iter().map(key_row));
+    assert_table("# All keys", KEYS.iter().map(key_row));
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn limits_stand_in_the_security_notes_with_their_defaults() {
 
 #[test]
 fn every_configuration_shown_is_valid() {
-    let readme = read("README.md");
+    let readme = all_pages();
     let blocks: Vec<_> =
         readme.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()).collect();
     assert!(!blocks.is_empty());
@@ -98,13 +114,13 @@ fn every_configuration_shown_is_valid() {
 
 #[test]
 fn every_counter_of_coco_is_in_the_table() {
-    assert_table("### Counters of Coco", counters::definitions().map(Definition::documentation_row));
+    assert_table("## Counters of Coco", counters::definitions().map(Definition::documentation_row));
 }
 
 #[test]
 fn every_counter_of_noodle_is_in_the_table() {
     let definitions = noodle::counters::definitions();
-    assert_table("### Counters of Noodle", definitions.map(Definition::documentation_row));
+    assert_table("## Counters of Noodle", definitions.map(Definition::documentation_row));
 }
 
 #[test]
@@ -129,7 +145,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
 fn every_reason_of_noodle_is_in_the_table() {
     let reasons: BTreeSet<_> =
         noodle::failure::Reason::ALL.into_iter().map(|(_, name)| name.to_owned()).collect();
-    assert_eq!(first_column("### Reasons for a target's failure"), reasons);
+    assert_eq!(first_column("## Reasons for a target's failure"), reasons);
 }
 
 #[test]
@@ -143,14 +159,14 @@ fn every_reason_is_in_the_table() {
         let (definition, key) = reason.definition();
         format!("| `{}` | {meaning} |", definition.documented_name().replace("{{ reason }}", key))
     });
-    assert_table("### Reasons for refusing", rows);
+    assert_table("## Reasons for refusing", rows);
 }
 
 #[test]
 fn names_of_metrics_are_those_of_the_table() {
     let definitions = counters::definitions().chain(noodle::counters::definitions());
     let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
-    let readme = read("README.md");
+    let readme = all_pages();
     let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let named: BTreeSet<_> = words
         .filter(|word| ["coco_", "noodle_"].iter().any(|program| word.starts_with(program)))
@@ -177,7 +193,7 @@ fn every_command_of_cococtl_is_in_the_table() {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         format!("| `cococtl {}` | {about} |", command.get_name())
     });
-    assert_table("### Commands", rows);
+    assert_table("## Commands", rows);
 }
 
 #[test]
@@ -187,7 +203,7 @@ fn every_route_of_coco_is_in_the_table() {
     );
     let Value::Object(routes) = coco.json("/")["routes"].take() else { panic!("no routes") };
     let routes = routes.into_iter().map(|(path, _)| path).chain(["/".to_owned()]).collect();
-    assert_eq!(first_column("### Paths of Coco"), routes);
+    assert_eq!(first_column("## Paths of Coco"), routes);
 }
 
 #[test]
@@ -205,13 +221,14 @@ fn every_route_of_noodle_is_in_the_table() {
         stopping: Arc::default(),
     }
     .router();
-    assert_eq!(first_column("### Paths of Noodle"), router.paths().map(str::to_owned).collect());
+    assert_eq!(first_column("## Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 
 #[test]
 fn files_that_documents_name_are_there() {
-    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md"] {
-        let text = read(document);
+    let others = ["README.md", "ARCHITECTURE.md", "SECURITY.md", "CHANGELOG.md"].map(str::to_owned);
+    for document in others.into_iter().chain(pages()) {
+        let text = read(&document);
         let quoted = text
             .lines()
             .filter(|line| !line.starts_with("```"))
@@ -224,4 +241,54 @@ fn files_that_documents_name_are_there() {
             assert!(repository().join(path).exists(), "{document} names {path}, which is not there");
         }
     }
+}
+
+/// The headings of a page, as links name them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut in_code = false;
+    let mut anchors = BTreeSet::new();
+    for line in text.lines() {
+        in_code ^= line.trim_start().starts_with("```");
+        if let (false, Some((marks, heading))) = (in_code, line.split_once(' '))
+            && !marks.is_empty()
+            && marks.bytes().all(|byte| byte == b'#')
+        {
+            let kept = heading.to_lowercase().replace(' ', "-");
+            anchors.insert(kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect());
+        }
+    }
+    anchors
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let mut links = 0;
+    for page in pages().into_iter().chain(["README.md".to_owned(), "SECURITY.md".to_owned()]) {
+        let text = read(&page);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.contains("://") || target.contains(' ') {
+                continue;
+            }
+            links += 1;
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = repository().join(&page).parent().expect("a folder").to_owned();
+            let path = if file.is_empty() { repository().join(&page) } else { folder.join(file) };
+            assert!(path.exists(), "{page} links to {target}, which is not there");
+            let found = anchor.is_empty()
+                || anchors(&std::fs::read_to_string(path).expect("a page")).contains(anchor);
+            assert!(found, "{page} links to {target}: no such heading");
+        }
+    }
+    assert!(links > 40, "{links}");
+}
+
+#[test]
+fn the_index_names_every_page_and_the_readme_is_short() {
+    let index = read("docs/README.md");
+    for page in pages().iter().filter(|page| *page != "docs/README.md") {
+        let name = page.strip_prefix("docs/").expect("it is in docs");
+        assert!(index.contains(&format!("]({name})")), "docs/README.md does not name {name}");
+    }
+    let lines = read("README.md").lines().count();
+    assert!(lines <= 250, "{lines} lines");
 }

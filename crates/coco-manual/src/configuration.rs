@@ -4,7 +4,7 @@ use coco_core::config::{KEYS, Key, Program};
 use roff::{Roff, bold, roman};
 
 use crate::pages::append_see_also;
-use crate::{Document, markdown, page, readme};
+use crate::{Document, chapters, markdown, page};
 
 const SAMPLE: &str = include_str!("../../../coco.sample.conf");
 
@@ -12,13 +12,11 @@ const SAMPLE: &str = include_str!("../../../coco.sample.conf");
 pub fn document() -> Document {
     let mut roff = Roff::new();
     let source = concat!("Coco ", env!("CARGO_PKG_VERSION"));
-    roff.control("TH", ["COCO.CONF", "5", readme::release_date(), source, "Coco and Noodle"]);
+    roff.control("TH", ["COCO.CONF", "5", chapters::release_date(), source, "Coco and Noodle"]);
     roff.control("SH", ["NAME"]);
     roff.text([roman("coco.conf - configuration of coco and noodle")]);
     roff.control("SH", ["DESCRIPTION"]);
-    // The table of all keys follows, from where the README has it.
-    let chapter = readme::chapter("## Configuration");
-    markdown::append(&mut roff, chapter.split_once("\n### ").map_or(chapter, |(notations, _)| notations));
+    markdown::append(&mut roff, chapters::chapter("# Configuration"));
     roff.control("SH", ["KEYS"]);
     let mut section = "";
     for key in KEYS {

@@ -1,4 +1,4 @@
-//! Markdown as the README has it, turned into roff: headings, paragraphs, lists, code, tables.
+//! Markdown as `docs/` has it, turned into roff: headings, paragraphs, lists, code, tables.
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use roff::{Inline, Roff, bold, italic, roman};
@@ -54,7 +54,7 @@ impl Writer<'_> {
             }
             Event::Code(text) => self.line.push(bold(text.into_string())),
             Event::SoftBreak | Event::HardBreak => self.line.push(roman(" ")),
-            // Comments, and what the README does not have.
+            // Comments, and what `docs/` does not have.
             _ => {}
         }
     }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_readme_has_is_carried_over() {
+    fn what_the_pages_have_is_carried_over() {
         assert_eq!(
             rendered("One `--flag` and\n[a link](#there), **bold**.\n\nTwo.\n"),
             "One \\fB\\-\\-flag\\fR and a link, \\fBbold\\fR.\n.PP\nTwo.\n"

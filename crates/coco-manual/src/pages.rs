@@ -5,7 +5,7 @@ use clap_mangen::Man;
 use roff::{Roff, bold, roman};
 
 use crate::programs::{Manual, programs};
-use crate::{Document, markdown, readme};
+use crate::{Document, chapters, markdown};
 
 /// All of them.
 pub fn documents() -> Vec<Document> {
@@ -42,7 +42,7 @@ fn page(
     let text = arguments(name, section, command);
     for (heading, chapter) in chapters {
         roff.control("SH", [*heading]);
-        markdown::append(&mut roff, readme::chapter(chapter));
+        markdown::append(&mut roff, chapters::chapter(chapter));
     }
     append_see_also(&mut roff, see_also);
     let mut document = crate::page(name, section, &roff);
@@ -55,7 +55,7 @@ fn arguments(name: &str, section: char, command: &Command) -> String {
     let man = Man::new(command.clone())
         .title(name.to_uppercase())
         .section(section)
-        .date(readme::release_date())
+        .date(chapters::release_date())
         .source(concat!("Coco ", env!("CARGO_PKG_VERSION")))
         .manual("Coco and Noodle");
     let mut text = Vec::new();

@@ -12,7 +12,7 @@ pub struct Manual {
     pub command: Command,
     /// The section of its page: 1 for what everybody runs, 8 for administrators.
     pub section: char,
-    /// The sections behind its arguments, in order: their heading, and the chapter of the README that is in them.
+    /// The sections behind its arguments, in order: their heading, and the chapter of `docs/` that is in them.
     pub chapters: &'static [(&'static str, &'static str)],
     /// What else to read.
     pub see_also: &'static [&'static str],
@@ -26,15 +26,15 @@ pub fn programs() -> [Manual; 5] {
             command: daemon(Program::Coco, coco::ABOUT),
             section: '8',
             chapters: &[
-                ("EXIT STATUS AND SIGNALS", "### Command line, exit statuses, signals"),
-                ("SERVICE MANAGER", "### Service manager"),
-                ("RELOAD", "### Reload"),
-                ("HOW VALUES TRAVEL", "## How values travel"),
-                ("API", "## API"),
-                ("COUNTERS", "## Counters"),
-                ("SECURITY", "## Security"),
-                ("HOW IT WILL BREAK", "## How it will break"),
-                ("GROWING A RING", "## Growing a ring"),
+                ("EXIT STATUS AND SIGNALS", "## Command line, exit statuses, signals"),
+                ("SERVICE MANAGER", "## Service manager"),
+                ("RELOAD", "## Reload"),
+                ("HOW VALUES TRAVEL", "# How values travel"),
+                ("API", "# API"),
+                ("COUNTERS", "# Counters"),
+                ("SECURITY", "# Security"),
+                ("HOW IT WILL BREAK", "# How it will break"),
+                ("GROWING A RING", "# Growing a ring"),
             ],
             see_also: &["coco.conf(5)", "noodle(8)", "cococtl(1)", "collectd(1)", "collectd.conf(5)"],
         },
@@ -42,17 +42,18 @@ pub fn programs() -> [Manual; 5] {
             command: daemon(Program::Noodle, noodle::ABOUT),
             section: '8',
             chapters: &[
-                ("EXIT STATUS AND SIGNALS", "### Command line, exit statuses, signals"),
-                ("SERVICE MANAGER", "### Service manager"),
-                ("RELOAD", "### Reload"),
-                ("READING", "## Noodle"),
+                ("EXIT STATUS AND SIGNALS", "## Command line, exit statuses, signals"),
+                ("SERVICE MANAGER", "## Service manager"),
+                ("RELOAD", "## Reload"),
+                ("READING", "# Noodle"),
+                ("COUNTERS", "## Counters of Noodle"),
             ],
             see_also: &["coco.conf(5)", "coco(8)", "cococtl(1)"],
         },
         Manual {
             command: cococtl::command(),
             section: '1',
-            chapters: &[("USE", "## cococtl")],
+            chapters: &[("USE", "# cococtl")],
             see_also: &["coco(8)", "noodle(8)", "coco.conf(5)"],
         },
         check(Check::Send),
@@ -64,7 +65,7 @@ fn check(check: Check) -> Manual {
     Manual {
         command: check.command(),
         section: '8',
-        chapters: &[("MONITORING", "## Monitoring")],
+        chapters: &[("MONITORING", "# Monitoring")],
         see_also: match check {
             Check::Send => &["anomalous_coco_errors(8)", "coco(8)", "noodle(8)"],
             Check::Errors => &["anomalous_coco_send(8)", "coco(8)", "noodle(8)"],
