@@ -133,7 +133,8 @@ fn garbage_ends_a_connection_and_nothing_else() {
         let mut client = scene.connect();
         let pipelined = [good.repeat(20).as_bytes(), garbage, good.repeat(20).as_bytes()].concat();
         let _ = client.write_all(&pipelined);
-        client.shutdown(std::net::Shutdown::Write).expect("half closed");
+        // Noodle may have closed it by now.
+        let _ = client.shutdown(std::net::Shutdown::Write);
         let answer = read_to_the_end(&client);
         let served = answer.matches("HTTP/1.1 200 OK").count();
         assert_eq!(served, 20, "what came before the garbage {garbage:?}: {answer}");
