@@ -5,7 +5,7 @@
 //! | `*` | any characters, also none; not a dot at the front of a name |
 //! | `?` | one character; not a dot at the front |
 //! | `[a-z]`, `[^a-z]`, `[!a-z]` | one character of the set, or not of it; not a dot at the front |
-//! | `{a,b}` | either; braces are [expanded](expanded) before anything is matched |
+//! | `{a,b}` | either; braces are [`expanded`] before anything is matched |
 //! | anything else | itself |
 //!
 //! A character is one of UTF-8, or a byte where there is none. A backslash means nothing: Visage's web server makes a
