@@ -17,7 +17,7 @@ use coco_tests::coco::Coco;
 use coco_tests::repository;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
-use noodle::proxy::Proxy;
+use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 
 fn read(document: &str) -> String {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use noodle::lists;
-use noodle::object::{META, Object};
-use noodle::path::Content;
+use noodle::ask::Content;
+use noodle::ask::lists;
+use noodle::json::object::{META, Object};
 use serde::de::IgnoredAny;
 
 /// Arrays and objects inside of each other that Noodle takes.

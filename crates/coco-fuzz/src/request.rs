@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use noodle::asked::{Asked, Bounds, Whom};
+use noodle::ask::Content;
 use noodle::fleet::Wanted;
-use noodle::hosts::is_plain;
-use noodle::path::{Content, DataPath};
-use noodle::query::{self, Query};
+use noodle::visage::hosts::is_plain;
+use noodle::visage::path::DataPath;
+use noodle::visage::query::{self, Query};
+use noodle::visage::request::{Asked, Bounds, Whom};
 use percent_encoding::percent_decode_str;
 
 const NOW: i64 = 1_795_292_350;

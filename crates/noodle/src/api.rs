@@ -15,9 +15,9 @@ use coco_daemon::vars;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::ask::share::Node;
 use crate::fleet::Fleet;
-use crate::proxy::Proxy;
-use crate::share::Node;
+use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
 #[derive(Debug)]

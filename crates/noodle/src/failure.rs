@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use thiserror::Error;
 
 use crate::budget::Exhausted;
-use crate::object::NotAnObject;
+use crate::json::object::NotAnObject;
 
 /// Why a target gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

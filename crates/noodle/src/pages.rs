@@ -13,13 +13,15 @@ use hyper::header::{
 };
 use thiserror::Error;
 
-use crate::answer;
-
 /// For so long, in seconds, a browser needs not ask again whether it may ask.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// What a page may ask with.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// The fields of answers that pages of other hosts may read.
+const FIELDS: &str =
+    "X-Noodle-Host, X-Noodle-Target, X-Noodle-Url, X-Noodle-Tier, X-Noodle-Partial, X-Noodle-Error";
 
 /// Which pages may have answers.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Pages {
         }
         if let Some(origin) = self.allowed_of(asked) {
             fields.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(answer::FIELDS));
+            fields.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(FIELDS));
         }
     }
 

@@ -24,8 +24,8 @@ use tracing::info;
 
 use crate::api::Api;
 use crate::fleet::{Fleet, FleetError};
-use crate::proxy::Proxy;
 use crate::upstream::{self, State};
+use crate::visage::proxy::Proxy;
 
 /// How long `--check` waits for each name to resolve.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);

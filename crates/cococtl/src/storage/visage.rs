@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use coco_daemon::http::{Request, Response, Router, body};
 use hyper::StatusCode;
-use noodle::hosts::Hosts;
+use noodle::visage::hosts::Hosts;
 use percent_encoding::percent_decode;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};

@@ -3,7 +3,8 @@
 //! One request may be for a whole fleet, and many may come at a time; what bounds a single answer does not bound
 //! them all. Who holds bytes of an answer, or what is made of them, holds a reservation for them, until they have left
 //! for the client. Who needs more than there is waits for it in turn, and meanwhile who holds bytes for a client longest
-//! has to go: `ledger` knows them.
+//! has to go: `ledger` knows them. [`crowd`] is what of it requests to many targets may take, [`pace`] says whether a
+//! queue is too long.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +14,9 @@ use tokio::time::sleep_until;
 
 use ledger::{Ledger, Waiter};
 
+pub mod crowd;
 mod ledger;
+pub mod pace;
 
 /// A number of bytes that are lent.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 //! A target as something to ask over HTTP: so many requests at a time, each within its time.
 //!
 //! - `turns` says who may ask, and when;
-//! - `connect` makes connections, `kept` has those that may be used again;
-//! - `body` reads answers.
+//! - [`visage`] is one that is asked over HTTP, [`rrdcached`] one that is asked by that protocol;
+//! - `connect` makes connections.
 
 use std::error::Error;
 use std::io;
@@ -27,17 +27,17 @@ use tracing::{info, warn};
 
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
-use connect::Connection;
-use kept::Kept;
-pub use kept::{Room, Used};
 pub use turns::Place;
 use turns::Turns;
+use visage::body;
+use visage::connection::Connection;
+use visage::kept::Kept;
+pub use visage::kept::{Room, Used};
 
-mod body;
 mod connect;
-mod kept;
 pub mod rrdcached;
 mod turns;
+pub mod visage;
 
 /// How a target fares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -317,7 +317,7 @@ fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
     request
 }
 
-/// How an answer is encoded, if neither not at all nor as [`crate::gzip`] knows.
+/// How an answer is encoded, if neither not at all nor as [`crate::upstream::visage::gzip`] knows.
 fn unknown_encoding(fields: &HeaderMap) -> Option<String> {
     let encoding = fields.get(CONTENT_ENCODING)?;
     let known = ["identity", "gzip", "x-gzip"];

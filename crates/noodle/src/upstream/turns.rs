@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::pace::Pace;
+use crate::budget::pace::Pace;
 
 /// The places of one target.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
-use noodle::proxy::Proxy;
+use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 use tokio::sync::oneshot;
 

@@ -14,18 +14,18 @@ use hyper::header::HeaderMap;
 use thiserror::Error;
 use tracing::{debug, warn};
 
-use crate::answer::{Origin, Origins, Reply};
-use crate::asked::{Asked, Bounds, Refused, Whom};
+use crate::ask::Content;
+use crate::ask::lists;
+use crate::ask::share::Share;
 use crate::budget::Held;
 use crate::failure::{ErrorCount, Failure};
+use crate::fleet::gather::Gathered;
+use crate::fleet::merge;
 use crate::fleet::{Failed, Fleet, Wanted, aside};
-use crate::gather::Gathered;
-use crate::join;
-use crate::lists;
 use crate::pages::{Foreign, Pages};
-use crate::path::Content;
-use crate::query::{self, NoFunction};
-use crate::share::Share;
+use crate::visage::answer::{Origin, Origins, Reply};
+use crate::visage::query::{self, NoFunction};
+use crate::visage::request::{Asked, Bounds, Refused, Whom};
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;
@@ -200,13 +200,13 @@ impl Proxy {
         if !gathered.is_answered {
             return self.failed(&gathered.failed, "");
         }
-        let bytes = join::bytes(&gathered);
+        let bytes = merge::bytes(&gathered);
         let mut reservation = match fleet.budget.lend(bytes + ROOM, self.patience).await {
             Ok(reservation) => reservation,
             Err(exhausted) => return exhausted.into(),
         };
         let (joining, content) = (Arc::clone(&self.fleet), path.content);
-        let join = move || (join::join(&joining, content, &gathered), gathered);
+        let join = move || (merge::join(&joining, content, &gathered), gathered);
         let (mut text, gathered) = aside(bytes, join).await;
         let Gathered { pieces, failed, .. } = gathered;
         let mut nodes = BTreeSet::new();

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::ask::Content;
+use crate::ask::lists;
+use crate::ask::share::Node;
 use crate::fleet::Fleet;
-use crate::gather::{Gathered, Piece};
-use crate::lists;
-use crate::path::Content;
-use crate::share::Node;
+use crate::fleet::gather::{Gathered, Piece};
 
 /// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
 const EACH: usize = 128;
@@ -73,9 +73,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ask::share::Share;
     use crate::budget::Held;
-    use crate::object::Object;
-    use crate::share::Share;
+    use crate::json::object::Object;
 
     const CONFIG: &str = r#"
         tiers.one.targets = ["a:1", "b:1", "c:1"]

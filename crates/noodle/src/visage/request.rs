@@ -6,11 +6,12 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{StatusCode, Uri};
 use thiserror::Error;
 
+use crate::ask::Content;
 use crate::fleet::Wanted;
-use crate::hosts::{self, Hosts, HostsError, MOST_LENGTH};
-use crate::path::{Content, DataPath, PathError};
-use crate::query::{Query, QueryError};
-use crate::url::{self, TooLong};
+use crate::upstream::visage::url::{self, TooLong};
+use crate::visage::hosts::{self, Hosts, HostsError, MOST_LENGTH};
+use crate::visage::path::{DataPath, PathError};
+use crate::visage::query::{Query, QueryError};
 
 /// Patterns are asked for together as long as their path is no longer; WEBrick takes 2083 bytes.
 const PATTERNS_LENGTH: usize = 1024;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::budget::push;
-use crate::json::{Fault, Scanner};
+use crate::json::scanner::{Fault, Scanner};
 
 /// The member that Noodle adds.
 pub const META: &str = "_meta";
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
     use crate::budget::{Budget, Reservation};
     use crate::failure::Failure;
-    use crate::json::tests::json;
+    use crate::json::scanner::tests::json;
 
     fn spliced(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();

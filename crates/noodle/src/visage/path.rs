@@ -7,23 +7,14 @@
 //! | `/data/HOSTS/PLUGIN[/INSTANCES]` | series |
 //!
 //! Trailing slashes say nothing. Parts are percent-decoded to see whether they are fit for a storage node, and to
-//! find the hosts; what is asked for is forwarded as it came, as far as it may stand in a URL ([`crate::url`]).
+//! find the hosts; what is asked for is forwarded as it came, as far as it may stand in a URL ([`crate::upstream::visage::url`]).
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-/// What an answer holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// `{"hosts": [...]}`
-    Hosts,
-    /// `{"metrics": [...]}`, in Visage's words `PLUGIN/INSTANCE`.
-    Metrics,
-    /// `{HOST: {PLUGIN: {INSTANCE: {DATA SOURCE: {...}}}}}`
-    Series,
-}
+use crate::ask::Content;
 
 /// A path below `/data`, found fit to be forwarded.
 #[derive(Debug, PartialEq, Eq)]

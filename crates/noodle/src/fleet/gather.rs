@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::crowd::WAITING;
+use crate::ask::share::{Node, Share};
+use crate::budget::crowd::WAITING;
 use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet, Shunned, Wanted};
-use crate::share::{Node, Share};
 
 /// Requests under way at a time for one list of hosts: enough to keep all targets busy, few enough to leave turns to
 /// other clients.

@@ -1,4 +1,5 @@
-//! All targets of all tiers, and how one of them, or the owner of a host, is asked.
+//! All targets of all tiers, and how one of them, or the owner of a host, is asked. [`gather`] asks many of them, and
+//! [`merge`] makes one answer of theirs.
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -12,14 +13,17 @@ use coco_daemon::counters::Snapshot;
 use hyper::http::uri::PathAndQuery;
 use thiserror::Error;
 
+use crate::ask::Content;
+use crate::ask::share::{Node, Share};
 use crate::budget::Budget;
+use crate::budget::crowd::Crowd;
 use crate::counters::{Counters, TARGET_STATE};
-use crate::crowd::Crowd;
 use crate::failure::Failure;
-use crate::gzip;
-use crate::path::Content;
-use crate::share::{Node, Share};
+use crate::upstream::visage::gzip;
 use crate::upstream::{self, Place, Reply, Room, State, Upstream, Way};
+
+pub mod gather;
+pub mod merge;
 
 /// Answers of more bytes take about a millisecond to look through.
 const LARGE: usize = 512 * 1024;

@@ -1,10 +1,10 @@
 //! What a target has of what was asked for.
 
+use crate::ask::Content;
+use crate::ask::lists;
 use crate::budget::Held;
 use crate::failure::Failure;
-use crate::lists;
-use crate::object::Object;
-use crate::path::Content;
+use crate::json::object::Object;
 
 /// U+FEFF, which some servers put in front of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -1,10 +1,10 @@
 //! Answers that are a list of names: `{"hosts": [...]}` and `{"metrics": [...]}`.
 
+use crate::ask::Content;
 use crate::budget::push;
 use crate::failure::Failure;
-use crate::json::{Fault, Scanner};
-use crate::object::Object;
-use crate::path::Content;
+use crate::json::object::Object;
+use crate::json::scanner::{Fault, Scanner};
 
 /// The member that a list stands in.
 pub fn key(content: Content) -> &'static str {

@@ -12,11 +12,11 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
+use crate::ask::share::Node;
 use crate::budget::{Exhausted, Held};
 use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet};
-use crate::script;
-use crate::share::Node;
+use crate::visage::script;
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");
@@ -24,10 +24,6 @@ const URL: HeaderName = HeaderName::from_static("x-noodle-url");
 const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
 const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
 const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
-
-/// Those fields, for pages of other hosts that may read them.
-pub(crate) const FIELDS: &str =
-    "X-Noodle-Host, X-Noodle-Target, X-Noodle-Url, X-Noodle-Tier, X-Noodle-Partial, X-Noodle-Error";
 
 /// When to ask again whoever has too much to do, in seconds.
 const SOON: HeaderValue = HeaderValue::from_static("1");

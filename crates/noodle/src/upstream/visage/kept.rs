@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::connect::Connection;
+use super::connection::Connection;
 
 /// An unused connection is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -22,7 +22,7 @@ pub struct Room(Arc<Semaphore>);
 
 /// Those of one target, the longest unused first.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(in crate::upstream) struct Kept {
     room: Room,
     connections: Mutex<Shelf>,
 }
@@ -64,12 +64,12 @@ impl Default for Room {
 
 impl Kept {
     /// None yet.
-    pub(super) fn new(room: Room) -> Arc<Self> {
+    pub(in crate::upstream) fn new(room: Room) -> Arc<Self> {
         Arc::new(Self { room, connections: Mutex::default() })
     }
 
     /// The one that was used last, of those that have not ended.
-    pub(super) fn take(&self) -> Option<Connection> {
+    pub(in crate::upstream) fn take(&self) -> Option<Connection> {
         let mut shelf = self.shelf();
         while let Some(idle) = shelf.idle.pop() {
             if !idle.connection.has_ended() && idle.since.elapsed() < IDLE {
@@ -116,7 +116,7 @@ async fn look_after(kept: Weak<Kept>) {
 
 impl Used {
     /// A connection that may be kept here, or is closed in any case.
-    pub(super) fn new(connection: Connection, kept: Option<&Arc<Kept>>, is_again: bool) -> Self {
+    pub(in crate::upstream) fn new(connection: Connection, kept: Option<&Arc<Kept>>, is_again: bool) -> Self {
         Self { connection: kept.map(|kept| (connection, Arc::clone(kept))), is_again }
     }
 

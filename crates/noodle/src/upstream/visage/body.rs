@@ -7,9 +7,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until};
 
-use super::cause;
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
+use crate::upstream::cause;
 
 /// Room behind a body for what Noodle adds, so that it need not be moved for that.
 const ROOM: usize = 512;
@@ -23,16 +23,20 @@ const SPARE: usize = 16 * 1024;
 
 /// How an answer is read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms<'a> {
+pub(in crate::upstream) struct Terms<'a> {
     /// Bytes, at most.
-    pub(super) most: usize,
+    pub(in crate::upstream) most: usize,
     /// For all of it, and for memory each time that more is needed.
-    pub(super) timeout: Duration,
-    pub(super) budget: &'a Budget,
+    pub(in crate::upstream) timeout: Duration,
+    pub(in crate::upstream) budget: &'a Budget,
 }
 
 /// Reads all of a body until `deadline`. What it takes to wait for memory does not count.
-pub(super) async fn read(mut body: Incoming, deadline: Instant, terms: Terms<'_>) -> Result<Held, Failure> {
+pub(in crate::upstream) async fn read(
+    mut body: Incoming,
+    deadline: Instant,
+    terms: Terms<'_>,
+) -> Result<Held, Failure> {
     let Terms { most, timeout, budget } = terms;
     let hint = body.size_hint();
     let announced = hint.lower().max(hint.upper().unwrap_or(0));
@@ -77,7 +81,7 @@ async fn grow(held: &mut Held, capacity: usize, patience: Duration) -> Result<()
 }
 
 /// Takes what is left of a body off the connection, if it is little. Returns whether that is all of it.
-pub(super) async fn drain(mut body: Incoming) -> bool {
+pub(in crate::upstream) async fn drain(mut body: Incoming) -> bool {
     let mut left = WORTH_DRAINING;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };

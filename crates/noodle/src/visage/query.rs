@@ -1,12 +1,12 @@
 //! What stands behind the question mark: the callback is Noodle's, a window has its limit, everything else is
-//! forwarded as it came, as far as it may stand in a URL ([`crate::url`]).
+//! forwarded as it came, as far as it may stand in a URL ([`crate::upstream::visage::url`]).
 
 use std::borrow::Cow;
 
 use thiserror::Error;
 
-use crate::parameters::{Meaning, Parameter, Parameters, Time, is_plain};
-use crate::script::is_function;
+use crate::visage::parameters::{Meaning, Parameter, Parameters, Time, is_plain};
+use crate::visage::script::is_function;
 
 /// The window that a storage node takes when there is no `start`, in seconds.
 const DEFAULT_WINDOW: i64 = 3600;
