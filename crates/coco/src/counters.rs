@@ -1,6 +1,6 @@
 //! Everything that coco counts: one table of names, and the cells that the lanes count in.
 
-use crate::gate::Unwelcome;
+use crate::unwelcome::Unwelcome;
 use coco_core::config::Program;
 use coco_core::wire::{Malformed, Refusal};
 use coco_daemon::counters::{Definition, View};

@@ -14,6 +14,7 @@
 //! And in the order in which an operator meets the rest:
 //!
 //! - [`start`] is what has to be so before anything runs, [`service`] starts and stops all of it;
+//! - [`gate`] is who may send, and [`unwelcome`] why others may not;
 //! - [`counters`] is the table of everything that is counted, [`measure`] and [`summary`] what is measured from
 //!   time to time, [`receive_buffers`] what the kernel tells, [`snapshot`] all at one moment;
 //! - [`reading`] goes through what is remembered, in order and [`page`] by page; [`api`] shows it.
@@ -56,6 +57,7 @@ pub mod socket;
 pub mod spread;
 pub mod start;
 pub mod summary;
+pub mod unwelcome;
 pub mod useless;
 
 /// What the program is for, in a line.

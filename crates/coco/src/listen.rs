@@ -2,9 +2,10 @@
 
 use crate::batch::{Batch, Item, Notification, Verdict};
 use crate::counters::{ByReason, Count, LaneCounts};
-use crate::gate::{Admission, Gate, Unwelcome};
+use crate::gate::{Admission, Gate};
 use crate::lane::Lane;
 use crate::own::OwnAddresses;
+use crate::unwelcome::Unwelcome;
 use coco_core::wire::part::VALUES_HEADER;
 use coco_core::wire::{
     Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, Refusal, Refused, Span, Trust,
