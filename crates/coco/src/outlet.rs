@@ -2,7 +2,6 @@
 
 use crate::account::Account;
 use crate::counters::OutletCounts;
-use crate::dial::keep;
 use crate::own::OwnSocket;
 use crate::useless::Useless;
 use arc_swap::{ArcSwapOption, Guard};
@@ -131,11 +130,9 @@ impl Outlet {
         self
     }
 
-    /// Has it looked after in a task of its own that ends with the outlet. A second call changes nothing.
-    pub fn keep(self: &Arc<Self>, listen: SocketAddr) {
-        if !self.kept.swap(true, Ordering::Relaxed) {
-            tokio::spawn(keep(Arc::downgrade(self), listen));
-        }
+    /// Takes note that someone looks after it. Whether that is new.
+    pub(crate) fn begin_keeping(&self) -> bool {
+        !self.kept.swap(true, Ordering::Relaxed)
     }
 
     /// What is counted of it.

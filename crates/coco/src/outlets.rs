@@ -1,7 +1,7 @@
 //! The targets of all tiers as places to send to.
 
 use crate::account::Account;
-use crate::dial::leads_back;
+use crate::dial::{keep, leads_back};
 use crate::outlet::{Outlet, Settings};
 use coco_core::tier::{Target, Tier, Tiers};
 use std::net::SocketAddr;
@@ -113,9 +113,11 @@ impl Outlets {
         back
     }
 
-    /// Has each of them looked after until it is gone.
+    /// Has each of them looked after, in a task of its own that ends with the outlet. A second call changes nothing.
     pub fn keep(&self, listen: SocketAddr) {
-        self.outlets.iter().for_each(|outlet| outlet.keep(listen));
+        for outlet in self.outlets.iter().filter(|outlet| outlet.begin_keeping()) {
+            tokio::spawn(keep(Arc::downgrade(outlet), listen));
+        }
     }
 }
 
