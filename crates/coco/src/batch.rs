@@ -1,12 +1,10 @@
 //! The unit that travels from stage to stage: received bytes and a table of spans over them.
 
-use crate::routing::Routing;
 use coco_core::recycle::recycle;
 use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
 use memmap2::{Advice, MmapMut};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
@@ -55,8 +53,6 @@ pub struct Batch {
     pub received: u32,
     /// The same by the clock that durations are measured with.
     pub arrived: Instant,
-    /// What the owners were decided by.
-    pub routing: Option<Arc<Routing>>,
 }
 
 /// One datagram of a batch.
@@ -131,7 +127,6 @@ impl Batch {
             owners: Vec::new(),
             received: 0,
             arrived: Instant::now(),
-            routing: None,
         }
     }
 
@@ -157,7 +152,6 @@ impl Batch {
         recycle(&mut self.value_lists, kept);
         recycle(&mut self.notifications, kept);
         recycle(&mut self.owners, kept);
-        self.routing = None;
     }
 
     /// Whether its slots take more memory than a batch that travels may.

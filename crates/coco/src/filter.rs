@@ -22,6 +22,14 @@ pub struct Filter {
     runs: Vec<Run>,
 }
 
+/// A batch whose value lists have their verdicts.
+pub struct Decided {
+    /// What travels on.
+    pub batch: Batch,
+    /// What its owners were decided by, and what it is packed and sent by.
+    pub routing: Arc<Routing>,
+}
+
 /// Value lists of one host that follow one another in a datagram.
 struct Run {
     items: Range<u32>,
@@ -60,6 +68,11 @@ impl Filter {
         }
     }
 
+    /// What it has decided by last.
+    pub fn routing(&self) -> &Arc<Routing> {
+        self.rules.routing()
+    }
+
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
@@ -69,7 +82,6 @@ impl Filter {
         // Behind the lock: nobody can have decided by a newer one meanwhile.
         self.catch_up();
         routes.adopt(self.rules.version());
-        batch.routing = Some(Arc::clone(self.rules.routing()));
         let mut tally = Tally::default();
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
@@ -222,7 +234,6 @@ impl Filter {
                 }
             }
         }
-        batch.routing.get_or_insert_with(|| Arc::clone(self.rules.routing()));
         self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
         Self::count(lane, accepted, rejected);

@@ -4,7 +4,7 @@ use super::handover::Handover;
 use crate::batch::Batch;
 use crate::clock::Clock;
 use crate::counters::Count;
-use crate::filter::Filter;
+use crate::filter::{Decided, Filter};
 use crate::gate::Gate;
 use crate::lane::Lane;
 use crate::listen::{self, decode};
@@ -172,7 +172,7 @@ pub(super) struct FilterStage {
     pub(super) filter: Filter,
     pub(super) lane: Arc<Lane>,
     pub(super) from: Takes<Batch>,
-    pub(super) to: Gives<Batch>,
+    pub(super) to: Gives<Decided>,
 }
 
 impl Stage for FilterStage {
@@ -188,7 +188,8 @@ impl Stage for FilterStage {
         if decided.is_err() {
             self.filter.recover(&mut batch, &self.lane);
         }
-        if self.to.send(batch).is_err() { Step::Ended } else { Step::Done }
+        let routing = Arc::clone(self.filter.routing());
+        if self.to.send(Decided { batch, routing }).is_err() { Step::Ended } else { Step::Done }
     }
 }
 
@@ -197,7 +198,7 @@ pub(super) struct SendStage {
     pub(super) sending: Sending,
     pub(super) newest: Arc<Newest>,
     pub(super) lane: Arc<Lane>,
-    pub(super) from: Takes<Batch>,
+    pub(super) from: Takes<Decided>,
     pub(super) to: Gives<Batch>,
 }
 
@@ -241,16 +242,14 @@ impl SendStage {
 
 impl Stage for SendStage {
     fn step(&mut self, may_wait: bool) -> Step {
-        let mut batch = match take(&self.from, may_wait) {
-            Ok(batch) => batch,
+        let Decided { mut batch, routing } = match take(&self.from, may_wait) {
+            Ok(decided) => decided,
             Err(step) => {
                 self.go_over_to(&Arc::clone(&self.newest.load()));
                 return step;
             }
         };
-        if let Some(routing) = &batch.routing {
-            self.go_over_to(routing);
-        }
+        self.go_over_to(&routing);
         let packed = self.pack_and_send(&batch);
         self.lane.filtered.leave(packed);
         self.lane.latency.record(batch.arrived.elapsed());
@@ -261,7 +260,7 @@ impl Stage for SendStage {
     }
 }
 
-fn take(from: &Takes<Batch>, may_wait: bool) -> Result<Batch, Step> {
+fn take<T>(from: &Takes<T>, may_wait: bool) -> Result<T, Step> {
     if may_wait {
         return from.recv_timeout(WAKE_UP).map_err(|error| match error {
             RecvTimeoutError::Timeout => Step::Idle,

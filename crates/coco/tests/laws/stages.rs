@@ -111,7 +111,7 @@ impl Stages {
         self.packing.clear();
         self.filter.decide(&mut self.batch, &self.lane);
         assert_eq!(self.lane.raw.waiting(), 0);
-        let routing = self.batch.routing.as_ref().unwrap();
+        let routing = self.filter.routing();
         if !Arc::ptr_eq(routing, self.packing.routing()) {
             self.packing = Packing::new(Arc::clone(routing));
         }
