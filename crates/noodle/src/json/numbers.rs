@@ -1,4 +1,4 @@
-//! Lists of plain numbers (`12.5,-3,0.25,`), 64 bytes at a time.
+//! Lists of plain numbers (`12.5,-3, 0.25,`), with or without blanks behind the commas, 64 bytes at a time.
 //!
 //! What a byte is becomes a bit of a map, and each rule of the grammar becomes a few operations on whole maps: "a
 //! point stands behind a digit" is `points & !behind(digits) == 0`. Nothing in here branches on what a byte is, so
@@ -12,7 +12,7 @@ pub(crate) struct Numbers {
     /// Of the block before: of what it held, the last bit of each map is still looked at.
     digits: u64,
     points: u64,
-    commas: u64,
+    gaps: u64,
     begins: u64,
     leading_zeros: u64,
     /// Whether it ended among digits behind a point.
@@ -32,7 +32,7 @@ impl Numbers {
     /// A list that begins with the next block, at its first byte.
     pub(crate) fn new() -> Self {
         const COMMA: u64 = 1 << 63;
-        Self { digits: 0, points: 0, commas: COMMA, begins: COMMA, leading_zeros: 0, is_in_fraction: false }
+        Self { digits: 0, points: 0, gaps: COMMA, begins: COMMA, leading_zeros: 0, is_in_fraction: false }
     }
 
     /// Reads the next block. None may follow one with an end in it.
@@ -40,18 +40,21 @@ impl Numbers {
     pub(crate) fn pass(&mut self, block: &[u8; LENGTH]) -> Passed {
         let block = Block::new(block);
         let digits = block.digits();
-        let [points, commas, signs, zeros] = [b'.', b',', b'-', b'0'].map(|byte| block.equal(byte));
-        let begins = commas | signs;
+        let [points, commas, signs, zeros, blanks] =
+            [b'.', b',', b'-', b'0', b' '].map(|byte| block.equal(byte));
+        // Blanks stand behind a comma, or another blank.
+        let gaps = commas | blanks;
+        let begins = gaps | signs;
         let leading_zeros = zeros & behind(begins, self.begins);
         // The sum carries a bit through the digits behind a point, to what ends them.
         let fractions = behind(points, self.points) | u64::from(self.is_in_fraction);
         let (sum, is_in_fraction) = digits.overflowing_add(fractions);
-        let faults = !(digits | points | commas | signs)
+        let faults = !(digits | points | gaps | signs)
             | (points | commas) & !behind(digits, self.digits)
-            | signs & !behind(commas, self.commas)
+            | (signs | blanks) & !behind(gaps, self.gaps)
             | digits & behind(leading_zeros, self.leading_zeros)
             | points & sum & !digits;
-        *self = Self { digits, points, commas, begins, leading_zeros, is_in_fraction };
+        *self = Self { digits, points, gaps, begins, leading_zeros, is_in_fraction };
         let before_fault = (faults & faults.wrapping_neg()).wrapping_sub(1);
         let length = 64 - (commas & before_fault).leading_zeros() as usize;
         Passed { length, is_end: faults != 0 }
@@ -102,6 +105,9 @@ mod tests {
             "100.001",
             &"1".repeat(200),
             "1.1234567890123456",
+            " 1",
+            "  -0.5",
+            &format!("{}10.25", " ".repeat(130)),
         ] {
             for lead in 0..70 {
                 let before = format!("{},", "1".repeat(lead + 1));
@@ -117,7 +123,8 @@ mod tests {
     fn what_is_no_plain_number_is_not_passed_wherever_it_lies() {
         for number in [
             "", "-", ".", ".5", "5.", "-.5", "-5.", "00", "01", "-01", "00.5", "1.2.3", "1..2", "1-", "--1",
-            "1.-2", "+1", "1e5", " 1", "1 ", "null", "1x", "\u{b2}", "\"1\"",
+            "1.-2", "+1", "1e5", "1 ", "1 ,", "1 1", "- 1", "1. 5", " ", " ,1", "\n1", "null", "1x",
+            "\u{b2}", "\"1\"",
         ] {
             for lead in 0..70 {
                 let before = format!("{},", "1".repeat(lead + 1));
