@@ -13,6 +13,7 @@ use coco_daemon::http::Refusals;
 use coco_daemon::logging;
 use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
+use coco_daemon::routes::Common;
 use coco_tests::coco::Coco;
 use coco_tests::repository;
 use noodle::api::Api;
@@ -213,14 +214,8 @@ fn every_route_of_noodle_is_in_the_table() {
         Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).expect("the target has an address"),
     );
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
-    let router = Api {
-        proxy: Arc::new(ArcSwap::from_pointee(proxy)),
-        lookup: Lookup::new(),
-        refusals: Arc::default(),
-        reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
-        stopping: Arc::default(),
-    }
-    .router();
+    let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
+    let router = Api::new(common, Arc::new(ArcSwap::from_pointee(proxy))).router();
     assert_eq!(first_column("## Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 

@@ -9,7 +9,7 @@
 //! 4. the threads are joined; past the grace period the process says what is left and exits with status 1;
 //! 5. the API, which until then has answered `/healthz` with 503, is closed.
 
-use crate::api::{Api, Health};
+use crate::api::{Api, Health, LargeAnswers};
 use crate::clock::{Clock, unix_seconds};
 use crate::gate::{self, Gate};
 use crate::heartbeat;
@@ -27,8 +27,8 @@ use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
 use coco_daemon::http::{self, Limits};
-use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
+use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
 use crossbeam_channel::Sender;
@@ -166,14 +166,13 @@ impl Service {
         // Each ends with its socket.
         memberships.into_iter().for_each(|membership| drop(tokio::spawn(membership.watch())));
         let router = Api {
+            common: Common::new(Arc::clone(&reloads), Arc::clone(&health.draining)),
             routing: Arc::clone(&routing),
-            reloads: Arc::clone(&reloads),
             lanes: Arc::clone(&lanes),
             measure,
             buffers,
             health: Arc::clone(&health),
-            lookup: Lookup::new(),
-            refusals: Arc::default(),
+            large: LargeAnswers::default(),
         };
         let limits = Limits { idle_timeout: config.api.idle_timeout, ..Limits::of_process() };
         let longest_close = limits.grace;

@@ -1,18 +1,14 @@
 //! The table of routes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use coco_core::config::Program;
-use coco_core::tier::Tier;
+use coco_core::tier::{Tier, Tiers};
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Refusals, Rendered, Request, Response, Router, Shared, body};
-use coco_daemon::logging;
-use coco_daemon::lookup::Lookup;
-use coco_daemon::reload::Reloads;
-use coco_daemon::vars;
-use hyper::StatusCode;
+use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
+use coco_daemon::routes::{self, Common, Daemon, head_of_tier};
+use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use crate::ask::share::Node;
@@ -20,131 +16,90 @@ use crate::fleet::Fleet;
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
-#[derive(Debug)]
 pub struct Api {
+    /// What all daemons have.
+    common: Common,
     /// Who asks whom; a reload puts another one in its place, and requests under way end with the one they began with.
-    pub proxy: Arc<ArcSwap<Proxy>>,
-    /// Who asked whom.
-    pub lookup: Lookup,
-    /// Who was told to come again.
-    pub refusals: Arc<Refusals>,
-    /// How often the configuration was read again.
-    pub reloads: Arc<Reloads>,
-    /// Set when the process is about to end.
-    pub stopping: Arc<AtomicBool>,
+    proxy: Arc<ArcSwap<Proxy>>,
+    /// One rendering of the tiers for all who wait for it.
+    tiers: Shared,
 }
 
 impl Api {
+    /// Answers by this proxy, or the one that takes its place.
+    pub fn new(common: Common, proxy: Arc<ArcSwap<Proxy>>) -> Self {
+        Self { common, proxy, tiers: Shared::new() }
+    }
+
     /// The table of routes.
-    pub fn router(self) -> Router {
-        let api = Arc::new(self);
-        let data = || {
-            let api = Arc::clone(&api);
-            move |request: Request| {
-                let api = Arc::clone(&api);
-                async move { api.proxy.load_full().answer(&request).await }
-            }
-        };
-        let preflight = || {
-            let api = Arc::clone(&api);
-            move |request: &Request| api.proxy.load().preflight(request)
-        };
-        let viewed = |show: fn(&Self) -> Rendered| {
-            let api = Arc::clone(&api);
-            let view = Shared::new(move || show(&api));
-            move |_| {
-                let view = Arc::clone(&view);
-                async move { view.answer().await }
-            }
-        };
-        let shown = |show: fn(&Self, &Request) -> Response| {
-            let api = Arc::clone(&api);
-            move |request| std::future::ready(show(&api, &request))
-        };
-        let health = {
-            let api = Arc::clone(&api);
-            move || api.health()
-        };
-        let leaving = Arc::clone(&api.stopping);
-        Router::new("noodle", env!("CARGO_PKG_VERSION"))
-            .route("/data", "All hosts, as Visage lists them.", data())
-            .preflight("/data", preflight())
-            .route("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data())
-            .preflight("/data/", preflight())
-            .route("/tiers", "Tiers and targets.", viewed(Self::tiers))
-            .route(
-                "/lookup",
-                "/lookup?name=HOST: the target of each tier that owns a host.",
-                shown(|api, request| api.lookup.answer(&api.fleet().tiers, request)),
-            )
-            .route(
-                "/debug/vars",
-                "Counters and gauges as JSON, for collectd's curl_json.",
-                viewed(|api| vars::debug_vars(&api.snapshot())),
-            )
-            .route(
-                "/metrics",
-                "Counters and gauges for Prometheus.",
-                viewed(|api| vars::metrics(&api.snapshot())),
-            )
-            .route(
-                "/config",
-                "The configuration in force, defaults included.",
-                shown(|api, _| api.reloads.answer_config()),
-            )
-            .health("200 while all is well, 503 otherwise.", health)
-            .leaving(leaving)
-            .count_refusals(Arc::clone(&api.refusals))
+    pub fn router(self) -> Router<Self> {
+        routes::router(Arc::new(self))
+            .routes([
+                Route::new("/data", "All hosts, as Visage lists them.", data).with_preflight(preflight),
+                Route::new("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data)
+                    .with_preflight(preflight),
+                Route::new("/tiers", "Tiers and targets.", tiers),
+            ])
+            .forms(|api| api.proxy.load().fleet().forms.terms())
     }
 
     fn fleet(&self) -> Arc<Fleet> {
         Arc::clone(self.proxy.load().fleet())
     }
+}
 
-    fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::new();
-        let fleet = self.fleet();
-        fleet.add_to(&mut snapshot);
-        self.lookup.add_to(&mut snapshot, &fleet.tiers);
-        self.reloads.add_to(&mut snapshot);
-        logging::add_to(&mut snapshot, Program::Noodle);
-        self.refusals.add_to(&mut snapshot, Program::Noodle);
-        snapshot
+impl Daemon for Api {
+    const PROGRAM: Program = Program::Noodle;
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    fn health(&self) -> Response {
-        let (status, state) = if self.stopping.load(Ordering::Relaxed) {
-            (StatusCode::SERVICE_UNAVAILABLE, "draining")
-        } else {
-            (StatusCode::OK, "ok")
-        };
-        let fingerprint = self.fleet().tiers.fingerprint().to_string();
-        body::json_with_status(status, &json!({ "status": state, "fingerprint": fingerprint }))
+    fn tiers(&self) -> Arc<Tiers> {
+        Arc::clone(&self.fleet().tiers)
     }
 
-    fn tiers(&self) -> Rendered {
-        let fleet = self.fleet();
-        let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(&fleet, index, one));
-        Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
+    fn add_to(&self, snapshot: &mut Snapshot) {
+        self.fleet().add_to(snapshot);
     }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.common.is_leaving().then_some("draining")
+    }
+}
+
+fn data(api: &Arc<Api>, request: Request) -> Answer {
+    let proxy = api.proxy.load_full();
+    Answer::later(async move { proxy.answer(&request).await })
+}
+
+fn preflight(api: &Api, request: &Request) -> HeaderMap {
+    api.proxy.load().preflight(request)
+}
+
+fn tiers(api: &Arc<Api>, _: Request) -> Answer {
+    let api = Arc::clone(api);
+    Answer::later(async move {
+        let rendering = Arc::clone(&api);
+        api.tiers.answer(move || rendered(&rendering.fleet())).await
+    })
+}
+
+fn rendered(fleet: &Fleet) -> Rendered {
+    let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(fleet, index, one));
+    Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
 }
 
 /// As coco's, without the routes, which Noodle never sees.
 fn tier(fleet: &Fleet, index: usize, tier: &Tier) -> Value {
-    let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
-    let shadows: Map<_, _> =
-        tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
-    let connections = names.iter().enumerate().map(|(target, name)| {
+    let connections = tier.targets().iter().enumerate().map(|(target, configured)| {
         let upstream = fleet.upstream(Node { tier: index, target });
-        ((*name).to_owned(), json!({ "state": upstream.state().as_str(), "url": upstream.root() }))
+        let connection = json!({ "state": upstream.state().as_str(), "url": upstream.root() });
+        (configured.name.clone(), connection)
     });
-    json!({
-        "name": tier.name(),
-        "targets": names,
-        "shadows": shadows,
-        "virtual_replicas": tier.virtual_replicas(),
-        "hash": tier.hash(),
-        "fingerprint": tier.fingerprint().to_string(),
-        "connections": connections.collect::<Map<_, _>>(),
-    })
+    let connections: Map<_, _> = connections.collect();
+    let mut head = head_of_tier(tier);
+    head.insert("connections".to_owned(), connections.into());
+    head.into()
 }

@@ -14,9 +14,9 @@ use coco_core::config::{Config, Fetch, Program, Stop};
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::http::{self, BindError, Limits};
-use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
+use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signals;
 use thiserror::Error;
@@ -112,13 +112,8 @@ impl Service {
         let stopping = Arc::new(AtomicBool::new(false));
         let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
         let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
-        let api = Api {
-            proxy: Arc::clone(&proxy),
-            lookup: Lookup::new(),
-            refusals: Arc::default(),
-            reloads: Arc::clone(&reloads),
-            stopping: Arc::clone(&stopping),
-        };
+        let common = Common::new(Arc::clone(&reloads), Arc::clone(&stopping));
+        let api = Api::new(common, Arc::clone(&proxy));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
         service_manager::ready(&status());

@@ -136,6 +136,7 @@ pub const KEYS: &[Key] = &[
     key("fetch", "max_window", Kind::Duration(Duration::from_secs(1)), NOODLE, "longest time between `start` and `finish`; a longer one starts later").or(r#""8760h""#),
     key("fetch", "max_hosts", Kind::Integer(1..=100_000), NOODLE, "hosts that one request may name, within the 64 KiB of a path").or("1000"),
     key("fetch", "max_body", Kind::Size(1024..=1 << 30), NOODLE, "largest answer of a target, in bytes").or(r#""16MiB""#),
+    key("fetch", "max_form", Kind::Size(1024..=1 << 30), NOODLE, "largest form that a client may send, in bytes").or(r#""1MiB""#),
     key("fetch", "max_memory", Kind::Size(1 << 20..=1 << 40), NOODLE, "memory for the answers that are under way, in bytes").or(r#""256MiB""#),
     key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),
     key("fetch", "jsonp", Kind::Boolean, NOODLE, "whether `callback=NAME` is answered, for pages of the same host and those of `fetch.allow_origin`").or("true"),

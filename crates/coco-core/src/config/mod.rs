@@ -187,6 +187,8 @@ pub struct Fetch {
     pub max_hosts: usize,
     /// Bytes of the largest answer taken from a target.
     pub max_body: usize,
+    /// Bytes of the largest form taken from a client.
+    pub max_form: usize,
     /// Bytes that all answers under way may take together.
     pub max_memory: usize,
     /// Whether answers have a member `_meta`.
@@ -334,6 +336,7 @@ impl Config {
             max_window: section.read("max_window"),
             max_hosts: section.read("max_hosts"),
             max_body: section.read("max_body"),
+            max_form: section.read("max_form"),
             max_memory: section.read("max_memory"),
             metadata: section.read("metadata"),
             jsonp: section.read("jsonp"),

@@ -55,6 +55,8 @@ struct State {
     stalled: Option<Instant>,
     /// Bytes that came since the last request.
     unread: usize,
+    /// Whether they belong to a form, which has memory of its own.
+    reads_form: bool,
     large_head: Option<OwnedSemaphorePermit>,
 }
 
@@ -76,7 +78,8 @@ impl Activity {
     pub(super) fn new(place: Place, large_heads: Arc<LargeHeads>, has_begun: bool) -> Arc<Self> {
         let now = Instant::now();
         let phase = if has_begun { Phase::Head(now) } else { Phase::Idle(now) };
-        let state = Mutex::new(State { phase, stalled: None, unread: 0, large_head: None });
+        let state =
+            Mutex::new(State { phase, stalled: None, unread: 0, reads_form: false, large_head: None });
         Arc::new(Self { place, large_heads, state })
     }
 
@@ -90,12 +93,20 @@ impl Activity {
         if matches!(state.phase, Phase::Idle(_)) {
             state.phase = Phase::Head(Instant::now());
         }
+        if state.reads_form {
+            return Ok(());
+        }
         state.unread += bytes;
         if state.unread > SMALL_HEAD && state.large_head.is_none() {
             let owes_answer = !matches!(state.phase, Phase::Head(_));
             state.large_head = Some(self.large_heads.room().ok_or(TooMany { owes_answer })?);
         }
         Ok(())
+    }
+
+    /// Whether what comes from now on belongs to a form.
+    pub(super) fn set_reads_form(&self, reads_form: bool) {
+        self.lock().reads_form = reads_form;
     }
 
     /// The client takes what we send, or doesn't.

@@ -95,6 +95,6 @@ async fn answer(
     request.extensions_mut().insert(activity.place().hang_up());
     // Whatever a client has sent at once: others have their turn in between.
     yield_now().await;
-    let response = site.answer(request).await;
+    let response = site.answer(request, activity).await;
     Ok(site.finish(response, activity.place().is_contended(), answering))
 }

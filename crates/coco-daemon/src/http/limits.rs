@@ -20,6 +20,9 @@ pub struct Limits {
     pub head_size: usize,
     /// Number of header fields.
     pub head_fields: usize,
+    /// From the head of a request until its form is complete. A form of which nothing comes for
+    /// [`head_timeout`](Self::head_timeout) is given up before.
+    pub form_timeout: Duration,
     /// A client that takes none of its answer for so long is disconnected.
     pub stall_timeout: Duration,
     /// The same when others wait for a place.
@@ -38,6 +41,7 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(75),
             head_size: 16 * 1024,
             head_fields: 100,
+            form_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             contended_stall_timeout: Duration::from_secs(2),
             answer_timeout: Duration::from_secs(10),

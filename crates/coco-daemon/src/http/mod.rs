@@ -1,7 +1,8 @@
 //! An HTTP server for a few routes and any number of curious, slow or hostile clients.
 //!
 //! - [`body`] makes answers: JSON, text, errors, and large ones that are produced while they are sent;
-//! - [`router`] is the table of routes, listed at `/`;
+//! - [`router`] is the table of routes, listed at `/`; [`request`] is what they are asked, with its [`parameters`];
+//! - [`form`] reads the bodies of requests, within memory that is lent;
 //! - [`shared`] makes one rendering of a view for all who ask for it;
 //! - [`listener`] binds, [`limits`] is what clients may take of us;
 //! - [`server`] is the two threads that serve: `lobby` accepts and answers what must not wait, `conversation` answers
@@ -16,11 +17,14 @@ mod activity;
 pub mod body;
 mod connections;
 mod conversation;
+pub mod form;
 mod host;
 pub mod limits;
 pub mod listener;
 mod lobby;
+pub mod parameters;
 pub mod refusals;
+pub mod request;
 pub mod router;
 pub mod server;
 pub mod shared;
@@ -30,10 +34,13 @@ mod turns;
 
 pub use body::{Body, Response};
 pub use connections::HangUp;
+pub use form::{FormTerms, Loan};
 pub use limits::Limits;
 pub use listener::{BindError, bind};
+pub use parameters::Parameter;
 pub use refusals::Refusals;
-pub use router::{Request, Router};
+pub use request::Request;
+pub use router::{Answer, Handler, Preflight, Route, Router};
 pub use server::{Server, serve};
 pub use shared::{Rendered, Shared};
 pub use site::Pulse;

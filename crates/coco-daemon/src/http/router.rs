@@ -6,120 +6,172 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::header::{ALLOW, HeaderMap, HeaderValue};
-use hyper::{Method, StatusCode, Uri};
-use percent_encoding::percent_decode;
+use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::body::{self, Response};
-use super::connections::HangUp;
+use super::form::FormTerms;
 use super::refusals::Refusals;
+use super::request::Request;
 
-/// A request without its body: no route takes one.
-#[derive(Debug)]
-pub struct Request(hyper::http::request::Parts);
+/// An answer, or one in the making.
+pub enum Answer {
+    /// At hand.
+    Ready(Response),
+    /// To come.
+    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+}
 
-impl Request {
-    /// The head of a request.
-    pub fn new(head: hyper::http::request::Parts) -> Self {
-        Self(head)
+impl Answer {
+    /// What this will come to.
+    pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
     }
 
-    /// GET or HEAD by the time a handler sees it.
-    pub fn method(&self) -> &Method {
-        &self.0.method
-    }
-
-    /// What is asked for, as it came.
-    pub fn uri(&self) -> &Uri {
-        &self.0.uri
-    }
-
-    /// The path as it came, percent-encoded.
-    pub fn path(&self) -> &str {
-        self.0.uri.path()
-    }
-
-    /// What follows the question mark, as it came.
-    pub fn query(&self) -> Option<&str> {
-        self.0.uri.query()
-    }
-
-    /// The first query parameter called `name`, decoded as forms are: `%41` is a byte, `+` a space, and a
-    /// `%` without two hexadecimal digits stands for itself. Host names are bytes, so this is too.
-    pub fn parameter(&self, name: &str) -> Option<Vec<u8>> {
-        self.query()?.split('&').find_map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (form_decode(key) == name.as_bytes()).then(|| form_decode(value))
-        })
-    }
-
-    /// Ends the connection that it came by; none where it came by none.
-    pub fn hang_up(&self) -> Option<HangUp> {
-        self.0.extensions.get().cloned()
-    }
-
-    /// The header fields.
-    pub fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+    /// Waits for it.
+    pub async fn response(self) -> Response {
+        match self {
+            Self::Ready(response) => response,
+            Self::Later(answer) => answer.await,
+        }
     }
 }
 
-fn form_decode(text: &str) -> Vec<u8> {
-    percent_decode(text.replace('+', " ").as_bytes()).collect()
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self::Ready(response)
+    }
 }
 
-/// An answer in the making.
-pub type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+/// Answers the requests of a route, on the thread that serves all clients: it must not block (see [`body::stream`]).
+pub type Handler<S> = fn(&Arc<S>, Request) -> Answer;
 
 /// Makes header fields for an answer to OPTIONS.
-type Preflight = Box<dyn Fn(&Request) -> HeaderMap + Send + Sync>;
+pub type Preflight<S> = fn(&S, &Request) -> HeaderMap;
 
-struct Route {
+/// Says whether all is well.
+pub type Health<S> = fn(&S) -> Response;
+
+/// A path and who answers it.
+pub struct Route<S> {
     path: &'static str,
     summary: &'static str,
-    handler: Box<dyn Fn(Request) -> Answer + Send + Sync>,
-    preflight: Option<Preflight>,
+    handler: Handler<S>,
+    takes_forms: bool,
+    with_slash: bool,
+    preflight: Option<Preflight<S>>,
+}
+
+impl<S> Route<S> {
+    /// A route that is read: GET and HEAD. A `path` that ends in `/` stands for everything below it, any other for
+    /// itself alone. `summary` is a line for people who look at `/`.
+    pub const fn new(path: &'static str, summary: &'static str, handler: Handler<S>) -> Self {
+        Self { path, summary, handler, takes_forms: false, with_slash: false, preflight: None }
+    }
+
+    /// The same, for who writes a `/` behind the path, too.
+    #[must_use]
+    pub const fn with_slash(mut self) -> Self {
+        self.with_slash = true;
+        self
+    }
+
+    /// The same, and POST with a form.
+    #[must_use]
+    pub const fn with_forms(mut self) -> Self {
+        self.takes_forms = true;
+        self
+    }
+
+    /// Has OPTIONS answered with the fields that `fields` makes of the request: what a browser asks before it lets a
+    /// page of another host ask (CORS).
+    #[must_use]
+    pub const fn with_preflight(mut self, fields: Preflight<S>) -> Self {
+        self.preflight = Some(fields);
+        self
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        match path.strip_prefix(self.path) {
+            Some("") => true,
+            Some(below) => self.path.ends_with('/') || self.with_slash && below == "/",
+            None => false,
+        }
+    }
+
+    const fn methods(&self) -> &'static str {
+        if self.takes_forms { READ_AND_FORMS } else { READ }
+    }
 }
 
 /// What every path answers.
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const READ: &str = "GET, HEAD, OPTIONS";
 
-/// What `/healthz` answers.
-type Health = Box<dyn Fn() -> Response + Send + Sync>;
+/// What a path answers that takes forms.
+const READ_AND_FORMS: &str = "GET, HEAD, POST, OPTIONS";
 
-/// Which handler answers which path. Every route answers GET and HEAD; `/` lists the routes. OPTIONS says so.
-pub struct Router {
+/// Which handler answers which path, and what all of them look at. Every route answers GET and HEAD, some POST; `/` lists
+/// the routes. OPTIONS says so.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use coco_daemon::http::{Answer, Request, Route, Router, body};
+///
+/// fn count(counter: &Arc<AtomicU64>, _: Request) -> Answer {
+///     body::json(&counter.fetch_add(1, Ordering::Relaxed)).into()
+/// }
+///
+/// let router = Router::new("counter", "1.0.0", Arc::<AtomicU64>::default())
+///     .routes([Route::new("/count", "How often this was asked.", count)]);
+/// assert!(router.paths().eq(["/count", "/"]));
+/// ```
+pub struct Router<S> {
     program: &'static str,
     version: &'static str,
-    routes: Vec<Route>,
-    health: Option<(&'static str, Health)>,
+    state: Arc<S>,
+    routes: Vec<Route<S>>,
+    health: Option<(&'static str, Health<S>)>,
+    forms: Option<fn(&S) -> FormTerms>,
     leaving: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
 }
 
-impl Router {
-    /// A table with `/` in it.
-    pub fn new(program: &'static str, version: &'static str) -> Self {
+impl<S> Router<S> {
+    /// A table with `/` in it; `state` is what handlers look at.
+    pub fn new(program: &'static str, version: &'static str, state: Arc<S>) -> Self {
         Self {
             program,
             version,
+            state,
             routes: Vec::new(),
             health: None,
+            forms: None,
             leaving: Arc::default(),
             refusals: Arc::default(),
         }
+    }
+
+    /// Adds routes. Of two that answer one path the first does.
+    #[must_use]
+    pub fn routes(mut self, routes: impl IntoIterator<Item = Route<S>>) -> Self {
+        self.routes.extend(routes);
+        self
     }
 
     /// Adds `/healthz`, which is answered by a thread that answers nothing else: `health` must be quick.
     ///
     /// OPTIONS of `/`, with which balancers look whether a server is there, has the status of it unless that is 200.
     #[must_use]
-    pub fn health(
-        self,
-        summary: &'static str,
-        health: impl Fn() -> Response + Send + Sync + 'static,
-    ) -> Self {
-        Self { health: Some((summary, Box::new(health))), ..self }
+    pub fn health(self, summary: &'static str, health: Health<S>) -> Self {
+        Self { health: Some((summary, health)), ..self }
+    }
+
+    /// What forms may take; without it no route takes one.
+    #[must_use]
+    pub fn forms(self, terms: fn(&S) -> FormTerms) -> Self {
+        Self { forms: Some(terms), ..self }
     }
 
     /// Once `leaving` is set each answer is the last of its connection.
@@ -134,45 +186,6 @@ impl Router {
         Self { refusals, ..self }
     }
 
-    pub(super) fn refusals(&self) -> &Arc<Refusals> {
-        &self.refusals
-    }
-
-    pub(super) fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed)
-    }
-
-    /// Adds a route. A `path` that ends in `/` stands for everything below it, any other for itself alone.
-    /// `summary` is a line for people who look at `/`.
-    ///
-    /// The handler runs on the thread that serves all clients: it must not block (see [`body::stream`]).
-    #[must_use]
-    pub fn route<F, A>(mut self, path: &'static str, summary: &'static str, handler: F) -> Self
-    where
-        F: Fn(Request) -> A + Send + Sync + 'static,
-        A: Future<Output = Response> + Send + 'static,
-    {
-        let handler = Box::new(move |request| Box::pin(handler(request)) as Answer);
-        self.routes.push(Route { path, summary, handler, preflight: None });
-        self
-    }
-
-    /// Has OPTIONS on a route, which is there already, answered with the fields that `fields` makes of the request: what
-    /// a browser asks before it lets a page of another host ask (CORS).
-    ///
-    /// # Panics
-    /// If there is no such route.
-    #[must_use]
-    pub fn preflight(
-        mut self,
-        path: &'static str,
-        fields: impl Fn(&Request) -> HeaderMap + Send + Sync + 'static,
-    ) -> Self {
-        let route = self.routes.iter_mut().find(|route| route.path == path).expect("a route of this table");
-        route.preflight = Some(Box::new(fields));
-        self
-    }
-
     /// The paths of all routes, `/` included.
     pub fn paths(&self) -> impl Iterator<Item = &'static str> {
         self.summaries().map(|(path, _)| path).chain(["/"])
@@ -183,55 +196,30 @@ impl Router {
         self.routes.iter().map(|route| (route.path, route.summary)).chain(health)
     }
 
-    /// The answer to a request whose body, if any, is not looked at.
-    pub async fn answer(&self, request: Request) -> Response {
-        let path = request.path();
-        let Some(found) = self.find(path) else {
-            return body::error(StatusCode::NOT_FOUND, format!("no such path: {path} (/ lists all)"));
-        };
-        match *request.method() {
-            Method::GET | Method::HEAD => {}
-            Method::OPTIONS => return self.options(&found, &request),
-            _ => {
-                let message = format!("{path} answers GET and HEAD, not {}", request.method());
-                let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
-                response.headers_mut().insert(ALLOW, METHODS);
-                return response;
-            }
-        }
-        match found {
-            Found::Route(route) => (route.handler)(request).await,
-            Found::Health(health) => health(),
-            Found::List => self.list(),
-        }
-    }
-
     /// Which methods there are, and whatever else the route tells who asks before it asks.
-    fn options(&self, found: &Found<'_>, request: &Request) -> Response {
-        let (preflight, trouble) = match found {
-            Found::Route(route) => (route.preflight.as_ref(), None),
+    fn options(&self, found: &Found<'_, S>, request: &Request) -> Response {
+        let trouble = match found {
+            Found::Route(_) => None,
             Found::List | Found::Health(_) => {
-                let health = self.health.iter().map(|(_, health)| health());
-                (None, health.into_iter().find(|health| health.status() != StatusCode::OK))
+                let health = self.health.iter().map(|(_, health)| health(&self.state));
+                health.into_iter().find(|health| health.status() != StatusCode::OK)
             }
         };
         let mut response = trouble.unwrap_or_else(|| body::empty(StatusCode::NO_CONTENT));
-        response.headers_mut().insert(ALLOW, METHODS);
-        if let Some(fields) = preflight {
-            response.headers_mut().extend(fields(request));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(found.methods()));
+        if let Found::Route(Route { preflight: Some(fields), .. }) = found {
+            response.headers_mut().extend(fields(&self.state, request));
         }
         response
     }
 
-    fn find(&self, path: &str) -> Option<Found<'_>> {
-        match (path, &self.health) {
+    fn find(&self, path: &str) -> Option<Found<'_, S>> {
+        match (path, self.health) {
             ("/" | "*", _) => return Some(Found::List),
             (HEALTHZ, Some((_, health))) => return Some(Found::Health(health)),
             _ => {}
         }
-        let matches =
-            |route: &&Route| route.path == path || route.path.ends_with('/') && path.starts_with(route.path);
-        self.routes.iter().find(matches).map(Found::Route)
+        self.routes.iter().find(|route| route.is_at(path)).map(Found::Route)
     }
 
     fn list(&self) -> Response {
@@ -240,14 +228,79 @@ impl Router {
     }
 }
 
+/// A table of routes, whatever its routes look at.
+pub(super) trait Routes: Send + Sync {
+    /// What a form for this may take, where it may come with one.
+    fn form_terms(&self, method: &Method, path: &str) -> Option<FormTerms>;
+
+    /// The answer to a request.
+    fn answer(&self, request: Request) -> Answer;
+
+    /// Who is refused whatever it asks for.
+    fn refusals(&self) -> &Arc<Refusals>;
+
+    /// Whether each answer is the last of its connection.
+    fn is_leaving(&self) -> bool;
+}
+
+impl<S: Send + Sync> Routes for Router<S> {
+    fn form_terms(&self, method: &Method, path: &str) -> Option<FormTerms> {
+        let takes_forms = matches!(self.find(path), Some(Found::Route(route)) if route.takes_forms);
+        let terms = self.forms.filter(|_| takes_forms && method == Method::POST)?;
+        Some(terms(&self.state))
+    }
+
+    fn answer(&self, request: Request) -> Answer {
+        let path = request.path();
+        let Some(found) = self.find(path) else {
+            return body::error(StatusCode::NOT_FOUND, format!("no such path: {path} (/ lists all)")).into();
+        };
+        let methods = found.methods();
+        match *request.method() {
+            Method::GET | Method::HEAD => {}
+            Method::POST if methods == READ_AND_FORMS => {}
+            Method::OPTIONS => return self.options(&found, &request).into(),
+            _ => {
+                let verbs = methods.trim_end_matches(", OPTIONS").replace(", ", " and ");
+                let message = format!("{path} answers {verbs}, not {}", request.method());
+                let mut response = body::error(StatusCode::METHOD_NOT_ALLOWED, message);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+                return response.into();
+            }
+        }
+        match found {
+            Found::Route(route) => (route.handler)(&self.state, request),
+            Found::Health(health) => health(&self.state).into(),
+            Found::List => self.list().into(),
+        }
+    }
+
+    fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+}
+
 /// Where balancers look whether all is well.
 const HEALTHZ: &str = "/healthz";
 
 /// Who answers a path.
-enum Found<'a> {
-    Route(&'a Route),
-    Health(&'a Health),
+enum Found<'a, S> {
+    Route(&'a Route<S>),
+    Health(Health<S>),
     List,
+}
+
+impl<S> Found<'_, S> {
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Route(route) => route.methods(),
+            Self::Health(_) | Self::List => READ,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -260,18 +313,26 @@ mod tests {
         Request::new(hyper::Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0)
     }
 
+    const ROUTES: [Route<&str>; 3] = [
+        Route::new("/tiers", "All tiers.", |tiers, _| body::json(&json!([**tiers])).into()),
+        Route::new("/data/", "Metrics.", |_, request| {
+            Answer::later(std::future::ready(body::text("text/plain", request.path().to_owned())))
+        })
+        .with_preflight(|_, request| {
+            HeaderMap::from_iter([("x-asked".parse().unwrap(), request.path().parse().unwrap())])
+        }),
+        Route::new("/render", "Graphs.", |_, _| body::json(&json!("graph")).into()).with_forms().with_slash(),
+    ];
+
+    fn router() -> Router<&'static str> {
+        Router::new("coco", "1.2.3", Arc::new("tiers")).routes(ROUTES)
+    }
+
     fn ask(method: &str, target: &str) -> (StatusCode, HeaderMap, String) {
-        let router = Router::new("coco", "1.2.3")
-            .route("/tiers", "All tiers.", |_| async { body::json(&json!(["tiers"])) })
-            .route("/data/", "Metrics.", |request| {
-                std::future::ready(body::text("text/plain", request.path().to_owned()))
-            })
-            .preflight("/data/", |request| {
-                HeaderMap::from_iter([("x-asked".parse().unwrap(), request.path().parse().unwrap())])
-            });
+        let router = router();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (head, body) = router.answer(request(method, target)).await.into_parts();
+            let (head, body) = router.answer(request(method, target)).response().await.into_parts();
             let body = body.collect().await.unwrap().to_bytes();
             (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
         })
@@ -293,7 +354,7 @@ mod tests {
     fn the_root_lists_the_routes() {
         let expected = json!({
             "program": "coco", "version": "1.2.3",
-            "routes": {"/tiers": "All tiers.", "/data/": "Metrics."},
+            "routes": {"/tiers": "All tiers.", "/data/": "Metrics.", "/render": "Graphs."},
         });
         let (status, _, text) = ask("GET", "/");
         assert_eq!(status, StatusCode::OK);
@@ -309,6 +370,16 @@ mod tests {
             assert!(text.contains("not POST"), "{text}");
         }
         assert_eq!(ask("POST", "/nowhere").0, StatusCode::NOT_FOUND);
+        for path in ["/render", "/render/"] {
+            assert_eq!(ask("POST", path).2, "\"graph\"\n");
+            let (status, headers, text) = ask("PUT", path);
+            assert_eq!(
+                (status, &headers[ALLOW]),
+                (StatusCode::METHOD_NOT_ALLOWED, &READ_AND_FORMS.parse().unwrap())
+            );
+            assert!(text.contains("answers GET and HEAD and POST, not PUT"), "{text}");
+        }
+        assert_eq!(ask("POST", "/render/x").0, StatusCode::NOT_FOUND);
     }
 
     #[test]
@@ -320,23 +391,10 @@ mod tests {
             assert_eq!(headers.contains_key("x-asked"), path == "/data/x");
         }
         assert_eq!(ask("OPTIONS", "/nowhere").0, StatusCode::NOT_FOUND);
-        let router = Router::new("coco", "1.2.3")
-            .route("/tiers", "All tiers.", |_| async { body::json(&json!(["tiers"])) })
-            .health("Well?", || body::error(StatusCode::SERVICE_UNAVAILABLE, "no"));
+        let router = router().health("Well?", |_| body::error(StatusCode::SERVICE_UNAVAILABLE, "no"));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let status = |path| runtime.block_on(router.answer(request("OPTIONS", path))).status().as_u16();
+        let status =
+            |path| runtime.block_on(router.answer(request("OPTIONS", path)).response()).status().as_u16();
         assert_eq!(["/", "/healthz", "/tiers"].map(status), [503, 503, 204], "balancers ask by it");
-    }
-
-    #[test]
-    fn parameters_are_decoded_to_bytes() {
-        let parameter = |query: &str| request("GET", &format!("/lookup?{query}")).parameter("name");
-        assert_eq!(parameter("name=web%2D1.example.org"), Some(b"web-1.example.org".to_vec()));
-        assert_eq!(parameter("x=1&n%61me=a+b&name=second"), Some(b"a b".to_vec()));
-        assert_eq!(parameter("name=%ff%zz%4"), Some(b"\xff%zz%4".to_vec()));
-        assert_eq!(parameter("name=a=b"), Some(b"a=b".to_vec()));
-        assert_eq!(parameter("name"), Some(Vec::new()));
-        assert_eq!(parameter("names=a"), None);
-        assert_eq!(request("GET", "/lookup").parameter("name"), None);
     }
 }

@@ -35,9 +35,9 @@ const LAST_ROUND: Duration = Duration::from_millis(200);
 /// waited for.
 ///
 /// Runs within a tokio runtime with time; fails only when the listener can't be taken over.
-pub async fn serve(
+pub async fn serve<S: Send + Sync + 'static>(
     listener: TcpListener,
-    router: Router,
+    router: Router<S>,
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
@@ -56,8 +56,8 @@ pub struct Server {
 
 impl Server {
     /// Serves `router` within `limits`.
-    pub fn new(router: Router, limits: Limits) -> Self {
-        Self { site: Arc::new(Site::new(router, limits)) }
+    pub fn new<S: Send + Sync + 'static>(router: Router<S>, limits: Limits) -> Self {
+        Self { site: Arc::new(Site::new(Box::new(router), limits)) }
     }
 
     /// Whether it goes on once it serves.

@@ -46,11 +46,8 @@ impl From<Rendered> for Response {
     }
 }
 
-type Render = dyn Fn() -> Rendered + Send + Sync;
-
 /// One view.
 pub struct Shared {
-    render: Arc<Render>,
     /// How many renderings were begun.
     begun: Arc<AtomicU64>,
     /// The last, and its number. Whoever holds the lock sees to the next.
@@ -59,20 +56,26 @@ pub struct Shared {
     untaken: Arc<AtomicUsize>,
 }
 
-impl Shared {
-    /// What `render` makes, which may take its time: it runs on a thread of its own.
-    pub fn new(render: impl Fn() -> Rendered + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            render: Arc::new(render),
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
             begun: Arc::default(),
             last: tokio::sync::Mutex::default(),
             budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
             untaken: Arc::default(),
-        })
+        }
+    }
+}
+
+impl Shared {
+    /// A view that nobody has looked at.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// A rendering that was begun after this was called.
-    pub async fn answer(&self) -> Response {
+    /// What `render` makes, by whoever was first to ask after this was called. It may take its time: it runs on a thread
+    /// of its own.
+    pub async fn answer(&self, render: impl FnOnce() -> Rendered + Send + 'static) -> Response {
         let before = self.begun.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
         if let Some((number, rendered)) = &*last
@@ -89,7 +92,7 @@ impl Shared {
         }
         let due = lock(&self.budget).due(Instant::now());
         sleep_until(due).await;
-        match self.render().await {
+        match self.render(render).await {
             Some((number, rendered)) => {
                 *last = Some((number, rendered.clone()));
                 rendered.into()
@@ -99,10 +102,10 @@ impl Shared {
     }
 
     /// None if it panics.
-    async fn render(&self) -> Option<(u64, Rendered)> {
-        let (render, begun) = (Arc::clone(&self.render), Arc::clone(&self.begun));
+    async fn render(&self, render: impl FnOnce() -> Rendered + Send + 'static) -> Option<(u64, Rendered)> {
+        let begun = Arc::clone(&self.begun);
         let (budget, untaken) = (Arc::clone(&self.budget), Arc::clone(&self.untaken));
-        let render = move || {
+        let numbered = move || {
             let number = begun.fetch_add(1, Ordering::AcqRel) + 1;
             let start = Instant::now();
             let rendered = render();
@@ -111,7 +114,7 @@ impl Shared {
             let bytes = Bytes::from_owner(Untaken::new(rendered.bytes, untaken));
             (number, Rendered { bytes, ..rendered })
         };
-        tokio::task::spawn_blocking(render).await.ok()
+        tokio::task::spawn_blocking(numbered).await.ok()
     }
 }
 
@@ -194,12 +197,13 @@ mod tests {
     #[test]
     fn who_reads_and_reads_again_sees_what_has_changed() {
         let value = Arc::new(AtomicU64::new(0));
-        let seen = Arc::clone(&value);
-        let view = Shared::new(move || Rendered::new("text/plain", seen.load(Ordering::Relaxed).to_string()));
+        let view = Shared::new();
         block_on(async {
             for number in 1..100 {
                 value.store(number, Ordering::Relaxed);
-                assert_eq!(text(view.answer().await).await, number.to_string());
+                let seen = Arc::clone(&value);
+                let render = move || Rendered::new("text/plain", seen.load(Ordering::Relaxed).to_string());
+                assert_eq!(text(view.answer(render).await).await, number.to_string());
             }
         });
     }
@@ -209,7 +213,8 @@ mod tests {
         let (begin, begun) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let (ended, count) = (Mutex::new(ended), AtomicU64::new(0));
-        let view = Shared::new(move || {
+        let view = Arc::new(Shared::new());
+        let render = Arc::new(move || {
             begin.send(()).unwrap();
             ended.lock().unwrap().recv().unwrap();
             Rendered::new("text/plain", count.fetch_add(1, Ordering::Relaxed).to_string())
@@ -219,8 +224,10 @@ mod tests {
             local
                 .run_until(async {
                     let ask = || {
-                        let view = Arc::clone(&view);
-                        tokio::task::spawn_local(async move { text(view.answer().await).await })
+                        let (view, render) = (Arc::clone(&view), Arc::clone(&render));
+                        tokio::task::spawn_local(
+                            async move { text(view.answer(move || render()).await).await },
+                        )
                     };
                     let first = ask();
                     tokio::task::yield_now().await;
@@ -242,11 +249,12 @@ mod tests {
 
     #[test]
     fn what_nobody_takes_is_bounded_in_bytes() {
-        let view = Shared::new(|| Rendered::new("text/plain", vec![b'x'; 3 << 20]));
+        let view = Shared::new();
+        let render = || Rendered::new("text/plain", vec![b'x'; 3 << 20]);
         block_on(async {
             let mut untaken = Vec::new();
             let refused = loop {
-                let response = view.answer().await;
+                let response = view.answer(render).await;
                 match response.status() {
                     StatusCode::OK => untaken.push(response),
                     status => break status,
@@ -255,7 +263,7 @@ mod tests {
             };
             assert_eq!(refused, StatusCode::SERVICE_UNAVAILABLE);
             drop(untaken);
-            assert_eq!(text(view.answer().await).await.len(), 3 << 20);
+            assert_eq!(text(view.answer(render).await).await.len(), 3 << 20);
         });
     }
 

@@ -13,12 +13,14 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 
-use super::activity::{Answering, LargeHeads};
+use super::activity::{Activity, Answering, LargeHeads};
 use super::body::{self, Body, Response};
 use super::connections::Connections;
+use super::form;
 use super::host;
 use super::limits::Limits;
-use super::router::{Request, Router};
+use super::request::Request;
+use super::router::Routes;
 use super::turns::Patience;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -29,7 +31,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
 /// What both threads share.
 pub(super) struct Site {
-    pub(super) router: Router,
+    pub(super) router: Box<dyn Routes>,
     pub(super) limits: Limits,
     pub(super) connections: Arc<Connections>,
     pub(super) large_heads: Arc<LargeHeads>,
@@ -83,7 +85,7 @@ impl Pulse {
 }
 
 impl Site {
-    pub(super) fn new(router: Router, limits: Limits) -> Self {
+    pub(super) fn new(router: Box<dyn Routes>, limits: Limits) -> Self {
         let patience = Patience {
             idle: Duration::ZERO,
             stalled: limits.contended_stall_timeout,
@@ -95,15 +97,25 @@ impl Site {
         Self { router, limits, connections, large_heads, pulse }
     }
 
-    /// The answer to a request that has nothing to do with how it came.
-    pub(super) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
+    /// The answer to a request, however it came.
+    pub(super) async fn answer(&self, request: hyper::Request<Incoming>, activity: &Activity) -> Response {
         let (head, body) = request.into_parts();
         if let Some(fault) = host::fault(head.version, &head.headers) {
-            body::error(StatusCode::BAD_REQUEST, fault)
-        } else if !body.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD) {
+            return body::error(StatusCode::BAD_REQUEST, fault);
+        }
+        if let Some(terms) = self.router.form_terms(&head.method, head.uri.path()) {
+            activity.set_reads_form(true);
+            let form = form::receive(&head, body, terms, &self.limits).await;
+            activity.set_reads_form(false);
+            return match form {
+                Ok(form) => self.router.answer(Request::with_form(head, form)).response().await,
+                Err((status, message)) => body::error(status, message),
+            };
+        }
+        if !body.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD) {
             body::error(StatusCode::PAYLOAD_TOO_LARGE, "no request has a body here")
         } else {
-            self.router.answer(Request::new(head)).await
+            self.router.answer(Request::new(head)).response().await
         }
     }
 

@@ -1,9 +1,9 @@
 //! What comes back.
 
 use std::io;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 
-use coco_daemon::http::{Limits, Router, body};
+use coco_daemon::http::{Limits, Route, Router, body};
 use serde_json::json;
 
 use crate::client::{Client, Server};
@@ -11,18 +11,22 @@ use crate::client::{Client, Server};
 const LINE: &[u8] = b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n";
 const LINES: usize = 1024 * 1024;
 
-fn router() -> Router {
-    Router::new("coco", "1.2.3")
-        .route("/small", "A little.", |_| async { body::json(&json!({"a": 1})) })
-        .route("/large", "64 MiB.", |_| async {
-            body::stream("text/plain", |out| (0..LINES).try_for_each(|_| out.write_all(LINE)))
-        })
-        .route("/broken", "Half of it.", |_| async {
+type Report = Mutex<mpsc::Sender<io::ErrorKind>>;
+
+fn router() -> Router<()> {
+    Router::new("coco", "1.2.3", Arc::new(())).routes([
+        Route::new("/small", "A little.", |_, _| body::json(&json!({"a": 1})).into()),
+        Route::new("/large", "64 MiB.", |_, _| {
+            body::stream("text/plain", |out| (0..LINES).try_for_each(|_| out.write_all(LINE))).into()
+        }),
+        Route::new("/broken", "Half of it.", |_, _| {
             body::stream("text/plain", |out| {
                 out.write_all(LINE)?;
                 Err(io::Error::other("on purpose"))
             })
-        })
+            .into()
+        }),
+    ])
 }
 
 #[test]
@@ -110,17 +114,19 @@ fn an_answer_that_breaks_off_does_not_end_well() {
 #[test]
 fn a_client_that_leaves_ends_the_producer() {
     let (report, ended) = mpsc::channel();
-    let router = Router::new("coco", "1.2.3").route("/endless", "Never ends.", move |_| {
-        let report = report.clone();
-        std::future::ready(body::stream("text/plain", move |out| {
+    let endless = Route::new("/endless", "Never ends.", |report: &Arc<Report>, _| {
+        let report = Arc::clone(report);
+        body::stream("text/plain", move |out| {
             loop {
                 if let Err(problem) = out.write_all(LINE) {
-                    report.send(problem.kind()).unwrap();
+                    report.lock().unwrap().send(problem.kind()).unwrap();
                     return Err(problem);
                 }
             }
-        }))
+        })
+        .into()
     });
+    let router = Router::new("coco", "1.2.3", Arc::new(Mutex::new(report))).routes([endless]);
     let server = Server::start(router, Limits::default());
     let mut client = server.connect();
     client.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");

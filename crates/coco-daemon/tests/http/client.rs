@@ -20,7 +20,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(router: Router, limits: Limits) -> Self {
+    pub(crate) fn start<S: Send + Sync + 'static>(router: Router<S>, limits: Limits) -> Self {
         let listener = bind(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();

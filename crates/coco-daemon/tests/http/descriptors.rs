@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use coco_daemon::http::{Limits, Router};
 
@@ -14,7 +15,7 @@ const NAME: &str = "descriptors::idle_clients_lend_their_descriptors";
 #[test]
 fn idle_clients_lend_their_descriptors() {
     if std::env::var_os(CHILD).is_some() {
-        let server = Server::start(Router::new("coco", "1.2.3"), Limits::default());
+        let server = Server::start(Router::new("coco", "1.2.3", Arc::new(())), Limits::default());
         let mut out = std::io::stdout();
         writeln!(out, "\nlistens on {}", server.address).unwrap();
         out.flush().unwrap();

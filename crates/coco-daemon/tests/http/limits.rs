@@ -2,16 +2,22 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use coco_daemon::http::{Limits, Refusals, Router, bind, body};
+use coco_daemon::http::{Answer, Limits, Refusals, Route, Router, bind, body};
 use serde_json::json;
 
 use crate::client::{Client, Server};
 
-fn router() -> Router {
-    Router::new("coco", "1.2.3").route("/small", "A little.", |_| async { body::json(&json!({"a": 1})) })
+type Report = Mutex<mpsc::Sender<()>>;
+
+fn small<S>() -> Route<S> {
+    Route::new("/small", "A little.", |_, _| body::json(&json!({"a": 1})).into())
+}
+
+fn router() -> Router<()> {
+    Router::new("coco", "1.2.3", Arc::new(())).routes([small()])
 }
 
 #[test]
@@ -124,17 +130,19 @@ fn a_full_table_makes_room_for_the_newest() {
 #[test]
 fn a_client_that_does_not_read_its_answer_has_to_go() {
     let (report, ended) = mpsc::channel();
-    let router = router().route("/endless", "Never ends.", move |_| {
-        let report = report.clone();
-        std::future::ready(body::stream("text/plain", move |out| {
+    let endless = Route::new("/endless", "Never ends.", |report: &Arc<Report>, _| {
+        let report = Arc::clone(report);
+        body::stream("text/plain", move |out| {
             loop {
                 if let Err(problem) = out.write_all(&[b'x'; 65536]) {
-                    report.send(()).unwrap();
+                    report.lock().unwrap().send(()).unwrap();
                     return Err(problem);
                 }
             }
-        }))
+        })
+        .into()
     });
+    let router = Router::new("coco", "1.2.3", Arc::new(Mutex::new(report))).routes([small(), endless]);
     // Nothing but the stall is to end it.
     let limits = Limits {
         connections: 1,
@@ -157,9 +165,10 @@ fn a_client_that_does_not_read_its_answer_has_to_go() {
 fn a_client_that_takes_a_little_all_the_while_is_not_cut_off() {
     const STALL: Duration = Duration::from_secs(2);
     const PIECES: usize = 150;
-    let router = router().route("/long", "More than all buffers hold.", |_| async {
-        body::stream("text/plain", |out| (0..64).try_for_each(|_| out.write_all(&[b'x'; 65536])))
+    let long = Route::new("/long", "More than all buffers hold.", |_, _| {
+        body::stream("text/plain", |out| (0..64).try_for_each(|_| out.write_all(&[b'x'; 65536]))).into()
     });
+    let router = router().routes([long]);
     let limits =
         Limits { stall_timeout: STALL, answer_timeout: Duration::from_secs(3600), ..Limits::default() };
     let server = Server::start(router, limits);
@@ -183,14 +192,15 @@ fn a_client_that_takes_a_little_all_the_while_is_not_cut_off() {
 /// whether all is well needs none.
 #[test]
 fn clients_that_do_not_read_make_room_for_newcomers() {
-    let endless = router().route("/endless", "Never ends.", |_| async {
+    let endless = Route::new("/endless", "Never ends.", |_, _| {
         body::stream("text/plain", |out| {
             loop {
                 out.write_all(&[b'x'; 65536])?;
             }
         })
+        .into()
     });
-    let router = endless.health("Well?", || body::json(&json!("well")));
+    let router = router().routes([endless]).health("Well?", |_| body::json(&json!("well")));
     let limits = Limits {
         connections: 4,
         contended_stall_timeout: Duration::from_millis(50),
@@ -232,10 +242,11 @@ fn who_pipelines_without_end_makes_room_with_its_next_answer() {
 #[test]
 fn when_too_many_wait_for_a_place_the_next_is_told_to_come_again() {
     let (arrived, arrival) = mpsc::channel();
-    let router = router().route("/never", "Never answers.", move |_| {
-        arrived.send(()).unwrap();
-        std::future::pending::<coco_daemon::http::Response>()
+    let never = Route::new("/never", "Never answers.", |report: &Arc<Report>, _| {
+        report.lock().unwrap().send(()).unwrap();
+        Answer::later(std::future::pending::<coco_daemon::http::Response>())
     });
+    let router = Router::new("coco", "1.2.3", Arc::new(Mutex::new(arrived))).routes([small(), never]);
     let limits = Limits { connections: 2, grace: Duration::from_millis(1), ..Limits::default() };
     let refusals = Arc::<Refusals>::default();
     let server = Server::start(router.count_refusals(Arc::clone(&refusals)), limits);

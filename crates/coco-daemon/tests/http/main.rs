@@ -5,6 +5,7 @@
 mod answers;
 mod client;
 mod descriptors;
+mod forms;
 mod limits;
 mod protocol;
 mod shutdown;

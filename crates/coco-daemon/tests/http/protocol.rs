@@ -5,26 +5,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use coco_daemon::http::{Limits, Rendered, Router, Shared, body};
+use coco_daemon::http::{Answer, Limits, Rendered, Route, Router, Shared, body};
 use hyper::StatusCode;
 use serde_json::json;
 
 use crate::client::Server;
 
-fn router() -> Router {
-    let view = Shared::new(|| Rendered::new(body::JSON, "{\"a\":2}\n"));
-    Router::new("coco", "1.2.3")
-        .route("/small", "A little.", |_| async { body::json(&json!({"a": 1})) })
-        .route("/slow", "Later.", |_| async {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            body::json(&json!({"a": 1}))
-        })
-        .route("/view", "Shared.", move |_| {
-            let view = Arc::clone(&view);
-            async move { view.answer().await }
-        })
-        .route("/busy", "Never.", |_| async { body::error(StatusCode::SERVICE_UNAVAILABLE, "no") })
-        .health("Well?", || body::json(&json!({"status": "ok"})))
+fn router() -> Router<Shared> {
+    Router::new("coco", "1.2.3", Arc::new(Shared::new()))
+        .routes([
+            Route::new("/small", "A little.", |_, _| body::json(&json!({"a": 1})).into()),
+            Route::new("/slow", "Later.", |_, _| {
+                Answer::later(async {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    body::json(&json!({"a": 1}))
+                })
+            }),
+            Route::new("/view", "Shared.", |view: &Arc<Shared>, _| {
+                let view = Arc::clone(view);
+                Answer::later(async move { view.answer(|| Rendered::new(body::JSON, "{\"a\":2}\n")).await })
+            }),
+            Route::new("/busy", "Never.", |_, _| body::error(StatusCode::SERVICE_UNAVAILABLE, "no").into()),
+        ])
+        .health("Well?", |_| body::json(&json!({"status": "ok"})))
 }
 
 /// netcat, health checks and old clients close their sending half behind the request.

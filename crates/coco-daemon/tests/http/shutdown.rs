@@ -1,10 +1,10 @@
 //! How it ends.
 
 use std::future::pending;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use coco_daemon::http::{Limits, Response, Router, body};
+use coco_daemon::http::{Answer, Limits, Response, Route, Router, body};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -13,10 +13,16 @@ use crate::client::Server;
 /// Nobody waits for this.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Requests that are answered when the gate opens.
+struct Slow {
+    arrived: Mutex<mpsc::Sender<()>>,
+    gate: Arc<Semaphore>,
+}
+
 #[test]
 fn idle_clients_are_not_waited_for() {
     let limits = Limits { grace: LONG, head_timeout: LONG, ..Limits::default() };
-    let mut server = Server::start(Router::new("coco", "1.2.3"), limits);
+    let mut server = Server::start(Router::new("coco", "1.2.3", Arc::new(())), limits);
     let mut fresh = server.connect();
     let mut idle = server.connect();
     assert_eq!(idle.ask("GET", "/").status, 200);
@@ -30,17 +36,16 @@ fn idle_clients_are_not_waited_for() {
 fn requests_in_progress_are_answered() {
     let (arrived, arrival) = mpsc::channel();
     let gate = Arc::new(Semaphore::new(0));
-    let router = Router::new("coco", "1.2.3").route("/slow", "Takes its time.", {
-        let gate = Arc::clone(&gate);
-        move |_| {
-            arrived.send(()).unwrap();
-            let gate = Arc::clone(&gate);
-            async move {
-                gate.acquire().await.unwrap().forget();
-                body::json(&json!("done"))
-            }
-        }
+    let slow = Route::new("/slow", "Takes its time.", |slow: &Arc<Slow>, _| {
+        slow.arrived.lock().unwrap().send(()).unwrap();
+        let slow = Arc::clone(slow);
+        Answer::later(async move {
+            slow.gate.acquire().await.unwrap().forget();
+            body::json(&json!("done"))
+        })
     });
+    let state = Slow { arrived: Mutex::new(arrived), gate: Arc::clone(&gate) };
+    let router = Router::new("coco", "1.2.3", Arc::new(state)).routes([slow]);
     let mut server = Server::start(router, Limits { grace: LONG, ..Limits::default() });
     let mut client = server.connect();
     client.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -58,10 +63,11 @@ fn requests_in_progress_are_answered() {
 #[test]
 fn requests_that_take_too_long_are_cut_off() {
     let (arrived, arrival) = mpsc::channel();
-    let router = Router::new("coco", "1.2.3").route("/never", "Never answers.", move |_| {
-        arrived.send(()).unwrap();
-        pending::<Response>()
+    let never = Route::new("/never", "Never answers.", |arrived: &Arc<Mutex<mpsc::Sender<()>>>, _| {
+        arrived.lock().unwrap().send(()).unwrap();
+        Answer::later(pending::<Response>())
     });
+    let router = Router::new("coco", "1.2.3", Arc::new(Mutex::new(arrived))).routes([never]);
     let limits = Limits { grace: Duration::from_millis(50), ..Limits::default() };
     let server = Server::start(router, limits);
     let mut client = server.connect();

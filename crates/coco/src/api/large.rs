@@ -19,18 +19,27 @@ const AT_ONCE: usize = 2;
 /// How many more wait.
 const WAITING: usize = 8;
 
+/// How long a request waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
 /// Whose turn it is.
 #[derive(Debug)]
-pub(super) struct LargeAnswers {
+pub struct LargeAnswers {
     places: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     longest_wait: Duration,
     refused: AtomicU64,
 }
 
+impl Default for LargeAnswers {
+    fn default() -> Self {
+        Self::within(LONGEST_WAIT)
+    }
+}
+
 impl LargeAnswers {
     /// Others wait no longer than this.
-    pub(super) fn new(longest_wait: Duration) -> Self {
+    fn within(longest_wait: Duration) -> Self {
         Self {
             longest_wait,
             places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
@@ -80,7 +89,7 @@ mod tests {
     fn a_few_are_produced_a_few_wait_and_the_rest_is_told_to_come_back() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
-            let large = LargeAnswers::new(Duration::from_millis(1));
+            let large = LargeAnswers::within(Duration::from_millis(1));
             let mut under_way = Vec::new();
             for _ in 0..AT_ONCE {
                 let (end, ended) = mpsc::channel::<()>();

@@ -22,23 +22,20 @@ use crate::routing::Newest;
 use crate::snapshot;
 use coco_core::config::Program;
 use coco_core::text::in_json;
+use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Refusals, Rendered, Router, Shared};
-use coco_daemon::logging;
-use coco_daemon::lookup::Lookup;
-use coco_daemon::reload::Reloads;
-use coco_daemon::vars;
+use coco_daemon::http::{Answer, Request, Route, Router};
+use coco_daemon::routes::{self, Common, Daemon};
 pub use healthz::Health;
-use large::LargeAnswers;
+pub use large::LargeAnswers;
+use serde_json::{Map, Value};
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a request for a large answer waits for its turn.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// What the routes look at.
 pub struct Api {
+    /// What all daemons have.
+    pub common: Common,
     /// Who owns whom, and where it is sent.
     pub routing: Arc<Newest>,
     /// Who sends it.
@@ -49,80 +46,67 @@ pub struct Api {
     pub buffers: Arc<ReceiveBuffers>,
     /// Whether all is well.
     pub health: Arc<Health>,
-    /// Who asked whom.
-    pub lookup: Lookup,
-    /// Who was told to come again.
-    pub refusals: Arc<Refusals>,
-    /// How often the configuration was read again.
-    pub reloads: Arc<Reloads>,
+    /// Who waits for large answers.
+    pub large: LargeAnswers,
 }
 
 impl Api {
     /// The table of routes.
-    pub fn router(self) -> Router {
-        let api = Arc::new(self);
-        let large = Arc::new(LargeAnswers::new(LONGEST_WAIT));
-        let streamed = |write: WriteAnswer| {
-            let (api, large) = (Arc::clone(&api), Arc::clone(&large));
-            move |_| {
-                let (api, large) = (Arc::clone(&api), Arc::clone(&large));
-                async move { large.answer(move |out| write(&api, out)).await }
-            }
-        };
-        let counted = |show: fn(&Snapshot) -> Rendered| {
-            let (api, large) = (Arc::clone(&api), Arc::clone(&large));
-            let view = Shared::new(move || {
-                let mut snapshot = api.snapshot();
-                large.add_to(&mut snapshot);
-                show(&snapshot)
-            });
-            move |_| {
-                let view = Arc::clone(&view);
-                async move { view.answer().await }
-            }
-        };
-        let (lookup, healthz, reloads) = (Arc::clone(&api), Arc::clone(&api), Arc::clone(&api.reloads));
-        Router::new("coco", env!("CARGO_PKG_VERSION"))
-            .route("/tiers", "Tiers, targets, and which metrics went where.", streamed(tiers::write))
-            .route(
-                "/lookup",
-                "/lookup?name=HOST: the target of each tier that owns a host.",
-                move |request| {
-                    std::future::ready(lookup.lookup.answer(&lookup.routing.load().tiers, &request))
-                },
-            )
-            .route("/blacklisted", "Metrics that the blacklist refuses.", streamed(blacklisted::write))
-            .route(
-                "/debug/vars",
-                "Counters and gauges as JSON, for collectd's curl_json.",
-                counted(vars::debug_vars),
-            )
-            .route("/metrics", "Counters and gauges for Prometheus.", counted(vars::metrics))
-            .route("/config", "The configuration in force, defaults included.", move |_| {
-                std::future::ready(reloads.answer_config())
-            })
-            .health("200 while all is well, 503 otherwise.", move || {
-                let age = snapshot::age_of_last_datagram(&healthz.lanes);
-                healthz.health.answer(&healthz.routing.load().tiers, age)
-            })
-            .leaving(Arc::clone(&api.health.draining))
-            .count_refusals(Arc::clone(&api.refusals))
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        let mut snapshot = Snapshot::new();
-        let routing = self.routing.load_full();
-        snapshot::add_to(&mut snapshot, &self.lanes, &routing, &self.measure.last());
-        self.buffers.add_to(&mut snapshot);
-        self.lookup.add_to(&mut snapshot, &routing.tiers);
-        self.reloads.add_to(&mut snapshot);
-        logging::add_to(&mut snapshot, Program::Coco);
-        self.refusals.add_to(&mut snapshot, Program::Coco);
-        snapshot
+    pub fn router(self) -> Router<Self> {
+        routes::router(Arc::new(self)).routes([
+            Route::new("/tiers", "Tiers, targets, and which metrics went where.", tiers),
+            Route::new("/blacklisted", "Metrics that the blacklist refuses.", blacklisted),
+        ])
     }
 }
 
+impl Daemon for Api {
+    const PROGRAM: Program = Program::Coco;
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn tiers(&self) -> Arc<Tiers> {
+        Arc::clone(&self.routing.load().tiers)
+    }
+
+    fn add_to(&self, snapshot: &mut Snapshot) {
+        let routing = self.routing.load_full();
+        snapshot::add_to(snapshot, &self.lanes, &routing, &self.measure.last());
+        self.buffers.add_to(snapshot);
+        self.large.add_to(snapshot);
+    }
+
+    fn trouble(&self) -> Option<&'static str> {
+        self.health.trouble()
+    }
+
+    /// The age of the last datagram in seconds. It is told, not judged: nobody knows how often agents send.
+    fn facts(&self) -> Map<String, Value> {
+        let age = snapshot::age_of_last_datagram(&self.lanes);
+        Map::from_iter([("last_datagram_age".to_owned(), age.into())])
+    }
+}
+
+fn tiers(api: &Arc<Api>, _: Request) -> Answer {
+    streamed(api, tiers::write)
+}
+
+fn blacklisted(api: &Arc<Api>, _: Request) -> Answer {
+    streamed(api, blacklisted::write)
+}
+
 type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
+
+fn streamed(api: &Arc<Api>, write: WriteAnswer) -> Answer {
+    let api = Arc::clone(api);
+    Answer::later(async move {
+        let written = Arc::clone(&api);
+        api.large.answer(move |out| write(&written, out)).await
+    })
+}
 
 /// Writes `{host: {metric: Unix seconds}}` of those metrics that `wanted` picks, of the hosts of a group. Hosts without
 /// any are left out.

@@ -5,6 +5,7 @@ use super::{Api, ObjectWriter, write_hosts};
 use crate::reading::Hosts;
 use crate::routing::{Routing, Rules};
 use coco_core::tier::Tier;
+use coco_daemon::routes::head_of_tier;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -29,20 +30,11 @@ fn write_tier(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
-    let shadows: Map<_, _> =
-        tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
-    let members = [
-        ("name", json!(tier.name())),
-        ("targets", json!(names)),
-        ("shadows", Value::Object(shadows)),
-        ("virtual_replicas", json!(tier.virtual_replicas())),
-        ("hash", json!(tier.hash())),
-        ("fingerprint", json!(tier.fingerprint().to_string())),
-        ("connections", connections(routing, index)),
-    ];
+    let mut members = head_of_tier(tier);
+    members.insert("connections".to_owned(), connections(routing, index));
     let mut object = ObjectWriter::new(out)?;
     for (key, value) in members {
-        serde_json::to_writer(object.key(key)?, &value)?;
+        serde_json::to_writer(object.key(&key)?, &value)?;
     }
     let partition = routing.partitions.of_tier(index);
     let mut hosts = Hosts::new(&api.lanes, Rules::new(Arc::clone(routing)), Some(partition));

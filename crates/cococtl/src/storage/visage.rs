@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coco_daemon::http::{Request, Response, Router, body};
+use coco_daemon::http::{Answer, Request, Response, Route, Router, body};
 use hyper::StatusCode;
 use noodle::visage::hosts::Hosts;
 use percent_encoding::percent_decode;
@@ -33,19 +33,17 @@ const MOST_VALUES: usize = 2000;
 const MOST_WORDS: usize = 1000;
 
 /// The routes of a storage node.
-pub fn router(memory: &Arc<Mutex<Memory>>) -> Router {
-    let answer = || {
-        let memory = Arc::clone(memory);
-        move |request: Request| {
-            let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-            std::future::ready(answer(&memory, &request))
-        }
-    };
-    Router::new("storage node", env!("CARGO_PKG_VERSION")).route("/data", "All hosts.", answer()).route(
-        "/data/",
-        "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.",
-        answer(),
-    )
+pub fn router(memory: &Arc<Mutex<Memory>>) -> Router<Mutex<Memory>> {
+    Router::new("storage node", env!("CARGO_PKG_VERSION"), Arc::clone(memory)).routes([
+        Route::new("/data", "All hosts.", data),
+        Route::new("/data/", "/data/HOSTS: metrics; /data/HOSTS/PLUGIN/INSTANCES: series.", data),
+    ])
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn data(memory: &Arc<Mutex<Memory>>, request: Request) -> Answer {
+    let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+    answer(&memory, &request).into()
 }
 
 fn answer(memory: &Memory, request: &Request) -> Response {

@@ -3,7 +3,7 @@
 //! One request may be for a whole fleet, and many may come at a time; what bounds a single answer does not bound
 //! them all. Who holds bytes of an answer, or what is made of them, holds a reservation for them, until they have left
 //! for the client. Who needs more than there is waits for it in turn, and meanwhile who holds bytes for a client longest
-//! has to go: `ledger` knows them. [`crowd`] is what of it requests to many targets may take, [`pace`] says whether a
+//! has to go: `ledger` knows them. [`crowd`] is what of it requests to many targets may take, [`forms`] what clients send, [`pace`] says whether a
 //! queue is too long.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use tokio::time::sleep_until;
 use ledger::{Ledger, Waiter};
 
 pub mod crowd;
+pub mod forms;
 mod ledger;
 pub mod pace;
 
@@ -51,6 +52,11 @@ impl Budget {
         let mut reservation = Reservation::none(self);
         reservation.grow(bytes)?;
         Ok(reservation)
+    }
+
+    /// A reservation of nothing, to grow.
+    pub fn nothing(&self) -> Reservation {
+        Reservation::none(self)
     }
 
     /// Lends bytes, within so long.

@@ -17,6 +17,7 @@ use crate::ask::Content;
 use crate::ask::share::{Node, Share};
 use crate::budget::Budget;
 use crate::budget::crowd::Crowd;
+use crate::budget::forms::Forms;
 use crate::counters::{Counters, TARGET_STATE};
 use crate::failure::Failure;
 use crate::upstream::visage::gzip;
@@ -39,6 +40,8 @@ pub struct Fleet {
     pub budget: Budget,
     /// What of it requests for many hosts may take.
     pub crowd: Crowd,
+    /// What of it forms may take.
+    pub forms: Forms,
     room: Room,
     by_address: HashMap<Address, Arc<Upstream>>,
     upstreams: Vec<Vec<Arc<Upstream>>>,
@@ -93,7 +96,7 @@ impl Fleet {
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
         let counters = Counters::new(&tiers);
         let budget = Budget::new(config.max_memory);
-        let shared = (Crowd::new(&budget), budget, Room::new());
+        let shared = (Crowd::new(&budget), Forms::new(&budget, config), budget, Room::new());
         Self::with_known(tiers, config, counters, shared, &HashMap::new())
     }
 
@@ -101,7 +104,8 @@ impl Fleet {
     pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
         let counters = self.counters.renewed(&tiers);
         let budget = self.budget.with_limit(config.max_memory);
-        let shared = (self.crowd.within(&budget), budget, self.room.clone());
+        let forms = self.forms.renewed(&budget, config);
+        let shared = (self.crowd.within(&budget), forms, budget, self.room.clone());
         Self::with_known(tiers, config, counters, shared, &self.by_address)
     }
 
@@ -109,7 +113,7 @@ impl Fleet {
         tiers: Arc<Tiers>,
         config: &Fetch,
         counters: Counters,
-        (crowd, budget, room): (Crowd, Budget, Room),
+        (crowd, forms, budget, room): (Crowd, Forms, Budget, Room),
         known: &HashMap<Address, Arc<Upstream>>,
     ) -> Result<Self, FleetError> {
         let known =
@@ -131,7 +135,7 @@ impl Fleet {
             }
             upstreams.push(of_tier);
         }
-        Ok(Self { tiers, counters, budget, crowd, room, by_address, upstreams })
+        Ok(Self { tiers, counters, budget, crowd, forms, room, by_address, upstreams })
     }
 
     /// Where a target is asked.

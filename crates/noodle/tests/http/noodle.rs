@@ -11,8 +11,8 @@ use arc_swap::ArcSwap;
 use coco_core::config::{Config, Program};
 use coco_core::tier::Tiers;
 use coco_daemon::http::{Limits, bind, serve};
-use coco_daemon::lookup::Lookup;
 use coco_daemon::reload::Reloads;
+use coco_daemon::routes::Common;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
 use noodle::visage::proxy::Proxy;
@@ -62,13 +62,8 @@ impl Noodle {
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap());
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
-        let api = Api {
-            proxy: Arc::new(ArcSwap::from_pointee(proxy)),
-            lookup: Lookup::new(),
-            refusals: Arc::default(),
-            reloads: Arc::new(Reloads::new(Program::Noodle, &config)),
-            stopping: Arc::default(),
-        };
+        let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
+        let api = Api::new(Common::new(reloads, Arc::default()), Arc::new(ArcSwap::from_pointee(proxy)));
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
