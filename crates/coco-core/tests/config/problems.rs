@@ -98,8 +98,8 @@ fn unknown_names_lead_to_known_ones() {
             (
                 "\"a b\\n\" = 1",
                 "\"a b\\n\": unknown key, expected `bind`, `idle_timeout`, `proxy_timeout`, `recovery`, `remote_port`, \
-                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_memory`, \
-                 `metadata`, `jsonp` or `allow_origin`",
+                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_form`, \
+                 `max_memory`, `metadata`, `jsonp` or `allow_origin`",
             ),
             (
                 "allow_origin = ['https://a', '*']",
