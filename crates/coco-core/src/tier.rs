@@ -1,61 +1,24 @@
 //! Targets and tiers, in the order of the configuration, and the fingerprint by which processes agree on them.
 //!
-//! Every value list goes to every tier, and within a tier to the one target that owns its host.
+//! Every value list goes to every tier, and within a tier to each target that owns its host: one, or as many as the tier
+//! has copies of it.
 
 mod fingerprint;
+mod target;
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::slice;
 
 use thiserror::Error;
 
-use crate::address::Address;
-use crate::placement::Placement;
-use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas, shadow};
+use crate::placement::jump::Jump;
+use crate::placement::rendezvous::{Member, Rendezvous};
+use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas};
+use crate::placement::{Placement, PlacementError};
 
 pub use fingerprint::Fingerprint;
-
-/// A storage node: a collectd that takes value lists, and what serves them to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    /// The address exactly as it stands in the configuration: the key of counters and of `/tiers`.
-    pub name: String,
-    /// Where value lists are sent.
-    pub address: Address,
-    /// Base of the URL that Noodle reads from; `None` makes one from the address and `fetch.remote_port`.
-    pub fetch: Option<String>,
-}
-
-/// As whom packets of a tier are signed or encrypted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Whether packets are signed or encrypted.
-    pub protection: Protection,
-    /// The user, of 1 to 64 bytes.
-    pub username: String,
-    /// Where the password is.
-    pub password: PasswordSource,
-}
-
-/// How packets are secured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// `SecurityLevel Sign`
-    Sign,
-    /// `SecurityLevel Encrypt`
-    Encrypt,
-}
-
-/// A file that holds a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PasswordSource {
-    /// The password alone, perhaps with a newline behind it.
-    Password(PathBuf),
-    /// Users and passwords, as collectd's `AuthFile`.
-    AuthFile(PathBuf),
-}
+pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 
 /// What keeps targets from being a tier, or tiers from being a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -69,6 +32,9 @@ pub enum TierError {
         /// What is configured.
         given: u32,
     },
+    /// What says where hosts lie does not fit the targets.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// Without tiers there is nowhere to send to.
     #[error("there are no tiers: expected at least one, with its targets")]
     NoTiers,
@@ -83,31 +49,67 @@ pub enum TierError {
 /// What `virtual_replicas` of a tier may be.
 const VIRTUAL_REPLICAS: RangeInclusive<u32> = 1..=MAX_VIRTUAL_REPLICAS;
 
-/// Targets that share all hosts among them by their [`Placement`], which is a [`Ring`].
+/// How a tier is to place hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placing {
+    /// By a [`Ring`], as the older implementation does.
+    Ring {
+        /// Points of each target; without it, [the number that all Cocos use](default_virtual_replicas).
+        virtual_replicas: Option<u32>,
+    },
+    /// By [`Jump`].
+    Jump {
+        /// Copies of each host.
+        replicas: usize,
+    },
+    /// By [`Rendezvous`].
+    Rendezvous {
+        /// Copies of each host.
+        replicas: usize,
+    },
+}
+
+/// Targets that share all hosts among them by their [`Placement`].
 #[derive(Clone, Debug)]
 pub struct Tier {
     name: String,
     targets: Box<[Target]>,
-    virtual_replicas: u32,
     placement: Placement,
     credentials: Option<Credentials>,
 }
 
 impl Tier {
-    /// A tier of these targets, in this order: the index of a target decides what it owns. One that is given twice gets
-    /// two shares of all hosts; a configuration with such a tier is refused.
+    /// A tier of these targets on a [`Ring`], in this order: the index of a target decides what it owns. One that is
+    /// given twice gets two shares of all hosts; a configuration with such a tier is refused.
     ///
     /// Without `virtual_replicas` it is [the number that all Cocos use](default_virtual_replicas).
     pub fn new(name: String, targets: Vec<Target>, virtual_replicas: Option<u32>) -> Result<Self, TierError> {
+        Self::placed(name, targets, Placing::Ring { virtual_replicas })
+    }
+
+    /// A tier of these targets, whose hosts are placed like this.
+    pub fn placed(name: String, targets: Vec<Target>, placing: Placing) -> Result<Self, TierError> {
         if targets.is_empty() {
             return Err(TierError::NoTargets);
         }
-        let virtual_replicas = virtual_replicas.unwrap_or_else(|| default_virtual_replicas(targets.len()));
-        if !VIRTUAL_REPLICAS.contains(&virtual_replicas) {
-            return Err(TierError::VirtualReplicas { given: virtual_replicas });
-        }
-        let placement = Placement::Ring(Ring::new(targets.len(), virtual_replicas));
-        Ok(Self { name, targets: targets.into(), virtual_replicas, placement, credentials: None })
+        let placement = match placing {
+            Placing::Ring { virtual_replicas } => {
+                let replicas = virtual_replicas.unwrap_or_else(|| default_virtual_replicas(targets.len()));
+                if !VIRTUAL_REPLICAS.contains(&replicas) {
+                    return Err(TierError::VirtualReplicas { given: replicas });
+                }
+                Placement::Ring(Ring::new(targets.len(), replicas))
+            }
+            Placing::Jump { replicas } => {
+                let indices: Vec<_> = targets.iter().map(|target| target.placed.index).collect();
+                Placement::Jump(Jump::new(&indices, replicas)?)
+            }
+            Placing::Rendezvous { replicas } => {
+                let members: Vec<_> = targets.iter().map(member).collect();
+                Placement::Rendezvous(Rendezvous::new(&members, replicas)?)
+            }
+        };
+        Ok(Self { name, targets: targets.into(), placement, credentials: None })
     }
 
     /// The same with packets signed or encrypted.
@@ -130,17 +132,7 @@ impl Tier {
         &self.targets
     }
 
-    /// Points of each target on the ring.
-    pub fn virtual_replicas(&self) -> u32 {
-        self.virtual_replicas
-    }
-
-    /// The name of the hash.
-    pub fn hash(&self) -> &'static str {
-        self.placement.facts().hash
-    }
-
-    /// The index in [`targets`](Self::targets) of the one that owns this host.
+    /// The index in [`targets`](Self::targets) of the first of those that own this host: the one to read it from.
     pub fn owner(&self, host: &[u8]) -> usize {
         self.placement.first_owner(host)
     }
@@ -150,15 +142,19 @@ impl Tier {
         &self.placement
     }
 
-    /// The label of every target on the ring, with the target's name.
-    pub fn shadows(&self) -> impl ExactSizeIterator<Item = (char, &str)> {
-        self.targets.iter().enumerate().map(|(index, target)| (shadow(index), target.name.as_str()))
+    /// Whether two targets can be in different zones.
+    pub fn is_zoned(&self) -> bool {
+        self.targets.iter().any(|target| target.placed.zone.is_some())
     }
 
     /// What this tier routes by.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_tier(self)
     }
+}
+
+fn member(target: &Target) -> Member<'_> {
+    Member { name: target.label(), weight: target.placed.weight, zone: target.placed.zone.as_deref() }
 }
 
 /// All tiers, in the order of the configuration; never none.
@@ -214,7 +210,7 @@ mod tests {
     use super::*;
 
     pub(super) fn target(name: &str) -> Target {
-        Target { name: name.to_owned(), address: name.parse().unwrap(), fetch: None }
+        Target::new(name, name.parse().unwrap())
     }
 
     pub(super) fn tier(
@@ -237,13 +233,8 @@ mod tests {
     fn a_tier_shows_what_it_is_made_of() {
         let tier = tier("shortterm", &["Storage1:25826", "[0::1]:25826", "10.1.1.111:25826"], None).unwrap();
         assert_eq!(tier.name(), "shortterm");
-        assert_eq!(tier.hash(), "crc32");
-        assert_eq!(tier.virtual_replicas(), default_virtual_replicas(3));
-        let shadows: Vec<_> = tier.shadows().collect();
-        assert_eq!(
-            shadows,
-            [('\0', "Storage1:25826"), ('\u{1}', "[0::1]:25826"), ('\u{2}', "10.1.1.111:25826")]
-        );
+        let facts = tier.placement().facts();
+        assert_eq!((facts.hash, facts.virtual_replicas), ("ring", Some(default_virtual_replicas(3))));
         assert_eq!(tier.targets()[1].address.host(), "::1");
         for host in ["", "foo", "host1.example.org"] {
             assert_eq!(tier.owner(host.as_bytes()), Ring::new(3, 96).owner(host.as_bytes()));
@@ -253,7 +244,7 @@ mod tests {
     #[test]
     fn configured_replicas_replace_the_table() {
         let tier = tier("shortterm", &["a:1", "b:1", "c:1"], Some(7)).unwrap();
-        assert_eq!(tier.virtual_replicas(), 7);
+        assert_eq!(tier.placement().facts().virtual_replicas, Some(7));
         let ring = Ring::new(3, 7);
         let hosts = (0..1000).map(|host| format!("host{host}"));
         assert!(hosts.into_iter().all(|host| tier.owner(host.as_bytes()) == ring.owner(host.as_bytes())));

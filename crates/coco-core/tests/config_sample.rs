@@ -90,9 +90,12 @@ fn the_sample_works_for_both() {
 #[test]
 fn everything_uncommented_works_too() {
     let config = Config::parse(&everything_set(), Program::Coco).unwrap();
-    let longterm = config.tiers.iter().last().unwrap();
-    assert_eq!(longterm.targets()[1].fetch.as_deref(), Some("http://127.0.0.1:8082"));
-    assert_eq!(longterm.virtual_replicas(), 90);
+    let tier = |name: &str| config.tiers.iter().find(|tier| tier.name() == name).unwrap();
+    assert_eq!(tier("longterm").targets()[1].fetch.as_deref(), Some("http://127.0.0.1:8082"));
+    assert_eq!(tier("longterm").placement().facts().virtual_replicas, Some(90));
+    let facts = ["archive", "relay"].map(|name| tier(name).placement().facts());
+    assert_eq!(facts.map(|facts| (facts.hash, facts.replicas)), [("rendezvous", 2), ("jump", 1)]);
+    assert_eq!(config.warnings, []);
 }
 
 #[test]
@@ -161,11 +164,14 @@ fn every_key_says_what_it_is() {
 fn a_stray_key_is_refused_in_every_table() {
     let text = everything_set();
     let lines: Vec<&str> = text.lines().collect();
-    let mut planted = 0;
+    let (mut planted, mut section) = (0, String::new());
     for (index, line) in lines.iter().enumerate() {
-        let (section, path) = match line.strip_prefix('[') {
-            Some(header) => (header.trim_end_matches(']').to_owned(), String::new()),
-            None if line.starts_with("  {") => ("tiers.longterm".to_owned(), ".targets[".to_owned()),
+        let path = match line.strip_prefix('[') {
+            Some(header) => {
+                header.trim_end_matches(']').clone_into(&mut section);
+                ""
+            }
+            None if line.starts_with("  {") => ".targets[",
             None => continue,
         };
         let table = match (section.starts_with("tiers."), path.is_empty()) {
@@ -192,7 +198,7 @@ fn a_stray_key_is_refused_in_every_table() {
             planted += 1;
         }
     }
-    // Two more tables of tiers, and one more target.
+    // Four more tables of tiers, and six more targets.
     let of = |section| KEYS.iter().filter(|key| key.section == section).count();
-    assert_eq!(planted, KEYS.len() + 2 * of("tiers.NAME") + of("tiers.NAME.targets"));
+    assert_eq!(planted, KEYS.len() + 4 * of("tiers.NAME") + 6 * of("tiers.NAME.targets"));
 }

@@ -15,7 +15,8 @@
 //! - [`descriptors`] asks the system for as many files and sockets as it grants;
 //! - [`counters`] is the vocabulary of what is counted, and a snapshot of it; [`latency`] is what is measured;
 //! - [`http`] serves a table of routes within limits;
-//! - [`routes`] are those that both daemons have, [`vars`] and [`lookup`] what two of them answer.
+//! - [`routes`] are those that both daemons have, [`vars`] and [`lookup`] what two of them answer, [`tiers`] what both say
+//!   of placements.
 //!
 //! A daemon brings its own table of counters, its own routes and a tokio runtime. HTTP has threads of its own, so that
 //! no client's request stands before a signal, a reload or the watchdog.
@@ -39,4 +40,5 @@ pub mod resolve;
 pub mod routes;
 pub mod service_manager;
 pub mod signals;
+pub mod tiers;
 pub mod vars;

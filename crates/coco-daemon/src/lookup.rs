@@ -95,8 +95,7 @@ mod tests {
     use super::*;
 
     fn tiers() -> Tiers {
-        let target =
-            |name: &str| Target { name: name.to_owned(), address: name.parse().unwrap(), fetch: None };
+        let target = |name: &str| Target::new(name, name.parse().unwrap());
         let tier = |name: &str, targets: &[&str]| {
             Tier::new(name.to_owned(), targets.iter().map(|name| target(name)).collect(), None).unwrap()
         };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use coco_core::config::{Config, Program};
+use tracing::warn;
 
 use crate::command_line::{CommandLine, Source, give_up, load};
 use crate::deadline::Deadline;
@@ -13,6 +14,7 @@ use crate::descriptors;
 use crate::files::Accept;
 use crate::logging::{self, LAST_WORDS};
 use crate::signals::Signals;
+use crate::tiers;
 
 /// What makes a daemon end early, for the operator to read.
 pub type Reason = Box<dyn Error>;
@@ -51,10 +53,14 @@ pub fn run(
     };
     let result = runtime.block_on(async {
         if arguments.check {
-            let mut warnings = Vec::new();
+            let mut warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
             let result = check(&config, &mut warnings).await;
             for warning in warnings {
                 give_up(format!("warning: {warning}"));
+            }
+            if result.is_ok() {
+                // Fails only where nobody reads it.
+                let _ = io::stdout().write_all(tiers::summary(&config.tiers).as_bytes());
             }
             return result;
         }
@@ -63,6 +69,7 @@ pub fn run(
         let signals = Signals::new().map_err(|problem| format!("cannot take signals: {problem}"))?;
         let deadline = Deadline::enforce().map_err(|problem| format!("cannot take signals: {problem}"))?;
         deadline.set(&config.stop);
+        config.warnings.iter().for_each(|warning| warn!("{warning}"));
         let source = Source { path: arguments.config.clone(), program };
         serve(config, signals, &deadline, &source).await
     });

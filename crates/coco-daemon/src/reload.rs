@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use coco_core::config::{Config, Key, Program};
+use coco_core::placement::canary::Percentage;
 use coco_core::tier::Fingerprint;
 use tracing::{error, info, warn};
 
@@ -110,8 +111,13 @@ impl Reloads {
         let level = config.log.level;
         let new = config.tiers.fingerprint();
         let in_force = config.in_force(started, self.program);
+        let warnings = config.warnings.clone();
         match take_over(config).await {
-            Ok(Changes { old, added, removed }) => {
+            Ok(Changes { old, added, removed, begin_anew }) => {
+                warnings.iter().for_each(|warning| warn!("{warning}"));
+                begin_anew.iter().for_each(|(tier, share)| {
+                    warn!(%tier, "another placement: {share} of the hosts begin anew on targets that did not have them");
+                });
                 info!(%old, %new, added = added.join(" "), removed = removed.join(" "), "reloaded");
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
@@ -137,6 +143,8 @@ impl Reloads {
 pub struct Changes {
     /// The fingerprint of the tiers until then.
     pub old: Fingerprint,
+    /// Tiers whose hosts now lie on other targets, with the part of the hosts of which that is so.
+    pub begin_anew: Vec<(String, Percentage)>,
     /// Targets that are new, each as `tier/target`.
     pub added: Vec<String>,
     /// Targets that are gone.

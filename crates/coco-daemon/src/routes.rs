@@ -1,13 +1,12 @@
-//! The routes that all daemons have: `/healthz`, `/lookup`, `/debug/vars`, `/metrics` and `/config`, and what all say of
-//! a tier at `/tiers`.
+//! The routes that all daemons have: `/healthz`, `/lookup`, `/debug/vars`, `/metrics` and `/config`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coco_core::config::Program;
-use coco_core::tier::{Tier, Tiers};
+use coco_core::tier::Tiers;
 use hyper::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::counters::Snapshot;
 use crate::http::{Answer, Refusals, Rendered, Request, Response, Route, Router, Shared, body};
@@ -142,26 +141,12 @@ fn snapshot<D: Daemon>(daemon: &D) -> Snapshot {
     snapshot
 }
 
-/// What `/tiers` says of a tier wherever it is asked, but for how its targets are.
-pub fn head_of_tier(tier: &Tier) -> Map<String, Value> {
-    let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
-    let shadows: Map<_, _> =
-        tier.shadows().map(|(label, target)| (label.to_string(), Value::from(target))).collect();
-    let members = [
-        ("name", json!(tier.name())),
-        ("targets", json!(names)),
-        ("shadows", Value::Object(shadows)),
-        ("virtual_replicas", json!(tier.virtual_replicas())),
-        ("hash", json!(tier.hash())),
-        ("fingerprint", json!(tier.fingerprint().to_string())),
-    ];
-    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use coco_core::config::Config;
     use http_body_util::BodyExt;
+
+    use serde_json::json;
 
     use super::*;
 

@@ -31,6 +31,7 @@ use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
+use coco_daemon::tiers::begin_anew;
 use crossbeam_channel::Sender;
 use std::fmt::Display;
 use std::io;
@@ -289,6 +290,7 @@ impl Running {
         let _ = self.measuring.send(terms(config));
         let changes = Changes {
             old: old.tiers.fingerprint(),
+            begin_anew: begin_anew(&old.tiers, &new.tiers),
             added: new.targets_beyond(&old),
             removed: old.targets_beyond(&new),
         };

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
+use coco_core::placement::Facts;
 use coco_core::placement::ring::default_virtual_replicas;
 use coco_core::tier::Tier;
 use serde_json::{Value, json};
@@ -78,8 +79,8 @@ fn object(tier: &Tier, spread: &Spread) -> Value {
     });
     json!({
         "name": tier.name(),
-        "hash": tier.hash(),
-        "virtual_replicas": tier.virtual_replicas(),
+        "hash": tier.placement().facts().hash,
+        "virtual_replicas": tier.placement().facts().virtual_replicas,
         "by_table": is_by_table(tier),
         "fingerprint": tier.fingerprint().to_string(),
         "largest": spread.largest(),
@@ -89,9 +90,13 @@ fn object(tier: &Tier, spread: &Spread) -> Value {
 }
 
 fn write_tier(tier: &Tier, spread: &Spread, bars: bool, out: &mut impl Write) -> io::Result<()> {
-    let (name, replicas) = (text::name(tier.name().as_bytes()), tier.virtual_replicas());
+    let name = text::name(tier.name().as_bytes());
     let by_table = if is_by_table(tier) { ", as the table says" } else { "" };
-    writeln!(out, "\ntier {name}: {} targets, {replicas} virtual replicas{by_table}", tier.targets().len())?;
+    let placed = match tier.placement().facts() {
+        Facts { virtual_replicas: Some(replicas), .. } => format!("{replicas} virtual replicas{by_table}"),
+        Facts { hash, .. } => format!("by {hash}"),
+    };
+    writeln!(out, "\ntier {name}: {} targets, {placed}", tier.targets().len())?;
     let width = tier.targets().iter().map(|target| target.name.len()).max().unwrap_or(0);
     let most = spread.0.iter().max().copied().unwrap_or(0).max(1);
     for (index, target) in tier.targets().iter().enumerate() {
@@ -113,5 +118,6 @@ fn write_tier(tier: &Tier, spread: &Spread, bars: bool, out: &mut impl Write) ->
 }
 
 fn is_by_table(tier: &Tier) -> bool {
-    tier.virtual_replicas() == default_virtual_replicas(tier.targets().len())
+    let Facts { virtual_replicas, targets, .. } = tier.placement().facts();
+    virtual_replicas == Some(default_virtual_replicas(targets))
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use coco_core::tier::Tiers;
+use coco_core::placement::Way;
+use coco_core::tier::{Target, Tier, Tiers};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
@@ -14,11 +15,34 @@ pub struct TierState {
     pub name: String,
     /// Its targets, in order.
     pub targets: Vec<String>,
-    /// Points of each target on the ring.
-    pub virtual_replicas: u32,
+    /// Points of each target, where they are on a ring.
+    pub virtual_replicas: Option<u32>,
     /// The name of the hash. The original, which has one only, does not say.
     #[serde(default)]
     pub hash: Option<String>,
+    /// Copies of each host; who does not say has one.
+    #[serde(default = "one")]
+    pub replicas: usize,
+    /// What is said of each target. Who does not say places by address and order.
+    #[serde(default)]
+    pub placed: Vec<PlacedTarget>,
+}
+
+/// A target as it is placed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PlacedTarget {
+    /// Its name, or its address where it has none.
+    pub name: String,
+    /// Its part of the hosts, where the hash goes by it.
+    pub weight: Option<u32>,
+    /// What fails as a whole.
+    pub zone: Option<String>,
+    /// Its place among the targets.
+    pub index: Option<i64>,
+}
+
+fn one() -> usize {
+    1
 }
 
 /// The same with what the tier has been sent. Noodle sends nothing and shows none. Not flattened: serde would keep all
@@ -28,9 +52,13 @@ pub struct TierState {
 pub struct RoutedTier {
     pub name: String,
     pub targets: Vec<String>,
-    pub virtual_replicas: u32,
+    pub virtual_replicas: Option<u32>,
     #[serde(default)]
     pub hash: Option<String>,
+    #[serde(default = "one")]
+    pub replicas: usize,
+    #[serde(default)]
+    pub placed: Vec<PlacedTarget>,
     /// By target and host: how many metrics.
     #[serde(default)]
     pub routes: BTreeMap<String, BTreeMap<String, Members>>,
@@ -46,8 +74,10 @@ impl TierState {
         let state = tiers.iter().map(|tier| Self {
             name: tier.name().to_owned(),
             targets: tier.targets().iter().map(|target| target.name.clone()).collect(),
-            virtual_replicas: tier.virtual_replicas(),
-            hash: Some(tier.hash().to_owned()),
+            virtual_replicas: tier.placement().facts().virtual_replicas,
+            hash: Some(tier.placement().facts().hash.to_owned()),
+            replicas: tier.placement().facts().replicas,
+            placed: tier.targets().iter().map(|target| PlacedTarget::of(tier, target)).collect(),
         });
         state.collect()
     }
@@ -59,12 +89,58 @@ impl TierState {
             let shown = |state: &Self| state.targets.get(place).map_or("none", String::as_str).to_owned();
             return Some(format!("targets[{place}] is {}, there {}", shown(self), shown(other)));
         }
+        if let Some((this, there)) = self.way().zip(other.way())
+            && this != there
+        {
+            return Some(format!("the hash is {this}, there {there}"));
+        }
         if self.virtual_replicas != other.virtual_replicas {
-            let (this, there) = (self.virtual_replicas, other.virtual_replicas);
+            let shown =
+                |replicas: Option<u32>| replicas.map_or("none".to_owned(), |replicas| replicas.to_string());
+            let [this, there] = [self, other].map(|state| shown(state.virtual_replicas));
             return Some(format!("virtual_replicas is {this}, there {there}"));
         }
-        let (this, there) = self.hash.as_ref().zip(other.hash.as_ref())?;
-        (this != there).then(|| format!("the hash is {this}, there {there}"))
+        if self.replicas != other.replicas {
+            return Some(format!("replicas is {}, there {}", self.replicas, other.replicas));
+        }
+        // On a ring names are for people.
+        let differs =
+            |(this, there): &(&PlacedTarget, &PlacedTarget)| self.way() != Some("ring") && this != there;
+        let (this, there) = self.placed.iter().zip(&other.placed).find(differs)?;
+        Some(format!("a target is {this}, there {there}"))
+    }
+
+    /// The name of the hash. Earlier releases named what a ring's points are hashed with.
+    fn way(&self) -> Option<&str> {
+        self.hash.as_deref().map(|hash| if hash == "crc32" { "ring" } else { hash })
+    }
+}
+
+impl PlacedTarget {
+    fn of(tier: &Tier, target: &Target) -> Self {
+        let goes_by_weight = tier.placement().facts().hash == Way::Rendezvous.as_str();
+        Self {
+            name: target.label().to_owned(),
+            weight: goes_by_weight.then_some(target.placed.weight.get()),
+            zone: target.placed.zone.clone(),
+            index: target.placed.index,
+        }
+    }
+}
+
+impl fmt::Display for PlacedTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        if let Some(weight) = self.weight {
+            write!(f, " of weight {weight}")?;
+        }
+        if let Some(zone) = &self.zone {
+            write!(f, " in zone {zone}")?;
+        }
+        if let Some(index) = self.index {
+            write!(f, " with index {index}")?;
+        }
+        Ok(())
     }
 }
 

@@ -7,7 +7,8 @@ use coco_core::config::Program;
 use coco_core::tier::{Tier, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
-use coco_daemon::routes::{self, Common, Daemon, head_of_tier};
+use coco_daemon::routes::{self, Common, Daemon};
+use coco_daemon::tiers::head_of_tier;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 

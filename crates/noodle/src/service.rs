@@ -177,6 +177,8 @@ fn take_over(proxy: &ArcSwap<Proxy>, config: &Config) -> Result<Changes, FleetEr
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
     Ok(Changes {
         old: old.tiers.fingerprint(),
+        // Coco says so, which is where they begin.
+        begin_anew: Vec::new(),
         added: new.targets_beyond(&old),
         removed: old.targets_beyond(&new),
     })

@@ -162,6 +162,12 @@ impl<'d, 't> Section<'d, 't> {
         self.findings.report(span, &path(&self.path, name), message);
     }
 
+    /// Warns of something about a key of this section, or about the section when the key is absent.
+    pub(super) fn warn(&mut self, name: &str, message: &str) {
+        let span = self.value(name).map(Spanned::span).or_else(|| self.span.clone());
+        self.findings.warn(span, &path(&self.path, name), message);
+    }
+
     /// Whether the key stands in the file.
     pub(super) fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
@@ -199,6 +205,8 @@ pub(super) struct Findings {
     /// Where each line but the first starts.
     line_starts: Vec<usize>,
     found: Vec<(Option<usize>, Problem)>,
+    /// What is no problem, but seldom meant.
+    warnings: Vec<(Option<usize>, Problem)>,
     /// The values of keys that need a restart, for comparing them.
     fixed: Vec<(&'static Key, String)>,
     /// What stands in the file.
@@ -208,14 +216,32 @@ pub(super) struct Findings {
 impl Findings {
     fn new(text: &str, program: Program) -> Self {
         let line_starts = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
-        Self { program, line_starts, found: Vec::new(), fixed: Vec::new(), entries: Vec::new() }
+        Self {
+            program,
+            line_starts,
+            found: Vec::new(),
+            warnings: Vec::new(),
+            fixed: Vec::new(),
+            entries: Vec::new(),
+        }
     }
 
     /// Notes a problem at a place in the text.
     pub(super) fn report(&mut self, span: Option<Range<usize>>, key: &str, message: &str) {
+        let problem = self.problem(span, key, message);
+        self.found.push(problem);
+    }
+
+    /// Notes what is taken as it stands, and seldom meant.
+    fn warn(&mut self, span: Option<Range<usize>>, key: &str, message: &str) {
+        let warning = self.problem(span, key, message);
+        self.warnings.push(warning);
+    }
+
+    fn problem(&self, span: Option<Range<usize>>, key: &str, message: &str) -> (Option<usize>, Problem) {
         let offset = span.map(|span| span.start);
         let line = offset.map(|offset| self.line_starts.partition_point(|start| *start <= offset) + 1);
-        self.found.push((offset, Problem { line, key: key.to_owned(), message: message.to_owned() }));
+        (offset, Problem { line, key: key.to_owned(), message: message.to_owned() })
     }
 
     fn note_fixed(&mut self, key: &'static Key, value: &impl Debug) {
@@ -232,6 +258,13 @@ impl Findings {
     /// The values of all keys that stand in the file.
     pub(super) fn take_entries(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.entries)
+    }
+
+    /// What is to be warned of, in the file's order.
+    pub(super) fn take_warnings(&mut self) -> Vec<Problem> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.sort_by_key(|(offset, _)| *offset);
+        warnings.into_iter().map(|(_, warning)| warning).collect()
     }
 
     /// Whether nothing was reported about this key.

@@ -75,3 +75,8 @@ pub(super) fn alternatives(words: &[String]) -> String {
         [others @ .., last] => format!("{} or {last}", others.join(", ")),
     }
 }
+
+/// `1 copy`, `2 copies`.
+pub(super) fn number_of(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use super::error::alternatives;
 use super::{Level, Program, duration, size};
+use crate::placement::rendezvous::Weight;
 use crate::placement::ring::MAX_VIRTUAL_REPLICAS;
+use crate::placement::{MAX_REPLICAS, Way};
 use crate::wire::SecurityLevel;
 use crate::wire::part::{LONGEST_NAME_MAX, USER_MAX};
 
@@ -71,12 +73,21 @@ pub enum Kind {
     SecurityLevel,
     /// The name of a user in collectd's AuthFile, short enough to be sent.
     User,
+    /// A [`Way`] to place hosts.
+    Way,
+    /// What a target or a zone is called.
+    Label,
+    /// A whole number, which may be negative.
+    Index,
 }
 
 /// The section of every tier.
 pub(super) const TIER: &str = "tiers.NAME";
 /// The section of a target that is written as a table.
 pub(super) const TARGET: &str = "tiers.NAME.targets";
+
+/// Bytes of what a target or a zone may be called.
+pub(super) const LABEL_MAX: usize = 255;
 
 /// How a target may be written.
 pub(super) const TARGET_FORMS: &str =
@@ -114,13 +125,19 @@ pub const KEYS: &[Key] = &[
     key("send", "resolve_interval", Kind::Duration(Duration::from_secs(1)), COCO, "longest time until a target's name is looked up again; sooner while it is down").or(r#""60s""#),
     key("send", "reconnect_interval", Kind::Duration(Duration::ZERO), COCO, "time after which a target is sent to from another port, for routers and balancers on the way that go by ports; `0s` is never, unless it refuses").or(r#""0s""#),
 
-    key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; their order decides who owns what").required_by(BOTH),
+    key(TIER, "targets", Kind::Targets, BOTH, "storage nodes; on a ring their order decides who owns what").required_by(BOTH),
+    key(TIER, "hash", Kind::Way, BOTH, "how hosts are placed: by points on a ring, as ever; as carbon-c-relay does; or by names, weights and zones of the targets, which is what new tiers should use").or(r#""ring""#),
+    key(TIER, "replicas", Kind::Integer(1..=MAX_REPLICAS as u64), BOTH, "copies of every host in this tier, each on a target of its own; more than 1 not on a ring").or("1"),
     key(TIER, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points of each target on the ring; without it, by the number of targets"),
     key(TIER, "security_level", Kind::SecurityLevel, COCO, "how packets leave: as they are, signed or encrypted").or(r#""None""#),
     key(TIER, "username", Kind::User, COCO, "as whom packets are signed or encrypted"),
     key(TIER, "password_file", Kind::Path, COCO, "file of the user's password alone"),
     key(TIER, "auth_file", Kind::Path, COCO, "in place of `password_file`: users and passwords, as collectd's AuthFile"),
     key(TARGET, "address", Kind::Address, BOTH, "UDP address of the storage node").required_by(BOTH),
+    key(TARGET, "name", Kind::Label, BOTH, "what no other target of the tier is called; a rendezvous goes by it; without it, the address"),
+    key(TARGET, "weight", Kind::Integer(1..=Weight::MAX.get() as u64), BOTH, "part of the hosts in proportion to the other targets of a rendezvous; without it, 100"),
+    key(TARGET, "zone", Kind::Label, BOTH, "what fails as a whole, such as a rack: a rendezvous has the copies of a host in different zones; for all targets or for none"),
+    key(TARGET, "index", Kind::Index, BOTH, "place among the targets of a jump, wherever it is listed; for all targets or for none"),
     key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
 
     key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#).at_start(),
@@ -242,6 +259,12 @@ impl fmt::Display for Kind {
                     SecurityLevel::ALL.iter().map(|level| format!("{:?}", level.as_str())).collect();
                 f.write_str(&alternatives(&names))
             }
+            Self::Way => {
+                let names: Vec<String> = Way::ALL.iter().map(|way| format!("{:?}", way.as_str())).collect();
+                f.write_str(&alternatives(&names))
+            }
+            Self::Label => write!(f, "a name of 1 to {LABEL_MAX} bytes without control characters"),
+            Self::Index => f.write_str("a whole number"),
             Self::User => write!(f, "a name of 1 to {USER_MAX} bytes without a colon"),
         }
     }

@@ -7,6 +7,7 @@
 //! - `document` parses TOML and walks it by that table, noting problems with their line and key path;
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
+//! - `placement` reads how the hosts of a tier are placed;
 //! - `security` reads who may send, and as whom a tier is sent to;
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
@@ -44,6 +45,7 @@ mod error;
 mod keys;
 mod listener;
 mod loops;
+mod placement;
 mod security;
 mod shown;
 mod suggest;
@@ -85,6 +87,8 @@ pub struct Config {
     pub stop: Stop,
     /// What is logged.
     pub log: Log,
+    /// What is taken as it stands, and seldom meant; in the file's order.
+    pub warnings: Vec<Problem>,
     /// Whom it was read for.
     program: Program,
     /// The values of keys that a running process can't change.
@@ -373,6 +377,7 @@ impl Config {
             Some(tiers) if document.findings.is_empty() => {
                 let fixed = document.findings.take_fixed();
                 let entries = document.findings.take_entries();
+                let warnings = document.findings.take_warnings();
                 Ok(Self {
                     listen,
                     pipeline,
@@ -385,6 +390,7 @@ impl Config {
                     state,
                     stop,
                     log,
+                    warnings,
                     program,
                     fixed,
                     entries,

@@ -56,8 +56,10 @@ impl Config {
                 let same = |entry: &&Entry| entry.is_of(key) && entry.section == section;
                 let value = self.entries.iter().find(same).map(|entry| entry.value.as_str());
                 table.write(key, value);
-                if value.is_none() && key.name == "virtual_replicas" {
-                    let replicas = tier.virtual_replicas();
+                if value.is_none()
+                    && key.name == "virtual_replicas"
+                    && let Some(replicas) = tier.placement().facts().virtual_replicas
+                {
                     table
                         .text
                         .push_str(&format!("# virtual_replicas = {replicas}, by the number of targets\n"));

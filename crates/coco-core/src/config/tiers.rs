@@ -6,12 +6,14 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::document::{Findings, Section, Value};
 use super::keys::{Kind, TARGET, TARGET_FORMS, TIER};
 use super::loops::is_plain_loop;
+use super::placement::Said;
 use super::security::{CanRead, credentials};
 use super::suggest::belongs_elsewhere;
-use super::value::{Destination, FromToml, Mismatch, Url, found};
+use super::value::{Destination, FromToml, Label, Mismatch, Url, found};
 use super::written::path;
 use crate::address::Address;
-use crate::tier::{Target, Tier, Tiers};
+use crate::placement::rendezvous::Weight;
+use crate::tier::{Placed, Target, Tier, Tiers};
 
 /// All tiers of the file; none when something about them had to be reported.
 ///
@@ -75,11 +77,12 @@ fn tier(
         return None;
     }
     let mut section = Section::open(TIER, path, Some(value), findings);
-    let virtual_replicas = section.optional("virtual_replicas");
+    let said = Said::read(&mut section);
     let credentials = credentials(&mut section, can_read);
     let elements = section.elements("targets")?;
     let targets = targets(&elements, own, section.findings)?;
-    match Tier::new(name, targets, virtual_replicas) {
+    let placing = said.placing(&mut section, &elements, &targets)?;
+    match Tier::placed(name, targets, placing) {
         Ok(tier) => Some(tier.with_credentials(credentials)),
         Err(error) => {
             section.report("targets", &error.to_string());
@@ -120,7 +123,7 @@ fn targets(
 fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option<Target> {
     match value.get_ref() {
         DeValue::String(_) => match Destination::from_toml(&Kind::Address, value.get_ref()) {
-            Ok(Destination { name, address }) => Some(Target { name, address, fetch: None }),
+            Ok(Destination { name, address }) => Some(Target::new(name, address)),
             Err(mismatch) => {
                 let message = mismatch.message(&Kind::Address, value.get_ref());
                 findings.report(Some(value.span()), path, &message);
@@ -130,8 +133,14 @@ fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option<Targ
         DeValue::Table(_) => {
             let mut section = Section::open(TARGET, path.to_owned(), Some(value), findings);
             let fetch = section.optional::<Url>("fetch").map(|Url(url)| url);
+            let placed = Placed {
+                name: section.optional("name").map(|Label(name)| name),
+                weight: section.optional("weight").and_then(Weight::new).unwrap_or_default(),
+                zone: section.optional("zone").map(|Label(zone)| zone),
+                index: section.optional("index"),
+            };
             let Destination { name, address } = section.optional("address")?;
-            Some(Target { name, address, fetch })
+            Some(Target { name, address, fetch, placed })
         }
         other => {
             let message = Mismatch::Type.message(TARGET_FORMS, other);

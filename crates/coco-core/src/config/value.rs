@@ -9,11 +9,12 @@ use std::time::Duration;
 use regex::bytes::Regex;
 use toml::de::DeValue;
 
-use super::keys::Kind;
+use super::keys::{Kind, LABEL_MAX};
 use super::{Level, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
+use crate::placement::Way;
 use crate::wire::SecurityLevel;
 use crate::wire::part::USER_MAX;
 
@@ -102,6 +103,32 @@ impl FromToml for Destination {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;
         Ok(Self { address: destination(name)?, name: name.to_owned() })
+    }
+}
+
+/// What targets and zones are called.
+#[derive(Debug)]
+pub(super) struct Label(pub(super) String);
+
+impl FromToml for Label {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let label = text(value)?;
+        let is_usable = (1..=LABEL_MAX).contains(&label.len()) && !label.contains(char::is_control);
+        if is_usable { Ok(Self(label.to_owned())) } else { Err(Mismatch::Limits) }
+    }
+}
+
+impl FromToml for Way {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        Self::ALL.into_iter().find(|way| way.as_str() == name).ok_or(Mismatch::Limits)
+    }
+}
+
+impl FromToml for i64 {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let written = value.as_integer().ok_or(Mismatch::Type)?;
+        Self::from_str_radix(written.as_str(), written.radix()).map_err(|_| Mismatch::Limits)
     }
 }
 

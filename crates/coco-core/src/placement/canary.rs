@@ -61,6 +61,14 @@ impl FromStr for Percentage {
     }
 }
 
+impl Percentage {
+    /// The part that these are of all, rounded to the nearest; none of none.
+    pub fn of(part: u64, all: u64) -> Self {
+        let hundredths = (u128::from(part) * 10_000 + u128::from(all) / 2).checked_div(u128::from(all));
+        Self(hundredths.map_or(0, |hundredths| hundredths.min(10_000) as u16))
+    }
+}
+
 impl fmt::Display for Percentage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, hundredths) = (self.0 / 100, self.0 % 100);

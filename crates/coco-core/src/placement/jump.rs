@@ -50,6 +50,11 @@ impl Jump {
         self.buckets.len()
     }
 
+    /// The places in the list in the order that decides.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.buckets.iter().map(|&place| place as usize)
+    }
+
     /// Puts the places of those that own the host [stored](crate::host::stored_name) under this name into `owners`, the
     /// first owner first, instead of what is there. Any bytes have owners.
     ///

@@ -27,6 +27,32 @@ use ring::Ring;
 
 pub use error::{MAX_REPLICAS, PlacementError};
 
+/// A way to place hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// [`Ring`], which the older implementation has.
+    #[default]
+    Ring,
+    /// [`Jump`].
+    Jump,
+    /// [`Rendezvous`].
+    Rendezvous,
+}
+
+impl Way {
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 3] = [Self::Ring, Self::Jump, Self::Rendezvous];
+
+    /// As the configuration and `/tiers` call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Jump => "jump",
+            Self::Rendezvous => "rendezvous",
+        }
+    }
+}
+
 /// Which targets of a tier hold a host, whatever the way.
 ///
 /// Two that are equal give every host the same owners, by their place in the list of targets: what is decided for one of
@@ -77,14 +103,24 @@ impl Placement {
         }
     }
 
+    /// The ring, if it is one: it has points and labels that nothing else has.
+    pub fn ring(&self) -> Option<&Ring> {
+        match self {
+            Self::Ring(ring) => Some(ring),
+            _ => None,
+        }
+    }
+
     /// What it is made of.
     pub fn facts(&self) -> Facts {
-        let (hash, targets, replicas, virtual_replicas) = match self {
-            Self::Ring(ring) => (ring.hash(), ring.targets(), 1, Some(ring.virtual_replicas())),
-            Self::Jump(jump) => ("jump", jump.targets(), jump.replicas(), None),
-            Self::Rendezvous(rendezvous) => ("rendezvous", rendezvous.targets(), rendezvous.replicas(), None),
+        let (way, targets, replicas, virtual_replicas) = match self {
+            Self::Ring(ring) => (Way::Ring, ring.targets(), 1, Some(ring.virtual_replicas())),
+            Self::Jump(jump) => (Way::Jump, jump.targets(), jump.replicas(), None),
+            Self::Rendezvous(rendezvous) => {
+                (Way::Rendezvous, rendezvous.targets(), rendezvous.replicas(), None)
+            }
         };
-        Facts { hash, targets, replicas, virtual_replicas }
+        Facts { hash: way.as_str(), targets, replicas, virtual_replicas }
     }
 }
 
@@ -107,7 +143,7 @@ mod tests {
     fn facts_are_those_of_the_way() {
         let facts = placements().map(|placement| placement.facts());
         let fact = |hash, replicas, virtual_replicas| Facts { hash, targets: 3, replicas, virtual_replicas };
-        assert_eq!(facts, [fact("crc32", 1, Some(96)), fact("jump", 2, None), fact("rendezvous", 2, None)]);
+        assert_eq!(facts, [fact("ring", 1, Some(96)), fact("jump", 2, None), fact("rendezvous", 2, None)]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Weight {
     }
 
     /// As a number.
-    pub fn get(self) -> u32 {
+    pub const fn get(self) -> u32 {
         self.0
     }
 }

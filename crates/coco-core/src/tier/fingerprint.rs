@@ -4,14 +4,21 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::{Tier, Tiers};
+use super::{Target, Tier, Tiers};
+use crate::placement::ring::Ring;
+use crate::placement::{Facts, Placement};
 
 /// The first 8 bytes of a SHA-256 over all that decides who owns what; displayed as 16 hexadecimal digits.
 ///
-/// A tier is encoded as its name, the name of its hash, the number of its virtual replicas and the list of its
-/// targets as they are written; tiers are the list of them. A number is 8 bytes, big-endian; a text is its number
-/// of bytes, then the bytes; a list is the number of its items, then the items. Processes of different releases
-/// compare fingerprints, so this never changes. Where Noodle reads from is not part of it.
+/// A tier on a ring is encoded as its name, `crc32`, the number of its virtual replicas and the list of its targets'
+/// addresses as they are written. Any other is its name, `placement-2`, the name of its hash, the number of copies, 1 if
+/// it has zones and else 0, the list of its targets, and 0, since no hosts are on their way to other targets. Each target
+/// is its name (its address where it has none), its address as it is written, its weight and its zone (an empty text where
+/// it has none); those of a rendezvous are in order of their names as bytes, those of a jump in the order that decides.
+///
+/// Tiers are the list of them. A number is 8 bytes, big-endian; a text is its number of bytes, then the bytes; a list is
+/// the number of its items, then the items. Processes of different releases compare fingerprints, so this never changes.
+/// Where Noodle reads from is not part of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 8]);
 
@@ -50,10 +57,36 @@ struct Input(Sha256);
 impl Input {
     fn tier(&mut self, tier: &Tier) {
         self.text(tier.name());
-        self.text(tier.hash());
-        self.number(tier.virtual_replicas() as usize);
-        self.number(tier.targets().len());
-        for target in tier.targets() {
+        let targets = tier.targets();
+        let ordered: Vec<_> = match tier.placement() {
+            Placement::Ring(ring) => return self.ring(ring, targets),
+            Placement::Jump(jump) => jump.places().map(|place| &targets[place]).collect(),
+            Placement::Rendezvous(_) => {
+                let mut ordered: Vec<_> = targets.iter().collect();
+                ordered.sort_by_key(|target| target.label());
+                ordered
+            }
+        };
+        let Facts { hash, replicas, .. } = tier.placement().facts();
+        self.text("placement-2");
+        self.text(hash);
+        self.number(replicas);
+        self.number(usize::from(tier.is_zoned()));
+        self.number(ordered.len());
+        for target in ordered {
+            self.text(target.label());
+            self.text(&target.name);
+            self.number(target.placed.weight.get() as usize);
+            self.text(target.placed.zone.as_deref().unwrap_or_default());
+        }
+        self.number(0);
+    }
+
+    fn ring(&mut self, ring: &Ring, targets: &[Target]) {
+        self.text(ring.points_hash());
+        self.number(ring.virtual_replicas() as usize);
+        self.number(targets.len());
+        for target in targets {
             self.text(&target.name);
         }
     }
@@ -76,8 +109,9 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{sample, target, tier};
-    use super::super::{Target, Tier, Tiers};
+    use super::super::{Placed, Placing, Target, Tier, Tiers};
     use super::Fingerprint;
+    use crate::placement::rendezvous::Weight;
     use crate::placement::ring::default_virtual_replicas;
 
     /// Of one tier, and of all tiers when it is the second of two.
@@ -128,5 +162,67 @@ mod tests {
         let tiers = sample();
         assert_eq!(tiers[0].fingerprint().to_string(), "463a3e0906ed9cfd");
         assert_eq!(Tiers::new(tiers).unwrap().fingerprint().to_string(), "7abf48ec216fdbd9");
+    }
+
+    /// Three targets with weights and zones, listed in this order.
+    fn placed(placing: Placing, order: [usize; 3]) -> Tier {
+        let target = |at: usize| {
+            let (name, weight) = [("s1", 100), ("s2", 200), ("node-ä", 100)][at];
+            let placed = Placed {
+                name: Some(name.to_owned()),
+                weight: Weight::new(if placing == JUMP { 100 } else { weight }).unwrap(),
+                zone: Some(["a", "b", "a"][at].to_owned()),
+                index: (placing == JUMP).then_some(at as i64),
+            };
+            Target { placed, ..target(["10.1.1.111:25826", "10.1.1.112:25826", "[::1]:25826"][at]) }
+        };
+        Tier::placed("longterm".to_owned(), order.map(target).to_vec(), placing).unwrap()
+    }
+
+    const JUMP: Placing = Placing::Jump { replicas: 2 };
+    const RENDEZVOUS: Placing = Placing::Rendezvous { replicas: 2 };
+
+    /// Computed apart from this code as well (`testdata/placement/README.md`).
+    #[test]
+    fn fingerprints_of_other_placements_are_the_same_in_every_release() {
+        for (placing, fingerprint) in [(RENDEZVOUS, "3bc536814ac62526"), (JUMP, "cb9d91d63d82c5ee")] {
+            assert_eq!(placed(placing, [0, 1, 2]).fingerprint().to_string(), fingerprint, "{placing:?}");
+            assert_eq!(
+                placed(placing, [2, 0, 1]).fingerprint().to_string(),
+                fingerprint,
+                "order is of no matter"
+            );
+        }
+        let plain = ["a:1", "b:1"].map(target).to_vec();
+        let plain = Tier::placed("t".to_owned(), plain, Placing::Rendezvous { replicas: 1 }).unwrap();
+        assert_eq!(plain.fingerprint().to_string(), "b271ba3d505cc977");
+    }
+
+    #[test]
+    fn everything_that_places_changes_the_fingerprint_and_a_name_on_a_ring_does_not() {
+        type Change = fn(&mut Placed);
+        let changes: [Change; 4] = [
+            |_| {},
+            |placed| placed.name = Some("s9".to_owned()),
+            |placed| placed.weight = Weight::MAX,
+            |placed| placed.zone = Some("c".to_owned()),
+        ];
+        let mut seen: Vec<_> = changes
+            .iter()
+            .map(|change| {
+                let mut targets = placed(RENDEZVOUS, [0, 1, 2]).targets().to_vec();
+                change(&mut targets[1].placed);
+                Tier::placed("longterm".to_owned(), targets, RENDEZVOUS).unwrap().fingerprint()
+            })
+            .collect();
+        seen.push(placed(Placing::Rendezvous { replicas: 3 }, [0, 1, 2]).fingerprint());
+        seen.push(placed(JUMP, [0, 1, 2]).fingerprint());
+        for (at, one) in seen.iter().enumerate() {
+            assert!(!seen[..at].contains(one), "{at}");
+        }
+        let named = Placed { name: Some("s1".to_owned()), ..Placed::default() };
+        let named = Target { placed: named, ..target("a:1") };
+        let named = Tier::new("t".to_owned(), vec![named], None).unwrap();
+        assert_eq!(named.fingerprint(), tier("t", &["a:1"], None).unwrap().fingerprint());
     }
 }

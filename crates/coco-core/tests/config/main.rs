@@ -8,6 +8,9 @@ mod values;
 /// Tiers and targets: order, names, what can't be one.
 mod tiers;
 
+/// How hosts are placed on targets.
+mod placement;
+
 /// Who may send, and as whom a tier is sent to.
 mod security;
 

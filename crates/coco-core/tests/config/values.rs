@@ -111,7 +111,7 @@ fn every_value_is_taken() {
     assert_eq!(config.stop.grace, Duration::from_millis(500));
     assert_eq!(config.log.level, Level::Trace);
     let tier = config.tiers.get(0).unwrap();
-    assert_eq!(tier.virtual_replicas(), 7);
+    assert_eq!(tier.placement().facts().virtual_replicas, Some(7));
     let credentials = Credentials {
         protection: Protection::Encrypt,
         username: "coco".to_owned(),

@@ -5,7 +5,7 @@ use super::{Api, ObjectWriter, write_hosts};
 use crate::reading::Hosts;
 use crate::routing::{Routing, Rules};
 use coco_core::tier::Tier;
-use coco_daemon::routes::head_of_tier;
+use coco_daemon::tiers::head_of_tier;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 use std::sync::Arc;

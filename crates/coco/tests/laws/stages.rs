@@ -142,7 +142,7 @@ pub(crate) fn tiers(shape: &[Shape]) -> Tiers {
     let tier = |(number, &(targets, virtual_replicas)): (usize, &Shape)| {
         let target = |target: usize| {
             let name = format!("10.0.{number}.{target}:25826");
-            Target { address: name.parse().unwrap(), name, fetch: None }
+            Target::new(name.clone(), name.parse().unwrap())
         };
         Tier::new(format!("tier{number}"), (0..targets).map(target).collect(), virtual_replicas).unwrap()
     };

@@ -225,7 +225,7 @@ fn the_api_shows_where_what_went() {
     assert_eq!(first["targets"], json!([a, b]));
     assert_eq!(first["shadows"], json!({ "\u{0}": a, "\u{1}": b }));
     assert_eq!(first["virtual_replicas"], 90);
-    assert_eq!(first["hash"], "crc32");
+    assert_eq!(first["hash"], "ring");
     assert_eq!(first["fingerprint"], tiers.get(0).unwrap().fingerprint().to_string());
     assert_eq!(keys(&first["connections"]), [&a, &b]);
     assert_eq!(first["connections"][&b], json!({ "state": "up", "address": b }));

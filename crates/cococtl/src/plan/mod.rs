@@ -299,7 +299,7 @@ impl<'a> Plan<'a> {
         });
         let cheaper = change.cheaper.as_ref().map(|cheaper| {
             json!({
-                "virtual_replicas": cheaper.tier.virtual_replicas(),
+                "virtual_replicas": cheaper.tier.placement().facts().virtual_replicas,
                 "targets": cheaper.tier.targets().iter().map(|target| &target.name).collect::<Vec<_>>(),
                 "moved": cheaper.moved,
                 "share": ratio(cheaper.moved, change.before.hosts()),
@@ -351,10 +351,10 @@ fn toml(tier: &Tier, written: &Written) -> Vec<String> {
     // A JSON string is one of TOML.
     let quoted = |text: &str| Value::from(text).to_string();
     let here = written.tier(tier.name());
-    let mut lines = vec![
-        format!("[tiers.{}]", quoted(tier.name())),
-        format!("virtual_replicas = {}", tier.virtual_replicas()),
-    ];
+    let mut lines = vec![format!("[tiers.{}]", quoted(tier.name()))];
+    if let Some(virtual_replicas) = tier.placement().facts().virtual_replicas {
+        lines.push(format!("virtual_replicas = {virtual_replicas}"));
+    }
     let keys = here.iter().flat_map(|tier| &tier.keys).filter(|(key, _)| key != "virtual_replicas");
     lines.extend(keys.map(|(key, value)| format!("{key} = {value}")));
     lines.push("targets = [".to_owned());

@@ -70,8 +70,9 @@ impl<'a> Change<'a> {
     /// Why so much moves, where there is a cheaper way.
     pub(super) fn reasons(&self) -> Vec<String> {
         let mut reasons = Vec::new();
-        let [old, new] = [self.old.virtual_replicas(), self.new.virtual_replicas()];
-        if old != new {
+        if let Some((old, new)) = virtual_replicas(self.old).zip(virtual_replicas(self.new))
+            && old != new
+        {
             reasons.push(format!(
                 "virtual_replicas goes from {old} to {new}, so most points of the ring move (without the key it \
                  depends on the number of targets)"
@@ -107,9 +108,14 @@ fn place(tier: &Tier, target: &Target) -> Option<usize> {
     tier.targets().iter().position(|other| other.address == target.address)
 }
 
+fn virtual_replicas(tier: &Tier) -> Option<u32> {
+    tier.placement().facts().virtual_replicas
+}
+
 /// The targets of `new` on the ring of `old`: who stays keeps its place, who comes takes the place of one who goes, or
 /// one behind all. A place that would be left empty gets the last target.
 fn cheaper(old: &Tier, new: &Tier) -> Option<Tier> {
+    let (virtual_replicas, _) = virtual_replicas(old).zip(virtual_replicas(new))?;
     let mut newcomers = new.targets().iter().filter(|target| place(old, target).is_none()).cloned();
     let mut places: Vec<Option<Target>> = old
         .targets()
@@ -126,7 +132,7 @@ fn cheaper(old: &Tier, new: &Tier) -> Option<Tier> {
         }
     }
     let targets = places.into_iter().flatten().collect();
-    Tier::new(new.name().to_owned(), targets, Some(old.virtual_replicas())).ok()
+    Tier::new(new.name().to_owned(), targets, Some(virtual_replicas)).ok()
 }
 
 #[cfg(test)]
@@ -134,14 +140,13 @@ mod tests {
     use super::*;
 
     fn tier(targets: &[&str], virtual_replicas: Option<u32>) -> Tier {
-        let target =
-            |name: &&str| Target { name: (*name).to_owned(), address: name.parse().unwrap(), fetch: None };
+        let target = |name: &&str| Target::new(*name, name.parse().unwrap());
         Tier::new("t".to_owned(), targets.iter().map(target).collect(), virtual_replicas).unwrap()
     }
 
     fn suggestion(old: &[&str], new: &[&str]) -> Vec<String> {
         let tier = cheaper(&tier(old, Some(7)), &tier(new, None)).unwrap();
-        assert_eq!(tier.virtual_replicas(), 7);
+        assert_eq!(virtual_replicas(&tier), Some(7));
         tier.targets().iter().map(|target| target.name.clone()).collect()
     }
 

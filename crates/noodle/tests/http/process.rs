@@ -152,6 +152,11 @@ fn a_check_binds_nothing_and_warns_of_names_that_do_not_resolve() {
     };
     let output = run(&["--check"], &File::new("fine", &config("127.0.0.1:1")));
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let placed = "tiers.t: ring, 20 virtual replicas, targets: 1, copies of a host: 1, fingerprint ";
+    assert!(text(&output.stdout).starts_with(placed), "{output:?}");
+    let nameless = config("127.0.0.1:1").replace("[fetch]", "hash = \"rendezvous\"\n[fetch]");
+    let warning = text(&run(&["--check"], &File::new("nameless", &nameless)).stderr);
+    assert!(warning.contains("warning: line 2: tiers.t.targets: 1 of 1 target has no name"), "{warning}");
     let output = run(&["--check"], &File::new("warns", &config("no-such-host.invalid:1")));
     assert_eq!(output.status.code(), Some(0));
     let warning = text(&output.stderr);

@@ -61,14 +61,19 @@ impl Ring {
         self.virtual_replicas
     }
 
-    /// The name of the hash, as it stands in `/tiers` and in the fingerprint.
-    pub fn hash(&self) -> &'static str {
+    /// The name of what the points are hashed with, as it stands in the fingerprint.
+    pub fn points_hash(&self) -> &'static str {
         crc32::NAME
     }
 
     /// The index of the target that owns the host of this name. Any bytes have an owner, none at all too.
     pub fn owner(&self, name: &[u8]) -> usize {
         self.points.owner(name)
+    }
+
+    /// The [label](shadow) of every target.
+    pub fn shadows(&self) -> impl ExactSizeIterator<Item = char> {
+        (0..self.targets).map(shadow)
     }
 
     /// All that the points follow from.

@@ -1,0 +1,188 @@
+//! Reading how the hosts of a tier are placed: what does not go together is refused, what is seldom meant is warned of.
+
+use std::collections::HashSet;
+
+use super::document::{Findings, Section, Value};
+use super::error::number_of;
+use crate::placement::{MAX_REPLICAS, Way};
+use crate::tier::{Placing, Target};
+
+/// What a tier says of its placement.
+pub(super) struct Said {
+    way: Way,
+    virtual_replicas: Option<u32>,
+    replicas: usize,
+}
+
+impl Said {
+    /// The keys of a tier. What stands there and says nothing with its hash is reported.
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let said = Self {
+            way: section.read("hash"),
+            virtual_replicas: section.optional("virtual_replicas"),
+            replicas: section.read("replicas"),
+        };
+        if section.has("virtual_replicas") && said.way != Way::Ring {
+            let way = said.way.as_str();
+            let message = format!("{way:?} has no points on a ring: remove it, or write hash = \"ring\"");
+            section.report("virtual_replicas", &message);
+        }
+        if said.way == Way::Ring && said.replicas > 1 {
+            let message =
+                "a ring has one copy of each host: write hash = \"rendezvous\" for more, or replicas = 1";
+            section.report("replicas", message);
+        }
+        said
+    }
+
+    /// How the targets are to be placed, which stand in the file at `elements`. `None` when something about them had to
+    /// be reported.
+    pub(super) fn placing(
+        &self,
+        section: &mut Section<'_, '_>,
+        elements: &[(String, &Value<'_>)],
+        targets: &[Target],
+    ) -> Option<Placing> {
+        let mut listed = Listed { findings: section.findings, elements, targets, is_fine: true };
+        listed.check_names();
+        for key in strangers(self.way) {
+            listed.refuse(*key, self.way);
+        }
+        listed.check_all_or_none("zone", |target| target.placed.zone.is_some());
+        listed.check_all_or_none("index", |target| target.placed.index.is_some());
+        listed.check_indices();
+        let is_fine = listed.is_fine;
+        let most = MAX_REPLICAS.min(targets.len());
+        if self.way != Way::Ring && self.replicas > most {
+            let message = format!(
+                "{} of each host on {}: expected at most {most}, or more targets",
+                number_of(self.replicas, "copy", "copies"),
+                number_of(targets.len(), "target", "targets"),
+            );
+            section.report("replicas", &message);
+            return None;
+        }
+        if self.way == Way::Rendezvous {
+            self.warn(section, targets);
+        }
+        let Self { replicas, virtual_replicas, .. } = *self;
+        is_fine.then_some(match self.way {
+            Way::Ring => Placing::Ring { virtual_replicas },
+            Way::Jump => Placing::Jump { replicas },
+            Way::Rendezvous => Placing::Rendezvous { replicas },
+        })
+    }
+
+    fn warn(&self, section: &mut Section<'_, '_>, targets: &[Target]) {
+        let nameless: Vec<_> = targets.iter().filter(|target| target.placed.name.is_none()).collect();
+        if let [first, ..] = nameless[..] {
+            let message = format!(
+                "{} of {} {} no name: {} would own other hosts once its address changes; \
+                 write {{ name = \"...\", address = {:?} }}",
+                nameless.len(),
+                number_of(targets.len(), "target", "targets"),
+                if nameless.len() == 1 { "has" } else { "have" },
+                first.name,
+                first.name,
+            );
+            section.warn("targets", &message);
+        }
+        let zones: HashSet<_> = targets.iter().filter_map(|target| target.placed.zone.as_ref()).collect();
+        if !zones.is_empty() && self.replicas > zones.len() {
+            let message = format!(
+                "{} of each host in {}: some are lost together when a zone is; write replicas = {}, or more zones",
+                number_of(self.replicas, "copy", "copies"),
+                number_of(zones.len(), "zone", "zones"),
+                zones.len(),
+            );
+            section.warn("replicas", &message);
+        }
+    }
+}
+
+/// A key of targets that some ways to place know nothing of.
+#[derive(Clone, Copy)]
+struct Stranger {
+    name: &'static str,
+    /// What is wrong with it and what to write instead, behind "a ring" or the like.
+    instead: &'static str,
+}
+
+const WEIGHT: Stranger =
+    Stranger { name: "weight", instead: "knows no weights: remove it, or write hash = \"rendezvous\"" };
+const ZONE: Stranger =
+    Stranger { name: "zone", instead: "knows no zones: remove it, or write hash = \"rendezvous\"" };
+const INDEX: Stranger =
+    Stranger { name: "index", instead: "goes by no index: remove it, or write hash = \"jump\"" };
+
+fn strangers(way: Way) -> &'static [Stranger] {
+    match way {
+        Way::Ring => &[WEIGHT, ZONE, INDEX],
+        Way::Jump => &[WEIGHT],
+        Way::Rendezvous => &[INDEX],
+    }
+}
+
+/// The targets of a tier and where they stand.
+struct Listed<'e, 't> {
+    findings: &'e mut Findings,
+    elements: &'e [(String, &'e Value<'t>)],
+    targets: &'e [Target],
+    is_fine: bool,
+}
+
+impl Listed<'_, '_> {
+    fn report(&mut self, at: usize, key: &str, message: &str) {
+        let (path, value) = &self.elements[at];
+        let written = written(value, key);
+        let path = if written.is_some() { format!("{path}.{key}") } else { path.clone() };
+        self.findings.report(Some(written.unwrap_or(value).span()), &path, message);
+        self.is_fine = false;
+    }
+
+    fn check_names(&mut self) {
+        for at in 1..self.targets.len() {
+            let name = self.targets[at].label();
+            let Some(first) = self.targets[..at].iter().position(|target| target.label() == name) else {
+                continue;
+            };
+            let message = format!("{name:?} is {} already, expected every name once", self.elements[first].0);
+            self.report(at, "name", &message);
+        }
+    }
+
+    fn refuse(&mut self, key: Stranger, way: Way) {
+        for at in 0..self.targets.len() {
+            if written(self.elements[at].1, key.name).is_some() {
+                self.report(at, key.name, &format!("hash = {:?} {}", way.as_str(), key.instead));
+            }
+        }
+    }
+
+    fn check_all_or_none(&mut self, key: &str, has: fn(&Target) -> bool) {
+        let Some(with) = self.targets.iter().position(has) else { return };
+        for at in (0..self.targets.len()).filter(|&at| !has(&self.targets[at])) {
+            let message = format!(
+                "no `{key}`, and {} has one: expected {key} = ... for all targets or for none",
+                self.elements[with].0
+            );
+            self.report(at, key, &message);
+        }
+    }
+
+    fn check_indices(&mut self) {
+        for at in 1..self.targets.len() {
+            let Some(index) = self.targets[at].placed.index else { continue };
+            let same = |target: &Target| target.placed.index == Some(index);
+            let Some(first) = self.targets[..at].iter().position(same) else { continue };
+            let message =
+                format!("{index} is that of {} already, expected every index once", self.elements[first].0);
+            self.report(at, "index", &message);
+        }
+    }
+}
+
+/// The value of a key of a target that is written as a table.
+fn written<'v, 't>(target: &'v Value<'t>, key: &str) -> Option<&'v Value<'t>> {
+    target.get_ref().as_table()?.get(key)
+}
