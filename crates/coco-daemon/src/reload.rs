@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use coco_core::config::{Config, Key, Program};
 use coco_core::placement::canary::Percentage;
@@ -12,43 +12,73 @@ use coco_core::tier::Fingerprint;
 use tracing::{error, info, warn};
 
 use crate::command_line::LoadError;
-use crate::counters::{Definition, Snapshot};
+use crate::counters::{Definition, Snapshot, View};
 use crate::http::{Response, body};
 use crate::logging;
 use crate::service_manager;
 use crate::signals::Signal;
 
-/// How often the configuration was read again, and with what success.
+/// How often the configuration was read again, with what success, and which is in force.
 #[derive(Debug)]
 pub struct Reloads {
     done: AtomicU64,
     failed: AtomicU64,
+    last_failed: AtomicBool,
     program: Program,
-    in_force: Mutex<Arc<str>>,
-    definitions: &'static [Definition; 2],
+    in_force: Mutex<InForce>,
 }
 
-static COCO: [Definition; 2] = [
-    Definition::counter(&["coco", "reloads"], "Times that the configuration was read again and taken over."),
-    Definition::counter(
-        &["coco", "errors", "reload"],
-        "Times that the configuration was read again and refused. The log says why; nothing changes.",
-    ),
-];
+/// The configuration that a program goes by.
+#[derive(Clone, Debug)]
+struct InForce {
+    /// As TOML.
+    text: Arc<str>,
+    fingerprint: Fingerprint,
+    /// When it was read.
+    since: SystemTime,
+}
 
-static NOODLE: [Definition; 2] = [
-    Definition::counter(
-        &["noodle", "reloads"],
-        "Times that the configuration was read again and taken over.",
-    ),
-    Definition::counter(
-        &["noodle", "errors", "reload"],
-        "Times that the configuration was read again and refused. The log says why; nothing changes.",
-    ),
-];
+impl InForce {
+    fn new(text: String, fingerprint: Fingerprint) -> Self {
+        Self { text: text.into(), fingerprint, since: SystemTime::now() }
+    }
+}
 
-/// What a program counts of its reloads.
-pub fn definitions(program: Program) -> &'static [Definition; 2] {
+macro_rules! rows {
+    ($program:literal) => {
+        [
+            Definition::counter(
+                &[$program, "reloads"],
+                "Times that the configuration was read again and taken over.",
+            ),
+            Definition::counter(
+                &[$program, "errors", "reload"],
+                "Times that the configuration was read again and refused. The log says why; nothing changes.",
+            ),
+            Definition::gauge(
+                &[$program, "config", "last_reload_successful"],
+                "0 if the configuration was refused when it was last read again, otherwise 1.",
+            ),
+            Definition::gauge(
+                &[$program, "config", "last_reload_success_timestamp_seconds"],
+                "When the configuration in force was read, in Unix seconds.",
+            ),
+            Definition::gauge(
+                &[$program, "config_info", "{fingerprint}"],
+                "1 for the fingerprint of the tiers in force.",
+            )
+            .only(View::Prometheus),
+            Definition::gauge(&[$program, "build_info", "{version}"], "1 for the version that runs.")
+                .only(View::Prometheus),
+        ]
+    };
+}
+
+static COCO: [Definition; 6] = rows!("coco");
+static NOODLE: [Definition; 6] = rows!("noodle");
+
+/// The rows of a program's configuration and version.
+pub fn definitions(program: Program) -> &'static [Definition; 6] {
     match program {
         Program::Coco => &COCO,
         Program::Noodle => &NOODLE,
@@ -61,15 +91,19 @@ impl Reloads {
         Self {
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            last_failed: AtomicBool::new(false),
             program,
-            in_force: Mutex::new(started.to_toml().into()),
-            definitions: definitions(program),
+            in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers.fingerprint())),
         }
+    }
+
+    fn in_force(&self) -> MutexGuard<'_, InForce> {
+        self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer of `/config`: the configuration in force, as TOML.
     pub fn answer_config(&self) -> Response {
-        let text = Arc::clone(&self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
+        let text = Arc::clone(&self.in_force().text);
         body::text("application/toml; charset=utf-8", text.to_string())
     }
 
@@ -99,6 +133,7 @@ impl Reloads {
     ) {
         let refused = |problem: &dyn Display| {
             self.failed.fetch_add(1, Ordering::Relaxed);
+            self.last_failed.store(true, Ordering::Relaxed);
             // One line of the log, however many problems there are.
             let problem = problem.to_string().replace('\n', "; ");
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
@@ -123,18 +158,25 @@ impl Reloads {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
                 logging::set_level(level);
-                *self.in_force.lock().unwrap_or_else(PoisonError::into_inner) = in_force.into();
+                *self.in_force() = InForce::new(in_force, new);
+                self.last_failed.store(false, Ordering::Relaxed);
                 self.done.fetch_add(1, Ordering::Relaxed);
             }
             Err(problem) => refused(&problem),
         }
     }
 
-    /// Adds what was counted.
+    /// Adds what was counted, and what is in force.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
-        let [done, failed] = self.definitions;
+        let [done, failed, successful, since, fingerprint, version] = definitions(self.program);
+        let in_force = self.in_force().clone();
         snapshot.add(done, &[], self.done.load(Ordering::Relaxed));
         snapshot.add(failed, &[], self.failed.load(Ordering::Relaxed));
+        snapshot.add(successful, &[], u64::from(!self.last_failed.load(Ordering::Relaxed)));
+        let seconds = in_force.since.duration_since(UNIX_EPOCH).unwrap_or_default();
+        snapshot.add(since, &[], seconds.as_secs());
+        snapshot.add(fingerprint, &[("fingerprint", &in_force.fingerprint.to_string().into())], 1);
+        snapshot.add(version, &[("version", &env!("CARGO_PKG_VERSION").into())], 1);
     }
 }
 

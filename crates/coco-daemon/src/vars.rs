@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::counters::Snapshot;
+use crate::counters::{self, Snapshot};
 use crate::http::{Rendered, body};
 
 /// What Prometheus calls its text format.
@@ -26,9 +26,9 @@ pub fn debug_vars(snapshot: &Snapshot) -> Rendered {
     Rendered::new(body::JSON, format!("{}\n", document(&command_line(), snapshot)))
 }
 
-/// What `/metrics` shows.
+/// What `/metrics` shows: the snapshot, and what any program tells of itself.
 pub fn metrics(snapshot: &Snapshot) -> Rendered {
-    Rendered::new(EXPOSITION, snapshot.prometheus())
+    Rendered::new(EXPOSITION, snapshot.prometheus() + &counters::process())
 }
 
 #[cfg(test)]

@@ -3,14 +3,17 @@
 //! A counter or gauge is a [`Definition`]: its path, its kind and one line of help. Who measures lists
 //! one sample per definition and set of labels, zeros included ([`Snapshot::add`]). `/debug/vars`
 //! ([`Snapshot::json`]) and `/metrics` ([`Snapshot::prometheus`]) are two renderings of one snapshot,
-//! so they cannot disagree, and neither can show a label set that is gone.
+//! so they cannot disagree, and neither can show a label set that is gone. What any program tells of itself is
+//! [`process`].
 
 mod definition;
 mod json;
+mod program;
 mod prometheus;
 mod snapshot;
 
 pub use definition::{Definition, Kind, View};
+pub use program::process;
 pub use snapshot::{Labels, Snapshot, Value};
 
 #[cfg(test)]

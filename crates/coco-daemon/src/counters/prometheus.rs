@@ -54,7 +54,7 @@ fn record(name: Arc<str>, sample: &Sample) {
 
 /// Sorts what the exporter renders in the order of its hash tables: families are apart by an empty line,
 /// their comments come first.
-fn sorted(rendered: &str) -> Vec<String> {
+pub(super) fn sorted(rendered: &str) -> Vec<String> {
     let families = rendered.split("\n\n").filter(|family| !family.trim().is_empty());
     families
         .map(|family| {
