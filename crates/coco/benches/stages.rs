@@ -6,19 +6,19 @@
 //! Two corpora of 1,500 hosts with 133 metrics each: `agents`, one host a datagram, and `mixed`, a random host each
 //! value list. All hosts are known already, as they are but for the first minute of a daemon's life.
 
+use std::sync::Arc;
+
 use coco::batch::Batch;
-use coco::filter::Filter;
-use coco::gate::Gate;
+use coco::decide::Filter;
+use coco::intake::{Gate, decode};
 use coco::lane::Lane;
-use coco::listen::decode;
-use coco::routing::{Newest, Routing};
+use coco::plan::{Newest, Routing};
 use coco::secrets::Seals;
 use coco::send::Packing;
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::sync::Arc;
 
 const HOSTS: usize = 1500;
 const METRICS: usize = 133;

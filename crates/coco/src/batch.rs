@@ -1,11 +1,12 @@
 //! The unit that travels from stage to stage: received bytes and a table of spans over them.
 
-use coco_core::recycle::recycle;
-use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
-use memmap2::{Advice, MmapMut};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Instant;
+
+use coco_core::recycle::recycle;
+use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
+use memmap2::{Advice, MmapMut};
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
 pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
@@ -46,7 +47,7 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of the round, in order.
     pub notifications: Vec<Notification>,
-    /// Owners, one target index a [partition](crate::partitions), one run after another; an [`Item`] says where its run
+    /// Owners, one target index a [partition](crate::plan::partitions), one run after another; an [`Item`] says where its run
     /// starts.
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.

@@ -2,13 +2,14 @@
 
 #![forbid(unsafe_code)]
 
-use coco::receive_buffers::Capacity;
-use coco::service::Service;
-use coco::start::check;
-use coco_core::config::Program;
-use coco_daemon::process;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use coco::service::Service;
+use coco::start::check;
+use coco::watch::Capacity;
+use coco_core::config::Program;
+use coco_daemon::process;
 
 fn main() -> ExitCode {
     process::run(

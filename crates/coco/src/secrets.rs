@@ -1,14 +1,15 @@
 //! Reading passwords. None of them is ever shown: problems name keys, files and lines.
 
-use coco_core::tier::{Credentials, PasswordSource, Protection, Tiers};
-use coco_core::wire::{InitializationVectors, Seal, Users};
-use coco_daemon::files::{self, Accept};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use coco_core::tier::{Credentials, PasswordSource, Protection, Tiers};
+use coco_core::wire::{InitializationVectors, Seal, Users};
+use coco_daemon::files::{self, Accept};
 use thiserror::Error;
 use zeroize::Zeroizing;
 

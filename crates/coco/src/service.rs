@@ -9,19 +9,14 @@
 //! 4. the threads are joined; past the grace period the process says what is left and exits with status 1;
 //! 5. the API, which until then has answered `/healthz` with 503, is closed.
 
-use crate::api::{Api, Health, LargeAnswers};
-use crate::clock::{Clock, unix_seconds};
-use crate::gate::{self, Gate};
-use crate::heartbeat;
-use crate::lane::Lane;
-use crate::measure::{Measure, Terms};
-use crate::membership::Membership;
-use crate::outlet::{Outlet, State};
-use crate::pipeline::{self, Plan};
-use crate::receive_buffers::ReceiveBuffers;
-use crate::routing::{Newest, Routing};
-use crate::socket;
-use crate::start::{self, Files, StartError, StartErrors};
+use std::fmt::Display;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
 use coco_core::config::{Config, Program, Stop};
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
@@ -33,16 +28,19 @@ use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
 use coco_daemon::tiers::begin_anew;
 use crossbeam_channel::Sender;
-use std::fmt::Display;
-use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
+
+use crate::api::{Api, Health, LargeAnswers};
+use crate::intake::Gate;
+use crate::lane::{Clock, Lane, Watch, unix_seconds};
+use crate::outlets::{Outlet, State};
+use crate::pipeline::{self, Plan};
+use crate::plan::{Newest, Routing};
+use crate::start::{self, Files, StartError, StartErrors};
+use crate::udp::{Membership, socket};
+use crate::watch::{Measure, ReceiveBuffers, Terms};
 
 /// Why a coco ended other than it was told to.
 #[derive(Debug, Error)]
@@ -155,7 +153,7 @@ impl Service {
         let memberships: Vec<_> =
             sockets.iter().filter_map(|socket| Membership::of(Arc::downgrade(socket), options)).collect();
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::System)?;
-        let mut stages = heartbeat::Watch::new(threads.heartbeats, Instant::now());
+        let mut stages = Watch::new(threads.heartbeats, Instant::now());
         let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers), clock);
         let measure = Arc::new(measure);
         let (measuring, thread) = start_measuring(&measure, terms(&config)).map_err(RunError::System)?;
@@ -163,7 +161,7 @@ impl Service {
 
         routing.load().outlets.keep(listen);
         let reloads = Arc::new(Reloads::new(Program::Coco, &config));
-        let watching = tokio::spawn(gate::watch(Arc::downgrade(&gate)));
+        let watching = tokio::spawn(Gate::watch(Arc::downgrade(&gate)));
         // Each ends with its socket.
         memberships.into_iter().for_each(|membership| drop(tokio::spawn(membership.watch())));
         let router = Api {
@@ -334,10 +332,11 @@ fn terms(config: &Config) -> Terms {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs::File;
     use std::os::fd::OwnedFd;
     use std::time::Duration;
+
+    use super::*;
 
     #[test]
     fn an_api_that_fails_ends_it() {

@@ -1,25 +1,26 @@
 //! What has to be so before a coco runs: files are read, sockets bound, names resolved, loops refused. All that keeps
 //! it from starting is found at once.
 
-use crate::dial::leads_back;
-use crate::gate::Admission;
-use crate::routing::Routing;
-use crate::secrets::{Seals, SecretError};
-use crate::socket::{self, ListenOptions};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
+
 use coco_core::address::Address;
 use coco_core::config::{Config, idle_interface, lack_of_interface, misfit_of_lanes};
 use coco_core::types_db::TypesDb;
 use coco_daemon::files::{self, Accept};
 use coco_daemon::http::BindError;
 use coco_daemon::resolve::{resolve, resolve_all};
-use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 use thiserror::Error;
 use tracing::info;
+
+use crate::intake::Admission;
+use crate::outlets::leads_back;
+use crate::plan::Routing;
+use crate::secrets::{Seals, SecretError};
+use crate::udp::socket::{self, ListenOptions};
 
 /// How long a start waits for names to resolve before it goes on without them.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);

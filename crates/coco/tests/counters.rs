@@ -1,8 +1,9 @@
 //! The table of counters: what the manual and the sample configurations of collectd are made from.
 
+use std::collections::BTreeSet;
+
 use coco::counters::definitions;
 use coco_daemon::counters::{Definition, View};
-use std::collections::BTreeSet;
 
 /// The table in the manual of Coco 1.0 (README.md there): names that checks, graphs and RRD files in the field rely on.
 const GIVEN: [&str; 20] = [

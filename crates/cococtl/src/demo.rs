@@ -8,19 +8,17 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco::socket::{self, ListenOptions};
+use coco::udp::socket::{self, ListenOptions};
 use coco_core::config::{Config, Level, Program};
 use coco_daemon::command_line::{Source, load};
 use coco_daemon::files::Accept;
-use coco_daemon::http;
-use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
+use coco_daemon::{http, logging};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

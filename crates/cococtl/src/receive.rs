@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use coco::socket::{self, ListenOptions};
+use coco::udp::socket::{self, ListenOptions};
 use coco_core::address::Address;
 use coco_daemon::resolve::resolve;
 

@@ -2,13 +2,14 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco::receive_buffers::kernel_drops;
-use coco::socket::inode;
+use coco::udp::socket::inode;
+use coco::watch::kernel_drops;
 use coco_core::address::Address;
 use coco_core::wire::{Decoder, Event};
 use coco_daemon::signals::{Signal, Signals};

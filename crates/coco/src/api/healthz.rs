@@ -1,10 +1,12 @@
 //! `/healthz`: 200 while every stage runs, 503 while stopping or when one hangs or has died.
 
-use crate::heartbeat::Watch;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
 use tracing::{error, info};
+
+use crate::lane::Watch;
 
 /// What a process says of itself.
 #[derive(Debug, Default)]
@@ -50,9 +52,10 @@ impl Health {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::heartbeat::Heartbeat;
     use std::time::Duration;
+
+    use super::*;
+    use crate::lane::Heartbeat;
 
     #[test]
     fn whoever_balances_load_hears_of_the_worst_trouble() {

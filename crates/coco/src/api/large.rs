@@ -1,17 +1,19 @@
 //! Answers as large as what is remembered: a few are produced at a time, a few more wait for their turn, and any others
 //! are refused, so that who asks for them without end leaves memory and connections to others.
 
-use crate::counters;
-use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Response, body};
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use coco_daemon::counters::Snapshot;
+use coco_daemon::http::{Response, body};
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+use crate::counters;
 
 /// How many are produced at the same time: each holds a few MiB of names, and works without end.
 const AT_ONCE: usize = 2;
@@ -80,10 +82,11 @@ impl LargeAnswers {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::future::poll_fn;
     use std::sync::mpsc;
     use std::task::Poll;
+
+    use super::*;
 
     #[test]
     fn a_few_are_produced_a_few_wait_and_the_rest_is_told_to_come_back() {

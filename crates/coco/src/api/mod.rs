@@ -13,24 +13,24 @@ mod healthz;
 mod large;
 mod tiers;
 
-use crate::lane::Lane;
-use crate::measure::Measure;
-use crate::reading::Hosts;
-use crate::receive_buffers::ReceiveBuffers;
-use crate::routes::MetricView;
-use crate::routing::Newest;
-use crate::snapshot;
+pub use healthz::Health;
+pub use large::LargeAnswers;
+
+use std::io::{Write, self};
+use std::sync::Arc;
+
 use coco_core::config::Program;
 use coco_core::text::in_json;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Answer, Request, Route, Router};
-use coco_daemon::routes::{self, Common, Daemon};
-pub use healthz::Health;
-pub use large::LargeAnswers;
+use coco_daemon::routes::{Common, Daemon, self};
 use serde_json::{Map, Value};
-use std::io::{self, Write};
-use std::sync::Arc;
+
+use crate::lane::Lane;
+use crate::memory::MetricView;
+use crate::plan::Newest;
+use crate::watch::{Hosts, Measure, ReceiveBuffers, snapshot};
 
 /// What the routes look at.
 pub struct Api {

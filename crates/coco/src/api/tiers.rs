@@ -1,14 +1,16 @@
 //! `/tiers`: an array of tiers in the order of the configuration, each with its targets and with the time at which
 //! each metric was last sent.
 
-use super::{Api, ObjectWriter, write_hosts};
-use crate::reading::Hosts;
-use crate::routing::{Routing, Rules};
+use std::io::{self, Write};
+use std::sync::Arc;
+
 use coco_core::tier::Tier;
 use coco_daemon::tiers::head_of_tier;
 use serde_json::{Map, Value, json};
-use std::io::{self, Write};
-use std::sync::Arc;
+
+use super::{Api, ObjectWriter, write_hosts};
+use crate::plan::{Routing, Rules};
+use crate::watch::Hosts;
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     let routing = api.routing.load_full();

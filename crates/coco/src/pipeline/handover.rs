@@ -1,10 +1,12 @@
 //! How batches come into lanes, and empty ones back to where they are filled.
 
-use crate::batch::Batch;
-use crate::lane::Lane;
-use crate::spread::Spread;
-use crossbeam_channel::{Receiver as Takes, Sender as Gives};
 use std::sync::Arc;
+
+use crossbeam_channel::{Receiver as Takes, Sender as Gives};
+
+use crate::batch::Batch;
+use crate::intake::Spread;
+use crate::lane::Lane;
 
 /// Where decoded batches come into a lane, and empty ones to bring them in.
 #[derive(Clone)]

@@ -1,24 +1,24 @@
 //! The stages as a thread carries them: a batch a step, and what a panic in it costs.
 
-use super::handover::Handover;
-use crate::batch::Batch;
-use crate::clock::Clock;
-use crate::counters::Count;
-use crate::filter::{Decided, Filter};
-use crate::gate::Gate;
-use crate::lane::Lane;
-use crate::listen::{self, decode};
-use crate::routing::{Newest, Routing};
-use crate::send::{Packing, Sending};
-use crate::socket::{Receiver, Wait};
-use coco_daemon::logging::Throttle;
-use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError};
 use std::net::{SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use coco_daemon::logging::Throttle;
+use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError};
 use tracing::{error, warn};
+
+use super::handover::Handover;
+use crate::batch::Batch;
+use crate::counters::Count;
+use crate::decide::{Decided, Filter};
+use crate::intake::{self, Gate, decode};
+use crate::lane::{Clock, Lane};
+use crate::plan::{Newest, Routing};
+use crate::send::{Packing, Sending};
+use crate::udp::socket::{Receiver, Wait};
 
 /// How long a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);
@@ -97,7 +97,7 @@ impl Listen {
     }
 
     fn decode(&mut self, batch: &mut Batch) {
-        let listen::Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
+        let intake::Complaints { error, unwelcome, own } = decode(batch, &self.lane, &self.gate);
         let shown =
             |source: Option<SocketAddr>| source.map_or_else(|| "unknown".to_owned(), |it| it.to_string());
         if let Some((problem, source, user)) = error
@@ -152,7 +152,7 @@ impl Stage for Listen {
         };
         let decoded = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            crate::faults::provoke("listen", &batch);
+            crate::lane::faults::provoke("listen", &batch);
             self.decode(&mut batch);
         }));
         if decoded.is_err() {
@@ -216,7 +216,7 @@ impl SendStage {
         let Self { packing, sending, lane, .. } = self;
         let packed = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            crate::faults::provoke("pack", batch);
+            crate::lane::faults::provoke("pack", batch);
             packing.pack(batch)
         }));
         let Ok(packed) = packed else {
@@ -228,7 +228,7 @@ impl SendStage {
         let sent = catch_unwind(AssertUnwindSafe(|| {
             sending.start(packing);
             #[cfg(test)]
-            crate::faults::provoke("send", batch);
+            crate::lane::faults::provoke("send", batch);
             sending.send(packing, lane);
         }));
         if sent.is_err() {

@@ -1,22 +1,22 @@
 //! Stages that panic or hang: what is counted, and who notices.
 
-use super::*;
-use crate::clock::unix_seconds;
-use crate::counters::{Count, OutletCount};
-use crate::faults::Hold;
-use crate::heartbeat::Watch;
-use crate::measure::Measurement;
-use crate::routing::Routing;
-use crate::secrets::Seals;
-use crate::snapshot;
-use crate::socket::{self, ListenOptions};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
 use coco_core::config::{Config, Program};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
 use coco_tests::wait::{PATIENCE, wait_until};
-use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+
+use super::*;
+use crate::counters::{Count, OutletCount};
+use crate::lane::faults::Hold;
+use crate::lane::{Watch, unix_seconds};
+use crate::plan::Routing;
+use crate::secrets::Seals;
+use crate::udp::socket::{self, ListenOptions};
+use crate::watch::{Measurement, snapshot};
 
 /// A lane that sends to a socket.
 struct Running {

@@ -1,14 +1,16 @@
 //! What is counted and remembered, held against what came.
 
-use crate::model::{Contents, is_blacklisted};
+use std::collections::BTreeMap;
+
 use coco::counters::{ByReason, Count};
 use coco::lane::Lane;
-use coco::routes::Unread;
-use coco::routing::Rules;
+use coco::memory::Unread;
+use coco::plan::Rules;
 use coco_core::value_list::Identifier;
 use proptest::prelude::*;
 use regex::bytes::Regex;
-use std::collections::BTreeMap;
+
+use crate::model::{Contents, is_blacklisted};
 
 /// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
 pub(crate) fn check_memory<'a>(

@@ -1,16 +1,16 @@
 //! What came leaves to whom it is for, and to nobody else.
 
-use crate::books::{check_books, check_memory};
-use crate::inputs::{LARGEST, by_hand, datagrams, of_one_host, one_value_list};
-use crate::model::{Contents, expected};
-use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
 use coco::counters::Count;
-use coco::gate::Gate;
-use coco::listen::decode;
+use coco::intake::{Gate, decode};
 use coco_core::wire::{Decoder, Event};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+
+use crate::books::{check_books, check_memory};
+use crate::inputs::{LARGEST, by_hand, datagrams, of_one_host, one_value_list};
+use crate::model::{Contents, expected};
+use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -1,15 +1,15 @@
 //! Whom the gate lets in, and what came signed or encrypted.
 
+use coco::counters::{ByReason, Count, Unwelcome};
+use coco::intake::{Admission, Gate};
+use coco_core::wire::{Guard, InitializationVectors, Malformed, Seal, SecurityLevel, Users};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use crate::books::check_books;
 use crate::inputs::{datagrams, packed};
 use crate::model::{Contents, expected};
 use crate::stages::{Packets, Stages, arrived, blacklist, shape, tiers};
-use coco::counters::{ByReason, Count};
-use coco::gate::{Admission, Gate};
-use coco::unwelcome::Unwelcome;
-use coco_core::wire::{Guard, InitializationVectors, Malformed, Seal, SecurityLevel, Users};
-use proptest::collection::vec;
-use proptest::prelude::*;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -1,16 +1,16 @@
 //! Hosts that are spread over lanes.
 
-use crate::inputs::{datagrams, one_value_list};
-use crate::model::{Contents, expected};
-use crate::stages::{Packets, Stages, arrived, shape, tiers};
+use std::collections::BTreeMap;
+
 use coco::batch::Batch;
-use coco::gate::Gate;
-use coco::listen::decode;
-use coco::spread::{LaneOfHost, Spread};
+use coco::intake::{Gate, LaneOfHost, Spread, decode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::collections::BTreeMap;
+
+use crate::inputs::{datagrams, one_value_list};
+use crate::model::{Contents, expected};
+use crate::stages::{Packets, Stages, arrived, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

@@ -1,12 +1,13 @@
 //! The stages of a lane as one, and what leaves them.
 
-use crate::model::{Contents, Received};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use coco::batch::Batch;
-use coco::filter::Filter;
-use coco::gate::Gate;
+use coco::decide::Filter;
+use coco::intake::{Gate, decode};
 use coco::lane::Lane;
-use coco::listen::decode;
-use coco::routing::{Newest, Routing, Rules};
+use coco::plan::{Newest, Routing, Rules};
 use coco::secrets::Seals;
 use coco::send::Packing;
 use coco_core::config::{Config, Program};
@@ -17,8 +18,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use regex::bytes::Regex;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+
+use crate::model::{Contents, Received};
 
 /// The three stages of a lane.
 pub(crate) struct Stages {

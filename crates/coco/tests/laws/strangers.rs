@@ -1,11 +1,12 @@
 //! What strangers make Coco do for what they send.
 
-use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
-use crate::stages::{Stages, tiers};
 use coco::batch::Item;
 use coco::counters::{ByReason, Count};
 use coco_core::value_list::Value;
 use coco_core::wire::{MOST_NOTIFICATIONS, Refusal};
+
+use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
+use crate::stages::{Stages, tiers};
 
 /// Each would leave by itself, with all its names.
 #[test]

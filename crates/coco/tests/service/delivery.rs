@@ -1,15 +1,17 @@
-use crate::agents::value_list;
-use crate::running::{Running, config, number};
-use coco::own::OwnSocket;
+use std::collections::BTreeMap;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::time::Duration;
+
+use coco::udp::OwnSocket;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{send, sender};
 use coco_tests::wait::{PATIENCE, wait_for, wait_until};
 use regex::bytes::Regex;
-use std::collections::BTreeMap;
-use std::net::{Ipv6Addr, UdpSocket};
-use std::time::Duration;
+
+use crate::agents::value_list;
+use crate::running::{Running, config, number};
 
 fn addresses(nodes: &[Sink]) -> Vec<String> {
     nodes.iter().map(|node| node.address.to_string()).collect()

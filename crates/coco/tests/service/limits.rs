@@ -1,6 +1,8 @@
-use crate::agents::value_list;
-use crate::running::{Running, config, number, run};
-use coco::clock::unix_seconds;
+use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use coco::lane::unix_seconds;
 use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
 use coco_core::config::Config;
@@ -9,9 +11,9 @@ use coco_tests::sink::Sink;
 use coco_tests::traffic::{datagram, send, sender};
 use coco_tests::wait::{PATIENCE, wait_for, wait_until};
 use regex::bytes::Regex;
-use std::net::{TcpListener, UdpSocket};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+
+use crate::agents::value_list;
+use crate::running::{Running, config, number, run};
 
 fn to(node: &Sink) -> Config {
     config(&[("only", vec![node.address.to_string()])])

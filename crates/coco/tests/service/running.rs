@@ -1,15 +1,16 @@
 //! A coco in this process, and who asks it.
 
-use coco::clock::{Clock, unix_seconds};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use coco::lane::{Clock, unix_seconds};
 use coco::service::{RunError, Service};
 use coco_core::config::{Config, Program};
 use coco_daemon::signals::Signal;
 use coco_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, mpsc};
-use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// A configuration with these tiers, on ports that the system chooses.

@@ -1,5 +1,5 @@
-use crate::agents::value_list;
-use crate::running::{Running, config, number};
+use std::collections::BTreeMap;
+
 use coco::counters::definitions;
 use coco_daemon::counters::{Definition, Kind, View};
 use coco_tests::sink::Sink;
@@ -7,7 +7,9 @@ use coco_tests::traffic::{send, sender};
 use coco_tests::wait::{PATIENCE, wait_for};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+
+use crate::agents::value_list;
+use crate::running::{Running, config, number};
 
 fn keys(object: &Value) -> Vec<&str> {
     object.as_object().unwrap().keys().map(String::as_str).collect()

@@ -8,26 +8,27 @@ use std::fmt::Write as _;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use coco::receive_buffers::kernel_drops;
-use coco::socket::inode;
+use coco::udp::socket::inode;
+use coco::watch::kernel_drops;
 use coco_core::address::Address;
 use coco_core::types_db::TypesDb;
 use coco_core::wire::{Event, Guard, SecurityLevel, Users};
 use coco_daemon::signals::{Signal, Signals};
 use serde_json::json;
+use show::{Context, Origin};
+use tally::Tally;
 use tokio::sync::mpsc;
+use top::{By, Tops};
 
 use crate::api;
 use crate::capture::{self, Content, Datagrams, End, Packet, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive;
-use show::{Context, Origin};
-use tally::Tally;
-use top::{By, Tops};
 
 /// Datagrams that wait to be shown.
 const WAITING: usize = 4096;

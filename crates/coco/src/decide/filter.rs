@@ -1,0 +1,352 @@
+//! The second stage: says of every value list whether it is sent, and to whom.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arc_swap::Cache;
+use coco_core::host::is_renamed;
+use coco_core::value_list::IdentifierRef;
+use coco_core::wire::{IdentifierSpans, Span};
+
+use crate::batch::{Batch, Item, Verdict};
+use crate::counters::Count;
+use crate::lane::Lane;
+use crate::memory::{HostId, Judge, NameId, Routes, combine};
+use crate::plan::{Newest, Routing, Rules};
+
+/// Decides by the newest routing, batch by batch.
+pub struct Filter {
+    newest: Cache<Arc<Newest>, Arc<Routing>>,
+    rules: Rules,
+    /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
+    probes: Vec<Probe>,
+    /// The runs of the datagram at hand; kept for its memory.
+    runs: Vec<Run>,
+}
+
+/// A batch whose value lists have their verdicts.
+pub struct Decided {
+    /// What travels on.
+    pub batch: Batch,
+    /// What its owners were decided by, and what it is packed and sent by.
+    pub routing: Arc<Routing>,
+}
+
+/// Value lists of one host that follow one another in a datagram.
+struct Run {
+    items: Range<u32>,
+    /// `None` if there was no room to remember it.
+    host: Option<HostId>,
+    /// Where its owners start in the batch.
+    owners: u32,
+    /// Whether collectd stores the host under another name.
+    renamed: bool,
+}
+
+/// A value list whose metric is still to be looked up.
+#[derive(Clone, Copy)]
+struct Probe {
+    item: u32,
+    host: Option<HostId>,
+    owners: u32,
+    name: Option<NameId>,
+    hash: u64,
+    /// Whether it is a run by itself.
+    alone: bool,
+}
+
+impl Filter {
+    /// Decides by whatever `newest` holds when a batch comes.
+    pub fn new(newest: Arc<Newest>) -> Self {
+        let rules = Rules::new(newest.load_full());
+        Self { newest: Cache::new(newest), rules, probes: Vec::new(), runs: Vec::new() }
+    }
+
+    /// Goes over to the newest routing, and lets the last one go.
+    pub fn catch_up(&mut self) {
+        let newest = self.newest.load();
+        if !Arc::ptr_eq(newest, self.rules.routing()) {
+            self.rules = Rules::new(Arc::clone(newest));
+        }
+    }
+
+    /// What it has decided by last.
+    pub fn routing(&self) -> &Arc<Routing> {
+        self.rules.routing()
+    }
+
+    /// Gives every pending value list of a batch its verdict, and every notification its owners.
+    pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
+        let now = batch.received;
+        let mut routes = lane.routes();
+        #[cfg(test)]
+        crate::lane::faults::provoke("filter", batch);
+        // Behind the lock: nobody can have decided by a newer one meanwhile.
+        self.catch_up();
+        routes.adopt(self.rules.version());
+        let mut tally = Tally::default();
+        let (datagrams, owners) = batch.deciding();
+        for (bytes, items) in datagrams {
+            self.find_hosts(bytes, items, &mut routes, owners, now, &mut tally);
+            self.find_names(bytes, items, &mut routes, now, &mut tally);
+            #[cfg(test)]
+            crate::lane::faults::provoke_by("look-up", bytes);
+            self.find_metrics(items, &mut routes, now, &mut tally);
+            let unremembered = tally.unremembered;
+            self.learn(bytes, items, &mut routes, now, &mut tally);
+            if tally.some_renamed {
+                self.count_renamed(items, &mut tally);
+            }
+            if tally.unremembered > unremembered {
+                self.forget_bare_hosts(&mut routes);
+            }
+        }
+        drop(routes);
+        self.route_notifications(batch);
+        lane.counts.add(Count::Unremembered, tally.unremembered);
+        lane.counts.add(Count::RenamedHosts, tally.renamed);
+        Self::count(lane, tally.accepted, tally.rejected);
+    }
+
+    /// Divides the pending value lists of a datagram into runs, and finds their hosts.
+    ///
+    /// A loop of its own, as is [`find_metrics`](Self::find_metrics), and short: with many hosts nearly every look-up
+    /// waits for memory, and the processor overlaps the waits of those that it can see at the same time.
+    fn find_hosts(
+        &mut self,
+        bytes: &[u8],
+        items: &[Item],
+        routes: &mut Routes,
+        owners: &mut Vec<u16>,
+        now: u32,
+        tally: &mut Tally,
+    ) {
+        self.runs.clear();
+        let mut host_span = Span::default();
+        for (index, item) in items.iter().enumerate().filter(|(_, item)| item.verdict == Verdict::Pending) {
+            let span = item.spans.identifier.host;
+            let end = index as u32 + 1;
+            match self.runs.last_mut() {
+                Some(run) if span == host_span => run.items.end = end,
+                _ => {
+                    let run = self.enter_host(span.of(bytes), routes, owners, now);
+                    tally.some_renamed |= run.renamed;
+                    self.runs.push(Run { items: index as u32..end, ..run });
+                }
+            }
+            host_span = span;
+        }
+    }
+
+    /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it
+    /// finds the names, in a table that is mostly in the cache.
+    fn find_names(
+        &mut self,
+        bytes: &[u8],
+        items: &mut [Item],
+        routes: &mut Routes,
+        now: u32,
+        tally: &mut Tally,
+    ) {
+        let mut hashes = PartHashes::default();
+        for run in &self.runs {
+            let alone = run.items.len() == 1;
+            for index in run.items.clone() {
+                let item = &mut items[index as usize];
+                if item.verdict != Verdict::Pending {
+                    continue;
+                }
+                let spans = item.spans.identifier;
+                let identifier = spans.of(bytes);
+                let parts = identifier.metric_parts();
+                let of_run = run.host.filter(|_| !alone);
+                let expected = of_run.and_then(|host| routes.see_expected(host, parts, now));
+                if let Some(rejected) = expected {
+                    item.verdict = tally.verdict(rejected, run.owners);
+                    continue;
+                }
+                let hash = hashes.of(&spans, &identifier, routes);
+                let name = routes.find_name(hash, parts);
+                // In a run it is looked up at once, since it tells which one to expect next.
+                let known = of_run.zip(name).and_then(|(host, name)| routes.see_unexpected(host, name, now));
+                match known {
+                    Some(rejected) => item.verdict = tally.verdict(rejected, run.owners),
+                    None => {
+                        let Run { host, owners, .. } = *run;
+                        self.probes.push(Probe { item: index, host, owners, name, hash, alone });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks up the metrics that stand alone.
+    fn find_metrics(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+        self.probes.retain(|probe| {
+            let known = probe.host.zip(probe.name).and_then(|(host, name)| routes.see(host, name, now));
+            if let Some(rejected) = known {
+                items[probe.item as usize].verdict = tally.verdict(rejected, probe.owners);
+            }
+            known.is_none()
+        });
+    }
+
+    /// Decides on the metrics that are not remembered, and remembers them if there is room.
+    fn learn(&mut self, bytes: &[u8], items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+        let mut probes = std::mem::take(&mut self.probes);
+        for probe in probes.drain(..) {
+            let item = &mut items[probe.item as usize];
+            let identifier = item.spans.identifier.of(bytes);
+            let parts = identifier.metric_parts();
+            // The same metric may stand in the datagram before.
+            let name = routes.find_name(probe.hash, parts);
+            let known = probe.host.zip(name).and_then(|(host, name)| routes.see(host, name, now));
+            let rejected = known.unwrap_or_else(|| {
+                let rejected = self.rules.refuses(&identifier);
+                let added =
+                    probe.host.and_then(|host| routes.add_metric(host, probe.hash, parts, now, rejected));
+                tally.unremembered += u64::from(added.is_none());
+                if let (Some(host), Some(name), false) = (probe.host, added, probe.alone) {
+                    routes.learn_order(host, name);
+                }
+                rejected
+            });
+            item.verdict = tally.verdict(rejected, probe.owners);
+        }
+        self.probes = probes;
+    }
+
+    /// Hosts of this datagram that there was room for, but not for any of their metrics.
+    fn forget_bare_hosts(&self, routes: &mut Routes) {
+        self.runs.iter().filter_map(|run| run.host).for_each(|host| routes.forget_if_bare(host));
+    }
+
+    /// After a panic in [`decide`](Self::decide): what has no verdict is rejected, so that the books balance.
+    pub fn recover(&mut self, batch: &mut Batch, lane: &Lane) {
+        // They speak of this batch.
+        self.probes.clear();
+        let (mut accepted, mut rejected) = (0, 0);
+        for item in &mut batch.value_lists {
+            match item.verdict {
+                Verdict::Accepted(_) => accepted += 1,
+                Verdict::Incomplete => {}
+                Verdict::Pending | Verdict::Rejected => {
+                    item.verdict = Verdict::Rejected;
+                    rejected += 1;
+                }
+            }
+        }
+        self.route_notifications(batch);
+        lane.counts.add(Count::Unhandled, 1);
+        Self::count(lane, accepted, rejected);
+    }
+
+    fn count(lane: &Lane, accepted: u64, rejected: u64) {
+        lane.counts.add(Count::Accepted, accepted);
+        lane.counts.add(Count::Rejected, rejected);
+        lane.raw.leave(accepted + rejected);
+        lane.filtered.enter(accepted);
+    }
+
+    /// Counts the value lists of hosts that collectd stores under another name.
+    #[cold]
+    fn count_renamed(&self, items: &[Item], tally: &mut Tally) {
+        for run in self.runs.iter().filter(|run| run.renamed) {
+            let items = &items[run.items.start as usize..run.items.end as usize];
+            let decided = items.iter().filter(|item| item.verdict != Verdict::Incomplete);
+            tally.renamed += decided.count() as u64;
+        }
+        tally.some_renamed = false;
+    }
+
+    /// A run of a host, still without items: its number, if there is room to remember it, and where its owners stand in
+    /// the batch.
+    #[inline]
+    fn enter_host(&mut self, name: &[u8], routes: &mut Routes, batch_owners: &mut Vec<u16>, now: u32) -> Run {
+        let start = batch_owners.len();
+        let (host, renamed) = match routes.find_host(name, now) {
+            Some(id) => {
+                let (owners, renamed) = routes.owners(id);
+                batch_owners.extend_from_slice(owners);
+                (Some(id), renamed)
+            }
+            None => {
+                batch_owners.extend(self.rules.routing().partitions.owners(name));
+                (self.remember_host(name, routes, &batch_owners[start..], now), is_renamed(name))
+            }
+        };
+        Run { items: 0..0, host, owners: start as u32, renamed }
+    }
+
+    /// Takes a host up, or decides anew on one that was decided by an older routing.
+    #[cold]
+    fn remember_host(
+        &mut self,
+        name: &[u8],
+        routes: &mut Routes,
+        owners: &[u16],
+        now: u32,
+    ) -> Option<HostId> {
+        routes.renew_host(name, now, &mut self.rules).or_else(|| routes.add_host(name, owners, now))
+    }
+
+    /// Notifications are rare and not filtered; their hosts are looked up on the ring.
+    fn route_notifications(&self, batch: &mut Batch) {
+        let Batch { notifications, .. } = batch;
+        let mut notifications = std::mem::take(notifications);
+        for notification in &mut notifications {
+            let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
+            let found: Vec<u16> = self
+                .rules
+                .routing()
+                .partitions
+                .owners(notification.spans.of(bytes).identifier.host)
+                .collect();
+            notification.owners = batch.owners.len() as u32;
+            batch.owners.extend(found);
+        }
+        batch.notifications = notifications;
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    rejected: u64,
+    unremembered: u64,
+    renamed: u64,
+    /// Whether the datagram at hand has any of them.
+    some_renamed: bool,
+}
+
+impl Tally {
+    #[inline]
+    fn verdict(&mut self, rejected: bool, owners: u32) -> Verdict {
+        self.rejected += u64::from(rejected);
+        self.accepted += u64::from(!rejected);
+        if rejected { Verdict::Rejected } else { Verdict::Accepted(owners) }
+    }
+}
+
+/// The hashes of the parts of a metric's name, kept from value list to value list of a datagram: most change one part.
+#[derive(Default)]
+struct PartHashes {
+    spans: [Span; 4],
+    hashes: [u64; 4],
+    known: bool,
+}
+
+impl PartHashes {
+    #[inline]
+    fn of(&mut self, spans: &IdentifierSpans, identifier: &IdentifierRef<'_>, routes: &Routes) -> u64 {
+        let spans = [spans.plugin, spans.plugin_instance, spans.type_name, spans.type_instance];
+        for (i, part) in identifier.metric_parts().into_iter().enumerate() {
+            if !self.known || self.spans[i] != spans[i] {
+                self.hashes[i] = routes.hash(part);
+            }
+        }
+        self.spans = spans;
+        self.known = true;
+        combine(self.hashes)
+    }
+}

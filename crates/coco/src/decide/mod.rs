@@ -1,0 +1,5 @@
+//! What becomes of each value list: whether it is sent, and to whom.
+
+mod filter;
+
+pub use filter::{Decided, Filter};

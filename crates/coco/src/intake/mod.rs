@@ -1,0 +1,9 @@
+//! What comes in: who may send, what is in it, and which lane has it.
+
+mod gate;
+mod listen;
+mod spread;
+
+pub use gate::{Admission, Gate};
+pub use listen::{Complaints, decode};
+pub use spread::{LaneOfHost, Spread};

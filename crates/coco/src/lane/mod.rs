@@ -1,0 +1,219 @@
+//! What the stages of a lane share with each other and with whoever looks at them.
+
+mod clock;
+#[cfg(test)]
+pub(crate) mod faults;
+mod heartbeat;
+
+pub use clock::{Clock, unix_seconds};
+pub use heartbeat::{Heartbeat, Watch};
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use coco_daemon::latency::{Histogram, NUMBERS};
+
+use crate::counters::{LaneCounts, Queue};
+use crate::memory::{HostId, Routes};
+
+/// For how long a reader looks away when the filter wants its turn.
+const STAND_BACK: Duration = Duration::from_micros(50);
+
+/// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
+#[derive(Debug)]
+pub struct Lane {
+    /// Its number, from 0: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
+    pub number: usize,
+    /// What it counts.
+    pub counts: LaneCounts,
+    /// From a batch's receipt until it is sent.
+    pub latency: Histogram,
+    /// Datagrams that were received together.
+    pub datagrams: Histogram,
+    made: Instant,
+    /// When the last datagram came, in seconds since it was made: time that nobody sets back.
+    last_datagram: AtomicU64,
+    /// Value lists between listen and filter.
+    pub raw: Queue,
+    /// Value lists between filter and send.
+    pub filtered: Queue,
+    /// Bytes that `routes` may take.
+    memory: AtomicUsize,
+    routes: Mutex<Routes>,
+    /// Whether the filter waits for them.
+    wanted: AtomicBool,
+    /// Whether nobody is to measure them any more.
+    closing: AtomicBool,
+    /// How much it remembers.
+    pub remembered: Remembered,
+}
+
+/// How much a lane remembered when its routes were let go the last time: nobody waits for whoever holds them.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// Bytes that it takes.
+    pub bytes: AtomicU64,
+    /// How many hosts.
+    pub hosts: AtomicU64,
+    /// How many metrics of them all.
+    pub metrics: AtomicU64,
+}
+
+impl Lane {
+    /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
+    pub fn new(number: usize, memory: usize) -> Self {
+        Self {
+            made: Instant::now(),
+            last_datagram: AtomicU64::new(0),
+            number,
+            counts: LaneCounts::default(),
+            latency: Histogram::default(),
+            datagrams: Histogram::by(&NUMBERS),
+            raw: Queue::default(),
+            filtered: Queue::default(),
+            memory: memory.into(),
+            routes: Mutex::new(Routes::new(memory)),
+            wanted: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            remembered: Remembered::default(),
+        }
+    }
+
+    /// Takes note of when datagrams came.
+    pub fn received_at(&self, time: Instant) {
+        self.last_datagram.store(time.saturating_duration_since(self.made).as_secs(), Ordering::Relaxed);
+    }
+
+    /// Seconds since the last datagram came, or since the start.
+    pub fn age_of_last_datagram(&self) -> u64 {
+        self.made.elapsed().as_secs().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
+    }
+
+    /// What it remembers, for the filter, which holds this for a batch.
+    pub fn routes(&self) -> RoutesGuard<'_> {
+        self.wanted.store(true, Ordering::Relaxed);
+        let routes = self.hold();
+        self.wanted.store(false, Ordering::Relaxed);
+        routes
+    }
+
+    /// Walks over what it remembers, from the first host on. `piece` takes some from a host on and says where to go on,
+    /// `None` at the end; between two pieces the filter has its turn.
+    pub fn walk(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
+        let mut next = Some(0);
+        while let Some(from) = next {
+            next = self.read(|routes| piece(routes, from));
+        }
+    }
+
+    /// Like [`walk`](Self::walk), until the measuring is [ended](Self::end_measuring).
+    pub fn measure(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
+        self.walk(|routes, from| if self.is_closing() { None } else { piece(routes, from) });
+    }
+
+    /// The process stops, and does not wait for the end of a summary that nobody will see.
+    pub fn end_measuring(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the measuring is to end.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed)
+    }
+
+    /// Reads what it remembers, for a millisecond at most, when the filter does not wait for its turn.
+    pub fn read<T>(&self, read: impl FnOnce(&mut Routes) -> T) -> T {
+        // The mutex is not fair: who lets go and takes it again is faster than one who has to be woken.
+        while self.wanted.load(Ordering::Relaxed) {
+            std::thread::sleep(STAND_BACK);
+        }
+        read(&mut self.hold())
+    }
+
+    fn hold(&self) -> RoutesGuard<'_> {
+        // A panic leaves the tables usable: at worst a metric is forgotten.
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.set_limit(self.memory.load(Ordering::Relaxed));
+        RoutesGuard { routes, remembered: &self.remembered }
+    }
+
+    /// Bounds what it remembers from its next batch on, in bytes. What is there stays until it expires. Waits for no
+    /// one.
+    pub fn set_memory(&self, memory: usize) {
+        self.memory.store(memory, Ordering::Relaxed);
+    }
+}
+
+/// The routes of a lane, held.
+#[derive(Debug)]
+pub struct RoutesGuard<'a> {
+    routes: MutexGuard<'a, Routes>,
+    remembered: &'a Remembered,
+}
+
+impl Deref for RoutesGuard<'_> {
+    type Target = Routes;
+
+    fn deref(&self) -> &Routes {
+        &self.routes
+    }
+}
+
+impl DerefMut for RoutesGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Routes {
+        &mut self.routes
+    }
+}
+
+impl Drop for RoutesGuard<'_> {
+    fn drop(&mut self) {
+        let Remembered { bytes, hosts, metrics } = self.remembered;
+        bytes.store(self.routes.used() as u64, Ordering::Relaxed);
+        hosts.store(self.routes.hosts() as u64, Ordering::Relaxed);
+        metrics.store(self.routes.metrics() as u64, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_filter_has_its_turn_between_two_pieces_of_a_walk() {
+        let lane = Lane::new(0, 0);
+        let turns = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            lane.walk(|_, piece| {
+                assert_eq!(turns.load(Ordering::Relaxed), u64::from(piece));
+                scope.spawn(|| {
+                    let _held = lane.routes();
+                    turns.fetch_add(1, Ordering::Relaxed);
+                });
+                while !lane.wanted.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                (piece < 20).then_some(piece + 1)
+            });
+        });
+    }
+
+    #[test]
+    fn a_stop_waits_for_no_measuring_but_readers_see_all() {
+        let lane = Lane::new(0, 1 << 20);
+        let mut visited = 0;
+        lane.measure(|_, from| {
+            visited += 1;
+            lane.end_measuring();
+            Some(from + 1)
+        });
+        lane.measure(|_, _| unreachable!("it has ended"));
+        assert_eq!(visited, 1);
+        lane.walk(|_, from| {
+            visited += 1;
+            (from < 5).then_some(from + 1)
+        });
+        assert_eq!(visited, 7);
+    }
+}

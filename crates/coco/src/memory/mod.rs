@@ -1,0 +1,347 @@
+//! What a lane remembers: its hosts, their owners, their metrics with the filter's verdict and when each was last seen.
+//!
+//! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
+//! remembered by no one. Forwarding never depends on it.
+
+mod index;
+mod metrics;
+mod names;
+mod places;
+mod renew;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use names::{Name, NameId};
+pub use renew::{Judge, Version};
+pub use view::{HostView, MetricView, Unread};
+
+use std::hash::{BuildHasher, Hasher};
+use std::mem::offset_of;
+
+use coco_core::bytes::equal;
+use coco_core::host::is_renamed;
+use index::Index;
+use metrics::{Cell, Metrics};
+use names::Names;
+use places::Places;
+use smallvec::SmallVec;
+
+/// The number of a remembered host.
+pub type HostId = u32;
+
+/// The targets that own a host, an index a [partition](crate::plan::partitions). Most configurations have few.
+pub type Owners = SmallVec<[u16; 4]>;
+
+/// The name of a host. Most lie in the record itself.
+pub type HostName = SmallVec<[u8; 46]>;
+
+/// What a look-up touches comes first: it lies in two neighbouring cache lines, up to the pointer to the metrics'
+/// cells.
+#[derive(Debug)]
+#[repr(C, align(64))]
+struct Host {
+    name: HostName,
+    owners: Owners,
+    /// What its owners and the verdicts on its metrics were decided by.
+    version: Version,
+    /// How many of its metrics the filter rejects.
+    rejected: u16,
+    /// Whether collectd stores it under another name.
+    renamed: bool,
+    metrics: Metrics,
+    hash: u64,
+}
+
+const _: () = assert!(offset_of!(Host, metrics) + Metrics::HOT <= 128 && size_of::<Option<Host>>() == 192);
+
+/// How many metrics of one host are remembered. A host is forgotten whole, so this bounds how long that holds up the lane.
+pub const MOST_METRICS: usize = 16_384;
+
+const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are counted");
+
+/// See the module.
+#[derive(Debug)]
+pub struct Routes {
+    names: Names,
+    hosts: Places<Option<Host>>,
+    index: Index,
+    hasher: foldhash::fast::RandomState,
+    metrics: usize,
+    /// Bytes that hosts hold beyond their records.
+    held: usize,
+    limit: usize,
+    /// What is decided by now.
+    version: Version,
+    /// When a host was last seen.
+    now: u32,
+}
+
+/// Bytes that the allocator takes for so many: with their head, and rounded up (glibc's `malloc`).
+fn chunk(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + size_of::<usize>()).next_multiple_of(16).max(32) }
+}
+
+/// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
+#[inline]
+pub fn combine(parts: [u64; 4]) -> u64 {
+    let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
+    for part in parts {
+        let product = u128::from(hash ^ part) * 0xd6e8_feb8_6659_fd93_u128;
+        hash = (product as u64) ^ ((product >> 64) as u64);
+    }
+    hash
+}
+
+impl Routes {
+    /// Nothing remembered yet, and never more than about `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            names: Names::default(),
+            hosts: Places::default(),
+            index: Index::default(),
+            hasher: foldhash::fast::RandomState::default(),
+            metrics: 0,
+            held: 0,
+            limit,
+            version: Version::default(),
+            now: 0,
+        }
+    }
+
+    /// Sets how many bytes it may take at most. What is there stays until it expires.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// The hash of a host's name or of one part of a metric's, seeded anew in every process.
+    #[inline]
+    pub fn hash(&self, bytes: &[u8]) -> u64 {
+        // Without the length, which `hash_one` would mix in: who looks up compares what it finds.
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
+    }
+
+    /// A host that is remembered, and was decided by the [adopted](Self::adopt) version.
+    #[inline]
+    pub fn find_host(&mut self, name: &[u8], now: u32) -> Option<HostId> {
+        self.now = now;
+        let id = self.id_of(self.hash(name), name)?;
+        self.host(id).is_some_and(|host| host.version == self.version).then_some(id)
+    }
+
+    #[inline]
+    fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id)?.as_ref()
+    }
+
+    #[inline]
+    fn id_of(&self, hash: u64, name: &[u8]) -> Option<HostId> {
+        let is = |&id: &HostId| self.host(id).is_some_and(|host| equal(&host.name, name));
+        self.index.find(hash, is)
+    }
+
+    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room for it with a metric.
+    pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
+        let hash = self.hash(name);
+        let host = Host {
+            name: name.into(),
+            hash,
+            owners: owners.into(),
+            metrics: Metrics::default(),
+            rejected: 0,
+            renamed: is_renamed(name),
+            version: self.version,
+        };
+        let tables = self.hosts.growth() + self.index.growth(hash) + self.names.most_growth(hash);
+        self.reserve(tables + host.size() + Metrics::default().growth(0))?;
+        self.now = now;
+        let Self { hosts, index, held, .. } = self;
+        *held += host.size();
+        let id = hosts.put(Some(host));
+        index.insert(hash, id, |&id| hash_of(hosts, id));
+        Some(id)
+    }
+
+    /// Forgets a host that has no metric: one without would take room, and be in no table.
+    pub fn forget_if_bare(&mut self, host: HostId) {
+        if self.host(host).is_some_and(|host| host.metrics.len() == 0) {
+            self.forget(host);
+        }
+    }
+
+    /// The targets that own a host, an index a partition, and whether collectd stores it under another name.
+    #[inline]
+    pub fn owners(&self, host: HostId) -> (&[u16], bool) {
+        self.host(host).map_or((&[], false), |host| (&host.owners, host.renamed))
+    }
+
+    /// The number of a metric's name, if any host has a metric of this name.
+    #[inline]
+    pub fn find_name(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        self.names.find(hash, parts)
+    }
+
+    /// Takes note that a host's metric of this name is seen now. Whether the filter rejects it, `None` if it is not
+    /// remembered.
+    #[inline]
+    pub fn see(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
+        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
+        Some(metrics.get_mut(name)?.see(now))
+    }
+
+    /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name:
+    /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed.
+    #[inline]
+    pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
+        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
+        let name = metrics.expected().filter(|&name| self.names.is(name, parts))?;
+        let rejected = metrics.get_mut(name)?.see(now);
+        metrics.go_on(name);
+        Some(rejected)
+    }
+
+    /// Like [`see`](Self::see), of a metric that was not [expected](Self::see_expected), and will be the next time.
+    #[inline]
+    pub fn see_unexpected(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
+        let rejected = self.see(host, name, now)?;
+        self.learn_order(host, name);
+        Some(rejected)
+    }
+
+    /// Takes note that a host's metric has come behind the last one of a run, and will again.
+    pub fn learn_order(&mut self, host: HostId, name: NameId) {
+        if let Some(Some(host)) = self.hosts.get_mut(host) {
+            host.metrics.learn_order(name);
+        }
+    }
+
+    /// Remembers a metric that is not remembered yet, with the filter's verdict. `None` if there is no room, or if the
+    /// host has [`MOST_METRICS`].
+    pub fn add_metric(
+        &mut self,
+        host: HostId,
+        hash: u64,
+        parts: [&[u8]; 4],
+        now: u32,
+        rejected: bool,
+    ) -> Option<NameId> {
+        let of_host = self.host(host)?.metrics.len();
+        if of_host >= MOST_METRICS {
+            return None;
+        }
+        let known = self.names.find(hash, parts);
+        let growth = match known {
+            Some(name) => self.host(host)?.metrics.growth(name),
+            // Not even as its own number is it known what it is added to.
+            None => self.names.growth(hash, parts) + self.growth_of_new_name(host)?,
+        };
+        self.reserve(growth)?;
+        let name = known.or_else(|| self.names.insert(hash, parts))?;
+        let host = self.hosts.get_mut(host)?.as_mut()?;
+        self.held -= host.metrics.size();
+        host.metrics.insert(name, Cell::new(now, rejected));
+        self.held += host.metrics.size();
+        host.rejected += u16::from(rejected);
+        self.names.reference(name);
+        self.metrics += 1;
+        Some(name)
+    }
+
+    /// Bytes that a host takes for a metric whose name has no number yet.
+    fn growth_of_new_name(&mut self, host: HostId) -> Option<usize> {
+        let next = self.names.next();
+        Some(self.host(host)?.metrics.growth(next))
+    }
+
+    /// Whether so many bytes more may be taken.
+    fn reserve(&self, bytes: usize) -> Option<()> {
+        (self.used().saturating_add(bytes) <= self.limit).then_some(())
+    }
+
+    /// How many hosts are remembered.
+    pub fn hosts(&self) -> usize {
+        self.index.len()
+    }
+
+    /// How many metrics are remembered, of all hosts together.
+    pub fn metrics(&self) -> usize {
+        self.metrics
+    }
+
+    /// Bytes that it takes: of what it has room for, not only of what is in it.
+    pub fn used(&self) -> usize {
+        self.hosts.size() + self.index.size() + self.names.size() + self.held
+    }
+
+    /// Forgets what has been silent for more than `silence` seconds at `now` among some of the hosts, from number `from`
+    /// on, and gives back memory. What was seen in what is the future now, since the clock was set back, is silent from
+    /// now on.
+    ///
+    /// Returns where to go on, `None` at the end: a caller that shares the lock goes on in a later turn.
+    pub fn expire(&mut self, from: HostId, now: u32, silence: u32) -> Option<HostId> {
+        self.now = now;
+        let mut visited = 0;
+        for id in from..self.hosts.len() as HostId {
+            if visited >= VISITED_AT_ONCE {
+                return Some(id);
+            }
+            visited += 1;
+            let Some(host) = self.host(id) else { continue };
+            visited += host.metrics.len();
+            if self.forget_metrics(id, now, silence) == 0 {
+                self.forget(id);
+            }
+        }
+        let more_hosts = self.hosts.give_back();
+        let more_names = self.names.give_back();
+        (more_hosts || more_names).then_some(HostId::MAX)
+    }
+
+    /// Forgets those of a host's metrics that have been silent for too long. Returns how many stay.
+    fn forget_metrics(&mut self, id: HostId, now: u32, silence: u32) -> usize {
+        let Self { hosts, names, metrics, held, .. } = self;
+        let Some(Some(host)) = hosts.get_mut(id) else { return 0 };
+        *held -= host.metrics.size();
+        host.metrics.retain(|name, cell| {
+            cell.settle(now);
+            let stays = cell.silence(now) <= silence;
+            if !stays {
+                names.release(name);
+                *metrics -= 1;
+                host.rejected -= u16::from(cell.rejected());
+            }
+            stays
+        });
+        *held += host.metrics.size();
+        host.metrics.len()
+    }
+
+    fn forget(&mut self, id: HostId) {
+        let Self { hosts, index, held, .. } = self;
+        let Some(host) = hosts.get_mut(id).and_then(Option::take) else { return };
+        hosts.release(id);
+        index.remove(host.hash, id, |&id| hash_of(hosts, id));
+        *held -= host.size();
+    }
+}
+
+fn hash_of(hosts: &Places<Option<Host>>, id: HostId) -> u64 {
+    hosts.get(id).and_then(Option::as_ref).map_or(0, |host| host.hash)
+}
+
+impl Host {
+    /// Bytes that it holds beyond its record.
+    fn size(&self) -> usize {
+        let name = if self.name.spilled() { chunk(self.name.capacity()) } else { 0 };
+        name + self.size_of_owners() + self.metrics.size()
+    }
+
+    fn size_of_owners(&self) -> usize {
+        if self.owners.spilled() { chunk(self.owners.capacity() * size_of::<u16>()) } else { 0 }
+    }
+}
+
+/// Hosts and metrics that a reader visits before it lets the lane go on: well under a millisecond's work.
+const VISITED_AT_ONCE: usize = 8192;

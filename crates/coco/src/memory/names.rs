@@ -1,0 +1,226 @@
+//! Names of metrics, each kept once however many hosts have it.
+
+use std::sync::Arc;
+
+use coco_core::bytes::equal;
+use coco_core::value_list::write_joined;
+use coco_core::wire::part::NAME_MAX;
+
+use super::chunk;
+use super::index::Index;
+use super::places::Places;
+
+/// A metric's name: plugin, plugin instance, type and type instance, a NUL between them.
+///
+/// No name on the wire holds a NUL, so different identifiers never look alike, as `a/b/c` may.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(Arc<[u8]>);
+
+impl Name {
+    pub(super) fn new(parts: [&[u8]; 4]) -> Self {
+        Self(parts.join(&0).into())
+    }
+
+    /// Whether these are its parts.
+    #[inline]
+    pub(super) fn is(&self, parts: [&[u8]; 4]) -> bool {
+        let mut rest: &[u8] = &self.0;
+        for (i, part) in parts.into_iter().enumerate() {
+            if i > 0 {
+                let Some((0, behind)) = rest.split_first() else { return false };
+                rest = behind;
+            }
+            match rest.split_at_checked(part.len()) {
+                Some((own, behind)) if equal(own, part) => rest = behind,
+                _ => return false,
+            }
+        }
+        rest.is_empty()
+    }
+
+    /// Plugin, plugin instance, type and type instance, the empty ones included.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.split(|&byte| byte == 0)
+    }
+
+    /// Appends the name as the API shows it: the non-empty parts joined by `/`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        write_joined(self.parts(), out);
+    }
+}
+
+/// The number of a remembered name. Never the greatest, which stands for none.
+pub type NameId = u32;
+
+/// Bytes of the longest name.
+const LONGEST: usize = 4 * NAME_MAX;
+
+/// Largest number of names.
+const MAX_NAMES: usize = NameId::MAX as usize;
+
+#[derive(Debug, Default)]
+struct Entry {
+    name: Name,
+    hash: u64,
+    /// How many hosts have a metric of this name; 0 for a free entry.
+    references: u32,
+}
+
+/// All names that some host has, numbered.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    entries: Places<Entry>,
+    index: Index,
+    /// Bytes of the names themselves.
+    bytes: usize,
+}
+
+/// Bytes of a name of so many: with the counts of its owners, and rounded up as it is allocated.
+fn size_of_name(length: usize) -> usize {
+    chunk(2 * size_of::<usize>() + length)
+}
+
+fn length_of(parts: [&[u8]; 4]) -> usize {
+    3 + parts.iter().map(|part| part.len()).sum::<usize>()
+}
+
+impl Names {
+    #[inline]
+    pub(super) fn find(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        self.index.find(hash, |&id| self.is(id, parts))
+    }
+
+    /// Bytes that it takes to add a name, at most.
+    pub(super) fn growth(&mut self, hash: u64, parts: [&[u8]; 4]) -> usize {
+        self.growth_by(hash, length_of(parts))
+    }
+
+    /// The same of the longest one.
+    pub(super) fn most_growth(&mut self, hash: u64) -> usize {
+        self.growth_by(hash, LONGEST)
+    }
+
+    fn growth_by(&mut self, hash: u64, length: usize) -> usize {
+        self.entries.growth() + self.index.growth(hash) + size_of_name(length)
+    }
+
+    /// The number of the name that is added next.
+    pub(super) fn next(&mut self) -> NameId {
+        self.entries.next() as NameId
+    }
+
+    /// Adds a name that is not there yet, without references. `None` if there are too many.
+    pub(super) fn insert(&mut self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
+        let Self { entries, index, bytes } = self;
+        if entries.next() >= MAX_NAMES {
+            return None;
+        }
+        let name = Name::new(parts);
+        *bytes += size_of_name(name.0.len());
+        let id = entries.put(Entry { name, hash, references: 0 });
+        index.insert(hash, id, |&id| hash_of(entries, id));
+        Some(id)
+    }
+
+    #[inline]
+    pub(super) fn get(&self, id: NameId) -> &Name {
+        &self.entries.get(id).expect("a number that was given").name
+    }
+
+    /// Whether this is the number of this name. It may be that of a name which is forgotten.
+    #[inline]
+    pub(super) fn is(&self, id: NameId, parts: [&[u8]; 4]) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.name.is(parts))
+    }
+
+    pub(super) fn reference(&mut self, id: NameId) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.references += 1;
+        }
+    }
+
+    /// Takes a reference back: a name without references is forgotten.
+    pub(super) fn release(&mut self, id: NameId) {
+        let Self { entries, index, bytes } = self;
+        let Some(entry) = entries.get_mut(id) else { return };
+        entry.references -= 1;
+        if entry.references > 0 {
+            return;
+        }
+        let Entry { name, hash, .. } = entry;
+        *bytes -= size_of_name(name.0.len());
+        *name = Name::default();
+        let hash = *hash;
+        entries.release(id);
+        index.remove(hash, id, |&id| hash_of(entries, id));
+    }
+
+    /// Gives back memory that names have left, some of it. Whether there is more.
+    pub(super) fn give_back(&mut self) -> bool {
+        self.entries.give_back()
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn size(&self) -> usize {
+        self.entries.size() + self.index.size() + self.bytes
+    }
+}
+
+fn hash_of(entries: &Places<Entry>, id: NameId) -> u64 {
+    entries.get(id).map_or(0, |entry| entry.hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDLE: [&[u8]; 4] = [b"cpu", b"0", b"cpu", b"idle"];
+    const LOAD: [&[u8]; 4] = [b"load", b"", b"load", b""];
+
+    #[test]
+    fn a_name_lives_as_long_as_someone_has_it_and_its_number_is_used_again() {
+        let mut names = Names::default();
+        let (empty, growth) = (names.size(), names.growth(1, IDLE));
+        let idle = names.insert(1, IDLE).unwrap();
+        assert!((empty + 1..=empty + growth).contains(&names.size()));
+        for _ in 0..3 {
+            names.reference(idle);
+        }
+        names.release(idle);
+        names.release(idle);
+        assert_eq!(names.find(1, IDLE), Some(idle));
+        names.release(idle);
+        assert_eq!(names.find(1, IDLE), None);
+
+        let load = names.insert(2, LOAD).unwrap();
+        assert_eq!((load, names.entries.len()), (idle, 1));
+        assert_eq!(names.find(2, LOAD), Some(load));
+        assert!(names.get(load).parts().eq(LOAD));
+    }
+
+    #[test]
+    fn names_of_one_hash_are_told_apart() {
+        let mut names = Names::default();
+        let alike: [[&[u8]; 4]; 5] = [
+            [b"a", b"b", b"c", b""],
+            [b"a", b"", b"b", b"c"],
+            [b"a/b", b"", b"c", b""],
+            [b"a", b"b/c", b"", b""],
+            [b"a", b"b", b"c", b"d"],
+        ];
+        let ids = alike.map(|parts| names.insert(7, parts).unwrap());
+        for (parts, id) in alike.into_iter().zip(ids) {
+            names.reference(id);
+            assert_eq!(names.find(7, parts), Some(id));
+        }
+        let shown = |id| {
+            let mut shown = Vec::new();
+            names.get(id).write(&mut shown);
+            shown
+        };
+        assert!(ids[..4].iter().all(|&id| shown(id) == b"a/b/c"));
+        names.release(ids[1]);
+        let left = alike.map(|parts| names.find(7, parts));
+        assert_eq!(left, [Some(ids[0]), None, Some(ids[2]), Some(ids[3]), Some(ids[4])]);
+    }
+}

@@ -1,0 +1,111 @@
+//! Deciding anew on hosts that are remembered, when what decides has changed.
+//!
+//! Nothing is decided anew at once: the filter does it when it meets a host again, the measurement for those who are
+//! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge
+//! says.
+
+use super::{Cell, Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
+
+/// What a decision was made by. Later ones are not greater, but different.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// Changes when the owners of hosts may.
+    pub owners: u32,
+    /// Changes when the verdicts on metrics may.
+    pub verdicts: u32,
+}
+
+/// What decides who owns a host and which of its metrics are refused.
+pub trait Judge {
+    /// What its decisions are known by.
+    fn version(&self) -> Version;
+    /// The targets that own a host, an index a [partition](crate::plan::partitions).
+    fn owners(&self, host: &[u8]) -> Owners;
+    /// Whether a metric of a host is refused.
+    fn rejects(&mut self, host: &[u8], metric: &Name) -> bool;
+}
+
+/// What a verdict costs, in visits of hosts or metrics.
+pub(super) const VERDICT_COST: usize = 8;
+
+impl Routes {
+    /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host),
+    /// but can be [renewed](Self::renew_host).
+    #[inline]
+    pub fn adopt(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// A host that is remembered by whatever version; decided anew if need be.
+    pub fn renew_host(&mut self, name: &[u8], now: u32, judge: &mut impl Judge) -> Option<HostId> {
+        self.now = now;
+        let id = self.id_of(self.hash(name), name)?;
+        self.renew(id, judge);
+        Some(id)
+    }
+
+    /// Decides anew on some of the hosts, from number `from` on. Returns where to go on, `None` at the end.
+    pub fn renew_some(&mut self, from: HostId, judge: &mut impl Judge) -> Option<HostId> {
+        self.adopt(judge.version());
+        let mut visited = 0;
+        for id in from..self.hosts.len() as HostId {
+            if visited >= VISITED_AT_ONCE {
+                return Some(id);
+            }
+            visited += 1;
+            if let Some(host) = self.host(id).filter(|host| host.version != self.version) {
+                visited += host.cost_of_verdicts(self.version);
+                self.renew(id, judge);
+            }
+        }
+        None
+    }
+
+    fn renew(&mut self, id: HostId, judge: &mut impl Judge) {
+        let Some(Some(host)) = self.hosts.get_mut(id) else { return };
+        let version = judge.version();
+        if host.version == version {
+            return;
+        }
+        self.held -= host.size_of_owners();
+        host.owners = judge.owners(&host.name);
+        self.held += host.size_of_owners();
+        if host.version.verdicts != version.verdicts {
+            host.rejected = 0;
+            for (name, cell) in host.metrics.iter_mut() {
+                let rejected = judge.rejects(&host.name, self.names.get(name));
+                cell.decide(rejected);
+                host.rejected += u16::from(rejected);
+            }
+        }
+        host.version = version;
+    }
+}
+
+impl Host {
+    /// What it costs to decide anew on its metrics, in visits.
+    pub(super) fn cost_of_verdicts(&self, version: Version) -> usize {
+        if self.version.verdicts == version.verdicts { 0 } else { VERDICT_COST * self.metrics.len() }
+    }
+
+    /// Its owners as a judge sees them.
+    pub(super) fn owners_by(&self, judge: &impl Judge) -> Owners {
+        if self.version == judge.version() { self.owners.clone() } else { judge.owners(&self.name) }
+    }
+
+    /// Its metrics, with the verdicts as a judge sees them.
+    pub(super) fn metrics_by<'a>(
+        &'a self,
+        names: &'a Names,
+        judge: &'a mut impl Judge,
+    ) -> impl Iterator<Item = (&'a Name, Cell)> {
+        let known = self.version.verdicts == judge.version().verdicts;
+        self.metrics.iter().map(move |(name, mut cell)| {
+            let name = names.get(name);
+            if !known {
+                cell.decide(judge.rejects(&self.name, name));
+            }
+            (name, cell)
+        })
+    }
+}

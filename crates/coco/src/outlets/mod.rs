@@ -1,0 +1,153 @@
+//! The targets of all tiers as places to send to.
+
+mod dial;
+mod outlet;
+mod outlet_counts;
+mod useless;
+
+pub(crate) use dial::leads_back;
+pub use outlet::{Outlet, Settings, State};
+pub use outlet_counts::Account;
+
+use std::net::SocketAddr;
+use std::slice;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coco_core::tier::{Target, Tier, Tiers};
+use tokio::task::JoinSet;
+
+use self::dial::keep;
+
+/// Every target of every tier, tier by tier, in the order of the configuration.
+#[derive(Debug)]
+pub struct Outlets {
+    outlets: Box<[Arc<Outlet>]>,
+    /// What is counted of each of them, and behind that of targets that are gone.
+    accounts: Box<[Arc<Account>]>,
+    lanes: usize,
+    /// Where each tier starts.
+    starts: Box<[usize]>,
+}
+
+impl Outlets {
+    /// The targets of these tiers, none of them connected, to be counted by so many lanes.
+    pub fn new(tiers: &Tiers, lanes: usize, settings: Settings) -> Self {
+        Self { outlets: Box::default(), accounts: Box::default(), starts: Box::default(), lanes }
+            .renewed(tiers, settings)
+    }
+
+    /// The targets of these tiers. Those that are here already are the same outlets; those that were once go on with
+    /// their counters.
+    #[must_use]
+    pub fn renewed(&self, tiers: &Tiers, settings: Settings) -> Self {
+        let mut outlets: Vec<Arc<Outlet>> = Vec::new();
+        let mut starts = Vec::new();
+        for tier in tiers {
+            starts.push(outlets.len());
+            outlets.extend(tier.targets().iter().map(|target| self.outlet(tier, target, settings)));
+        }
+        let mut accounts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(outlet.account())).collect();
+        let gone = self.accounts.iter().filter(|old| !accounts.iter().any(|new| Arc::ptr_eq(old, new)));
+        let gone: Vec<_> = gone.cloned().collect();
+        accounts.extend(gone);
+        Self { outlets: outlets.into(), accounts: accounts.into(), starts: starts.into(), lanes: self.lanes }
+    }
+
+    fn outlet(&self, tier: &Tier, target: &Target, settings: Settings) -> Arc<Outlet> {
+        let account = self.accounts.iter().find(|account| account.is_of(tier.name(), &target.name));
+        let account =
+            account.map_or_else(|| Arc::new(Account::new(tier.name(), &target.name, self.lanes)), Arc::clone);
+        let here = self.outlets.iter().find(|outlet| Arc::ptr_eq(outlet.account(), &account));
+        match here {
+            Some(outlet) if outlet.settings == settings => Arc::clone(outlet),
+            here => Arc::new(Outlet::new(account, target.address.clone(), settings).like(here)),
+        }
+    }
+
+    /// How many tiers there are.
+    pub fn tiers(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The index of a tier's target among all outlets.
+    #[inline]
+    pub fn index(&self, tier: usize, target: usize) -> usize {
+        self.starts[tier] + target
+    }
+
+    /// The outlet at an index.
+    #[inline]
+    pub fn get(&self, index: usize) -> &Arc<Outlet> {
+        &self.outlets[index]
+    }
+
+    /// All outlets, tier by tier.
+    pub fn iter(&self) -> slice::Iter<'_, Arc<Outlet>> {
+        self.outlets.iter()
+    }
+
+    /// The outlets of one tier, in the order of its targets.
+    pub fn of_tier(&self, tier: usize) -> &[Arc<Outlet>] {
+        let end = self.starts.get(tier + 1).copied().unwrap_or(self.outlets.len());
+        &self.outlets[self.starts[tier]..end]
+    }
+
+    /// What is counted of each, in their order, and then of those that were removed: sums must not go back.
+    pub fn accounts(&self) -> &[Arc<Account>] {
+        &self.accounts
+    }
+
+    /// Tries every outlet that is not connected once, all at the same time, for at most `patience`.
+    ///
+    /// Returns for each, in their order, the address by which it leads back to `listen`, if it does. Such a one is not
+    /// connected, as what runs already may send by it.
+    pub async fn dial(&self, listen: SocketAddr, patience: Duration) -> Vec<Option<SocketAddr>> {
+        let leads_back = |outlet: &Arc<Outlet>| outlet.peer().filter(|peer| leads_back(listen, *peer));
+        let mut back: Vec<_> = self.outlets.iter().map(leads_back).collect();
+        let mut attempts = JoinSet::new();
+        for (index, outlet) in self.outlets.iter().enumerate().filter(|(_, outlet)| outlet.peer().is_none()) {
+            let outlet = Arc::clone(outlet);
+            attempts.spawn(async move { (index, outlet.dial(listen).await) });
+        }
+        // Those that take longer are tried again in the background.
+        let all = async {
+            while let Some(attempt) = attempts.join_next().await {
+                if let Ok((index, address)) = attempt {
+                    back[index] = address;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(patience, all).await;
+        back
+    }
+
+    /// Has each of them looked after, in a task of its own that ends with the outlet. A second call changes nothing.
+    pub fn keep(&self, listen: SocketAddr) {
+        for outlet in self.outlets.iter().filter(|outlet| outlet.begin_keeping()) {
+            tokio::spawn(keep(Arc::downgrade(outlet), listen));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use coco_core::config::{Config, Program};
+
+    use super::*;
+
+    /// As when a reload is refused: what runs already may have the same outlet.
+    #[test]
+    fn an_outlet_that_leads_back_is_told_and_not_connected() {
+        let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = format!("tiers.a.targets = ['127.0.0.1:9', '{listen}']");
+        let config = Config::parse(&text, Program::Coco).unwrap();
+        let outlets = Outlets::new(&config.tiers, 1, (&config.send).into());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let back = runtime.block_on(outlets.dial(listen, Duration::from_secs(60)));
+        assert_eq!(back, [None, Some(listen)]);
+        assert!(outlets.get(0).peer().is_some() && outlets.get(1).peer().is_none());
+    }
+}

@@ -1,0 +1,297 @@
+//! One target of one tier as a place to send to: by which socket, and how it is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwapOption, Guard};
+use coco_core::address::Address;
+use coco_core::config::Send;
+use coco_daemon::health::{self, Health, News};
+use nix::errno::Errno;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use super::outlet_counts::Account;
+use super::useless::Useless;
+use crate::counters::OutletCounts;
+use crate::udp::OwnSocket;
+
+/// One target of one tier. Lanes share its socket.
+#[derive(Debug)]
+pub struct Outlet {
+    /// The tier's name.
+    pub tier: Arc<str>,
+    /// The target as configured.
+    pub target: Arc<str>,
+    pub(super) address: Address,
+    pub(super) account: Arc<Account>,
+    pub(super) settings: Settings,
+    /// Connected once the name has resolved.
+    socket: ArcSwapOption<OwnSocket>,
+    /// As its health says, for a look without a lock.
+    down: AtomicBool,
+    condition: Mutex<Condition>,
+    /// Which of its addresses were of no use since it was last up.
+    pub(super) useless: Mutex<Useless>,
+    /// Whether it was said that it can't be found.
+    pub(super) lost: AtomicBool,
+    /// Whether someone [looks after](crate::outlets::dial::keep) it.
+    kept: AtomicBool,
+    /// Tells whoever [looks after it](crate::outlets::dial::keep) that something has changed.
+    pub(super) changed: Arc<Notify>,
+}
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What is down is up again when nothing has gone wrong for so long.
+    pub recovery: Duration,
+    /// How often a name is looked up again, more or less.
+    pub resolve_interval: Duration,
+    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
+    pub reconnect_interval: Duration,
+    /// The address of this machine to send from; the system chooses one without it.
+    pub bind: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+struct Condition {
+    health: Health,
+    /// What went wrong last.
+    problem: &'static str,
+}
+
+/// How an outlet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// What is sent is taken, and nobody says that it does not arrive. UDP has no other sign of life.
+    Up,
+    /// What is sent is refused, or can't be sent.
+    Down,
+    /// Up and down by turns.
+    Flapping,
+    /// Its name has no address yet, or there is no way to it.
+    Unresolved,
+}
+
+impl From<&Send> for Settings {
+    fn from(send: &Send) -> Self {
+        Self {
+            recovery: send.recovery,
+            resolve_interval: send.resolve_interval,
+            reconnect_interval: send.reconnect_interval,
+            bind: send.bind,
+        }
+    }
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Flapping, Self::Unresolved];
+
+    /// The name in `/tiers` and in counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => health::State::Up.as_str(),
+            Self::Down => health::State::Down.as_str(),
+            Self::Flapping => health::State::Flapping.as_str(),
+            Self::Unresolved => "unresolved",
+        }
+    }
+}
+
+impl Outlet {
+    /// Not connected. It counts in `account`, whose names it takes.
+    pub fn new(account: Arc<Account>, address: Address, settings: Settings) -> Self {
+        let health = Health::new(settings.recovery);
+        let condition = Condition { health, problem: "" };
+        Self {
+            tier: Arc::clone(&account.tier),
+            target: Arc::clone(&account.target),
+            address,
+            account,
+            settings,
+            socket: ArcSwapOption::empty(),
+            down: AtomicBool::new(false),
+            condition: Mutex::new(condition),
+            useless: Mutex::default(),
+            lost: AtomicBool::new(false),
+            kept: AtomicBool::new(false),
+            changed: Arc::default(),
+        }
+    }
+
+    /// The same with the socket of another outlet of its target, if there is one that sends from the same address.
+    pub(super) fn like(self, other: Option<&Arc<Self>>) -> Self {
+        let other = other.filter(|other| other.settings.bind == self.settings.bind);
+        if let Some(socket) = other.and_then(|other| other.socket()) {
+            self.socket.store(Some(socket));
+        }
+        self
+    }
+
+    /// Takes note that someone looks after it. Whether that is new.
+    pub(super) fn begin_keeping(&self) -> bool {
+        !self.kept.swap(true, Ordering::Relaxed)
+    }
+
+    /// What is counted of it.
+    pub fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Where a lane counts what it does here.
+    #[inline]
+    pub fn counts(&self, lane: usize) -> &OutletCounts {
+        self.account.lane(lane)
+    }
+
+    /// The socket that leads there, `None` until its name has resolved.
+    #[inline]
+    pub fn socket(&self) -> Option<Arc<OwnSocket>> {
+        self.socket.load_full()
+    }
+
+    /// From now on this is the socket. What is being sent by the one before goes its way.
+    pub(crate) fn swap_socket(&self, socket: OwnSocket) {
+        self.socket.store(Some(Arc::new(socket)));
+    }
+
+    /// Where it leads to, `None` until its name has resolved.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        let socket: Guard<_> = self.socket.load();
+        socket.as_ref()?.peer_addr().ok()
+    }
+
+    /// How it is, and what went wrong last if it is down or flapping.
+    pub fn state(&self) -> (State, Option<&'static str>) {
+        if self.socket.load().is_none() {
+            return (State::Unresolved, None);
+        }
+        let condition = self.condition();
+        match condition.health.state(Instant::now()) {
+            health::State::Up => (State::Up, None),
+            health::State::Down => (State::Down, Some(condition.problem)),
+            health::State::Flapping => (State::Flapping, Some(condition.problem)),
+        }
+    }
+
+    /// How unsteady it is, see [`Health::flap_penalty`].
+    pub fn flap_penalty(&self) -> f64 {
+        self.condition().health.flap_penalty(Instant::now())
+    }
+
+    /// Whether something goes wrong.
+    #[inline]
+    pub fn is_down(&self) -> bool {
+        self.down.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that packets were sent and nothing was said against it.
+    #[inline]
+    pub fn note_success(&self) {
+        if self.is_down() {
+            self.note(None);
+        }
+    }
+
+    /// Takes note of what the kernel says instead of sending, be it of this machine or what a host has answered to an
+    /// earlier packet.
+    pub fn note_fault(&self, fault: Errno) {
+        self.note(Some(fault));
+    }
+
+    #[cold]
+    fn note(&self, fault: Option<Errno>) {
+        let mut condition = self.condition();
+        let now = Instant::now();
+        let was_down = condition.health.is_down();
+        let news = match fault {
+            Some(fault) => {
+                condition.problem = meaning(fault);
+                condition.health.fault(now)
+            }
+            None => condition.health.success(now),
+        };
+        let is_down = condition.health.is_down();
+        self.down.store(is_down, Ordering::Relaxed);
+        self.tell(news, condition.problem);
+        if is_down != was_down {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Time has passed. Returns when to look again if nothing happens before.
+    pub(super) fn look(&self) -> Option<Instant> {
+        let mut condition = self.condition();
+        let news = condition.health.look(Instant::now());
+        self.tell(news, condition.problem);
+        condition.health.calm_at()
+    }
+
+    fn tell(&self, news: Option<News>, problem: &str) {
+        let Self { tier, target, .. } = self;
+        match news {
+            None => {}
+            Some(News::Down) => warn!(%tier, %target, problem, "target is down"),
+            Some(News::Up) => info!(%tier, %target, "target is up again"),
+            Some(News::Flaps) => {
+                warn!(%tier, %target, problem, "target is flapping; up or down, no more of it until it is calm");
+            }
+            Some(News::Calm(state)) => info!(%tier, %target, %state, "target is calm"),
+        }
+    }
+
+    fn condition(&self) -> MutexGuard<'_, Condition> {
+        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
+/// What it means to an operator.
+fn meaning(error: Errno) -> &'static str {
+    match error {
+        Errno::ECONNREFUSED => "nothing listens there",
+        Errno::EAGAIN => "its socket's buffer is full",
+        Errno::ENOBUFS => "the network device takes no more",
+        other => other.desc(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn outlet() -> Outlet {
+        let settings = Settings {
+            recovery: Duration::from_secs(3600),
+            resolve_interval: Duration::MAX,
+            reconnect_interval: Duration::ZERO,
+            bind: None,
+        };
+        let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
+        assert_eq!(outlet.state(), (State::Unresolved, None));
+        outlet.swap_socket(OwnSocket::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());
+        outlet
+    }
+
+    #[test]
+    fn a_target_whose_host_refuses_now_and_then_stays_down() {
+        let outlet = outlet();
+        outlet.note_success();
+        assert_eq!(outlet.state(), (State::Up, None));
+        for fault in [Some(Errno::ECONNREFUSED), None, None, Some(Errno::ECONNREFUSED), None] {
+            fault.map_or_else(|| outlet.note_success(), |fault| outlet.note_fault(fault));
+            assert_eq!(outlet.state(), (State::Down, Some("nothing listens there")));
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What is counted of a target of a tier. It outlives the target: a reload may take one away and bring it back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::counters::OutletCounts;
+
+/// What all lanes count of one target of one tier.
+#[derive(Debug)]
+pub struct Account {
+    /// The tier's name.
+    pub tier: Arc<str>,
+    /// The target as configured.
+    pub target: Arc<str>,
+    lanes: Box<[OutletCounts]>,
+    dial_errors: AtomicU64,
+}
+
+impl Account {
+    /// Nothing counted yet.
+    pub fn new(tier: &str, target: &str, lanes: usize) -> Self {
+        Self {
+            tier: tier.into(),
+            target: target.into(),
+            lanes: (0..lanes).map(|_| OutletCounts::default()).collect(),
+            dial_errors: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether it is of this target of this tier.
+    pub fn is_of(&self, tier: &str, target: &str) -> bool {
+        *self.tier == *tier && *self.target == *target
+    }
+
+    /// Where a lane counts.
+    #[inline]
+    pub fn lane(&self, lane: usize) -> &OutletCounts {
+        &self.lanes[lane]
+    }
+
+    /// The counts of all lanes.
+    pub fn lanes(&self) -> &[OutletCounts] {
+        &self.lanes
+    }
+
+    /// Counts an attempt to resolve or to connect that failed.
+    pub fn dial_failed(&self) {
+        self.dial_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many attempts to resolve or to connect have failed.
+    pub fn dial_errors(&self) -> u64 {
+        self.dial_errors.load(Ordering::Relaxed)
+    }
+}

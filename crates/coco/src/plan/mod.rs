@@ -1,0 +1,9 @@
+//! What value lists are decided and sent by.
+
+mod partitions;
+mod routing;
+mod rules;
+
+pub use partitions::Partitions;
+pub use routing::{Newest, Routing};
+pub use rules::Rules;

@@ -1,0 +1,88 @@
+//! What value lists are decided and sent by, as one value that never changes: a reload makes a new one.
+//!
+//! The filter picks up the newest one between two batches, and the batch carries the one that it was decided by, so
+//! that send packs and sends it by the same. An old one goes when the last batch that was decided by it has been sent.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use coco_core::config::Config;
+use coco_core::tier::Tiers;
+use regex::bytes::Regex;
+
+use super::partitions::Partitions;
+use crate::memory::Version;
+use crate::outlets::Outlets;
+use crate::secrets::Seals;
+
+/// The newest routing, for whoever needs it.
+pub type Newest = ArcSwap<Routing>;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Routing {
+    /// What decisions by it are known by.
+    pub version: Version,
+    /// Who owns whom.
+    pub tiers: Arc<Tiers>,
+    /// How hosts are parted among the outlets.
+    pub partitions: Partitions,
+    /// Where to send to.
+    pub outlets: Outlets,
+    /// What is not sent.
+    pub blacklist: Option<Regex>,
+    /// How packets leave to each outlet.
+    pub seals: Seals,
+    /// Bytes of the largest packet sent.
+    pub max_packet_size: usize,
+    /// Whether packets to one outlet may be sent together.
+    pub segmentation: bool,
+}
+
+impl Routing {
+    /// As configured, for so many lanes; nothing is connected yet. The seals are those of the configured tiers.
+    pub fn new(config: &Config, seals: Seals, lanes: usize) -> Self {
+        let settings = (&config.send).into();
+        Self::with_outlets(config, seals, Version::default(), |tiers| Outlets::new(tiers, lanes, settings))
+    }
+
+    /// As configured anew. Targets that stay keep their sockets, and all targets their counters.
+    #[must_use]
+    pub fn renewed(&self, config: &Config, seals: Seals) -> Self {
+        let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
+        let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
+        let version = Version {
+            owners: self.version.owners.wrapping_add(1),
+            verdicts: self.version.verdicts.wrapping_add(u32::from(!same_blacklist)),
+        };
+        let settings = (&config.send).into();
+        Self::with_outlets(config, seals, version, |tiers| self.outlets.renewed(tiers, settings))
+    }
+
+    fn with_outlets(
+        config: &Config,
+        seals: Seals,
+        version: Version,
+        outlets: impl FnOnce(&Tiers) -> Outlets,
+    ) -> Self {
+        let tiers = Arc::new(config.tiers.clone());
+        Self {
+            version,
+            partitions: Partitions::new(Arc::clone(&tiers)),
+            outlets: outlets(&tiers),
+            tiers,
+            blacklist: config.filter.blacklist.clone(),
+            seals,
+            max_packet_size: config.send.max_packet_size,
+            segmentation: config.send.segmentation,
+        }
+    }
+
+    /// The targets that `other` lacks, each as `tier/target`.
+    pub fn targets_beyond(&self, other: &Self) -> Vec<String> {
+        let name = |outlet: &Arc<crate::outlets::Outlet>| format!("{}/{}", outlet.tier, outlet.target);
+        let others: HashSet<String> = other.outlets.iter().map(name).collect();
+        self.outlets.iter().map(name).filter(|name| !others.contains(name)).collect()
+    }
+}

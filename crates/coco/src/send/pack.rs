@@ -1,0 +1,167 @@
+//! Packing: one packing of packets for each share of the hosts.
+
+use std::sync::Arc;
+
+use coco_core::wire::{PacketBuilder, Span};
+
+use crate::batch::{Batch, Datagram, Verdict};
+use crate::counters::OutletCount;
+use crate::lane::Lane;
+use crate::plan::Routing;
+
+/// Bytes of packets that memory is always kept for, divided among the shares.
+const KEPT: usize = 2 << 20;
+
+/// Packets for every target: one packing for each [share](crate::plan::partitions) of the hosts.
+pub struct Packing {
+    /// What batches must have been decided by.
+    pub(super) routing: Arc<Routing>,
+    /// Bytes of the largest datagram that may leave whole to all.
+    limit: usize,
+    /// Of each share.
+    pub(super) packets: Vec<PacketBuilder>,
+    /// Shares that have something to send.
+    pub(super) touched: Vec<usize>,
+    cuts: Vec<Span>,
+}
+
+impl Packing {
+    /// For batches that are decided by this routing.
+    pub fn new(routing: Arc<Routing>) -> Self {
+        let Routing { partitions, seals, max_packet_size, .. } = &*routing;
+        let room = |share| max_packet_size - seals.overhead(partitions.outlets(share));
+        let kept = KEPT / partitions.shares().max(1);
+        let packets =
+            (0..partitions.shares()).map(|share| PacketBuilder::new(room(share)).keeping(kept)).collect();
+        let limit = (0..partitions.shares()).map(room).min().unwrap_or(*max_packet_size);
+        Self { routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
+    }
+
+    /// What batches must have been decided by.
+    pub fn routing(&self) -> &Arc<Routing> {
+        &self.routing
+    }
+
+    /// Packs the accepted value lists and the notifications of a batch. Returns how many value lists that were.
+    pub fn pack(&mut self, batch: &Batch) -> u64 {
+        let mut packed = 0;
+        for datagram in &batch.datagrams {
+            let length = usize::from(datagram.length() - datagram.start);
+            packed += if datagram.whole && length <= self.limit {
+                self.pack_whole(batch, datagram)
+            } else {
+                self.pack_anew(batch, datagram)
+            };
+        }
+        for notification in &batch.notifications {
+            let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
+            for partition in 0..self.routing.partitions.len() {
+                self.builder(batch, notification.owners, partition)
+                    .push_notification(&notification.spans.of(bytes));
+            }
+        }
+        for &share in &self.touched {
+            self.packets[share].close();
+        }
+        packed
+    }
+
+    /// The bytes that came, less the values that are not sent.
+    fn pack_whole(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+        let bytes = batch.bytes(datagram);
+        let mut cuts = std::mem::take(&mut self.cuts);
+        let mut first = None;
+        let mut count = 0;
+        cuts.extend(Span::up_to(datagram.start));
+        for item in batch.items(datagram) {
+            match item.verdict {
+                Verdict::Accepted(owners) => {
+                    count += 1;
+                    first.get_or_insert((item.spans, owners));
+                }
+                _ => cuts.push(item.spans.values),
+            }
+        }
+        if let Some((first, owners)) = first {
+            let relied_on = first.carried(bytes);
+            for partition in 0..self.routing.partitions.len() {
+                self.builder(batch, owners, partition).append(
+                    bytes,
+                    &cuts,
+                    relied_on,
+                    datagram.carried,
+                    count,
+                );
+            }
+        }
+        cuts.clear();
+        self.cuts = cuts;
+        u64::from(count)
+    }
+
+    fn pack_anew(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+        let bytes = batch.bytes(datagram);
+        let mut count = 0;
+        for item in batch.items(datagram) {
+            if let Verdict::Accepted(owners) = item.verdict {
+                let list = item.spans.of(bytes);
+                for partition in 0..self.routing.partitions.len() {
+                    self.builder(batch, owners, partition).push(&list);
+                }
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// The packets of a partition's target that owns a host.
+    #[inline]
+    fn builder(&mut self, batch: &Batch, owners: u32, partition: usize) -> &mut PacketBuilder {
+        let owner = batch.owners[owners as usize + partition];
+        let share = self.routing.partitions.share(partition, owner);
+        let builder = &mut self.packets[share];
+        if builder.is_empty() {
+            self.touched.push(share);
+        }
+        builder
+    }
+
+    /// Counts all that a batch has for the outlets as lost. Returns how many value lists that is.
+    pub fn lose(&self, batch: &Batch, lane: &Lane) -> u64 {
+        let Routing { partitions, outlets, .. } = &*self.routing;
+        let count = |owners: u32, why| {
+            for partition in 0..partitions.len() {
+                let owner = batch.owners[owners as usize + partition];
+                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
+                    outlets.get(outlet).counts(lane.number).add(why, 1);
+                }
+            }
+        };
+        let mut lost = 0;
+        for item in &batch.value_lists {
+            if let Verdict::Accepted(owners) = item.verdict {
+                count(owners, OutletCount::Write);
+                lost += 1;
+            }
+        }
+        for notification in &batch.notifications {
+            count(notification.owners, OutletCount::NotificationsLost);
+        }
+        lost
+    }
+
+    /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
+    pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
+        self.touched.iter().flat_map(|&share| {
+            let packets = &self.packets[share];
+            self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
+        })
+    }
+
+    /// Forgets what is packed and keeps the memory.
+    pub fn clear(&mut self) {
+        for share in self.touched.drain(..) {
+            self.packets[share].clear();
+        }
+    }
+}

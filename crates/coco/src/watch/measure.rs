@@ -1,0 +1,214 @@
+//! What is measured from time to time: how hosts and metrics spread over the targets, and what the kernel dropped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use coco_daemon::logging::Throttle;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use tracing::warn;
+
+use super::reading::count_accepted;
+use super::receive_buffers::ReceiveBuffers;
+use super::summary::{Sizes, Summary};
+use crate::counters::Count;
+use crate::lane::{Clock, Lane};
+use crate::memory::MOST_METRICS;
+use crate::outlets::Outlet;
+use crate::plan::{Newest, Routing, Rules};
+
+/// The result of the last measurement.
+#[derive(Clone, Debug, Default)]
+pub struct Measurement {
+    /// Of the hosts of each target, by the names of its tier and its own.
+    outlets: HashMap<(Arc<str>, Arc<str>), Summary>,
+    /// Of each tier's hosts, by its name.
+    tiers: HashMap<Arc<str>, Summary>,
+    /// Datagrams that the kernel dropped on our sockets since they were bound.
+    pub kernel_drops: u64,
+    /// When remembering began, in Unix seconds.
+    pub since: u64,
+    /// Value lists of metrics that there was no room to remember, until then.
+    unremembered: u64,
+}
+
+impl Measurement {
+    /// Of the hosts of a target; all zeros if it is new.
+    pub fn of_outlet(&self, outlet: &Outlet) -> Summary {
+        let key = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+        self.outlets.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Of the hosts of a tier; all zeros if it is new.
+    pub fn of_tier(&self, tier: &str) -> Summary {
+        self.tiers.get(tier).copied().unwrap_or_default()
+    }
+}
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// Between two measurements.
+    pub interval: Duration,
+    /// After how long a silent host or metric is forgotten.
+    pub expire: Duration,
+}
+
+/// Measures the lanes of a coco.
+pub struct Measure {
+    lanes: Arc<[Arc<Lane>]>,
+    routing: Arc<Newest>,
+    buffers: Arc<ReceiveBuffers>,
+    clock: Clock,
+    last: Mutex<Arc<Measurement>>,
+    complaints: Mutex<Complaints>,
+}
+
+/// Summaries by target and by tier.
+type Spread = (HashMap<(Arc<str>, Arc<str>), Summary>, HashMap<Arc<str>, Summary>);
+
+#[derive(Default)]
+struct Complaints {
+    drops: Throttle,
+    /// Of the kernel's sockets.
+    table: Throttle,
+    memory: Throttle,
+}
+
+impl Measure {
+    /// Nothing measured yet: all zeros.
+    pub fn new(
+        lanes: Arc<[Arc<Lane>]>,
+        routing: Arc<Newest>,
+        buffers: Arc<ReceiveBuffers>,
+        clock: Clock,
+    ) -> Self {
+        let since = clock().into();
+        let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
+        Self { lanes, routing, buffers, clock, last, complaints: Mutex::default() }
+    }
+
+    /// The last measurement.
+    pub fn last(&self) -> Arc<Measurement> {
+        Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
+    pub fn run(&self, terms: Terms, news: &Receiver<Terms>) {
+        at_times(terms, news, |terms| self.measure((self.clock)(), terms.expire));
+    }
+
+    /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
+    pub fn measure(&self, now: u32, expire: Duration) {
+        let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
+        for lane in self.lanes.iter() {
+            lane.measure(|routes, from| routes.expire(from, now, expire));
+        }
+        self.renew();
+        let kernel_drops = self.buffers.drops().unwrap_or_else(|problem| {
+            let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(suppressed) = complaints.table.pass(Instant::now()) {
+                warn!(%problem, suppressed, "cannot read what the kernel dropped");
+            }
+            self.last().kernel_drops
+        });
+        let (outlets, tiers) = self.spread();
+        let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
+        let measurement =
+            Measurement { outlets, tiers, kernel_drops, since: self.last().since, unremembered };
+        self.complain(&measurement);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(measurement);
+    }
+
+    /// Logs what an operator should do something about, not more than once a minute each.
+    fn complain(&self, new: &Measurement) {
+        let last = self.last();
+        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        // The kernel counts in 32 bits.
+        let dropped = new.kernel_drops.saturating_sub(last.kernel_drops);
+        if dropped > 0 && complaints.drops.pass(Instant::now()).is_some() {
+            warn!(
+                dropped,
+                "the kernel dropped datagrams: listen.receive_buffer is too small, or one lane too few"
+            );
+        }
+        if new.unremembered > last.unremembered && complaints.memory.pass(Instant::now()).is_some() {
+            warn!(
+                "state.max_memory is used up, or a host has more than {MOST_METRICS} metrics: \
+                 new ones are forwarded, but in no table"
+            );
+        }
+    }
+
+    /// Has what the lanes remember decided by the newest routing, also of hosts that are silent.
+    fn renew(&self) {
+        for lane in self.lanes.iter() {
+            let mut rules = Rules::new(self.routing.load_full());
+            lane.measure(|routes, from| {
+                // Behind the lock: the filter can't have decided by a newer one.
+                let newest = self.routing.load();
+                if !Arc::ptr_eq(&newest, rules.routing()) {
+                    rules = Rules::new(Arc::clone(&newest));
+                }
+                routes.renew_some(from, &mut rules)
+            });
+        }
+    }
+
+    fn spread(&self) -> Spread {
+        let routing = self.routing.load_full();
+        let Routing { tiers, partitions, outlets, .. } = &*routing;
+        let mut sizes = vec![Sizes::default(); outlets.iter().len()];
+        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |owners, accepted| {
+            for (partition, &owner) in owners.iter().enumerate().filter(|_| accepted > 0) {
+                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
+                    sizes[outlet].add(accepted);
+                }
+            }
+        });
+        let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
+            let first = outlets.index(index, 0);
+            let mut all = Sizes::default();
+            sizes[first..first + tier.targets().len()].iter().for_each(|sizes| all.add_all(sizes));
+            (tier.name().into(), Summary::of(&all))
+        });
+        let of_tiers = of_tiers.collect();
+        let key = |outlet: &Outlet| (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+        let of_outlets = outlets.iter().zip(&sizes);
+        (of_outlets.map(|(outlet, sizes)| (key(outlet), Summary::of(sizes))).collect(), of_tiers)
+    }
+}
+
+/// Measures by `terms`, and at once by the last of those that have come meanwhile.
+fn at_times(mut terms: Terms, news: &Receiver<Terms>, mut measure: impl FnMut(Terms)) {
+    loop {
+        match news.recv_timeout(terms.interval) {
+            Ok(new) => terms = news.try_iter().last().unwrap_or(new),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        measure(terms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_terms_that_come_while_it_measures_only_the_last_count() {
+        let (send, news) = crossbeam_channel::unbounded();
+        let terms = |seconds| Terms { interval: Duration::MAX, expire: Duration::from_secs(seconds) };
+        let mut sender = Some(send);
+        let mut measured = Vec::new();
+        sender.iter().for_each(|send| (1..=3).for_each(|seconds| send.send(terms(seconds)).unwrap()));
+        at_times(terms(0), &news, |by| {
+            measured.push(by.expire.as_secs());
+            // A storm of reloads, of which the first is the last to be measured by.
+            if let Some(send) = sender.take() {
+                (4..=200).for_each(|seconds| send.send(terms(seconds)).unwrap());
+            }
+        });
+        assert_eq!(measured, [3, 200]);
+    }
+}

@@ -1,0 +1,13 @@
+//! What is seen of a running coco: everything that is counted, measured and remembered, at one moment.
+
+mod measure;
+mod page;
+mod reading;
+mod receive_buffers;
+pub mod snapshot;
+mod summary;
+
+pub use measure::{Measure, Measurement, Terms};
+pub use reading::{Hosts, count_accepted};
+pub use receive_buffers::{Capacity, ReceiveBuffers, kernel_drops};
+pub use summary::{Sizes, Summary};

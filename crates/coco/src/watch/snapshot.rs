@@ -1,0 +1,115 @@
+//! Everything that is counted and measured, at one moment: what `/debug/vars` and `/metrics` show.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coco_daemon::counters::{Snapshot, Value};
+use coco_daemon::latency::Histogram;
+
+use super::measure::Measurement;
+use super::summary::Summary;
+use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
+use crate::lane::{Lane, Remembered};
+use crate::outlets::{Account, State};
+use crate::plan::Routing;
+
+/// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
+pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, measurement: &Measurement) {
+    let outlets = &routing.outlets;
+    // Read against the stream, so that what has been counted behind was counted ahead: no more is sent than accepted,
+    // no more accepted than decoded.
+    let sent = |account: &Arc<Account>| -> Vec<u64> {
+        let sum = |count: &OutletCount| account.lanes().iter().map(|lane| lane.get(*count)).sum();
+        OutletCount::ALL.iter().map(sum).collect()
+    };
+    let sends: Vec<_> = outlets.accounts().iter().map(sent).collect();
+    let mut counts: Vec<u64> =
+        Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
+    counts.reverse();
+
+    for (definition, count) in COUNTS.iter().zip(counts) {
+        snapshot.add(definition, &[], count);
+    }
+    for reason in ByReason::all() {
+        let (definition, label) = reason.definition();
+        let value = sum(lanes, |lane| lane.counts.get_reason(reason));
+        snapshot.add(definition, &[("reason", &label.into())], value);
+    }
+    let merged = |of: fn(&Lane) -> &Histogram| {
+        let mut lanes = lanes.iter().map(|lane| of(lane).distribution());
+        lanes.next().map(|first| first.with(lanes))
+    };
+    for (definition, distribution) in [
+        (&counters::BATCH, merged(|lane| &lane.datagrams)),
+        (&counters::LATENCY, merged(|lane| &lane.latency)),
+    ] {
+        // There is a lane at least.
+        if let Some(distribution) = distribution {
+            snapshot.add_distribution(definition, &[], distribution);
+        }
+    }
+    snapshot.add(&counters::KERNEL_DROPS, &[], measurement.kernel_drops);
+    snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
+    snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
+    snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
+    for (account, sends) in outlets.accounts().iter().zip(&sends) {
+        let labels = [("tier", &account.tier), ("target", &account.target)];
+        for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
+            snapshot.add(definition, &labels, *value);
+        }
+    }
+    for outlet in outlets.iter() {
+        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+        let summary = measurement.of_outlet(outlet);
+        snapshot.add(&counters::HASH_HOSTS, &labels, summary.length);
+        snapshot.add(&counters::HASH_METRICS, &labels, summary.sum);
+        for ((definition, _), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
+            snapshot.add(definition, &labels, value);
+        }
+    }
+    let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
+    for outlet in outlets.iter() {
+        let (now, _) = outlet.state();
+        for (state, name) in &states {
+            let labels = [("tier", &outlet.tier), ("target", &outlet.target), ("state", name)];
+            snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *state));
+        }
+    }
+    for outlet in outlets.iter() {
+        let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
+        snapshot.add(&counters::FLAP_PENALTY, &labels, outlet.flap_penalty());
+    }
+    let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
+    snapshot.add(&counters::SEND_TOTAL, &[], total);
+    for tier in routing.tiers.iter() {
+        let summary = measurement.of_tier(tier.name());
+        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
+            snapshot.add(definition, &[("tier", &tier.name().into())], value);
+        }
+    }
+    for account in outlets.accounts() {
+        let labels = [("tier", &account.tier), ("target", &account.target)];
+        snapshot.add(&counters::DIAL, &labels, account.dial_errors());
+    }
+    let remembered =
+        |of: fn(&Remembered) -> &AtomicU64| sum(lanes, |lane| of(&lane.remembered).load(Ordering::Relaxed));
+    snapshot.add(&counters::STATE_SINCE, &[], measurement.since);
+    snapshot.add(&counters::STATE_BYTES, &[], remembered(|it| &it.bytes));
+    snapshot.add(&counters::STATE_HOSTS, &[], remembered(|it| &it.hosts));
+    snapshot.add(&counters::STATE_METRICS, &[], remembered(|it| &it.metrics));
+}
+
+/// Seconds since a datagram came last to any of them, or since the start.
+pub fn age_of_last_datagram(lanes: &[Arc<Lane>]) -> u64 {
+    lanes.iter().map(|lane| lane.age_of_last_datagram()).min().unwrap_or_default()
+}
+
+/// In the order of [`METRICS_PER_HOST`].
+fn values(summary: &Summary) -> [Value; 6] {
+    let Summary { average, minimum, maximum, percentile_95, length, sum } = *summary;
+    [average.into(), minimum.into(), maximum.into(), percentile_95.into(), length.into(), sum.into()]
+}
+
+fn sum(lanes: &[Arc<Lane>], of: impl Fn(&Lane) -> u64) -> u64 {
+    lanes.iter().map(|lane| of(lane)).sum()
+}
