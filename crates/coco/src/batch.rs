@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use coco_core::recycle::recycle;
 use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
+use coco_udp::Slots;
 use memmap2::{Advice, MmapMut};
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
@@ -299,6 +300,23 @@ impl Batch {
     /// The value lists of one of the datagrams of the round.
     pub fn items(&self, datagram: &Datagram) -> &[Item] {
         &self.value_lists[datagram.value_lists.start as usize..datagram.value_lists.end as usize]
+    }
+}
+
+impl Slots for Batch {
+    #[inline]
+    fn free(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        self.free_slots()
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
+        self.datagrams.len() == self.capacity()
+    }
+
+    #[inline]
+    fn fill(&mut self, length: usize, source: Option<SocketAddr>) {
+        self.add(length, source);
     }
 }
 

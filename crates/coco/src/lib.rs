@@ -10,7 +10,7 @@
 //! - [`plan`] is what is decided and sent by;
 //! - [`lane`] is what the stages of a lane share; [`outlets`] are the targets as places to send to;
 //! - [`memory`] is what a lane remembers; [`batch`] is what travels from stage to stage;
-//! - [`counters`] is the table of everything that is counted, [`secrets`] reads passwords, [`udp`] are the system calls.
+//! - [`counters`] is the table of everything that is counted, [`secrets`] reads passwords.
 
 #![forbid(unsafe_code)]
 
@@ -28,7 +28,6 @@ pub mod secrets;
 pub mod send;
 pub mod service;
 pub mod start;
-pub mod udp;
 pub mod watch;
 
 /// What the program is for, in a line.

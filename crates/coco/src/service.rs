@@ -27,19 +27,19 @@ use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signal;
 use coco_daemon::tiers::begin_anew;
+use coco_udp::Membership;
 use crossbeam_channel::Sender;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use crate::api::{Api, Health, LargeAnswers};
-use crate::intake::Gate;
+use crate::intake::{Gate, keep_membership};
 use crate::lane::{Clock, Lane, Watch, unix_seconds};
 use crate::outlets::{Outlet, State};
 use crate::pipeline::{self, Plan};
 use crate::plan::{Newest, Routing};
 use crate::start::{self, Files, StartError, StartErrors};
-use crate::udp::{Membership, socket};
 use crate::watch::{Measure, ReceiveBuffers, Terms};
 
 /// Why a coco ended other than it was told to.
@@ -91,7 +91,7 @@ impl Service {
         api: TcpListener,
     ) -> Result<Self, StartErrors> {
         let listen = sockets[0].local_addr()?;
-        let granted = socket::receive_buffer(&sockets[0])?;
+        let granted = coco_udp::receive_buffer(&sockets[0])?;
         if granted < config.listen.receive_buffer {
             let wanted = config.listen.receive_buffer;
             warn!(
@@ -149,9 +149,9 @@ impl Service {
             clock,
             stop: Arc::clone(&health.stopping),
         };
-        let options = start::listen_options(&config);
-        let memberships: Vec<_> =
-            sockets.iter().filter_map(|socket| Membership::of(Arc::downgrade(socket), options)).collect();
+        let interface = config.listen.interface.as_deref();
+        let membership = |socket| Some((Arc::downgrade(socket), Membership::of(socket, interface)?));
+        let memberships: Vec<_> = sockets.iter().filter_map(membership).collect();
         let threads = pipeline::start(&plan, sockets, &lanes).map_err(RunError::System)?;
         let mut stages = Watch::new(threads.heartbeats, Instant::now());
         let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers), clock);
@@ -163,7 +163,9 @@ impl Service {
         let reloads = Arc::new(Reloads::new(Program::Coco, &config));
         let watching = tokio::spawn(Gate::watch(Arc::downgrade(&gate)));
         // Each ends with its socket.
-        memberships.into_iter().for_each(|membership| drop(tokio::spawn(membership.watch())));
+        for (socket, membership) in memberships {
+            tokio::spawn(keep_membership(socket, membership));
+        }
         let router = Api {
             common: Common::new(Arc::clone(&reloads), Arc::clone(&health.draining)),
             routing: Arc::clone(&routing),

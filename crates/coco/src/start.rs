@@ -13,6 +13,7 @@ use coco_core::types_db::TypesDb;
 use coco_daemon::files::{self, Accept};
 use coco_daemon::http::BindError;
 use coco_daemon::resolve::{resolve, resolve_all};
+use coco_udp::ListenOptions;
 use thiserror::Error;
 use tracing::info;
 
@@ -20,7 +21,6 @@ use crate::intake::Admission;
 use crate::outlets::leads_back;
 use crate::plan::Routing;
 use crate::secrets::{Seals, SecretError};
-use crate::udp::socket::{self, ListenOptions};
 
 /// How long a start waits for names to resolve before it goes on without them.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
@@ -230,7 +230,7 @@ pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<
     fits(config, address, warnings)?;
     if let Some(name) = &config.listen.interface {
         let error = |source| StartError::Interface { name: name.clone(), source };
-        socket::interface_index(name).map_err(error)?;
+        coco_udp::interface_index(name).map_err(error)?;
     }
     Ok(bind_to(&mut address, config).map_err(|source| listen_error(config, source))?)
 }
@@ -248,21 +248,21 @@ pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
 fn bind_to(address: &mut SocketAddr, config: &Config) -> io::Result<Vec<UdpSocket>> {
     let lanes = config.pipeline.lanes;
     let mut options = listen_options(config);
-    let alone = socket::listen(*address, options)?;
+    let alone = coco_udp::listen(*address, options)?;
     if lanes == 1 {
         return Ok(vec![alone]);
     }
     address.set_port(alone.local_addr()?.port());
     drop(alone);
     options.shared = true;
-    (0..lanes).map(|_| socket::listen(*address, options)).collect()
+    (0..lanes).map(|_| coco_udp::listen(*address, options)).collect()
 }
 
 /// Where packets arrive, at least one; a start takes the first.
 async fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, StartError> {
     let bind = &config.listen.bind;
     match bind.is_all() {
-        true => Ok(vec![socket::all_addresses(bind.port())]),
+        true => Ok(vec![coco_udp::all_addresses(bind.port())]),
         false => resolve(bind, RESOLVE_PATIENCE).await.map_err(|source| listen_error(config, source)),
     }
 }

@@ -13,12 +13,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco::udp::socket::{self, ListenOptions};
 use coco_core::config::{Config, Level, Program};
 use coco_daemon::command_line::{Source, load};
 use coco_daemon::files::Accept;
 use coco_daemon::signals::{Signal, Signals};
 use coco_daemon::{http, logging};
+use coco_udp::ListenOptions;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -199,7 +199,7 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
 
     let names = hosts::made_up(arguments.hosts as usize);
     let generator = Generator::new(names, arguments.metrics as usize, INTERVAL, 1);
-    let socket = socket::connect(addresses.listen, None).map_err(Failure::System)?;
+    let socket = coco_udp::connect(addresses.listen, None).map_err(Failure::System)?;
     let sender = Sender { generator, socket, packet_size: 1452, rounds: None, duration: None, stamps: None };
     let counters = Arc::new(Counters::default());
     let (stop, stopped) = mpsc::channel();
@@ -424,7 +424,7 @@ fn udp(port: u16) -> Result<UdpSocket, Failure> {
     let listen = |port| {
         let options =
             ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None, freebind: false };
-        socket::listen((Ipv4Addr::LOCALHOST, port).into(), options)
+        coco_udp::listen((Ipv4Addr::LOCALHOST, port).into(), options)
     };
     listen(port).or_else(|_| listen(0)).map_err(Failure::System)
 }

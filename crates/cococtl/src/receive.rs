@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use coco::udp::socket::{self, ListenOptions};
 use coco_core::address::Address;
 use coco_daemon::resolve::resolve;
+use coco_udp::ListenOptions;
 
 use crate::failure::Failure;
 
@@ -28,19 +28,19 @@ const DRAIN: Duration = Duration::from_millis(200);
 pub async fn listen(address: &Address) -> Result<UdpSocket, Failure> {
     let failure = |source| Failure::Address { address: address.clone(), source };
     let bound = match address.is_all() {
-        true => socket::all_addresses(address.port()),
+        true => coco_udp::all_addresses(address.port()),
         false => resolve(address, RESOLVE_PATIENCE).await.map_err(failure)?[0],
     };
     let options =
         ListenOptions { receive_buffer: RECEIVE_BUFFER, shared: false, interface: None, freebind: false };
-    socket::listen(bound, options).map_err(failure)
+    coco_udp::listen(bound, options).map_err(failure)
 }
 
 /// A socket that sends to an address.
 pub async fn connect(address: &Address) -> Result<UdpSocket, Failure> {
     let failure = |source| Failure::Address { address: address.clone(), source };
     let found = resolve(address, RESOLVE_PATIENCE).await.map_err(failure)?;
-    socket::connect(found[0], None).map_err(failure)
+    coco_udp::connect(found[0], None).map_err(failure)
 }
 
 /// Takes what comes, and from whom. From `stop` on it takes what has arrived before: until nothing comes, or for a

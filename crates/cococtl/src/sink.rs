@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco::udp::socket::inode;
-use coco::watch::kernel_drops;
 use coco_core::address::Address;
 use coco_core::wire::{Decoder, Event};
 use coco_daemon::signals::{Signal, Signals};
+use coco_udp::{inode, kernel_drops};
 use serde_json::json;
 
 use crate::api;

@@ -11,11 +11,11 @@ use coco_core::network::Network;
 use coco_core::wire::{Guard, SecurityLevel};
 use coco_daemon::files::Accept;
 use coco_daemon::logging::Throttle;
+use coco_udp::OwnAddresses;
 use tracing::{info, warn};
 
 use crate::counters::Unwelcome;
 use crate::secrets::{AuthFile, Look, SecretError};
-use crate::udp::OwnAddresses;
 
 /// How often the file of users is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -158,9 +158,9 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     use coco_core::config::{Config, Program};
+    use coco_udp::OwnSocket;
 
     use super::*;
-    use crate::udp::OwnSocket;
 
     fn gate(listen: &str) -> Gate {
         let text = format!("[listen]\n{listen}\n[tiers.a]\ntargets = ['a:1']");

@@ -7,12 +7,12 @@ use coco_core::wire::{
     Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, Refusal, Refused, Span, Trust,
     ValueListSpans,
 };
+use coco_udp::OwnAddresses;
 
 use super::gate::{Admission, Gate};
 use crate::batch::{Batch, Item, Notification, Verdict};
 use crate::counters::{ByReason, Count, LaneCounts, Unwelcome};
 use crate::lane::Lane;
-use crate::udp::OwnAddresses;
 
 /// What is to be logged of a batch: the first of each sort.
 #[derive(Debug, Default)]

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use coco_core::config::is_loop;
 use coco_daemon::resolve::resolve;
+use coco_udp::OwnSocket;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
 use super::outlet::{Outlet, State};
 use super::useless::Useless;
-use crate::udp::{OwnSocket, socket};
 
 /// How long the resolver may take for one name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -220,7 +220,7 @@ pub(crate) fn leads_back(listen: SocketAddr, target: SocketAddr) -> bool {
         return false;
     }
     let own = [target.ip()];
-    let local = if socket::is_local(target.ip()) { own.as_slice() } else { &[] };
+    let local = if coco_udp::is_local(target.ip()) { own.as_slice() } else { &[] };
     is_loop(listen, target, local)
 }
 

@@ -9,6 +9,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
 use coco_core::config::Send;
 use coco_daemon::health::{self, Health, News};
+use coco_udp::OwnSocket;
 use nix::errno::Errno;
 use tokio::sync::Notify;
 use tracing::{info, warn};
@@ -16,7 +17,6 @@ use tracing::{info, warn};
 use super::outlet_counts::Account;
 use super::useless::Useless;
 use crate::counters::OutletCounts;
-use crate::udp::OwnSocket;
 
 /// One target of one tier. Lanes share its socket.
 #[derive(Debug)]

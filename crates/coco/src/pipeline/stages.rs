@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use coco_daemon::logging::Throttle;
+use coco_udp::{Receiver, Wait};
 use crossbeam_channel::{Receiver as Takes, RecvTimeoutError, Sender as Gives, TryRecvError};
 use tracing::{error, warn};
 
@@ -18,7 +19,6 @@ use crate::intake::{self, Gate, decode};
 use crate::lane::{Clock, Lane};
 use crate::plan::{Newest, Routing};
 use crate::send::{Packing, Sending};
-use crate::udp::socket::{Receiver, Wait};
 
 /// How long a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);

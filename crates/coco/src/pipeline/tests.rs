@@ -8,6 +8,7 @@ use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
 use coco_tests::wait::{PATIENCE, wait_until};
+use coco_udp::ListenOptions;
 
 use super::*;
 use crate::counters::{Count, OutletCount};
@@ -15,7 +16,6 @@ use crate::lane::faults::Hold;
 use crate::lane::{Watch, unix_seconds};
 use crate::plan::Routing;
 use crate::secrets::Seals;
-use crate::udp::socket::{self, ListenOptions};
 use crate::watch::{Measurement, snapshot};
 
 /// A lane that sends to a socket.
@@ -40,7 +40,7 @@ impl Running {
         let stop = Arc::<AtomicBool>::default();
         let options =
             ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None, freebind: false };
-        let socket = socket::listen("127.0.0.1:0".parse().unwrap(), options).unwrap();
+        let socket = coco_udp::listen("127.0.0.1:0".parse().unwrap(), options).unwrap();
         let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
         agent.connect(socket.local_addr().unwrap()).unwrap();
         // Every datagram travels alone.

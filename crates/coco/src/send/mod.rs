@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coco_core::wire::{InitializationVectors, Packet, PacketBuilder};
+use coco_udp::{Transmitter, refuses_segments};
 use nix::errno::Errno;
 use tracing::info;
 
@@ -19,7 +20,6 @@ use crate::counters::{OutletCount, OutletCounts};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
-use crate::udp::socket::{Transmitter, refuses_segments};
 
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -281,11 +281,11 @@ mod tests {
     use coco_core::config::{Config, Program};
     use coco_core::value_list::{Value, ValueList};
     use coco_tests::traffic;
+    use coco_udp::OwnSocket;
 
     use super::*;
     use crate::outlets::{Account, Settings, State};
     use crate::secrets::Seals;
-    use crate::udp::OwnSocket;
 
     /// Two packets, of which no datagram holds the first.
     fn packets() -> PacketBuilder {

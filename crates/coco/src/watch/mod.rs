@@ -9,5 +9,5 @@ mod summary;
 
 pub use measure::{Measure, Measurement, Terms};
 pub use reading::{Hosts, count_accepted};
-pub use receive_buffers::{Capacity, ReceiveBuffers, kernel_drops};
+pub use receive_buffers::{Capacity, ReceiveBuffers};
 pub use summary::{Sizes, Summary};

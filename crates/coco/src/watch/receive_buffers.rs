@@ -7,7 +7,6 @@ use std::{fmt, io};
 use coco_daemon::counters::Snapshot;
 
 use crate::counters;
-use crate::udp::socket;
 
 /// What the kernel counts for a datagram of 1.2 to 1.45 KB, where a network card brings it or loopback.
 const COUNTED: usize = 2304;
@@ -24,23 +23,23 @@ pub struct ReceiveBuffers {
 impl ReceiveBuffers {
     /// Of sockets that were all asked for the same.
     pub fn of(sockets: &[Arc<UdpSocket>]) -> io::Result<Self> {
-        let inodes = sockets.iter().map(|socket| socket::inode(socket)).collect::<io::Result<_>>()?;
-        let sizes = sockets.iter().map(|socket| socket::receive_buffer(socket));
+        let inodes = sockets.iter().map(|socket| coco_udp::inode(socket)).collect::<io::Result<_>>()?;
+        let sizes = sockets.iter().map(|socket| coco_udp::receive_buffer(socket));
         let sizes = sizes.collect::<io::Result<Vec<_>>>()?;
         Ok(Self { inodes, size: 2 * sizes.into_iter().min().unwrap_or_default() as u64 })
     }
 
     /// Datagrams that found no room since the sockets were bound.
     pub fn drops(&self) -> io::Result<u64> {
-        kernel_drops(&self.inodes)
+        coco_udp::kernel_drops(&self.inodes)
     }
 
     /// Adds how large they are, and how full the fullest is at this moment.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
         // What cannot be read is logged where drops are measured.
-        let waiting = rows(&self.inodes).unwrap_or_default();
+        let waiting = coco_udp::usage(&self.inodes).unwrap_or_default();
         snapshot.add(&counters::RECEIVE_BUFFER, &[], self.size);
-        let fullest = waiting.iter().map(|row| row.waiting).max().unwrap_or_default();
+        let fullest = waiting.iter().map(|usage| usage.waiting).max().unwrap_or_default();
         snapshot.add(&counters::RECEIVE_BUFFER_USED, &[], fullest);
     }
 }
@@ -85,61 +84,9 @@ impl fmt::Display for Capacity {
     }
 }
 
-/// Sums up what the kernel dropped at these sockets.
-pub fn kernel_drops(inodes: &[u64]) -> io::Result<u64> {
-    Ok(rows(inodes)?.iter().map(|row| row.drops).sum())
-}
-
-/// What the kernel tells of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    /// Bytes that wait to be read, as it counts.
-    waiting: u64,
-    /// Datagrams that found no room.
-    drops: u64,
-}
-
-/// The rows of `/proc/net/udp` and `/proc/net/udp6` (proc(5)) of these sockets.
-fn rows(inodes: &[u64]) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for path in ["/proc/net/udp", "/proc/net/udp6"] {
-        match std::fs::read_to_string(path) {
-            Ok(table) => rows.extend(rows_in(&table, inodes)),
-            // IPv6 may be off.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(rows)
-}
-
-fn rows_in(table: &str, inodes: &[u64]) -> impl Iterator<Item = Row> {
-    let of_row = |row: &str| {
-        let mut columns = row.split_ascii_whitespace();
-        let (_, waiting) = columns.nth(4)?.split_once(':')?;
-        let inode = columns.nth(4)?.parse().ok()?;
-        let drops = columns.last()?.parse().ok()?;
-        let row = Row { waiting: u64::from_str_radix(waiting, 16).ok()?, drops };
-        inodes.contains(&inode).then_some(row)
-    };
-    table.lines().skip(1).filter_map(of_row)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rows_are_those_of_our_sockets() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
-             100: 0100007F:64E2 00000000:0000 07 00000000:00000900 00:00000000 00000000     0        0 5001 2 0000000000000000 17\n\
-             101: 0100007F:64E3 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 5002 2 0000000000000000 4\n";
-        let rows = |inodes: &[u64]| rows_in(table, inodes).collect::<Vec<_>>();
-        let [first, second] = [Row { waiting: 2304, drops: 17 }, Row { waiting: 0, drops: 4 }];
-        assert_eq!(rows(&[5001]), [first]);
-        assert_eq!(rows(&[5001, 5002]), [first, second]);
-        assert_eq!(rows(&[100]), []);
-    }
 
     #[test]
     fn shown_is_how_full_the_fullest_is_and_datagrams_take_what_is_reckoned_with() {
@@ -154,7 +101,7 @@ mod tests {
                 rest.lines().next().unwrap().parse::<usize>().unwrap()
             })
         };
-        let size = 2 * socket::receive_buffer(&sockets[0]).unwrap();
+        let size = 2 * coco_udp::receive_buffer(&sockets[0]).unwrap();
         assert_eq!(shown(), [size, 0]);
         let agent = UdpSocket::bind("127.0.0.1:0").unwrap();
         for (socket, length, in_fullest) in [(0, 1200, 10), (1, 1200, 10), (1, 1452, 20)] {

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, UdpSocket};
 use std::time::Duration;
 
-use coco::udp::OwnSocket;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{send, sender};
 use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use coco_udp::OwnSocket;
 use regex::bytes::Regex;
 
 use crate::agents::value_list;

@@ -13,12 +13,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use coco::udp::socket::inode;
-use coco::watch::kernel_drops;
 use coco_core::address::Address;
 use coco_core::types_db::TypesDb;
 use coco_core::wire::{Event, Guard, SecurityLevel, Users};
 use coco_daemon::signals::{Signal, Signals};
+use coco_udp::{inode, kernel_drops};
 use serde_json::json;
 use show::{Context, Origin};
 use tally::Tally;

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use arc_swap::{ArcSwapOption, Guard};
 use foldhash::fast::RandomState;
-use tracing::info;
 
-use super::socket;
+use crate::connect::connect;
+use crate::transmit::knows_segments;
 
 type Addresses = HashSet<SocketAddr, RandomState>;
 
@@ -34,17 +34,13 @@ pub struct OwnSocket {
 impl OwnSocket {
     /// One that sends to `target` alone, from `source` if that is given.
     pub fn connect(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
-        Self::new(socket::connect(target, source)?)
+        Self::new(connect(target, source)?)
     }
 
     /// A connected socket, whose address does not change any more.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let address = canonical(socket.local_addr()?);
-        let segments = socket::knows_segments(&socket);
-        if !segments {
-            static TELL: Once = Once::new();
-            TELL.call_once(|| info!("the kernel cuts no message into packets: each is sent by itself"));
-        }
+        let segments = knows_segments(&socket);
         change(|addresses| addresses.insert(address));
         let (segments, blamed) = (AtomicBool::new(segments), AtomicBool::new(false));
         Ok(Self { socket, address, segments, blamed, since: Instant::now() })
