@@ -16,7 +16,7 @@ mod tiers;
 pub use healthz::Health;
 pub use large::LargeAnswers;
 
-use std::io::{Write, self};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use coco_core::config::Program;
@@ -24,7 +24,7 @@ use coco_core::text::in_json;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Answer, Request, Route, Router};
-use coco_daemon::routes::{Common, Daemon, self};
+use coco_daemon::routes::{self, Common, Daemon};
 use serde_json::{Map, Value};
 
 use crate::lane::Lane;
