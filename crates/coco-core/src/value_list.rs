@@ -4,7 +4,6 @@
 //! integers above 2^53 included. [`ValueListRef`] borrows all of it from a datagram; [`ValueList`] owns it.
 
 use crate::value_kind::ValueKind;
-use crate::wire::part::VALUES_HEADER;
 use std::fmt;
 
 /// An instant as the wire states it, in the resolution it was stated in.
@@ -297,8 +296,8 @@ pub struct ValueList {
 }
 
 impl ValueList {
-    /// The most values that a part of 65,535 bytes holds.
-    pub const MAX_VALUES: usize = (u16::MAX as usize - VALUES_HEADER) / 9;
+    /// The most values that a part of 65,535 bytes holds behind its header, each with its kind.
+    pub const MAX_VALUES: usize = 7281;
 
     /// A value list of these values.
     ///

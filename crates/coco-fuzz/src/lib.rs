@@ -3,6 +3,12 @@
 //! A law is a function of bytes that panics if something is wrong. [`LAWS`] is the table of them: `tests/corpus.rs`
 //! runs each over the inputs of `corpus/NAME.gz`, and `fuzz/fuzz_targets/NAME.rs` hands it to libFuzzer. `README.md`
 //! says how to search further.
+//!
+//! - [`decode`], [`secured`]: a datagram, for a listener that trusts everyone and for one with users;
+//! - [`types_db`], [`config`]: files of an operator;
+//! - [`answer`], [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks;
+//! - [`target`], [`glob`], [`time`]: what a client of Graphite's asks;
+//! - [`corpus`] reads and writes files of inputs.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "a panic is how a law says that it is broken")]

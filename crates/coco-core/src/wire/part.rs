@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::value_list::ValueList;
+
 /// The code of a part. Open: a datagram may hold any, and unknown ones are skipped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PartType(pub u16);
@@ -66,6 +68,8 @@ pub const NUMBER: usize = HEADER + 8;
 
 /// Bytes of a values part before its kinds: the header and the count.
 pub const VALUES_HEADER: usize = HEADER + 2;
+
+const _: () = assert!(ValueList::MAX_VALUES == (u16::MAX as usize - VALUES_HEADER) / 9);
 
 /// Largest payload of a name with its final NUL (`DATA_MAX_NAME_LEN`, 128 since collectd 5.6).
 pub const NAME_MAX: usize = 128;
