@@ -83,6 +83,11 @@ fn is_for_tests(token: Option<&TokenTree>) -> bool {
     group.delimiter() == Delimiter::Bracket && (text == "cfg(test)" || text.starts_with("cfg(all(test"))
 }
 
+/// Whether a path that begins so stays in its crate.
+fn is_local(name: &str) -> bool {
+    ["crate", "super", "self"].contains(&name)
+}
+
 /// The paths that begin with `crate`, `super` or `self`, with each of the paths that braces stand for.
 fn paths(tokens: &[TokenTree], found: &mut Vec<Vec<String>>) {
     let mut at = 0;
@@ -97,11 +102,9 @@ fn paths(tokens: &[TokenTree], found: &mut Vec<Vec<String>>) {
                 let inner: Vec<TokenTree> = group.stream().into_iter().collect();
                 paths(&inner, found);
             }
-            TokenTree::Ident(ident) if ["crate", "super", "self"].contains(&ident.to_string().as_str()) => {
-                // `pub(in crate::x)` and `foreign::self` are no arrows, and neither is the value `self`.
-                if is_punct(tokens.get(at), ':') {
-                    at = path(tokens, at, vec![ident.to_string()], found);
-                }
+            // Neither the value `self` nor `pub(crate)` is one.
+            TokenTree::Ident(ident) if is_local(&ident.to_string()) && is_punct(tokens.get(at), ':') => {
+                at = path(tokens, at, vec![ident.to_string()], found);
             }
             _ => {}
         }
