@@ -1,10 +1,9 @@
 //! All system calls of UDP, many datagrams a call.
 //!
-//! - [`listen()`] makes sockets to receive by, of a group as long as there is a [`Membership`]; [`Receiver`] fills
-//!   [`Slots`] from one;
-//! - [`connect()`] makes sockets to send by; as an [`OwnSocket`], what comes back from one is known for what it is.
-//!   [`Transmitter`] sends by it, several packets as the `segments` of one message where the kernel cuts them up again;
-//! - [`receive_buffer`] and [`usage`] tell how much the kernel keeps, and [`kernel_drops`] what found no room.
+//! - `listen` makes sockets to receive by, of a group as long as there is a `membership`; `receive` fills slots from one;
+//! - `connect` makes sockets to send by; `own_sockets` tells what comes back from one for what it is; `transmit` sends by
+//!   it, several packets as `segments` of one message where the kernel cuts them up again;
+//! - `receive_buffer` tells how much the kernel keeps, and what found no room.
 
 #![forbid(unsafe_code)]
 
