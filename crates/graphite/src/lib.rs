@@ -16,6 +16,7 @@
 //! | `series`, `consolidate`, `aggregate`, `align`, `percentile`, `sliding` | what functions calculate with |
 //! | `text` | numbers, regular expressions and replacements as Python has them |
 //! | `limits` | what bounds a request, and what it has taken |
+//! | `error` | why there is no answer |
 //! | `format` | json, jsonp, raw, csv, pickle (written only), msgpack |
 //! | `describe` | the table as documents: `/functions`, a page for people |
 //!
