@@ -57,8 +57,10 @@ pub enum Kind {
     Duration(Duration),
     /// A port, as an integer or a string; an empty string means the default.
     Port,
-    /// The root of an HTTP server.
+    /// The root of an HTTP server, or where an rrdcached listens.
     Url,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
     /// `true` or `false`.
     Boolean,
     /// A [`Level`].
@@ -92,6 +94,9 @@ pub(super) const LABEL_MAX: usize = 255;
 /// How a target may be written.
 pub(super) const TARGET_FORMS: &str =
     r#""host:port" or { address = "host:port", fetch = "http://host:port" }"#;
+
+/// What may stand for where a node is read.
+const READ_FROM: &str = r#""http://host:port", "rrdcached://host:port" or "rrdcached:///path""#;
 
 const COCO: &[Program] = &[Program::Coco];
 const NOODLE: &[Program] = &[Program::Noodle];
@@ -138,7 +143,7 @@ pub const KEYS: &[Key] = &[
     key(TARGET, "weight", Kind::Integer(1..=Weight::MAX.get() as u64), BOTH, "part of the hosts in proportion to the other targets of a rendezvous; without it, 100"),
     key(TARGET, "zone", Kind::Label, BOTH, "what fails as a whole, such as a rack: a rendezvous has the copies of a host in different zones; for all targets or for none"),
     key(TARGET, "index", Kind::Index, BOTH, "place among the targets of a jump, wherever it is listed; for all targets or for none"),
-    key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data; without it, the host of the address and `fetch.remote_port`"),
+    key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data: its Visage or its rrdcached; without it, the host of the address and `fetch.remote_port`"),
 
     key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#).at_start(),
     key("api", "idle_timeout", Kind::Duration(Duration::from_secs(1)), COCO, "how long a connection is kept for the next request").or(r#""75s""#).at_start(),
@@ -147,7 +152,8 @@ pub const KEYS: &[Key] = &[
     key("fetch", "idle_timeout", Kind::Duration(Duration::from_secs(1)), NOODLE, "how long a client's connection is kept for the next request").or(r#""75s""#).at_start(),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
     key("fetch", "recovery", Kind::Duration(Duration::from_millis(100)), NOODLE, "a target that did not answer is up again when it answers and nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
-    key("fetch", "remote_port", Kind::Port, NOODLE, "port at which Visage listens on every target").or("80"),
+    key("fetch", "protocol", Kind::OneOf(&["visage", "rrdcached"]), NOODLE, "what answers on targets that do not say where to `fetch`: a Visage over HTTP, or an rrdcached").or(r#""visage""#),
+    key("fetch", "remote_port", Kind::Port, NOODLE, "port at which that listens on every target; without it, 80 for Visage and 42217 for rrdcached"),
     key("fetch", "keep_alive", Kind::Boolean, NOODLE, "whether connections to targets are used again").or("true"),
     key("fetch", "max_requests", Kind::Integer(1..=4096), NOODLE, "requests to one target at a time; others wait up to `proxy_timeout`").or("64"),
     key("fetch", "max_window", Kind::Duration(Duration::from_secs(1)), NOODLE, "longest time between `start` and `finish`; a longer one starts later").or(r#""8760h""#),
@@ -155,6 +161,11 @@ pub const KEYS: &[Key] = &[
     key("fetch", "max_body", Kind::Size(1024..=1 << 30), NOODLE, "largest answer of a target, in bytes").or(r#""16MiB""#),
     key("fetch", "max_form", Kind::Size(1024..=1 << 30), NOODLE, "largest form that a client may send, in bytes").or(r#""1MiB""#),
     key("fetch", "max_memory", Kind::Size(1 << 20..=1 << 40), NOODLE, "memory for the answers that are under way, in bytes").or(r#""256MiB""#),
+    key("fetch", "max_rows", Kind::Integer(1000..=100_000_000), NOODLE, "rows of one series that an rrdcached may be asked for; a longer window is answered with 400").or("1000000"),
+    key("fetch", "tree_age", Kind::Duration(Duration::ZERO), NOODLE, "how long the hosts and files of an rrdcached are remembered").or(r#""60s""#),
+    key("fetch", "join", Kind::OneOf(&["gaps", "never", "always"]), NOODLE, "when the next tier is asked for a host that an rrdcached has rows of: where some are unknown, never, or always").or(r#""gaps""#),
+    key("fetch", "settle", Kind::Duration(Duration::ZERO), NOODLE, "unknown rows behind the last known one are no gap while that is younger: a node keeps values in memory").or(r#""5m""#),
+    key("fetch", "fill_gaps", Kind::Boolean, NOODLE, "whether unknown rows from an rrdcached show the last value before them, as those of Visage do; `false` shows null").or("false"),
     key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),
     key("fetch", "jsonp", Kind::Boolean, NOODLE, "whether `callback=NAME` is answered, for pages of the same host and those of `fetch.allow_origin`").or("true"),
     key("fetch", "allow_origin", Kind::Origins, NOODLE, "web pages of other hosts that may read answers, with CORS and with JSON-P; without it, none"),
@@ -240,7 +251,11 @@ impl fmt::Display for Kind {
                 }
             }
             Self::Port => f.write_str("a port from 1 to 65535"),
-            Self::Url => f.write_str(r#""http://host:port""#),
+            Self::Url => f.write_str(READ_FROM),
+            Self::OneOf(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                f.write_str(&alternatives(&words))
+            }
             Self::Boolean => f.write_str("true or false"),
             Self::Level => {
                 let names: Vec<String> =

@@ -9,6 +9,7 @@
 //! - `tiers` reads the targets, whose names and order are the operator's;
 //! - `placement` reads how the hosts of a tier are placed;
 //! - `security` reads who may send, and as whom a tier is sent to;
+//! - `fetch` reads how storage nodes are read;
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
 //! - `written` is the file key by key, whatever the keys mean, to compare it with another;
@@ -25,13 +26,13 @@ use regex::bytes::Regex;
 
 use crate::address::Address;
 use crate::network::Network;
-use crate::origin::Origin;
 use crate::tier::{Tier, Tiers};
 use crate::wire::SecurityLevel;
 use document::Document;
 use shown::Entry;
 
 pub use error::{Problem, Problems};
+pub use fetch::{Fetch, Join, Protocol, RRDCACHED};
 pub use keys::{KEYS, Key, Kind};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
@@ -42,6 +43,7 @@ pub mod size;
 
 mod document;
 mod error;
+mod fetch;
 mod keys;
 mod listener;
 mod loops;
@@ -166,41 +168,6 @@ pub struct Api {
     pub bind: Address,
     /// How long a connection is kept for the next request; never zero.
     pub idle_timeout: Duration,
-}
-
-/// `[fetch]`
-#[derive(Debug, Clone)]
-pub struct Fetch {
-    /// HTTP address; always there when the configuration was read for [`Program::Noodle`].
-    pub bind: Option<Address>,
-    /// How long a client's connection is kept for the next request; never zero.
-    pub idle_timeout: Duration,
-    /// For one request to one target; never zero.
-    pub proxy_timeout: Duration,
-    /// What did not answer is up again when it answers and nothing has gone wrong for so long; never zero.
-    pub recovery: Duration,
-    /// Port of Visage on targets that have no `fetch` of their own; never 0.
-    pub remote_port: u16,
-    /// Whether connections to targets are used again.
-    pub keep_alive: bool,
-    /// Requests to one target at a time, from 1.
-    pub max_requests: usize,
-    /// Longest time between the start and the finish that a target is asked for.
-    pub max_window: Duration,
-    /// Hosts that one request may name, from 1.
-    pub max_hosts: usize,
-    /// Bytes of the largest answer taken from a target.
-    pub max_body: usize,
-    /// Bytes of the largest form taken from a client.
-    pub max_form: usize,
-    /// Bytes that all answers under way may take together.
-    pub max_memory: usize,
-    /// Whether answers have a member `_meta`.
-    pub metadata: bool,
-    /// Whether a callback is answered.
-    pub jsonp: bool,
-    /// Pages of other hosts that may read answers.
-    pub allow_origin: Vec<Origin>,
 }
 
 /// `[measure]`
@@ -328,26 +295,7 @@ impl Config {
         };
         let mut section = document.section("api");
         let api = Api { bind: section.read("bind"), idle_timeout: section.read("idle_timeout") };
-        let mut section = document.section("fetch");
-        let fetch = Fetch {
-            bind: section.optional("bind"),
-            idle_timeout: section.read("idle_timeout"),
-            proxy_timeout: section.read("proxy_timeout"),
-            recovery: section.read("recovery"),
-            remote_port: section.read("remote_port"),
-            keep_alive: section.read("keep_alive"),
-            max_requests: section.read("max_requests"),
-            max_window: section.read("max_window"),
-            max_hosts: section.read("max_hosts"),
-            max_body: section.read("max_body"),
-            max_form: section.read("max_form"),
-            max_memory: section.read("max_memory"),
-            metadata: section.read("metadata"),
-            jsonp: section.read("jsonp"),
-            allow_origin: section
-                .array("allow_origin", r#"an origin such as "https://graphs.example.org""#)
-                .unwrap_or_default(),
-        };
+        let fetch = Fetch::read(&mut document.section("fetch"));
         let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");
         let state = State { max_memory: section.read("max_memory"), expire: section.read("expire") };

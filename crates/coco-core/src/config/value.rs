@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use toml::de::DeValue;
 
 use super::keys::{Kind, LABEL_MAX};
-use super::{Level, duration, size};
+use super::{Join, Level, Protocol, RRDCACHED, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
@@ -165,16 +165,40 @@ impl FromToml for u32 {
     }
 }
 
-/// A port; the empty string means 80, as it did in Noodle's first version.
-impl FromToml for u16 {
+/// A port; the empty string means that of the protocol, as it meant 80 in Noodle's first version.
+#[derive(Debug)]
+pub(super) struct Port(pub(super) Option<u16>);
+
+impl FromToml for Port {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let port = match value {
-            DeValue::Integer(_) => integer(&(1..=u64::from(Self::MAX)), value)?,
-            DeValue::String(text) if text.is_empty() => 80,
+            DeValue::Integer(_) => integer(&(1..=u64::from(u16::MAX)), value)?,
+            DeValue::String(text) if text.is_empty() => return Ok(Self(None)),
             DeValue::String(text) => text.parse().map_err(|_| Mismatch::Limits)?,
             _ => return Err(Mismatch::Type),
         };
-        if port == 0 { Err(Mismatch::Limits) } else { Ok(port) }
+        if port == 0 { Err(Mismatch::Limits) } else { Ok(Self(Some(port))) }
+    }
+}
+
+impl FromToml for Protocol {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match text(value)? {
+            "visage" => Ok(Self::Visage),
+            "rrdcached" => Ok(Self::Rrdcached),
+            _ => Err(Mismatch::Limits),
+        }
+    }
+}
+
+impl FromToml for Join {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match text(value)? {
+            "gaps" => Ok(Self::Gaps),
+            "never" => Ok(Self::Never),
+            "always" => Ok(Self::Always),
+            _ => Err(Mismatch::Limits),
+        }
     }
 }
 
@@ -238,7 +262,7 @@ impl FromToml for User {
     }
 }
 
-/// The root of an HTTP server, kept as `http://host:port`.
+/// Where a node is read, kept as `http://host:port`, `rrdcached://host:port` or `rrdcached:///path`.
 #[derive(Debug)]
 pub(super) struct Url(pub(super) String);
 
@@ -246,13 +270,37 @@ impl FromToml for Url {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let written = text(value)?;
         let because = |reason: &str| Mismatch::Because(reason.to_owned());
-        let authority =
-            written.strip_prefix("http://").ok_or_else(|| because("it must start with http://"))?;
+        if let Some(rest) = written.strip_prefix(RRDCACHED) {
+            return Self::of_rrdcached(rest);
+        }
+        let authority = written
+            .strip_prefix("http://")
+            .ok_or_else(|| because("it must start with http:// or rrdcached://"))?;
         let authority = authority.trim_end_matches('/');
         if authority.contains(['/', '?', '#']) {
             return Err(because("the path is Noodle's to add"));
         }
         Ok(Self(format!("http://{}", destination(authority)?)))
+    }
+}
+
+impl Url {
+    fn of_rrdcached(rest: &str) -> Result<Self, Mismatch> {
+        if rest.starts_with('/') {
+            return match rest.len() {
+                1 => Err(Mismatch::Because("missing path of a socket".to_owned())),
+                _ => Ok(Self(format!("{RRDCACHED}{rest}"))),
+            };
+        }
+        let authority = rest.trim_end_matches('/');
+        // rrdcached's own port.
+        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+        let authority = if has_port {
+            authority.to_owned()
+        } else {
+            format!("{authority}:{}", Protocol::Rrdcached.port())
+        };
+        Ok(Self(format!("{RRDCACHED}{}", destination(&authority)?)))
     }
 }
 

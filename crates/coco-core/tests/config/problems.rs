@@ -97,9 +97,9 @@ fn unknown_names_lead_to_known_ones() {
             ("types_db = ''", "types_db: unknown key, `typesdb` belongs to [listen]"),
             (
                 "\"a b\\n\" = 1",
-                "\"a b\\n\": unknown key, expected `bind`, `idle_timeout`, `proxy_timeout`, `recovery`, `remote_port`, \
-                 `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_form`, \
-                 `max_memory`, `metadata`, `jsonp` or `allow_origin`",
+                "\"a b\\n\": unknown key, expected `bind`, `idle_timeout`, `proxy_timeout`, `recovery`, `protocol`, \
+                 `remote_port`, `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_form`, \
+                 `max_memory`, `max_rows`, `tree_age`, `join`, `settle`, `fill_gaps`, `metadata`, `jsonp` or `allow_origin`",
             ),
             (
                 "allow_origin = ['https://a', '*']",
@@ -159,6 +159,8 @@ fn wrong_values_are_told_with_what_was_expected() {
     assert_about(
         "fetch",
         &[
+            ("protocol = 'http'", "protocol: expected \"visage\" or \"rrdcached\", found \"http\""),
+            ("join = true", "join: expected \"gaps\", \"never\" or \"always\", found the boolean true"),
             ("remote_port = 0", "remote_port: expected a port from 1 to 65535, found 0"),
             ("remote_port = 'http'", "remote_port: expected a port from 1 to 65535, found \"http\""),
             (

@@ -57,6 +57,35 @@ fn tiers_that_own_nothing() {
     assert_eq!(all("[tiers.a]\ntargets = 'a:1'").split(", found").last(), Some(" the string \"a:1\""));
 }
 
+const READ_FROM: &str = r#""http://host:port", "rrdcached://host:port" or "rrdcached:///path""#;
+
+#[test]
+fn a_node_is_read_by_visage_or_by_rrdcached() {
+    let read = |fetch: &str| {
+        let text =
+            format!("fetch.bind = ':1'\n[tiers.a]\ntargets = [{{ address = 'a:1', fetch = '{fetch}' }}]");
+        let config = Config::parse(&text, Program::Noodle).unwrap();
+        config.tiers.get(0).unwrap().targets()[0].fetch.clone().unwrap()
+    };
+    assert_eq!(read("http://a:80/"), "http://a:80");
+    assert_eq!(read("rrdcached://10.1.1.112:42217"), "rrdcached://10.1.1.112:42217");
+    assert_eq!(read("rrdcached://a/"), "rrdcached://a:42217");
+    assert_eq!(read("rrdcached://[::1]"), "rrdcached://[::1]:42217");
+    assert_eq!(read("rrdcached:///run/rrdcached.sock"), "rrdcached:///run/rrdcached.sock");
+}
+
+#[test]
+fn the_port_of_all_nodes_is_that_of_their_protocol() {
+    let port = |keys: &str| {
+        let text = format!("tiers.a.targets = ['a:1']\n[fetch]\nbind = ':1'\n{keys}");
+        Config::parse(&text, Program::Noodle).unwrap().fetch.remote_port
+    };
+    assert_eq!(port(""), 80);
+    assert_eq!(port("remote_port = ''"), 80);
+    assert_eq!(port("protocol = 'rrdcached'"), 42217);
+    assert_eq!(port("protocol = 'rrdcached'\nremote_port = 42"), 42);
+}
+
 #[test]
 fn targets_that_nothing_can_be_sent_to() {
     let first = |target: &str| {
@@ -69,14 +98,16 @@ fn targets_that_nothing_can_be_sent_to() {
     assert_eq!(first("{ address = ':1' }"), ".address: expected \"host:port\", found \":1\" (missing host)");
     assert_eq!(
         first("{ address = 'a:1', fetch = 80 }"),
-        ".fetch: expected \"http://host:port\", found the integer 80"
+        format!(".fetch: expected {READ_FROM}, found the integer 80")
     );
     for (url, reason) in [
-        ("https://a:1", "it must start with http://"),
+        ("rrdcached:///", "missing path of a socket"),
+        ("rrdcached://a:0", "port 0"),
+        ("https://a:1", "it must start with http:// or rrdcached://"),
         ("http://a:1/data", "the path is Noodle's to add"),
         ("http://:80", "missing host"),
     ] {
-        let expected = format!(".fetch: expected \"http://host:port\", found {url:?} ({reason})");
+        let expected = format!(".fetch: expected {READ_FROM}, found {url:?} ({reason})");
         assert_eq!(first(&format!("{{ address = 'a:1', fetch = '{url}' }}")), expected);
     }
     assert!(first("{ address = 'a:1', fetch = 'http://a' }").contains("has no port"));

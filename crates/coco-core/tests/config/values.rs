@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use coco_core::config::{Config, Key, Level, Program};
+use coco_core::config::{Config, Join, Key, Level, Program, Protocol};
 use coco_core::network::Network;
 use coco_core::tier::{Credentials, PasswordSource, Protection};
 use coco_core::wire::SecurityLevel;
@@ -24,7 +24,10 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
     assert_eq!(config.fetch.bind, None);
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
-    assert_eq!(config.fetch.remote_port, 80);
+    assert_eq!((config.fetch.protocol, config.fetch.remote_port), (Protocol::Visage, 80));
+    assert_eq!((config.fetch.max_rows, config.fetch.tree_age), (1_000_000, Duration::from_secs(60)));
+    assert_eq!((config.fetch.join, config.fetch.settle), (Join::Gaps, Duration::from_secs(300)));
+    assert!(!config.fetch.fill_gaps);
     assert_eq!(config.measure.interval, Duration::from_secs(10));
     assert_eq!(config.state.max_memory, 256 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(24 * 60 * 60));

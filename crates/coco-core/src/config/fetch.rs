@@ -1,0 +1,128 @@
+//! How storage nodes are read.
+
+use std::time::Duration;
+
+use super::document::Section;
+use super::value::Port;
+use crate::address::Address;
+use crate::origin::Origin;
+
+/// What URLs of an rrdcached begin with.
+pub const RRDCACHED: &str = "rrdcached://";
+
+/// `[fetch]`
+#[derive(Debug, Clone)]
+pub struct Fetch {
+    /// HTTP address; always there when the configuration was read for [`Program::Noodle`].
+    pub bind: Option<Address>,
+    /// How long a client's connection is kept for the next request; never zero.
+    pub idle_timeout: Duration,
+    /// For one request to one target; never zero.
+    pub proxy_timeout: Duration,
+    /// What did not answer is up again when it answers and nothing has gone wrong for so long; never zero.
+    pub recovery: Duration,
+    /// What answers on targets that have no `fetch` of their own.
+    pub protocol: Protocol,
+    /// Port of that; never 0.
+    pub remote_port: u16,
+    /// Whether connections to targets are used again.
+    pub keep_alive: bool,
+    /// Requests to one target at a time, from 1.
+    pub max_requests: usize,
+    /// Longest time between the start and the finish that a target is asked for.
+    pub max_window: Duration,
+    /// Hosts that one request may name, from 1.
+    pub max_hosts: usize,
+    /// Bytes of the largest answer taken from a target.
+    pub max_body: usize,
+    /// Bytes of the largest form taken from a client.
+    pub max_form: usize,
+    /// Bytes that all answers under way may take together.
+    pub max_memory: usize,
+    /// Rows of one series that an rrdcached may be asked for.
+    pub max_rows: u64,
+    /// How long the hosts and files of an rrdcached are remembered.
+    pub tree_age: Duration,
+    /// When the next tier is asked for what an rrdcached has rows of.
+    pub join: Join,
+    /// Unknown rows behind the last known one are no gap while that is younger.
+    pub settle: Duration,
+    /// Whether unknown rows from an rrdcached show the last value before them.
+    pub fill_gaps: bool,
+    /// Whether answers have a member `_meta`.
+    pub metadata: bool,
+    /// Whether a callback is answered.
+    pub jsonp: bool,
+    /// Pages of other hosts that may read answers.
+    pub allow_origin: Vec<Origin>,
+}
+
+/// What answers on a storage node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A Visage, over HTTP.
+    Visage,
+    /// An rrdcached, by its own protocol.
+    Rrdcached,
+}
+
+/// When the next tier is asked for a host that an rrdcached has rows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// Where some of them are unknown.
+    Gaps,
+    /// Never: it is asked only where there is no answer.
+    Never,
+    /// Always.
+    Always,
+}
+
+impl Protocol {
+    /// The port that it listens at unless it is told otherwise.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Visage => 80,
+            Self::Rrdcached => 42217,
+        }
+    }
+
+    /// What URLs begin with.
+    pub const fn scheme(self) -> &'static str {
+        match self {
+            Self::Visage => "http://",
+            Self::Rrdcached => RRDCACHED,
+        }
+    }
+}
+
+impl Fetch {
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        let protocol: Protocol = section.read("protocol");
+        let remote_port = section.optional("remote_port").and_then(|Port(port)| port);
+        Self {
+            bind: section.optional("bind"),
+            idle_timeout: section.read("idle_timeout"),
+            proxy_timeout: section.read("proxy_timeout"),
+            recovery: section.read("recovery"),
+            protocol,
+            remote_port: remote_port.unwrap_or(protocol.port()),
+            keep_alive: section.read("keep_alive"),
+            max_requests: section.read("max_requests"),
+            max_window: section.read("max_window"),
+            max_hosts: section.read("max_hosts"),
+            max_body: section.read("max_body"),
+            max_form: section.read("max_form"),
+            max_memory: section.read("max_memory"),
+            max_rows: section.read::<usize>("max_rows") as u64,
+            tree_age: section.read("tree_age"),
+            join: section.read("join"),
+            settle: section.read("settle"),
+            fill_gaps: section.read("fill_gaps"),
+            metadata: section.read("metadata"),
+            jsonp: section.read("jsonp"),
+            allow_origin: section
+                .array("allow_origin", r#"an origin such as "https://graphs.example.org""#)
+                .unwrap_or_default(),
+        }
+    }
+}
