@@ -51,7 +51,7 @@ pub fn last(file: &Path) -> i64 {
     rrdtool(&["last", path(file)]).trim().parse().expect("a number of seconds")
 }
 
-/// Makes a file of one data source, `value`, with these values, one a second, the last of them at `finish`.
+/// Makes a file of one data source, `value`, with these values, one a second, the last of them at `finish`. NaN is unknown.
 ///
 /// # Panics
 /// When rrdtool can't.
@@ -61,7 +61,10 @@ pub fn create(file: &Path, finish: i64, values: &[f64]) {
     let begin = format!("--start={start}");
     let archive = format!("RRA:AVERAGE:0.5:1:{}", values.len() + 10);
     rrdtool(&["create", path(file), &begin, "--step=1", "DS:value:GAUGE:10:U:U", &archive]);
-    let updates = values.iter().zip(start + 1..).map(|(value, second)| format!("{second}:{value}"));
+    let updates = values.iter().zip(start + 1..).map(|(value, second)| match value.is_nan() {
+        true => format!("{second}:U"),
+        false => format!("{second}:{value}"),
+    });
     let arguments: Vec<_> = ["update".to_owned(), path(file).to_owned()].into_iter().chain(updates).collect();
     rrdtool(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -12,8 +12,7 @@ use coco_daemon::tiers::head_of_tier;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
-use crate::ask::share::Node;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Node};
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.

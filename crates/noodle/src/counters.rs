@@ -61,6 +61,16 @@ pub static PARTIAL: Definition = Definition::counter(
     &["noodle", "fetch.partial"],
     "Joined answers that lack the share of a target because no tier had it.",
 );
+/// Rows joined.
+pub static JOINED: Definition = Definition::counter(
+    &["noodle", "fetch.joined"],
+    "Hosts whose rows were joined from several rrdcached targets.",
+);
+/// Rows that a later target knew.
+pub static FILLED: Definition = Definition::counter(
+    &["noodle", "fetch.rows.filled"],
+    "Unknown rows of one target that another one knew.",
+);
 /// Memory lent.
 pub static MEMORY: Definition = Definition::gauge(
     &["noodle", "fetch.memory"],
@@ -102,6 +112,8 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &FAILURES,
         &TARGET_STATE,
         &PARTIAL,
+        &JOINED,
+        &FILLED,
         &BYTES_PROXIED,
         &MEMORY,
     ];
@@ -136,6 +148,8 @@ pub struct Counters {
 struct Overall {
     bytes_proxied: AtomicU64,
     partial: AtomicU64,
+    joined: AtomicU64,
+    filled: AtomicU64,
     errors: [AtomicU64; ERRORS.len()],
     codes: [(Arc<str>, AtomicU64); STATUSES.len()],
 }
@@ -191,6 +205,8 @@ impl Counters {
         let overall = Overall {
             bytes_proxied: AtomicU64::new(0),
             partial: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
+            filled: AtomicU64::new(0),
             errors: Default::default(),
             codes: STATUSES.map(|status| (status.as_str().into(), AtomicU64::new(0))),
         };
@@ -242,6 +258,14 @@ impl Counters {
         count(&self.overall.errors[error as usize], 1);
     }
 
+    /// Rows of so many targets made one answer, in which later ones filled so many rows.
+    pub fn joined(&self, targets: usize, filled: usize) {
+        if targets > 1 {
+            count(&self.overall.joined, 1);
+            count(&self.overall.filled, filled as u64);
+        }
+    }
+
     /// A joined answer lacks something.
     pub fn partial(&self) {
         count(&self.overall.partial, 1);
@@ -289,6 +313,8 @@ impl Counters {
             }
         }
         snapshot.add(&PARTIAL, &[], get(&self.overall.partial));
+        snapshot.add(&JOINED, &[], get(&self.overall.joined));
+        snapshot.add(&FILLED, &[], get(&self.overall.filled));
         snapshot.add(&MEMORY, &[], memory as u64);
         for (definition, errors) in ERRORS.iter().zip(&self.overall.errors) {
             snapshot.add(definition, &[], get(errors));

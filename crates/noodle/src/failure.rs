@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use coco_core::config::duration;
 use hyper::StatusCode;
+use rrdcached::error::Malformed;
 use thiserror::Error;
 
 use crate::budget::Exhausted;
@@ -51,6 +52,22 @@ pub enum Failure {
     /// Series of other hosts than the one that was asked for by name.
     #[error("the answer is about another host")]
     OtherHost,
+    /// Not what rrdcached would answer.
+    #[error("not an answer of rrdcached: {0}")]
+    NotRrdcached(#[from] Malformed),
+    /// An rrdcached that does not do what it is asked for; its words hold paths of its machine.
+    #[error("rrdcached refuses: {0}")]
+    Denied(&'static str),
+    /// More than `fetch.max_rows`: it is the request that is at fault.
+    #[error("{rows} rows of {step} s, more than {limit} (fetch.max_rows)")]
+    TooManyRows {
+        /// Of one series.
+        rows: u64,
+        /// Seconds from one to the next.
+        step: i64,
+        /// The limit.
+        limit: u64,
+    },
     /// `fetch.max_requests` are under way, and none of them ended, or would end, in time.
     #[error("no turn within {}: too many requests to this target are under way", duration::format(*.0))]
     Queue(Duration),
@@ -63,7 +80,7 @@ impl Failure {
     /// Whether another tier may have the answer. It would not help where Noodle itself has enough to do: passing
     /// the load on from tier to tier takes down one after the other.
     pub fn asks_next_tier(&self) -> bool {
-        !matches!(self, Self::Queue(_) | Self::Memory | Self::Refused(_))
+        !matches!(self, Self::Queue(_) | Self::Memory | Self::Refused(_) | Self::TooManyRows { .. })
     }
 
     /// Whether the target, or what leads to it, is out of order, rather than what it says.
@@ -82,6 +99,9 @@ impl Failure {
             | Self::NotAnObject(_)
             | Self::NoList(_)
             | Self::OtherHost
+            | Self::NotRrdcached(_)
+            | Self::Denied(_)
+            | Self::TooManyRows { .. }
             | Self::Queue(_)
             | Self::Memory => false,
         }
@@ -95,16 +115,17 @@ impl Failure {
     /// The counter of operators who know Noodle's first version; none for what is Noodle's own doing.
     pub fn error_count(&self) -> Option<ErrorCount> {
         match self {
-            Self::Connect(_) | Self::Reset(_) | Self::HeadTimeout(_) | Self::Status(_) => {
+            Self::Connect(_) | Self::Reset(_) | Self::HeadTimeout(_) | Self::Status(_) | Self::Denied(_) => {
                 Some(ErrorCount::HttpGet)
             }
             Self::BrokenOff(_) | Self::BodyTimeout(_) | Self::TooLarge(_) => Some(ErrorCount::ReadAll),
             Self::NotAnObject(_)
             | Self::NoList(_)
             | Self::OtherHost
+            | Self::NotRrdcached(_)
             | Self::Encoding(_)
             | Self::Compressed(_) => Some(ErrorCount::Unmarshal),
-            Self::Queue(_) | Self::Memory | Self::Refused(_) => None,
+            Self::Queue(_) | Self::Memory | Self::Refused(_) | Self::TooManyRows { .. } => None,
         }
     }
 
@@ -115,7 +136,7 @@ impl Failure {
             Self::Reset(_) => Some(Reason::Reset),
             Self::HeadTimeout(_) => Some(Reason::Timeout),
             Self::Status(_) => Some(Reason::Status),
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::TooManyRows { .. } => None,
             Self::BrokenOff(_) => Some(Reason::BrokenOff),
             Self::BodyTimeout(_) => Some(Reason::Stalled),
             Self::TooLarge(_) => Some(Reason::TooLarge),
@@ -123,6 +144,8 @@ impl Failure {
                 Some(Reason::NotJson)
             }
             Self::OtherHost => Some(Reason::OtherHost),
+            Self::NotRrdcached(_) => Some(Reason::NotRrdcached),
+            Self::Denied(_) => Some(Reason::Denied),
             Self::Queue(_) => Some(Reason::Queue),
             Self::Memory => Some(Reason::Memory),
         }
@@ -134,6 +157,7 @@ impl Failure {
         let busy = |failure: &Self| matches!(failure, Self::Queue(_) | Self::Memory);
         let refused = |failure: &Self| match failure {
             Self::Refused(status) => Some(*status),
+            Self::TooManyRows { .. } => Some(StatusCode::BAD_REQUEST),
             _ => None,
         };
         if let Some(status) = failures.clone().into_iter().find_map(refused) {
@@ -188,6 +212,10 @@ pub enum Reason {
     NotJson,
     /// [`Failure::OtherHost`]
     OtherHost,
+    /// [`Failure::NotRrdcached`]
+    NotRrdcached,
+    /// [`Failure::Denied`]
+    Denied,
     /// [`Failure::Queue`]
     Queue,
     /// [`Failure::Memory`]
@@ -196,7 +224,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason with its name.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Connect, "connect"),
         (Self::Reset, "reset"),
         (Self::Timeout, "timeout"),
@@ -206,6 +234,8 @@ impl Reason {
         (Self::TooLarge, "too_large"),
         (Self::NotJson, "not_json"),
         (Self::OtherHost, "other_host"),
+        (Self::NotRrdcached, "not_rrdcached"),
+        (Self::Denied, "denied"),
         (Self::Queue, "queue"),
         (Self::Memory, "memory"),
     ];

@@ -8,7 +8,7 @@
 //! - [`ask`] is what a target is asked for, and what it has of that; [`failure`] is why it gave no answer, by what to do
 //!   next;
 //! - [`json`] finds an answer valid and changes it without decoding it;
-//! - [`budget`] bounds the memory of answers, and the queues for it.
+//! - [`budget`] bounds the memory of answers, and the queues for it; [`aside`](mod@aside) keeps long work from clients.
 //!
 //! And in the order in which an operator meets the rest:
 //!
@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod aside;
 pub mod ask;
 pub mod budget;
 pub mod counters;

@@ -24,7 +24,7 @@ use tracing::info;
 
 use crate::api::Api;
 use crate::fleet::{Fleet, FleetError};
-use crate::upstream::{self, State};
+use crate::upstream::{Endpoint, State};
 use crate::visage::proxy::Proxy;
 
 /// How long `--check` waits for each name to resolve.
@@ -66,8 +66,9 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     let mut targets = Vec::new();
     for tier in &config.tiers {
         for target in tier.targets() {
-            if let Ok(address) = upstream::address(target, config.fetch.remote_port) {
-                targets.push((tier.name(), target.name.as_str(), address));
+            let endpoint = Endpoint::of(target, &config.fetch).ok();
+            if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
+                targets.push((tier.name(), target.name.as_str(), address.clone()));
             }
         }
     }

@@ -39,6 +39,11 @@ impl Series {
         self.values.iter().map(|value| Some(*value).filter(|value| !value.is_nan()))
     }
 
+    /// The same as numbers, where NaN stands for what is unknown.
+    pub fn nan_values(&self) -> &[f64] {
+        &self.values
+    }
+
     /// The rows that are known: the time at which each ends, and its value.
     pub fn known(&self) -> impl DoubleEndedIterator<Item = (i64, f64)> {
         self.grid.ends().zip(self.values.iter().copied()).filter(|(_, value)| !value.is_nan())

@@ -1,5 +1,7 @@
 //! Answers that are a list of names: `{"hosts": [...]}` and `{"metrics": [...]}`.
 
+use serde::Serialize;
+
 use crate::ask::Content;
 use crate::budget::push;
 use crate::failure::Failure;
@@ -48,12 +50,15 @@ pub fn read(
 }
 
 /// An answer with these names, sorted: `{"hosts":["a","b"]}`.
-pub fn write<'a>(content: Content, names: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
-    let mut names: Vec<_> = names.into_iter().collect();
+pub fn write<N: AsRef<str> + Ord + Serialize>(
+    content: Content,
+    names: impl IntoIterator<Item = N>,
+) -> Vec<u8> {
+    let mut names: Vec<N> = names.into_iter().collect();
     names.sort_unstable();
     names.dedup();
     // What escapes make longer is rare.
-    let length: usize = names.iter().map(|name| name.len() + 3).sum();
+    let length: usize = names.iter().map(|name| name.as_ref().len() + 3).sum();
     let mut text = Vec::with_capacity(length + 16);
     text.extend_from_slice(format!("{{\"{}\":", key(content)).as_bytes());
     serde_json::to_writer(&mut text, &names).expect("strings have a JSON form, and memory takes it");
@@ -104,6 +109,6 @@ mod tests {
     fn what_is_written_is_sorted_and_has_each_name_once() {
         let names = ["b", "a\"", "c", "b"].map(str::to_owned);
         assert_eq!(write(Content::Hosts, &names), br#"{"hosts":["a\"","b","c"]}"#);
-        assert_eq!(write(Content::Metrics, []), br#"{"metrics":[]}"#);
+        assert_eq!(write::<String>(Content::Metrics, []), br#"{"metrics":[]}"#);
     }
 }

@@ -1,18 +1,217 @@
-//! What targets are asked for, and what they say.
+//! What targets are asked for, and what they say, whatever is spoken with them.
 //!
-//! - [`share`] is what a target has of it;
-//! - [`lists`] are answers that are lists of names.
+//! - A [`Question`] is what a target is asked for: no URL and no command, which only its upstream makes;
+//! - a [`Reply`] is what it has of that, as it came or as rows or names;
+//! - [`share`] is a JSON answer, [`lists`] are those that are lists of names; [`rows`] are series of a host.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use ::visage::glob;
+use ::visage::selection::Selection;
+use hyper::http::uri::PathAndQuery;
+
+use crate::ask::rows::HostRows;
+use crate::ask::share::Share;
+use crate::budget::Reservation;
 
 pub mod lists;
+pub mod rows;
 pub mod share;
 
 /// What an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// `{"hosts": [...]}`
+    /// Names of hosts.
     Hosts,
-    /// `{"metrics": [...]}`, in Visage's words `PLUGIN/INSTANCE`.
+    /// Metrics of hosts, in Visage's words `PLUGIN/INSTANCE`.
     Metrics,
-    /// `{HOST: {PLUGIN: {INSTANCE: {DATA SOURCE: {...}}}}}`
+    /// Rows.
     Series,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// What the answer must hold.
+    pub want: Content,
+    /// Of whom.
+    pub hosts: Hosts,
+    /// Which metrics, where series are wanted.
+    pub metric: Metric,
+    /// When, where series are wanted.
+    pub window: Window,
+    /// Whether it is one of many that one request asks for.
+    pub of_many: bool,
+    /// How a client put it, if one did.
+    pub wording: Option<Wording>,
+    /// Metrics that are known already, without gaps: a target that can leave them out does.
+    pub known: Option<Arc<Known>>,
+}
+
+/// Whom a question is about.
+#[derive(Debug, Clone)]
+pub enum Hosts {
+    /// A host by name: an answer is one only if it is about that.
+    Named(Arc<[u8]>),
+    /// All hosts that match one of these globs.
+    Matching {
+        /// As a client wrote them, for the log.
+        shown: Arc<[u8]>,
+        /// Without braces; none stand for all hosts.
+        patterns: Arc<[Vec<u8>]>,
+    },
+}
+
+/// Which metrics of a host.
+#[derive(Debug, Clone)]
+pub enum Metric {
+    /// All, or as the wording says where nobody needs to know what that means.
+    Any,
+    /// Those that a path of Visage means.
+    Selected(Arc<Selection>),
+    /// These by name, of one plugin.
+    Named(Arc<NamedMetrics>),
+}
+
+/// Metrics of one plugin by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedMetrics {
+    /// collectd's plugin and its instance.
+    pub plugin: Vec<u8>,
+    /// collectd's types and their instances.
+    pub instances: Vec<Vec<u8>>,
+}
+
+/// Metrics of a host, by plugin and instance.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known(pub HashMap<Box<[u8]>, HashSet<Box<[u8]>>>);
+
+impl Known {
+    /// Whether a metric is among them.
+    pub fn contains(&self, plugin: &[u8], instance: &[u8]) -> bool {
+        self.0.get(plugin).is_some_and(|instances| instances.contains(instance))
+    }
+}
+
+/// From when to when, in Unix seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first row is the one in which this lies.
+    pub start: i64,
+    /// The last row is the one in which this lies.
+    pub finish: i64,
+    /// When it was asked for.
+    pub now: i64,
+}
+
+/// How a client of Visage put its question. A Visage is asked in the same words, since its versions differ in what
+/// they make of others; whoever else is asked goes by what was read of them.
+#[derive(Debug, Clone)]
+pub enum Wording {
+    /// The path and the query, as they may be sent.
+    Whole(PathAndQuery),
+    /// Those of many questions that differ in their hosts.
+    Parts(Arc<Parts>),
+}
+
+/// What questions that differ in their hosts have in common, as it may be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// What stands behind the hosts: `/PLUGIN/INSTANCES`, or nothing.
+    pub rest: String,
+    /// What stands behind the question mark, if there is one.
+    pub query: Option<String>,
+}
+
+impl Question {
+    /// The name that an answer must hold.
+    pub fn name(&self) -> Option<&Arc<[u8]>> {
+        match (&self.hosts, self.want) {
+            (Hosts::Named(name), Content::Series) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl Hosts {
+    /// The name, or the patterns as a client wrote them.
+    pub fn shown(&self) -> &[u8] {
+        match self {
+            Self::Named(name) => name,
+            Self::Matching { shown, .. } => shown,
+        }
+    }
+
+    /// Whether a host is meant.
+    pub fn contain(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Named(name) => **name == *host,
+            Self::Matching { patterns, .. } => {
+                patterns.is_empty() || patterns.iter().any(|pattern| glob::matches(pattern, host))
+            }
+        }
+    }
+}
+
+impl Metric {
+    /// The only metric that can be meant: its plugin and its instance.
+    pub fn only(&self) -> Option<(&[u8], &[u8])> {
+        match self {
+            Self::Any => None,
+            Self::Selected(selection) => selection.only(),
+            Self::Named(named) => match &*named.instances {
+                [instance] => Some((&named.plugin, instance)),
+                _ => None,
+            },
+        }
+    }
+
+    /// The metrics that are meant, by their numbers, in the order of an answer. `files` are the plugin and the instance of
+    /// each.
+    pub fn of(&self, files: &[(&[u8], &[u8])]) -> Vec<usize> {
+        match self {
+            Self::Any => (0..files.len()).collect(),
+            Self::Selected(selection) => selection.of(files),
+            Self::Named(named) => {
+                let place = |instance: &Vec<u8>| {
+                    files.iter().position(|file| *file == (named.plugin.as_slice(), instance.as_slice()))
+                };
+                named.instances.iter().filter_map(place).collect()
+            }
+        }
+    }
+}
+
+/// What a target has of what was asked for; something there is in it.
+#[derive(Debug)]
+pub enum Reply {
+    /// JSON, which is passed on as it came.
+    Text(Share),
+    /// Rows of a host.
+    Series(HostRows),
+    /// Names, each once.
+    Names(Names),
+}
+
+/// Names that a target has.
+#[derive(Debug)]
+pub struct Names {
+    /// As the target has them.
+    pub names: Vec<Vec<u8>>,
+    /// Seconds since the target was asked for them.
+    pub age: u64,
+    /// What they take.
+    pub reservation: Reservation,
+}
+
+impl Reply {
+    /// How many bytes it came to.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(share) => share.body.bytes.len(),
+            Self::Series(rows) => rows.bytes(),
+            Self::Names(names) => names.names.iter().map(Vec::len).sum(),
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What a target has of what was asked for.
+//! A JSON answer of a target.
 
 use crate::ask::Content;
 use crate::ask::lists;
@@ -9,20 +9,9 @@ use crate::json::object::Object;
 /// U+FEFF, which some servers put in front of a text.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A target by the index of its tier, and its own in that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Node {
-    /// Index of the tier.
-    pub tier: usize,
-    /// Index of the target in it.
-    pub target: usize,
-}
-
 /// An answer that has something in it.
 #[derive(Debug)]
 pub struct Share {
-    /// Who gave it.
-    pub node: Node,
     /// Its text.
     pub body: Held,
     /// Where what stands in it.
@@ -34,7 +23,7 @@ pub struct Share {
 impl Share {
     /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
     /// answer that has something, and nothing of that host, is none.
-    pub fn read(node: Node, content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
+    pub fn read(content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
         let Held { mut bytes, mut reservation } = body;
         if bytes.starts_with(BYTE_ORDER_MARK) {
             bytes.drain(..BYTE_ORDER_MARK.len());
@@ -50,6 +39,6 @@ impl Share {
             Content::Series => Vec::new(),
             list => lists::read(list, &object, &bytes, lend)?,
         };
-        Ok(Self { node, body: Held { bytes, reservation }, object, names })
+        Ok(Self { body: Held { bytes, reservation }, object, names })
     }
 }

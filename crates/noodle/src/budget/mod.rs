@@ -124,6 +124,11 @@ impl Reservation {
         self.bytes -= bytes;
     }
 
+    /// Has what another one was lent, too: both are of one budget.
+    pub fn take_over(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// So many of these bytes are not put to use yet: they are what [`Self::grow`] lends first.
     pub fn spare(&mut self, bytes: usize) {
         self.spare = bytes.min(self.bytes);

@@ -5,19 +5,21 @@
 //! next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
 //! flaps, the next tier is asked for its share first, and it itself only for what is still missing then.
 
+use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::ask::share::{Node, Share};
+use super::owner::{Found, Shunned};
+use super::{Failed, Fleet, Node};
+use crate::ask::{Content, Hosts, Metric, Question, Reply};
 use crate::budget::crowd::WAITING;
 use crate::failure::Failure;
-use crate::fleet::{Failed, Fleet, Shunned, Wanted};
 
 /// Requests under way at a time for one list of hosts: enough to keep all targets busy, few enough to leave turns to
 /// other clients.
-const AT_ONCE: usize = 32;
+pub(super) const AT_ONCE: usize = 32;
 
 /// What is noted of a host by name, and why nobody has it.
 const EACH_NAME: usize = 512;
@@ -42,20 +44,32 @@ pub struct Gathered {
 /// A part of a joined answer.
 #[derive(Debug)]
 pub struct Piece {
-    /// The answer.
-    pub share: Share,
+    /// The answer, and whose it is.
+    pub found: Found,
     /// The host that was asked for by name; none where it was a pattern, so that only some of it may be wanted.
     pub name: Option<Arc<[u8]>>,
 }
 
+impl Piece {
+    /// Whose it is: of several, the first.
+    pub fn node(&self) -> Node {
+        self.found.nodes[0]
+    }
+}
+
 impl Gathered {
     /// Whether what a piece says of a host belongs into the answer.
-    pub fn wants(&self, fleet: &Fleet, piece: &Piece, host: &str) -> bool {
+    pub fn wants(&self, fleet: &Fleet, piece: &Piece, host: &[u8]) -> bool {
         if let Some(name) = &piece.name {
-            return String::from_utf8_lossy(name) == host;
+            return **name == *host || String::from_utf8_lossy(name).as_bytes() == host;
         }
-        let mut earlier = self.wanted.iter().take(piece.share.node.tier).enumerate();
-        earlier.all(|(tier, wanted)| wanted[fleet.owner(tier, host.as_bytes()).target])
+        self.is_wanted(fleet, piece.node().tier, host)
+    }
+
+    /// Whether a host was still wanted when this tier was asked for patterns.
+    fn is_wanted(&self, fleet: &Fleet, tier: usize, host: &[u8]) -> bool {
+        let mut earlier = self.wanted.iter().take(tier).enumerate();
+        earlier.all(|(tier, wanted)| wanted[fleet.owner(tier, host).target])
     }
 
     /// Bytes that it takes to ask for so many, beside what is asked for and what comes of it.
@@ -68,7 +82,11 @@ impl Gathered {
     }
 
     /// Asks for all of these at the same time.
-    pub async fn ask(fleet: &Arc<Fleet>, names: impl Iterator<Item = Wanted>, patterns: Vec<Wanted>) -> Self {
+    pub async fn ask(
+        fleet: &Arc<Fleet>,
+        names: impl Iterator<Item = Question>,
+        patterns: Vec<Question>,
+    ) -> Self {
         let (names, patterns) = tokio::join!(Self::names(fleet, names), Self::patterns(fleet, patterns));
         Self {
             pieces: names.pieces.into_iter().chain(patterns.pieces).collect(),
@@ -79,18 +97,30 @@ impl Gathered {
     }
 
     /// Asks for each of these hosts at its owner.
-    async fn names(fleet: &Arc<Fleet>, names: impl Iterator<Item = Wanted>) -> Self {
+    async fn names(fleet: &Arc<Fleet>, names: impl Iterator<Item = Question>) -> Self {
+        let names = names.map(|question| (question, Vec::new()));
+        Self::hosts(fleet, names, Arc::default()).await
+    }
+
+    /// Asks for each of these hosts at its owner, and at who else has something of it.
+    async fn hosts(
+        fleet: &Arc<Fleet>,
+        hosts: impl Iterator<Item = (Question, Vec<Node>)>,
+        shunned: Arc<Shunned>,
+    ) -> Self {
         let mut gathered = Self::default();
-        let shunned = Arc::new(Shunned::default());
-        let asked = names.map(|wanted| {
-            let (fleet, shunned) = (Arc::clone(fleet), Arc::clone(&shunned));
-            async move { (fleet.ask_owner(&wanted.host, &wanted, Some(&shunned)).await, wanted.host) }
+        let asked = hosts.filter_map(|(question, others)| {
+            let Hosts::Named(name) = &question.hosts else { return None };
+            let (name, fleet, shunned) = (Arc::clone(name), Arc::clone(fleet), Arc::clone(&shunned));
+            Some(async move { (fleet.ask_owner(&name, &question, &others, Some(&shunned)).await, name) })
         });
         for (result, name) in all(asked, AT_ONCE).await {
             match result {
-                Ok(share) => {
+                Ok(found) => {
                     gathered.is_answered = true;
-                    gathered.pieces.extend(share.map(|share| Piece { share, name: Some(name) }));
+                    let Some(mut found) = found else { continue };
+                    gathered.failed.append(&mut found.failed);
+                    gathered.pieces.push(Piece { found, name: Some(name) });
                 }
                 Err(failed) => gathered.failed.extend(failed),
             }
@@ -98,13 +128,62 @@ impl Gathered {
         gathered
     }
 
-    /// Asks every target for all of these, which name no owner.
-    async fn patterns(fleet: &Arc<Fleet>, patterns: Vec<Wanted>) -> Self {
-        let mut gathered = Self::default();
-        if patterns.is_empty() {
+    /// Asks every target for all of these, which name no owner. Where series are wanted, a target that has rows says which
+    /// hosts it has, and these are asked for by name: what it lacks another one may have.
+    async fn patterns(fleet: &Arc<Fleet>, patterns: Vec<Question>) -> Self {
+        let Some(first) = patterns.first().cloned() else { return Self::default() };
+        let mut gathered = Self::of_all(fleet, patterns).await;
+        if first.want != Content::Series || !fleet.has_rows() {
             return gathered;
         }
-        let patterns: Arc<[Wanted]> = patterns.into();
+        let hosts = gathered.take_hosts(fleet);
+        let shunned = Shunned::default();
+        for (node, failure) in gathered.failed.iter().filter(|(_, failure)| failure.is_of_target()) {
+            shunned.add(*node, failure.clone());
+        }
+        let questions = hosts
+            .into_iter()
+            .map(|(host, nodes)| (Question { hosts: Hosts::Named(host.into()), ..first.clone() }, nodes));
+        let found = Self::hosts(fleet, questions, Arc::new(shunned)).await;
+        gathered.pieces.extend(found.pieces);
+        gathered.failed.extend(found.failed);
+        gathered
+    }
+
+    /// Takes out the hosts that targets named, each with who did, but for those whose owner has said all of them.
+    fn take_hosts(&mut self, fleet: &Fleet) -> BTreeMap<Vec<u8>, Vec<Node>> {
+        let (named, said): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pieces)
+            .into_iter()
+            .partition(|piece| matches!(piece.found.reply, Reply::Names(_)));
+        self.pieces = said;
+        let is_said = |host: &[u8]| {
+            let name = String::from_utf8_lossy(host);
+            let of_owner = self
+                .pieces
+                .iter()
+                .filter(|piece| piece.node().tier == 0 && fleet.owner(0, host) == piece.node());
+            let mut shares = of_owner.filter_map(|piece| match &piece.found.reply {
+                Reply::Text(share) => Some(share),
+                _ => None,
+            });
+            shares.any(|share| share.object.member(&name).is_some())
+        };
+        let mut hosts: BTreeMap<Vec<u8>, Vec<Node>> = BTreeMap::new();
+        for piece in named {
+            let node = piece.node();
+            let Reply::Names(names) = piece.found.reply else { continue };
+            for host in names.names {
+                if self.is_wanted(fleet, node.tier, &host) && !is_said(&host) {
+                    hosts.entry(host).or_default().push(node);
+                }
+            }
+        }
+        hosts
+    }
+
+    async fn of_all(fleet: &Arc<Fleet>, patterns: Vec<Question>) -> Self {
+        let mut gathered = Self::default();
+        let patterns: Arc<[Question]> = patterns.into();
         let ask = async |nodes: &[Node]| {
             let ask = |&node| ask_all(Arc::clone(fleet), node, Arc::clone(&patterns));
             all(nodes.iter().map(ask).collect::<Vec<_>>(), usize::MAX).await
@@ -143,8 +222,11 @@ impl Gathered {
     }
 
     /// Takes what a target has for patterns. Returns why its share is to be looked for elsewhere, if it is.
-    fn take(&mut self, node: Node, (shares, failure): (Vec<Share>, Option<Failure>)) -> Option<Failure> {
-        self.pieces.extend(shares.into_iter().map(|share| Piece { share, name: None }));
+    fn take(&mut self, node: Node, (replies, failure): (Vec<Reply>, Option<Failure>)) -> Option<Failure> {
+        self.pieces.extend(replies.into_iter().map(|reply| {
+            let found = Found { nodes: vec![node], reply, failed: Vec::new() };
+            Piece { found, name: None }
+        }));
         self.is_answered |= failure.is_none();
         if failure.as_ref().is_none_or(Failure::asks_next_tier) {
             return failure;
@@ -161,19 +243,27 @@ impl Gathered {
 }
 
 /// What a target has for any of these, and why it did not tell all.
-async fn ask_all(fleet: Arc<Fleet>, node: Node, patterns: Arc<[Wanted]>) -> (Vec<Share>, Option<Failure>) {
-    let mut shares = Vec::new();
-    for wanted in patterns.iter() {
-        match fleet.ask(node, wanted).await {
-            Ok(share) => shares.extend(share),
-            Err(failure) => return (shares, Some(failure)),
+async fn ask_all(fleet: Arc<Fleet>, node: Node, patterns: Arc<[Question]>) -> (Vec<Reply>, Option<Failure>) {
+    let mut replies = Vec::new();
+    let names_hosts = fleet.upstream(node).has_rows();
+    for question in patterns.iter() {
+        let reply = match question.want {
+            Content::Series if names_hosts => {
+                let hosts = Question { want: Content::Hosts, metric: Metric::Any, ..question.clone() };
+                fleet.ask(node, &hosts).await
+            }
+            _ => fleet.ask(node, question).await,
+        };
+        match reply {
+            Ok(reply) => replies.extend(reply),
+            Err(failure) => return (replies, Some(failure)),
         }
     }
-    (shares, None)
+    (replies, None)
 }
 
 /// Runs these, so many at a time; the results stand in their order.
-async fn all<F>(futures: impl IntoIterator<Item = F>, at_once: usize) -> Vec<F::Output>
+pub(super) async fn all<F>(futures: impl IntoIterator<Item = F>, at_once: usize) -> Vec<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
 {

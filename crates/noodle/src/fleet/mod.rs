@@ -1,33 +1,35 @@
-//! All targets of all tiers, and how one of them, or the owner of a host, is asked. [`gather`] asks many of them, and
-//! [`merge`] makes one answer of theirs.
+//! All targets of all tiers, and how they are asked.
+//!
+//! - [`order`] is the only place that says who has a host, and who is asked first;
+//! - [`owner`] asks those who have one host, one after the other, and [`join`] makes one series of what they have;
+//! - [`gather`] asks many for one answer;
+//! - [`tree`] and [`rows`] are what a language of queries needs of all of it: which metrics there are, and their rows.
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use coco_core::address::{Address, AddressError};
+use coco_core::address::AddressError;
 use coco_core::config::Fetch;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
-use hyper::http::uri::PathAndQuery;
 use thiserror::Error;
 
-use crate::ask::Content;
-use crate::ask::share::{Node, Share};
+use crate::ask::{Question, Reply};
 use crate::budget::Budget;
 use crate::budget::crowd::Crowd;
 use crate::budget::forms::Forms;
 use crate::counters::{Counters, TARGET_STATE};
 use crate::failure::Failure;
-use crate::upstream::visage::gzip;
-use crate::upstream::{self, Place, Reply, Room, State, Upstream, Way};
+use crate::upstream::{Endpoint, Place, Room, Said, State, Terms, Try, Upstream};
+use join::Policy;
 
 pub mod gather;
-pub mod merge;
-
-/// Answers of more bytes take about a millisecond to look through.
-const LARGE: usize = 512 * 1024;
+pub mod join;
+pub mod order;
+pub mod owner;
+pub mod rows;
+pub mod tree;
 
 /// All targets of all tiers.
 #[derive(Debug)]
@@ -43,44 +45,22 @@ pub struct Fleet {
     /// What of it forms may take.
     pub forms: Forms,
     room: Room,
-    by_address: HashMap<Address, Arc<Upstream>>,
+    by_endpoint: HashMap<Endpoint, Arc<Upstream>>,
+    policy: Policy,
     upstreams: Vec<Vec<Arc<Upstream>>>,
 }
 
-/// What to ask for.
-#[derive(Debug, Clone)]
-pub struct Wanted {
-    /// What the answer must hold.
-    pub content: Content,
-    /// The host or the pattern.
-    pub host: Arc<[u8]>,
-    /// Whether it is a host, by name: then an answer is one only if it is about that.
-    pub by_name: bool,
-    /// Whether it is one of many that one request asks for.
-    pub of_many: bool,
-    /// As a target is asked.
-    pub path: PathAndQuery,
-}
-
-impl Wanted {
-    /// The name that an answer with series must hold.
-    fn name(&self) -> Option<&Arc<[u8]>> {
-        (self.by_name && self.content == Content::Series).then_some(&self.host)
-    }
-
-    /// A list does not say whose it is, and what comes of a pattern may be anybody's.
-    fn way(&self) -> Way {
-        if self.name().is_some() { Way::Kept } else { Way::Own }
-    }
+/// A target by the index of its tier, and its own in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Node {
+    /// Index of the tier.
+    pub tier: usize,
+    /// Index of the target in it.
+    pub target: usize,
 }
 
 /// A target that gave no answer, and why.
 pub type Failed = (Node, Failure);
-
-/// Targets that failed in such a way that the requests that are still to come for one client go past them: a dead
-/// target costs a list of hosts its timeout once.
-#[derive(Debug, Default)]
-pub struct Shunned(Mutex<HashMap<Node, Failure>>);
 
 /// A target whose `fetch` is no URL.
 #[derive(Debug, Error)]
@@ -106,7 +86,7 @@ impl Fleet {
         let budget = self.budget.with_limit(config.max_memory);
         let forms = self.forms.renewed(&budget, config);
         let shared = (self.crowd.within(&budget), forms, budget, self.room.clone());
-        Self::with_known(tiers, config, counters, shared, &self.by_address)
+        Self::with_known(tiers, config, counters, shared, &self.by_endpoint)
     }
 
     fn with_known(
@@ -114,28 +94,36 @@ impl Fleet {
         config: &Fetch,
         counters: Counters,
         (crowd, forms, budget, room): (Crowd, Forms, Budget, Room),
-        known: &HashMap<Address, Arc<Upstream>>,
+        known: &HashMap<Endpoint, Arc<Upstream>>,
     ) -> Result<Self, FleetError> {
+        let terms = Terms::from(config);
         let known =
-            |address: &Address| known.get(address).filter(|known| known.is_as_configured(config)).cloned();
-        let mut by_address = HashMap::new();
+            |endpoint: &Endpoint| known.get(endpoint).filter(|known| *known.terms() == terms).cloned();
+        let mut by_endpoint = HashMap::new();
         let mut upstreams = Vec::with_capacity(tiers.len());
         for tier in tiers.iter() {
             let mut of_tier = Vec::with_capacity(tier.targets().len());
             for target in tier.targets() {
-                let address = upstream::address(target, config.remote_port).map_err(|source| FleetError {
+                let endpoint = Endpoint::of(target, config).map_err(|source| FleetError {
                     tier: tier.name().to_owned(),
                     target: target.name.clone(),
                     source,
                 })?;
-                let upstream = by_address.entry(address.clone()).or_insert_with(|| {
-                    known(&address).unwrap_or_else(|| Arc::new(Upstream::new(&address, config, room.clone())))
-                });
+                let new = || Arc::new(Upstream::new(&endpoint, terms.clone(), room.clone()));
+                let upstream = by_endpoint
+                    .entry(endpoint.clone())
+                    .or_insert_with(|| known(&endpoint).unwrap_or_else(new));
                 of_tier.push(Arc::clone(upstream));
             }
             upstreams.push(of_tier);
         }
-        Ok(Self { tiers, counters, budget, crowd, forms, room, by_address, upstreams })
+        let policy = Policy { join: config.join, settle: config.settle };
+        Ok(Self { tiers, counters, budget, crowd, forms, room, by_endpoint, policy, upstreams })
+    }
+
+    /// Whether any target has rows, so that questions must say which metrics they mean.
+    pub fn has_rows(&self) -> bool {
+        self.by_endpoint.values().any(|upstream| upstream.has_rows())
     }
 
     /// Where a target is asked.
@@ -170,11 +158,6 @@ impl Fleet {
         self.tiers.get(node.tier).map_or("", |tier| tier.name())
     }
 
-    /// Who owns a host in a tier.
-    pub fn owner(&self, tier: usize, host: &[u8]) -> Node {
-        Node { tier, target: self.tiers.get(tier).map_or(0, |tier| tier.owner(host)) }
-    }
-
     /// The targets of a tier.
     pub fn nodes(&self, tier: usize) -> impl Iterator<Item = Node> + use<> {
         (0..self.upstreams[tier].len()).map(move |target| Node { tier, target })
@@ -197,154 +180,44 @@ impl Fleet {
     }
 
     /// Asks one target: its answer, or none when it honestly has nothing.
-    pub async fn ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
-        let result = self.try_to_ask(node, wanted).await;
+    pub async fn ask(&self, node: Node, question: &Question) -> Result<Option<Reply>, Failure> {
+        let result = self.try_to_ask(node, question).await;
         if let Err(failure) = &result {
             self.counters.failed(node.tier, node.target, failure);
             // A request that no node takes says nothing of this one.
             if failure.reason().is_some() {
-                self.upstream(node).complain(&wanted.host, self.target(node), wanted.path.as_str(), failure);
+                self.upstream(node).complain(self.target(node), question, failure);
             }
         }
         result
     }
 
-    async fn try_to_ask(&self, node: Node, wanted: &Wanted) -> Result<Option<Share>, Failure> {
-        match self.ask_by(wanted.way(), node, wanted).await? {
-            Said::Share(share) => Ok(Some(share)),
-            // A node may have said so behind an answer, unasked: that it has nothing can't be told to be of this host.
-            Said::Nothing { is_again: true } => match self.ask_by(Way::Own, node, wanted).await? {
-                Said::Share(share) => Ok(Some(share)),
-                Said::Nothing { .. } => Ok(None),
-            },
-            Said::Nothing { is_again: false } => Ok(None),
+    async fn try_to_ask(&self, node: Node, question: &Question) -> Result<Option<Reply>, Failure> {
+        for attempt in [Try::First, Try::Again] {
+            let place = self.upstream(node).place().await?;
+            // In its own memory, once it has its turn: who waits shall take little.
+            match Box::pin(self.ask_in_turn(place, attempt, node, question)).await? {
+                Said::Reply(reply) => return Ok(Some(reply)),
+                Said::Nothing => break,
+                Said::Doubtful => {}
+            }
         }
-    }
-
-    async fn ask_by(&self, way: Way, node: Node, wanted: &Wanted) -> Result<Said, Failure> {
-        let place = self.upstream(node).place().await?;
-        // In its own memory, once it has its turn: who waits shall take little.
-        Box::pin(self.ask_in_turn(place, way, node, wanted)).await
+        Ok(None)
     }
 
     async fn ask_in_turn(
         &self,
         place: Place,
-        way: Way,
+        attempt: Try,
         node: Node,
-        wanted: &Wanted,
+        question: &Question,
     ) -> Result<Said, Failure> {
         let upstream = self.upstream(node);
-        let _lent = self.crowd.connection(wanted.of_many, upstream.timeout()).await?;
+        let _lent = self.crowd.connection(question.of_many, upstream.timeout()).await?;
         self.counters.asked(node.tier, node.target);
         let started = Instant::now();
-        let reply = upstream.get(place, wanted.path.clone(), way, &self.budget).await;
+        let said = upstream.ask(place, question, attempt, &self.budget).await;
         self.counters.latency(node.tier).record(started.elapsed());
-        let (body, used) = match reply? {
-            Reply::Nothing { is_again } => return Ok(Said::Nothing { is_again }),
-            Reply::Found(body, used) => (body, used),
-        };
-        let (content, name) = (wanted.content, wanted.name().cloned());
-        // Nobody knows how large it becomes.
-        let length = if gzip::is_compressed(&body.bytes) { usize::MAX } else { body.bytes.len() };
-        let most = upstream.max_body();
-        let read = move || {
-            let body = gzip::decompress(body, most)?;
-            Share::read(node, content, name.as_deref(), body)
-        };
-        let share = aside(length, read).await?;
-        let is_empty =
-            if content == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
-        let is_again = used.is_again;
-        // Behind an answer that may be to something else, so may the next one be.
-        if !(is_empty && is_again) {
-            used.keep();
-        }
-        Ok(if is_empty { Said::Nothing { is_again } } else { Said::Share(share) })
-    }
-
-    /// Whether a target flaps and there is a choice: then all other tiers are asked before it.
-    pub fn is_asked_last(&self, node: Node) -> bool {
-        self.tiers.len() > 1 && self.upstream(node).state() == State::Flapping
-    }
-
-    /// Asks the owner of a host, tier by tier, those that flap last: the first answer, or none when every tier honestly
-    /// has nothing.
-    pub async fn ask_owner(
-        &self,
-        host: &[u8],
-        wanted: &Wanted,
-        shunned: Option<&Shunned>,
-    ) -> Result<Option<Share>, Vec<Failed>> {
-        let mut failed = Vec::new();
-        let mut owners: Vec<_> = (0..self.tiers.len()).map(|tier| self.owner(tier, host)).collect();
-        owners.sort_by_cached_key(|owner| self.is_asked_last(*owner));
-        for node in owners {
-            let result = match shunned.and_then(|shunned| shunned.get(node)) {
-                Some(failure) => Err(failure),
-                None => self.ask(node, wanted).await,
-            };
-            match result {
-                Ok(None) => {}
-                Ok(found) => return Ok(found),
-                Err(failure) => {
-                    if let Some(shunned) = shunned.filter(|_| failure.is_of_target()) {
-                        shunned.add(node, failure.clone());
-                    }
-                    let is_last = !failure.asks_next_tier();
-                    failed.push((node, failure));
-                    if is_last {
-                        break;
-                    }
-                }
-            }
-        }
-        if failed.is_empty() { Ok(None) } else { Err(failed) }
-    }
-}
-
-/// Goes through so many bytes of answers, on another thread if that would hold up all other clients.
-pub async fn aside<T: Send + 'static>(bytes: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-    if bytes <= LARGE {
-        return work();
-    }
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        // Nobody cancels it, so it can only have panicked.
-        Err(error) => resume_unwind(error.into_panic()),
-    }
-}
-
-/// What came of asking.
-enum Said {
-    Share(Share),
-    /// That there is nothing, and whether another answer had come by that connection.
-    Nothing {
-        is_again: bool,
-    },
-}
-
-impl Shunned {
-    fn get(&self, node: Node) -> Option<Failure> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
-    }
-
-    fn add(&self, node: Node, failure: Failure) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(node, failure);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    #[test]
-    fn large_answers_are_looked_through_on_another_thread() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let thread_for = |bytes| runtime.block_on(aside(bytes, || thread::current().id()));
-        assert_eq!(thread_for(LARGE), thread::current().id());
-        assert_ne!(thread_for(LARGE + 1), thread::current().id());
+        said
     }
 }

@@ -82,6 +82,14 @@ impl Object {
         Ok(Self { members, end })
     }
 
+    /// The object that is the whole of `text`, which Noodle itself has written: its members are not told apart.
+    pub fn whole(text: &[u8]) -> Self {
+        let end = text.len().saturating_sub(1);
+        let whole = 1..end;
+        let member = Member { key: String::new(), value: whole.clone(), whole };
+        Self { members: if end > 1 { vec![member] } else { Vec::new() }, end }
+    }
+
     /// How many members there are, [`META`] among them.
     pub fn len(&self) -> usize {
         self.members.len()

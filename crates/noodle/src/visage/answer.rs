@@ -12,10 +12,9 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde_json::{Map, Value, json};
 
-use crate::ask::share::Node;
 use crate::budget::{Exhausted, Held};
 use crate::failure::Failure;
-use crate::fleet::{Failed, Fleet};
+use crate::fleet::{Failed, Fleet, Node};
 use crate::visage::script;
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
@@ -45,6 +44,19 @@ pub struct Origin<'a> {
     pub url: &'a str,
     /// The tier's name.
     pub tier: &'a str,
+    /// Where its rows come from, if it is rows.
+    pub rows: RowsOrigin,
+}
+
+/// Where rows come from.
+#[derive(Debug, Default)]
+pub struct RowsOrigin {
+    /// The names of all targets, in the order of the configuration.
+    pub sources: Vec<String>,
+    /// Seconds since hosts or metrics were listed, if they were.
+    pub tree_age: Option<u64>,
+    /// Targets that might have known what is missing, and why they did not tell.
+    pub errors: Map<String, Value>,
 }
 
 /// Where the shares of a joined answer come from.
@@ -56,6 +68,10 @@ pub struct Origins<'a> {
     pub targets: Vec<&'a str>,
     /// The names of their tiers, in that order.
     pub tiers: Vec<&'a str>,
+    /// The names of the targets, where rows or names of an rrdcached are among what they gave.
+    pub sources: Option<String>,
+    /// Seconds since hosts or metrics were listed, of those the oldest.
+    pub tree_age: Option<u64>,
     /// The targets whose shares are missing, and why.
     pub errors: Map<String, Value>,
 }
@@ -77,14 +93,52 @@ impl Origin<'_> {
             text.extend_from_slice(format!("\"{key}\":").as_bytes());
             write_string(text, fact);
         }
+        self.rows.write(text);
         text.push(b'}');
     }
 
     /// The same in header fields.
     pub fn add_to(&self, fields: &mut HeaderMap) {
+        if !self.rows.errors.is_empty() {
+            add(fields, PARTIAL, "true");
+        }
         for (_, name, fact) in self.facts() {
             add(fields, name, fact);
         }
+        add_errors(fields, &self.rows.errors);
+    }
+}
+
+impl RowsOrigin {
+    /// As further members of an object.
+    fn write(&self, text: &mut Vec<u8>) {
+        if !self.sources.is_empty() {
+            text.extend_from_slice(b",\"sources\":");
+            write_string(text, &self.sources.join(", "));
+        }
+        if let Some(age) = self.tree_age {
+            text.extend_from_slice(format!(",\"tree_age\":{age}").as_bytes());
+        }
+        if !self.errors.is_empty() {
+            let errors = Value::from(self.errors.clone());
+            text.extend_from_slice(format!(",\"partial\":true,\"errors\":{errors}").as_bytes());
+        }
+    }
+}
+
+/// Targets that failed, and why.
+pub fn errors(fleet: &Fleet, failed: &[Failed]) -> Map<String, Value> {
+    let mut errors = Map::new();
+    for (node, failure) in failed {
+        let reason = || format!("{}: {failure}", fleet.upstream(*node).root()).into();
+        errors.entry(fleet.target(*node)).or_insert_with(reason);
+    }
+    errors
+}
+
+fn add_errors(fields: &mut HeaderMap, errors: &Map<String, Value>) {
+    for (target, reason) in errors {
+        add(fields, ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
     }
 }
 
@@ -99,12 +153,7 @@ impl<'a> Origins<'a> {
                 }
             }
         }
-        let mut errors = Map::new();
-        for (node, failure) in failed {
-            let reason = || format!("{}: {failure}", fleet.upstream(*node).root()).into();
-            errors.entry(fleet.target(*node)).or_insert_with(reason);
-        }
-        Self { hosts, targets, tiers, errors }
+        Self { hosts, targets, tiers, sources: None, tree_age: None, errors: errors(fleet, failed) }
     }
 
     /// Whether there is nothing to tell.
@@ -115,6 +164,12 @@ impl<'a> Origins<'a> {
     /// The value of `_meta`.
     pub fn write(&self, text: &mut Vec<u8>) {
         let mut meta = json!({ "host": self.hosts, "targets": self.targets, "tiers": self.tiers });
+        if let Some(sources) = &self.sources {
+            meta["sources"] = sources.as_str().into();
+        }
+        if let Some(age) = self.tree_age {
+            meta["tree_age"] = age.into();
+        }
         if !self.errors.is_empty() {
             meta["partial"] = true.into();
             meta["errors"] = self.errors.clone().into();
@@ -130,9 +185,7 @@ impl<'a> Origins<'a> {
         add(fields, TARGET, &self.targets.join(", "));
         add(fields, TIER, &self.tiers.join(", "));
         add(fields, HOST, self.hosts);
-        for (target, reason) in &self.errors {
-            add(fields, ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
-        }
+        add_errors(fields, &self.errors);
     }
 }
 
@@ -266,7 +319,13 @@ mod tests {
 
     #[test]
     fn an_origin_says_the_same_in_both_places() {
-        let origin = Origin { host: "w\"\u{e9}", target: "a:1", url: "http://a/data/x?y=1", tier: "short" };
+        let origin = Origin {
+            host: "w\"\u{e9}",
+            target: "a:1",
+            url: "http://a/data/x?y=1",
+            tier: "short",
+            rows: RowsOrigin::default(),
+        };
         let mut text = Vec::new();
         origin.write(&mut text);
         let expected = r#"{"host":"w\"é","target":"a:1","url":"http://a/data/x?y=1","tier":"short"}"#;
@@ -283,7 +342,8 @@ mod tests {
     fn fields_leave_room_in_a_head_for_others() {
         let url = format!("http://a/data/web1/{}", "x".repeat(8000));
         let mut fields = HeaderMap::new();
-        Origin { host: "web1", target: "a:1", url: &url, tier: "short" }.add_to(&mut fields);
+        Origin { host: "web1", target: "a:1", url: &url, tier: "short", rows: RowsOrigin::default() }
+            .add_to(&mut fields);
         assert!(fields.contains_key(HOST) && fields.contains_key(TIER) && !fields.contains_key(URL));
 
         let names: Vec<_> = (0..200).map(|target| format!("storage{target}.example.org:25826")).collect();
@@ -292,6 +352,8 @@ mod tests {
             hosts: &"web1,".repeat(200),
             targets: names[..30].iter().map(String::as_str).collect(),
             tiers: vec!["short"],
+            sources: None,
+            tree_age: None,
             errors: names.iter().map(|name| (name.clone(), reason.clone())).collect(),
         };
         let mut fields = HeaderMap::new();

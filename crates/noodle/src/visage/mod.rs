@@ -3,10 +3,12 @@
 //! - [`path`], [`hosts`] and [`query`], by its `parameters`, read it, and refuse what no storage node should see;
 //! - [`request`] is whom to ask for what: the owner of one host, or many for a joined answer;
 //! - [`proxy`] asks them, and answers;
+//! - [`merge`] makes one answer of many;
 //! - [`answer`] is what the client gets, as JSON or as a [`script`].
 
 pub mod answer;
 pub mod hosts;
+pub mod merge;
 pub(crate) mod parameters;
 pub mod path;
 pub mod proxy;

@@ -42,6 +42,8 @@ pub(crate) enum Meaning<'a> {
     /// A time without a value, for which Visage would take 1970.
     EmptyTime,
     Callback(Cow<'a, [u8]>),
+    /// Whether percentiles are wanted: passed on as it came.
+    Percentiles(bool),
     Other,
 }
 
@@ -70,6 +72,7 @@ impl<'a> From<&'a str> for Meaning<'a> {
             b"start" => Time::Start,
             b"finish" => Time::Finish,
             b"callback" => return Self::Callback(decode(value)),
+            b"percentiles" => return Self::Percentiles(!matches!(&*decode(value), b"" | b"false")),
             _ => return Self::Other,
         };
         if value.is_empty() { Self::EmptyTime } else { Self::Time(which, seconds(&decode(value))) }

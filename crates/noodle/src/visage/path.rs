@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::ask::Content;
 
 /// A path below `/data`, found fit to be forwarded.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataPath<'a> {
     /// As it came, less trailing slashes.
     pub whole: &'a str,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ::visage::answer::Form;
 use coco_core::config::Fetch;
 use coco_core::text::in_json;
 use coco_daemon::http::{Request, Response};
@@ -14,16 +15,18 @@ use hyper::header::HeaderMap;
 use thiserror::Error;
 use tracing::{debug, warn};
 
-use crate::ask::Content;
-use crate::ask::lists;
+use crate::aside::aside;
 use crate::ask::share::Share;
-use crate::budget::Held;
+use crate::ask::{self, Content, Question, Window, lists};
+use crate::budget::{Exhausted, Held};
 use crate::failure::{ErrorCount, Failure};
-use crate::fleet::gather::Gathered;
-use crate::fleet::merge;
-use crate::fleet::{Failed, Fleet, Wanted, aside};
+use crate::fleet::gather::{Gathered, Piece};
+use crate::fleet::owner::Found;
+use crate::fleet::{Failed, Fleet, Node};
+use crate::json::object::Object;
 use crate::pages::{Foreign, Pages};
-use crate::visage::answer::{Origin, Origins, Reply};
+use crate::visage::answer::{Origin, Origins, Reply, RowsOrigin, errors};
+use crate::visage::merge;
 use crate::visage::query::{self, NoFunction};
 use crate::visage::request::{Asked, Bounds, Refused, Whom};
 
@@ -40,6 +43,7 @@ pub struct Proxy {
     bounds: Bounds,
     pages: Pages,
     metadata: bool,
+    fill_gaps: bool,
     /// How long a request waits for memory.
     patience: Duration,
     clock: fn() -> SystemTime,
@@ -70,11 +74,13 @@ impl Proxy {
     /// Answers from `fleet`, by the clock of the system.
     pub fn new(fleet: Arc<Fleet>, config: &Fetch) -> Self {
         let max_window = i64::try_from(config.max_window.as_secs()).unwrap_or(i64::MAX);
+        let has_rows = fleet.has_rows();
         Self {
             fleet,
-            bounds: Bounds { max_hosts: config.max_hosts, max_window },
+            bounds: Bounds { max_hosts: config.max_hosts, max_window, has_rows },
             pages: Pages::new(config),
             metadata: config.metadata,
+            fill_gaps: config.fill_gaps,
             patience: config.proxy_timeout,
             clock: SystemTime::now,
             complaints: Mutex::new(Throttle::new()),
@@ -149,27 +155,42 @@ impl Proxy {
             }
         };
         match &asked.whom {
-            Whom::Owner(wanted) => self.one(wanted).await,
+            Whom::Owner(question) => self.one(&asked, question).await,
             Whom::Many { names, patterns } => self.many(&asked, names, patterns).await,
         }
     }
 
-    /// One host: the bytes of one target.
-    async fn one(&self, wanted: &Wanted) -> Reply {
-        let host = &wanted.host;
-        let Share { node, mut body, object, .. } = match self.fleet.ask_owner(host, wanted, None).await {
-            Ok(Some(share)) => share,
-            Ok(None) => return Reply::nothing(empty(wanted.content)),
-            Err(failed) => return self.failed(&failed, wanted.path.as_str()),
+    /// One host: the bytes of one target, or the rows of those that have it.
+    async fn one(&self, asked: &Asked<'_>, question: &Question) -> Reply {
+        let host = question.hosts.shown();
+        let Found { nodes, reply, failed } = match self.fleet.ask_owner(host, question, &[], None).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Reply::nothing(empty(question.want)),
+            Err(failed) => return self.failed(&failed, Some(question)),
         };
-        self.fleet.counters.used(node.tier, body.bytes.len());
-        let url = format!("{}{}", self.fleet.upstream(node).root(), wanted.path);
-        let origin = Origin {
+        let node = nodes[0];
+        self.fleet.counters.used(node.tier, reply.bytes());
+        let url = self.fleet.upstream(node).shown(question);
+        let mut origin = Origin {
             host: &in_json(host),
             target: self.fleet.target(node),
             url: &url,
             tier: self.fleet.tier(node),
+            rows: RowsOrigin::default(),
         };
+        let (mut body, object) = match reply {
+            ask::Reply::Text(Share { body, object, .. }) => (body, object),
+            reply => {
+                origin.rows = self.origin_of(&nodes, &reply, &failed);
+                match self.write(asked, Arc::from(host), reply).await {
+                    Ok(written) => written,
+                    Err(exhausted) => return exhausted.into(),
+                }
+            }
+        };
+        if !failed.is_empty() {
+            self.fleet.counters.partial();
+        }
         if self.metadata {
             object.splice(&mut body.bytes, |text| origin.write(text));
         }
@@ -181,8 +202,43 @@ impl Proxy {
         reply
     }
 
+    fn origin_of(&self, nodes: &[Node], reply: &ask::Reply, failed: &[Failed]) -> RowsOrigin {
+        RowsOrigin {
+            sources: nodes.iter().map(|node| self.fleet.target(*node).to_owned()).collect(),
+            tree_age: tree_age(reply),
+            errors: errors(&self.fleet, failed),
+        }
+    }
+
+    /// Rows or names of one host as Visage would write them.
+    async fn write(
+        &self,
+        asked: &Asked<'_>,
+        host: Arc<[u8]>,
+        reply: ask::Reply,
+    ) -> Result<(Held, Object), Exhausted> {
+        let bytes = merge::reply_bytes(&reply);
+        let mut reservation = self.fleet.budget.lend(bytes + ROOM, self.patience).await?;
+        let (form, content) = (self.form(asked), asked.path.content);
+        let write = move || match &reply {
+            ask::Reply::Series(rows) => merge::written(&host, rows, form),
+            names => lists::write(content, merge::names(names)),
+        };
+        let mut bytes = aside(bytes, write).await;
+        bytes.reserve(ROOM);
+        // Less than was reserved, but for names with many escapes; then it is lent all the same.
+        let _ = reservation.resize(bytes.capacity());
+        let object = Object::whole(&bytes);
+        Ok((Held { bytes, reservation }, object))
+    }
+
+    fn form(&self, asked: &Asked<'_>) -> Form {
+        let Window { start, finish, .. } = asked.window;
+        Form { start, finish, percentiles: asked.percentiles, fill_gaps: self.fill_gaps }
+    }
+
     /// Many hosts: what many targets have of them, joined.
-    async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[String]) -> Reply {
+    async fn many(&self, asked: &Asked<'_>, names: &[Vec<u8>], patterns: &[Vec<Vec<u8>>]) -> Reply {
         let bytes = asked.bytes() + Gathered::bytes(&self.fleet, names.len(), patterns.len());
         let _admitted = match self.fleet.crowd.admit(bytes, self.patience).await {
             Ok(admitted) => admitted,
@@ -190,7 +246,7 @@ impl Proxy {
         };
         // By number: rustc cannot see that a closure of references may go to another thread.
         let names = (0..names.len()).map(|number| asked.name(&names[number]));
-        let patterns = patterns.iter().map(|pattern| asked.pattern(pattern)).collect();
+        let patterns = patterns.iter().map(|patterns| asked.patterns(patterns)).collect();
         let gathered = Gathered::ask(&self.fleet, names, patterns).await;
         self.joined(asked, gathered).await
     }
@@ -198,27 +254,32 @@ impl Proxy {
     async fn joined(&self, asked: &Asked<'_>, gathered: Gathered) -> Reply {
         let (fleet, path) = (&*self.fleet, &asked.path);
         if !gathered.is_answered {
-            return self.failed(&gathered.failed, "");
+            return self.failed(&gathered.failed, None);
         }
         let bytes = merge::bytes(&gathered);
         let mut reservation = match fleet.budget.lend(bytes + ROOM, self.patience).await {
             Ok(reservation) => reservation,
             Err(exhausted) => return exhausted.into(),
         };
-        let (joining, content) = (Arc::clone(&self.fleet), path.content);
-        let join = move || (merge::join(&joining, content, &gathered), gathered);
+        let (joining, content, form) = (Arc::clone(&self.fleet), path.content, self.form(asked));
+        let join = move || (merge::join(&joining, content, form, &gathered), gathered);
         let (mut text, gathered) = aside(bytes, join).await;
         let Gathered { pieces, failed, .. } = gathered;
         let mut nodes = BTreeSet::new();
-        for piece in pieces {
-            fleet.counters.used(piece.share.node.tier, piece.share.body.bytes.len());
-            nodes.insert(piece.share.node);
+        let (mut has_rows, mut age) = (false, None);
+        for Piece { found, .. } in pieces {
+            fleet.counters.used(found.nodes[0].tier, found.reply.bytes());
+            has_rows |= !matches!(found.reply, ask::Reply::Text(_));
+            age = age.max(tree_age(&found.reply));
+            nodes.extend(found.nodes);
         }
         if !failed.is_empty() {
             fleet.counters.partial();
         }
         let hosts = in_json(&path.host);
-        let origins = Origins::new(fleet, &hosts, &nodes, &failed);
+        let mut origins = Origins::new(fleet, &hosts, &nodes, &failed);
+        origins.tree_age = age;
+        origins.sources = has_rows.then(|| origins.targets.join(", "));
         if self.metadata && !origins.is_empty() {
             let is_empty = text == b"{}";
             text.pop();
@@ -233,11 +294,14 @@ impl Proxy {
         reply
     }
 
-    /// Nobody has it, and not all say so. The path is empty where each was asked for something else.
-    fn failed(&self, failed: &[Failed], path: &str) -> Reply {
+    /// Nobody has it, and not all say so; none where each was asked for something else.
+    fn failed(&self, failed: &[Failed], question: Option<&Question>) -> Reply {
         let status = Failure::status(failed.iter().map(|(_, failure)| failure));
-        let reason =
-            |(node, failure): &Failed| format!("{}{path}: {failure}", self.fleet.upstream(*node).root());
+        let asked = |node: Node| {
+            let upstream = self.fleet.upstream(node);
+            question.map_or_else(|| upstream.root().to_owned(), |question| upstream.shown(question))
+        };
+        let reason = |(node, failure): &Failed| format!("{}: {failure}", asked(*node));
         let mut reasons: Vec<_> = failed.iter().take(MOST_REASONS).map(reason).collect();
         reasons.sort_unstable();
         reasons.dedup();
@@ -255,10 +319,19 @@ impl Proxy {
     }
 }
 
+/// Seconds since hosts or metrics were listed for it, if they were.
+fn tree_age(reply: &ask::Reply) -> Option<u64> {
+    match reply {
+        ask::Reply::Text(_) => None,
+        ask::Reply::Series(rows) => rows.listed.map(|listed| listed.elapsed().as_secs()),
+        ask::Reply::Names(names) => Some(names.age),
+    }
+}
+
 /// What an answer is when there is nothing.
 fn empty(content: Content) -> Vec<u8> {
     match content {
         Content::Series => b"{}".to_vec(),
-        list => lists::write(list, []),
+        list => lists::write::<String>(list, []),
     }
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use crate::ask::Window;
 use crate::visage::parameters::{Meaning, Parameter, Parameters, Time, is_plain};
 use crate::visage::script::is_function;
 
@@ -16,6 +17,10 @@ const DEFAULT_WINDOW: i64 = 3600;
 pub struct Query<'a> {
     /// What to forward; none where there is no question mark.
     pub forwarded: Option<Cow<'a, str>>,
+    /// The window, as far as it is answered.
+    pub window: Window,
+    /// Whether percentiles are wanted.
+    pub percentiles: bool,
 }
 
 /// Why a query is not forwarded.
@@ -65,10 +70,18 @@ impl<'a> Query<'a> {
             return Err(QueryError::StartAfterFinish { start, finish });
         }
         let earliest = finish.unwrap_or(now).saturating_sub(max_window);
+        let last_finish_time = finish.unwrap_or(now);
+        let first = start.unwrap_or(last_finish_time.saturating_sub(DEFAULT_WINDOW)).max(earliest);
+        let window = Window { start: first.min(last_finish_time), finish: last_finish_time, now };
+        let percentiles = parameters.iter().rev().find_map(|parameter| match parameter.meaning {
+            Meaning::Percentiles(are_wanted) => Some(are_wanted),
+            _ => None,
+        });
+        let percentiles = percentiles.unwrap_or(false);
         // Rack 3 no longer takes `;` for a separator, so a time next to it could be another one there.
         let is_separated = !text.contains(';') || (start, finish) == (None, None);
         let is_untouched = |(index, parameter): (usize, &Parameter<'_>)| match parameter.meaning {
-            Meaning::Other => true,
+            Meaning::Other | Meaning::Percentiles(_) => true,
             Meaning::Time(which, time) => {
                 is_separated
                     && [last_start, last_finish].contains(&Some(index))
@@ -79,13 +92,13 @@ impl<'a> Query<'a> {
         };
         let needs_start = start.is_none() && max_window < DEFAULT_WINDOW;
         if !needs_start && parameters.iter().enumerate().all(is_untouched) {
-            return Ok(Self { forwarded: query.map(Cow::Borrowed) });
+            return Ok(Self { forwarded: query.map(Cow::Borrowed), window, percentiles });
         }
 
         let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(parameters.len() + 1);
         for (index, parameter) in parameters.iter().enumerate() {
             match parameter.meaning {
-                Meaning::Other => kept.push(parameter.text.into()),
+                Meaning::Other | Meaning::Percentiles(_) => kept.push(parameter.text.into()),
                 Meaning::Time(Time::Start, time) if last_start == Some(index) => {
                     kept.push(Time::Start.written(time.max(earliest)).into());
                 }
@@ -99,7 +112,7 @@ impl<'a> Query<'a> {
             kept.push(Time::Start.written(earliest).into());
         }
         let forwarded = (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")));
-        Ok(Self { forwarded })
+        Ok(Self { forwarded, window, percentiles })
     }
 }
 
@@ -131,7 +144,31 @@ mod tests {
             let parsed = Query::parse(Some(query), NOW, YEAR).unwrap();
             assert!(matches!(parsed.forwarded, Some(Cow::Borrowed(same)) if same == query), "{query}");
         }
-        assert_eq!(Query::parse(None, NOW, YEAR), Ok(Query { forwarded: None }));
+        assert_eq!(Query::parse(None, NOW, YEAR).unwrap().forwarded, None);
+    }
+
+    #[test]
+    fn a_window_is_the_last_hour_unless_it_is_told() {
+        let window = |query| {
+            let Window { start, finish, now: NOW } = Query::parse(query, NOW, YEAR).unwrap().window else {
+                panic!("another time")
+            };
+            (start - NOW, finish - NOW)
+        };
+        assert_eq!(window(None), (-3600, 0));
+        assert_eq!(window(Some("finish=1795292340")), (-3610, -10));
+        assert_eq!(window(Some("start=1795292340.9&start=1795292341")), (-9, 0));
+        assert_eq!(window(Some("start=")), (-3600, 0));
+        assert_eq!(window(Some("start=0")), (-YEAR, 0), "no longer than it may be");
+        assert_eq!(window(Some("start=9999999999")).1, 0);
+        for (query, expected) in [
+            ("percentiles=true", true),
+            ("percentiles", false),
+            ("percentiles=false", false),
+            ("percentiles=0", true),
+        ] {
+            assert_eq!(Query::parse(Some(query), NOW, YEAR).unwrap().percentiles, expected, "{query}");
+        }
     }
 
     #[test]

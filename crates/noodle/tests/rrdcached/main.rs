@@ -1,6 +1,12 @@
 //! A storage node's rrdcached as Noodle asks it: a real daemon over files with names, steps and gaps that are hard to
 //! read, and what only pretends to be one.
 
+#![allow(clippy::unwrap_used, reason = "a test may end this way")]
+
 mod files;
 mod hostile;
 mod node;
+#[path = "../http/noodle.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod noodle;
+mod proxy;

@@ -10,10 +10,7 @@ use noodle::upstream::rrdcached::{Endpoint, Path, Rows, Rrdcached, Terms, Troubl
 use rrdcached::command::Window;
 use tokio::runtime::Runtime;
 
-use crate::files::{Fetched, fetched, made};
-
-/// The time of the last update of most files.
-const LAST: i64 = 1_795_200_000;
+use crate::files::{Fetched, LAST, fetched, made};
 
 fn terms() -> Terms {
     Terms {

@@ -1,10 +1,12 @@
 //! A connection to a daemon: commands go out, replies come in, in the same order.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use coco_core::address::Address;
+use coco_core::config::RRDCACHED;
 use rrdcached::cursor::Cursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -16,12 +18,21 @@ use crate::upstream::connect::connect;
 const AT_A_TIME: usize = 16 * 1024;
 
 /// Where a daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     /// `rrdcached://HOST:PORT`
     Internet(Address),
     /// `rrdcached:///PATH`
     Unix(PathBuf),
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet(address) => write!(f, "{RRDCACHED}{address}"),
+            Self::Unix(path) => write!(f, "{RRDCACHED}{}", path.display()),
+        }
+    }
 }
 
 /// What a connection is made of.
@@ -40,8 +51,8 @@ pub(super) struct Connection {
     pub(super) has_answered: bool,
 }
 
-impl std::fmt::Debug for Connection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("arrived", &self.arrived.len()).finish_non_exhaustive()
     }
 }

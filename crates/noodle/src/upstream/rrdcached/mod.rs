@@ -1,5 +1,6 @@
 //! A storage node by its rrdcached: lists of hosts and files, and rows.
 //!
+//! - `answers` answers questions with them;
 //! - `connection` carries commands and replies; a connection that was left in the middle of a reply is closed, so that
 //!   no reply ever answers another command;
 //! - `rows` asks for the rows of many files at a time;
@@ -21,9 +22,13 @@ pub use rows::{Path, Rows};
 use tree::Tree;
 pub use tree::{File, Listed, Name};
 
+mod answers;
 mod connection;
 mod rows;
 mod tree;
+
+/// Connections that are kept while nobody uses them: each is a thread of the daemon.
+const MOST_KEPT: usize = 8;
 
 /// What a node is asked by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +46,10 @@ pub struct Terms {
 /// Why a node gave no answer, by what to do next.
 #[derive(Debug, DeriveError)]
 pub enum Trouble {
-    /// The connection, or that there is none.
+    /// There is no connection.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    /// The connection ended.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// What came is no reply; the connection is closed.
@@ -66,6 +74,17 @@ pub enum Trouble {
     /// `fetch.max_memory` is used up.
     #[error("too many large answers are under way")]
     Memory,
+}
+
+impl From<&super::Terms> for Terms {
+    fn from(terms: &super::Terms) -> Self {
+        Self {
+            timeout: terms.timeout,
+            most_kept: if terms.keep_alive { MOST_KEPT.min(terms.max_requests) } else { 0 },
+            max_rows: terms.max_rows,
+            tree_age: terms.tree_age,
+        }
+    }
 }
 
 impl From<Error> for Trouble {
@@ -126,7 +145,9 @@ impl Rrdcached {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut connection = match kept {
                 Some(connection) => connection,
-                None => Connection::open(&self.endpoint, self.terms.timeout).await?,
+                None => {
+                    Connection::open(&self.endpoint, self.terms.timeout).await.map_err(Trouble::Connect)?
+                }
             };
             let was_kept = connection.has_answered;
             match talk.talk(&mut connection).await {

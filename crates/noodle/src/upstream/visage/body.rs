@@ -7,9 +7,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until};
 
+use super::cause;
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
-use crate::upstream::cause;
 
 /// Room behind a body for what Noodle adds, so that it need not be moved for that.
 const ROOM: usize = 512;

@@ -43,10 +43,10 @@ struct Idle {
 
 /// A connection behind an answer.
 #[derive(Debug)]
-pub struct Used {
+pub(in crate::upstream) struct Used {
     connection: Option<(Connection, Arc<Kept>)>,
     /// Whether another answer had come by it.
-    pub is_again: bool,
+    pub(in crate::upstream) is_again: bool,
 }
 
 impl Room {
@@ -121,7 +121,7 @@ impl Used {
     }
 
     /// What came by it was the answer to what was asked, all of it: it may be asked again. Otherwise it is closed.
-    pub fn keep(self) {
+    pub(in crate::upstream) fn keep(self) {
         if let Some((connection, kept)) = self.connection {
             kept.put(connection);
         }

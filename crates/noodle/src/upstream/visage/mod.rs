@@ -1,11 +1,302 @@
 //! A storage node by its Visage, over HTTP.
 //!
-//! - [`url`] is what may stand in what it is asked;
+//! - [`url`] makes what it is asked of a question, and is what may stand in it;
 //! - `connection` makes connections, `kept` has those that may be used again;
 //! - `body` reads answers, [`gzip`] those that are compressed all the same.
 
-pub(super) mod body;
-pub(super) mod connection;
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coco_core::address::Address;
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
+use hyper::http::uri::PathAndQuery;
+use hyper::{Request, Response, StatusCode, Uri};
+use tokio::time::timeout_at;
+
+use super::{Place, Said, Terms, Try};
+use crate::aside::aside;
+use crate::ask::share::Share;
+use crate::ask::{Content, Question, Reply};
+use crate::budget::{Budget, Held};
+use crate::failure::Failure;
+use connection::Connection;
+use kept::{Kept, Room, Used};
+
+mod body;
+mod connection;
 pub mod gzip;
 pub(super) mod kept;
+pub mod told;
 pub mod url;
+
+/// A Visage, with the connections to it that are not in use.
+#[derive(Debug)]
+pub(super) struct Visage {
+    address: Address,
+    /// Header fields of a request.
+    fields: HeaderMap,
+    /// Of one behind whose answer it is closed.
+    last_fields: HeaderMap,
+    keep_alive: bool,
+    kept: Arc<Kept>,
+    timeout: Duration,
+    max_body: usize,
+}
+
+/// By which connection a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// One that was used before, if there is one: the answer says by itself what it is the answer to.
+    Kept,
+    /// One of its own. What a node says behind an answer, unasked, would pass for the next one there.
+    Own,
+}
+
+impl Way {
+    /// A list does not say whose it is, and what comes of a pattern may be anybody's.
+    fn of(question: &Question, attempt: Try) -> Self {
+        if attempt == Try::First && question.name().is_some() { Self::Kept } else { Self::Own }
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+enum Answer {
+    /// 200, this, and the connection by which it came.
+    Found(Held, Used),
+    /// 404, and whether another answer had come by that connection.
+    Nothing {
+        /// See [`Used::is_again`].
+        is_again: bool,
+    },
+}
+
+/// The root of its URLs, without a slash at the end.
+pub(super) fn root(address: &Address) -> String {
+    format!("http://{}", shown(&address.to_string()))
+}
+
+/// Without the port that a URL implies.
+fn shown(address: &str) -> &str {
+    address.strip_suffix(":80").unwrap_or(address)
+}
+
+impl Visage {
+    /// Nothing is connected yet.
+    pub(super) fn new(address: &Address, terms: &Terms, room: Room) -> Self {
+        let written = address.to_string();
+        // A URL has no zone (RFC 6874 was never taken up).
+        let zone = written.find('%').zip(written.find(']'));
+        let named =
+            zone.map_or_else(|| written.clone(), |(zone, end)| [&written[..zone], &written[end..]].concat());
+        Self {
+            address: address.clone(),
+            fields: fields(shown(&named), terms.keep_alive),
+            last_fields: fields(shown(&named), false),
+            keep_alive: terms.keep_alive,
+            kept: Kept::new(room),
+            timeout: terms.timeout,
+            max_body: terms.max_body,
+        }
+    }
+
+    /// Asks once; the answer must be complete in time. It is found to be the answer to what was asked, or is none.
+    pub(super) async fn ask(
+        &self,
+        place: Place,
+        question: &Question,
+        attempt: Try,
+        budget: &Budget,
+    ) -> Result<Said, Failure> {
+        let way = Way::of(question, attempt);
+        let path = url::of(question).map_err(|_| Failure::Refused(StatusCode::URI_TOO_LONG))?;
+        let (body, used) = match self.get(place, path, way, budget).await? {
+            // A node may have said so behind an answer, unasked: that it has nothing can't be told to be of this host.
+            Answer::Nothing { is_again: true } => return Ok(Said::Doubtful),
+            Answer::Nothing { is_again: false } => return Ok(Said::Nothing),
+            Answer::Found(body, used) => (body, used),
+        };
+        let (want, name, most) = (question.want, question.name().cloned(), self.max_body);
+        // Nobody knows how large it becomes.
+        let length = if gzip::is_compressed(&body.bytes) { usize::MAX } else { body.bytes.len() };
+        let read = move || {
+            let body = gzip::decompress(body, most)?;
+            Share::read(want, name.as_deref(), body)
+        };
+        let share = aside(length, read).await?;
+        let is_empty = if want == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
+        let is_again = used.is_again;
+        // Behind an answer that may be to something else, so may the next one be.
+        if !(is_empty && is_again) {
+            used.keep();
+        }
+        Ok(match (is_empty, is_again) {
+            (false, _) => Said::Reply(Reply::Text(share)),
+            (true, true) => Said::Doubtful,
+            (true, false) => Said::Nothing,
+        })
+    }
+
+    async fn get(
+        &self,
+        place: Place,
+        path: PathAndQuery,
+        way: Way,
+        budget: &Budget,
+    ) -> Result<Answer, Failure> {
+        let deadline = tokio::time::Instant::now() + self.timeout;
+        let head = timeout_at(deadline, self.head(path, way)).await;
+        let (response, used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
+        let (head, body) = response.into_parts();
+        if head.status == StatusCode::OK {
+            if let Some(encoding) = unknown_encoding(&head.headers) {
+                return Err(Failure::Encoding(encoding));
+            }
+            let terms = body::Terms { most: self.max_body, timeout: self.timeout, budget };
+            let held = body::read(body, deadline, terms).await?;
+            return Ok(Answer::Found(held, used));
+        }
+        let is_again = used.is_again;
+        tokio::spawn(async move {
+            let _place = place;
+            let is_read = timeout_at(deadline, body::drain(body)).await.unwrap_or(false);
+            if is_read && !is_again {
+                used.keep();
+            }
+        });
+        match head.status {
+            StatusCode::NOT_FOUND => Ok(Answer::Nothing { is_again }),
+            StatusCode::BAD_REQUEST => Err(Failure::Refused(StatusCode::BAD_REQUEST)),
+            // Noodle's header fields are always the same, so it is the path here, too.
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Err(Failure::Refused(StatusCode::URI_TOO_LONG))
+            }
+            status => Err(Failure::Status(status)),
+        }
+    }
+
+    async fn head(&self, path: PathAndQuery, way: Way) -> Result<(Response<Incoming>, Used), Failure> {
+        let uri = Uri::from(path);
+        let keep = (self.keep_alive && way == Way::Kept).then_some(&self.kept);
+        let fields = if keep.is_some() { &self.fields } else { &self.last_fields };
+        if let Some(mut connection) = keep.and_then(|kept| kept.take()) {
+            match connection.ask(request(&uri, fields)).await {
+                Ok(response) if response.status() != StatusCode::REQUEST_TIMEOUT => {
+                    return Ok((response, Used::new(connection, keep, true)));
+                }
+                // A server may close a connection that it kept at the moment at which it is used again, and may say so
+                // with a 408 (RFC 9110, 15.5.9). That says nothing of the request, nor of the server.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        let mut connection =
+            Connection::open(&self.address, self.timeout).await.map_err(|error| self.unconnected(&error))?;
+        let response = connection.ask(request(&uri, fields)).await;
+        let response = response.map_err(|error| Failure::Reset(cause(&error).to_string()))?;
+        Ok((response, Used::new(connection, keep, false)))
+    }
+
+    fn unconnected(&self, error: &io::Error) -> Failure {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Failure::HeadTimeout(self.timeout),
+            _ => Failure::Connect(cause(error).to_string()),
+        }
+    }
+}
+
+fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
+    let mut request = Request::new(Empty::new());
+    *request.uri_mut() = uri.clone();
+    *request.headers_mut() = fields.clone();
+    request
+}
+
+/// How an answer is encoded, if neither not at all nor as [`crate::upstream::visage::gzip`] knows.
+fn unknown_encoding(fields: &HeaderMap) -> Option<String> {
+    let encoding = fields.get(CONTENT_ENCODING)?;
+    let known = ["identity", "gzip", "x-gzip"];
+    let is_known = known.iter().any(|known| encoding.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
+    (!is_known).then(|| String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect())
+}
+
+/// The header fields of every request. Nothing of a client's goes on to a target.
+fn fields(host: &str, keep_alive: bool) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(5);
+    fields.insert(HOST, HeaderValue::from_str(host).expect("the host of a URL is visible ASCII"));
+    fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    fields.insert(USER_AGENT, HeaderValue::from_static(concat!("noodle/", env!("CARGO_PKG_VERSION"))));
+    if !keep_alive {
+        fields.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    fields
+}
+
+/// The innermost error, which says what the system or the other side did.
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::config::{Config, Program};
+
+    use super::*;
+    use crate::upstream::Endpoint;
+
+    #[test]
+    fn urls_are_built_from_the_target_or_its_fetch() {
+        let text = r#"
+            [tiers.t]
+            targets = [
+                "10.1.1.111:25826", "[2001:db8::1]:25826", "[fe80::1%eth0]:25826", "storage1.example.org:25826",
+                { address = "10.1.1.112:25826", fetch = "http://10.9.9.9:9292/" },
+                { address = "10.1.1.113:25826", fetch = "http://[::1]:80" },
+            ]
+            [fetch]
+            bind = "127.0.0.1:0"
+        "#;
+        let urls = |text: &str| {
+            let config = Config::parse(text, Program::Noodle).unwrap();
+            let tier = config.tiers.get(0).unwrap().clone();
+            let upstream = |target| {
+                let Endpoint::Visage(address) = Endpoint::of(target, &config.fetch).unwrap() else {
+                    panic!()
+                };
+                let visage = Visage::new(&address, &Terms::from(&config.fetch), Room::new());
+                (root(&address), visage.fields[HOST].to_str().unwrap().to_owned())
+            };
+            tier.targets().iter().map(upstream).collect::<Vec<_>>()
+        };
+        let expect = |found: &(String, String), root: &str, host: &str| {
+            assert_eq!((&*found.0, &*found.1), (root, host));
+        };
+        let found = urls(text);
+        expect(&found[0], "http://10.1.1.111", "10.1.1.111");
+        expect(&found[1], "http://[2001:db8::1]", "[2001:db8::1]");
+        expect(&found[2], "http://[fe80::1%eth0]", "[fe80::1]");
+        expect(&found[3], "http://storage1.example.org", "storage1.example.org");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292");
+        expect(&found[5], "http://[::1]", "[::1]");
+        let found = urls(&format!("{text}\nremote_port = \"8080\""));
+        expect(&found[1], "http://[2001:db8::1]:8080", "[2001:db8::1]:8080");
+        expect(&found[4], "http://10.9.9.9:9292", "10.9.9.9:9292");
+    }
+
+    #[test]
+    fn a_connection_is_closed_behind_an_answer_only_if_it_is_not_kept() {
+        assert_eq!(fields("a", false)[CONNECTION], "close");
+        assert!(!fields("a", true).contains_key(CONNECTION));
+    }
+}

@@ -6,9 +6,12 @@
 
 use std::borrow::Cow;
 
+use hyper::Uri;
 use hyper::http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use thiserror::Error;
+
+use crate::ask::{Content, Hosts, Metric, Question, Window, Wording};
 
 /// Most bytes of a path and its query: hyper takes no URL of more than 65,534, with the scheme and the address.
 const LONGEST: usize = 60 * 1024;
@@ -41,6 +44,55 @@ pub fn path(written: &str) -> Cow<'_, str> {
 /// A query as it may be sent.
 pub fn query(written: Cow<'_, str>) -> Cow<'_, str> {
     valid(written, |byte| is_pchar(byte) || matches!(byte, b'/' | b'?'))
+}
+
+/// The path and the query of a question.
+pub fn of(question: &Question) -> Result<PathAndQuery, TooLong> {
+    match &question.wording {
+        Some(Wording::Whole(whole)) => Ok(whole.clone()),
+        Some(Wording::Parts(parts)) => composed(&question.hosts, &parts.rest, parts.query.as_deref()),
+        None => {
+            let rest = match &question.metric {
+                Metric::Named(named) => {
+                    let instances: Vec<_> = named.instances.iter().map(|instance| name(instance)).collect();
+                    format!("/{}/{}", name(&named.plugin), instances.join(","))
+                }
+                Metric::Any | Metric::Selected(_) => String::new(),
+            };
+            let Window { start, finish, .. } = question.window;
+            let query = (question.want == Content::Series).then(|| format!("start={start}&finish={finish}"));
+            composed(&question.hosts, &rest, query.as_deref())
+        }
+    }
+}
+
+/// The path and query as they came, less what is Noodle's and what may not stand there: `path` and `query` are what is
+/// left of them, and may be sent.
+pub fn as_it_came(uri: &Uri, path: &str, query: Option<&Cow<'_, str>>) -> Result<PathAndQuery, TooLong> {
+    if let Some(as_it_came) = uri.path_and_query()
+        && as_it_came.path() == path
+        && !matches!(query, Some(Cow::Owned(_)))
+        && query.is_some() == as_it_came.query().is_some()
+    {
+        return Ok(as_it_came.clone());
+    }
+    with_query(path, query.map(|query| &**query))
+}
+
+/// A path for these hosts: several patterns stand in braces, as Visage takes them.
+fn composed(hosts: &Hosts, rest: &str, query: Option<&str>) -> Result<PathAndQuery, TooLong> {
+    let hosts = match hosts {
+        Hosts::Named(host) => name(host),
+        Hosts::Matching { patterns, .. } => match &**patterns {
+            [] => return with_query("/data", query),
+            [pattern] => name(pattern),
+            several => {
+                let several: Vec<_> = several.iter().map(|pattern| name(pattern)).collect();
+                format!("%7B{}%7D", several.join(","))
+            }
+        },
+    };
+    with_query(&format!("/data/{hosts}{rest}"), query)
 }
 
 /// Puts a path and a query together, of which both may be sent.

@@ -1,55 +1,103 @@
 //! One answer out of many. It does not depend on the order in which they came.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use crate::ask::Content;
-use crate::ask::lists;
-use crate::ask::share::Node;
-use crate::fleet::Fleet;
-use crate::fleet::gather::{Gathered, Piece};
+use ::visage::answer::{Answer, Form};
+
+use crate::ask::rows::HostRows;
+use crate::ask::{Content, Reply, lists};
+use crate::fleet::gather::Gathered;
+use crate::fleet::{Fleet, Node};
 
 /// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
 const EACH: usize = 128;
 
+/// Bytes of text for a byte of values, about: most numbers have some twenty digits, and none more than 25.
+const WRITTEN: usize = 3;
+
 /// Bytes that joining takes at most, those of the text among them; what escapes add to names is not.
 pub fn bytes(gathered: &Gathered) -> usize {
-    let shares = gathered.pieces.iter().map(|piece| &piece.share);
-    shares.map(|share| share.body.bytes.len() + (share.object.len() + share.names.len()) * EACH).sum()
+    gathered.pieces.iter().map(|piece| reply_bytes(&piece.found.reply)).sum()
 }
 
-/// The text of the joined answer: an object without `_meta`, its members or names sorted, and who contributed.
-pub fn join(fleet: &Fleet, content: Content, gathered: &Gathered) -> Vec<u8> {
-    match content {
-        Content::Series => series(fleet, gathered),
-        Content::Metrics => {
-            lists::write(content, gathered.pieces.iter().flat_map(|piece| &piece.share.names))
-        }
-        Content::Hosts => {
-            let names = gathered
-                .pieces
-                .iter()
-                .flat_map(|piece| piece.share.names.iter().filter(|host| gathered.wants(fleet, piece, host)));
-            lists::write(content, names)
-        }
+/// Bytes that one reply comes to as a text, and what it takes to join it.
+pub fn reply_bytes(reply: &Reply) -> usize {
+    match reply {
+        Reply::Text(share) => share.body.bytes.len() + (share.object.len() + share.names.len()) * EACH,
+        // With the text of this one host.
+        Reply::Series(rows) => 2 * (rows.bytes() * WRITTEN + (1 + rows.metrics.len()) * EACH),
+        Reply::Names(names) => names.names.iter().map(|name| name.len() + EACH).sum(),
     }
+}
+
+/// The text of the joined answer: an object without `_meta`, its members or names sorted.
+pub fn join(fleet: &Fleet, content: Content, form: Form, gathered: &Gathered) -> Vec<u8> {
+    if content == Content::Series {
+        return series(fleet, form, gathered);
+    }
+    let names = gathered.pieces.iter().flat_map(|piece| {
+        let is_wanted = move |name: &Cow<'_, str>| {
+            content == Content::Metrics || gathered.wants(fleet, piece, name.as_bytes())
+        };
+        names(&piece.found.reply).filter(is_wanted)
+    });
+    lists::write(content, names)
+}
+
+/// The names in a reply, as JSON shows them.
+pub fn names(reply: &Reply) -> impl Iterator<Item = Cow<'_, str>> {
+    let (text, names) = match reply {
+        Reply::Text(share) => (&*share.names, &[][..]),
+        Reply::Names(names) => (&[][..], &*names.names),
+        Reply::Series(_) => (&[][..], &[][..]),
+    };
+    text.iter().map(Cow::from).chain(names.iter().map(|name| String::from_utf8_lossy(name)))
+}
+
+/// Rows of a host as an object with that host, as Visage would write it: the last row is not in it.
+pub fn written(host: &[u8], rows: &HostRows, form: Form) -> Vec<u8> {
+    let mut answer = Answer::new(form);
+    let mut sources = Vec::new();
+    for metric in &rows.metrics {
+        sources.clear();
+        sources.extend(metric.sources.iter().map(|source| {
+            let values = source.rows.nan_values();
+            (&*source.name, &values[..values.len().saturating_sub(1)])
+        }));
+        answer.add(host, &metric.plugin, &metric.instance, &sources);
+    }
+    answer.finish()
 }
 
 /// How much a piece is worth where several have the same host: an owner's, be it in a later tier, before what a former
 /// owner still has; then the first tier's before the next one's.
 type Rank = (bool, usize, usize);
 
-fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
-    let mut hosts: BTreeMap<&str, (Rank, &[u8])> = BTreeMap::new();
+fn series(fleet: &Fleet, form: Form, gathered: &Gathered) -> Vec<u8> {
+    let mut hosts: BTreeMap<Cow<'_, str>, (Rank, Cow<'_, [u8]>)> = BTreeMap::new();
     for piece in &gathered.pieces {
-        let Piece { share, .. } = piece;
-        for member in
-            share.object.last_members().into_iter().filter(|member| gathered.wants(fleet, piece, &member.key))
-        {
-            let Node { tier, target } = share.node;
-            let is_foreign = fleet.owner(tier, member.key.as_bytes()) != share.node;
-            let candidate = ((is_foreign, tier, target), &share.body.bytes[member.whole.clone()]);
-            let known = hosts.entry(&member.key).or_insert(candidate);
-            *known = candidate.min(*known);
+        let Node { tier, target } = piece.node();
+        let rank = |host: &[u8]| (fleet.owner(tier, host) != piece.node(), tier, target);
+        match &piece.found.reply {
+            Reply::Text(share) => {
+                let members = share.object.last_members().into_iter();
+                for member in members.filter(|member| gathered.wants(fleet, piece, member.key.as_bytes())) {
+                    let text = Cow::from(&share.body.bytes[member.whole.clone()]);
+                    let candidate = (rank(member.key.as_bytes()), text);
+                    keep_first(&mut hosts, Cow::from(&*member.key), candidate);
+                }
+            }
+            Reply::Series(rows) => {
+                let Some(host) = piece.name.as_deref() else { continue };
+                let mut text = written(host, rows, form);
+                // Less the braces around it.
+                text.pop();
+                text.remove(0);
+                keep_first(&mut hosts, String::from_utf8_lossy(host), (rank(host), Cow::from(text)));
+            }
+            Reply::Names(_) => {}
         }
     }
     let length: usize = hosts.values().map(|(_, member)| member.len() + 1).sum();
@@ -65,6 +113,19 @@ fn series(fleet: &Fleet, gathered: &Gathered) -> Vec<u8> {
     text
 }
 
+/// Keeps what is worth more of what there is of a host.
+fn keep_first<'a>(
+    hosts: &mut BTreeMap<Cow<'a, str>, (Rank, Cow<'a, [u8]>)>,
+    host: Cow<'a, str>,
+    candidate: (Rank, Cow<'a, [u8]>),
+) {
+    match hosts.entry(host) {
+        Entry::Vacant(entry) => _ = entry.insert(candidate),
+        Entry::Occupied(mut entry) if candidate < *entry.get() => _ = entry.insert(candidate),
+        Entry::Occupied(_) => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -75,6 +136,8 @@ mod tests {
     use super::*;
     use crate::ask::share::Share;
     use crate::budget::Held;
+    use crate::fleet::gather::Piece;
+    use crate::fleet::owner::Found;
     use crate::json::object::Object;
 
     const CONFIG: &str = r#"
@@ -82,6 +145,8 @@ mod tests {
         tiers.two.targets = ["d:1", "e:1"]
         fetch.bind = "127.0.0.1:0"
     "#;
+
+    const FORM: Form = Form { start: 0, finish: 60, percentiles: false, fill_gaps: false };
 
     fn fleet() -> Fleet {
         let config = Config::parse(CONFIG, Program::Noodle).unwrap();
@@ -95,7 +160,8 @@ mod tests {
             _ => lists::read(content, &object, text.as_bytes(), |_| Ok(())).unwrap(),
         };
         let body = Held { bytes: text.into(), reservation: fleet.budget.reserve(text.len()).unwrap() };
-        Piece { share: Share { node, body, object, names }, name: None }
+        let reply = Reply::Text(Share { body, object, names });
+        Piece { found: Found { nodes: vec![node], reply, failed: Vec::new() }, name: None }
     }
 
     fn node(number: usize) -> Node {
@@ -108,7 +174,7 @@ mod tests {
             answers.iter().map(|(number, text)| piece(&fleet, node(*number), content, text)).collect();
         let mut gathered = Gathered::default();
         gathered.pieces = pieces;
-        String::from_utf8(join(&fleet, content, &gathered)).unwrap()
+        String::from_utf8(join(&fleet, content, FORM, &gathered)).unwrap()
     }
 
     #[test]

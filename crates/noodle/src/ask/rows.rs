@@ -1,0 +1,57 @@
+//! Rows of a host, file by file.
+
+use std::time::Instant;
+
+use ::series::series::Series;
+
+use crate::budget::Reservation;
+
+/// Rows of some metrics of a host, as one target has them, or as several have them together.
+#[derive(Debug)]
+pub struct HostRows {
+    /// In the order of an answer.
+    pub metrics: Vec<MetricRows>,
+    /// When hosts and files were listed to find them, if they were.
+    pub listed: Option<Instant>,
+    /// What they take.
+    pub reservation: Reservation,
+}
+
+/// Rows of a metric: what stands in one RRD file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricRows {
+    /// collectd's plugin and its instance.
+    pub plugin: Box<[u8]>,
+    /// collectd's type and its instance.
+    pub instance: Box<[u8]>,
+    /// In the order of the file, each on a grid of its own.
+    pub sources: Vec<SourceRows>,
+}
+
+/// Rows of a data source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceRows {
+    /// Its name: `value` for most types.
+    pub name: Box<[u8]>,
+    /// From the row in which the start of the window lies to the one in which its finish lies, as librrd has them.
+    pub rows: Series,
+}
+
+impl HostRows {
+    /// How many bytes of values there are.
+    pub fn bytes(&self) -> usize {
+        self.metrics.iter().map(MetricRows::bytes).sum()
+    }
+}
+
+impl MetricRows {
+    /// How many bytes of values there are.
+    pub fn bytes(&self) -> usize {
+        self.sources.iter().map(|source| source.rows.grid().rows() * size_of::<f64>()).sum()
+    }
+
+    /// Plugin and instance, by which metrics of a host are told apart.
+    pub fn name(&self) -> (&[u8], &[u8]) {
+        (&self.plugin, &self.instance)
+    }
+}

@@ -1,0 +1,128 @@
+//! Which metrics there are: hosts, and the files of each.
+//!
+//! A language of queries (Graphite's, say) finds the metrics that it wants by their names, and then asks for their
+//! [rows](super::rows):
+//!
+//! ```text
+//! let hosts = fleet.hosts(now).await;                        // all hosts of all targets, sorted
+//! let files = fleet.files(&hosts.items[..], now).await;      // of each host, plugin and instance
+//! ```
+//!
+//! A target that is an rrdcached remembers both for `fetch.tree_age`; one that is a Visage is asked each time. Whoever
+//! failed is named beside what the others have, so that an answer can say that it is partial.
+
+use std::sync::Arc;
+
+use super::gather::{AT_ONCE, Gathered, all};
+use super::{Failed, Fleet};
+use crate::ask::{Content, Hosts, Metric, Question, Reply, Window};
+use crate::budget::Reservation;
+
+/// The name of a host, as collectd has it: bytes, mostly UTF-8.
+pub type Host = Arc<[u8]>;
+
+/// A metric of a host: what one RRD file holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct File {
+    /// collectd's plugin and its instance, `cpu-0`.
+    pub plugin: Box<[u8]>,
+    /// collectd's type and its instance, `cpu-idle`.
+    pub instance: Box<[u8]>,
+}
+
+/// What targets have together, and which of them failed.
+#[derive(Debug)]
+pub struct Listing<T> {
+    /// Sorted.
+    pub items: Vec<T>,
+    /// Whose share nobody has told.
+    pub failed: Vec<Failed>,
+    /// What the items take; none is given back before this is dropped.
+    pub reservations: Vec<Reservation>,
+}
+
+impl Fleet {
+    /// All hosts of all targets.
+    pub async fn hosts(self: &Arc<Self>, now: i64) -> Listing<Host> {
+        let hosts = Hosts::Matching { shown: Arc::from(*b""), patterns: Arc::from([]) };
+        let gathered = Gathered::ask(self, std::iter::empty(), vec![list(Content::Hosts, hosts, now)]).await;
+        let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
+        for piece in &gathered.pieces {
+            let names = names(&piece.found.reply).into_iter();
+            listing.items.extend(names.filter(|host| gathered.wants(self, piece, host)).map(Host::from));
+        }
+        listing.items.sort_unstable();
+        listing.items.dedup();
+        listing.failed = gathered.failed;
+        listing
+            .reservations
+            .extend(gathered.pieces.into_iter().filter_map(|piece| reservation(piece.found.reply)));
+        listing
+    }
+
+    /// The files of each of these hosts, in their order; none of a host whose targets failed.
+    pub async fn files(self: &Arc<Self>, hosts: &[Host], now: i64) -> Listing<(Host, Vec<File>)> {
+        let asked = hosts.iter().map(|host| {
+            let (fleet, host) = (Arc::clone(self), Arc::clone(host));
+            async move {
+                let question = list(Content::Metrics, Hosts::Named(Arc::clone(&host)), now);
+                let found = fleet.ask_owner(&host, &question, &[], None).await;
+                (host, found)
+            }
+        });
+        let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
+        for (host, found) in all(asked.collect::<Vec<_>>(), AT_ONCE).await {
+            match found {
+                Ok(None) => listing.items.push((host, Vec::new())),
+                Ok(Some(found)) => {
+                    let mut files: Vec<_> =
+                        names(&found.reply).iter().filter_map(|name| file(name)).collect();
+                    files.sort_unstable();
+                    files.dedup();
+                    listing.items.push((host, files));
+                    listing.reservations.extend(reservation(found.reply));
+                }
+                Err(failed) => {
+                    listing.items.push((host, Vec::new()));
+                    listing.failed.extend(failed);
+                }
+            }
+        }
+        listing
+    }
+}
+
+/// A question for names.
+fn list(want: Content, hosts: Hosts, now: i64) -> Question {
+    Question {
+        want,
+        hosts,
+        metric: Metric::Any,
+        window: Window { start: now, finish: now, now },
+        of_many: true,
+        wording: None,
+        known: None,
+    }
+}
+
+fn names(reply: &Reply) -> Vec<Vec<u8>> {
+    match reply {
+        Reply::Text(share) => share.names.iter().map(|name| name.clone().into_bytes()).collect(),
+        Reply::Names(names) => names.names.clone(),
+        Reply::Series(_) => Vec::new(),
+    }
+}
+
+fn reservation(reply: Reply) -> Option<Reservation> {
+    match reply {
+        Reply::Text(share) => Some(share.body.reservation),
+        Reply::Names(names) => Some(names.reservation),
+        Reply::Series(_) => None,
+    }
+}
+
+/// `PLUGIN/INSTANCE`
+fn file(name: &[u8]) -> Option<File> {
+    let slash = name.iter().position(|byte| *byte == b'/')?;
+    Some(File { plugin: name[..slash].into(), instance: name[slash + 1..].into() })
+}
