@@ -40,7 +40,7 @@ use crate::outlets::{Outlet, State};
 use crate::pipeline::{self, Plan};
 use crate::plan::{Newest, Routing};
 use crate::start::{self, Files, StartError, StartErrors};
-use crate::watch::{Measure, ReceiveBuffers, Terms};
+use crate::watch::{Intervals, Measure, ReceiveBuffers};
 
 /// Why a coco ended other than it was told to.
 #[derive(Debug, Error)]
@@ -156,7 +156,7 @@ impl Service {
         let mut stages = Watch::new(threads.heartbeats, Instant::now());
         let measure = Measure::new(Arc::clone(&lanes), Arc::clone(&routing), Arc::clone(&buffers), clock);
         let measure = Arc::new(measure);
-        let (measuring, thread) = start_measuring(&measure, terms(&config)).map_err(RunError::System)?;
+        let (measuring, thread) = start_measuring(&measure, intervals(&config)).map_err(RunError::System)?;
         let mut ended = watch(threads.handles.into_iter().chain([thread])).map_err(RunError::System)?;
 
         routing.load().outlets.keep(listen);
@@ -266,7 +266,7 @@ struct Running {
     lanes: Arc<[Arc<Lane>]>,
     routing: Arc<Newest>,
     gate: Arc<Gate>,
-    measuring: Sender<Terms>,
+    measuring: Sender<Intervals>,
     listen: SocketAddr,
 }
 
@@ -285,9 +285,9 @@ impl Running {
         let new = Arc::new(new);
         self.routing.store(Arc::clone(&new));
         new.outlets.keep(self.listen);
-        self.lanes.iter().for_each(|lane| lane.set_memory(config.state.max_memory));
+        self.lanes.iter().for_each(|lane| lane.set_max_memory(config.state.max_memory));
         // Its thread lives as long as this.
-        let _ = self.measuring.send(terms(config));
+        let _ = self.measuring.send(intervals(config));
         let changes = Changes {
             old: old.tiers.fingerprint(),
             begin_anew: begin_anew(&old.tiers, &new.tiers),
@@ -321,15 +321,18 @@ fn complain_of_death(thread: &str, panic: impl Display) {
 }
 
 /// Measures in a thread of its own until the sender that is returned is dropped.
-fn start_measuring(measure: &Arc<Measure>, terms: Terms) -> io::Result<(Sender<Terms>, JoinHandle<()>)> {
+fn start_measuring(
+    measure: &Arc<Measure>,
+    intervals: Intervals,
+) -> io::Result<(Sender<Intervals>, JoinHandle<()>)> {
     let (send, news) = crossbeam_channel::unbounded();
     let measure = Arc::clone(measure);
     let builder = std::thread::Builder::new().name("measure".to_owned());
-    Ok((send, builder.spawn(move || measure.run(terms, &news))?))
+    Ok((send, builder.spawn(move || measure.run(intervals, &news))?))
 }
 
-fn terms(config: &Config) -> Terms {
-    Terms { interval: config.measure.interval, expire: config.state.expire }
+fn intervals(config: &Config) -> Intervals {
+    Intervals { interval: config.measure.interval, expire: config.state.expire }
 }
 
 #[cfg(test)]

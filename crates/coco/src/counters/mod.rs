@@ -325,9 +325,9 @@ impl ByReason {
 /// lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub struct OutletCounts(Cells<{ OutletCount::ALL.len() }>);
+pub struct OutletCells(Cells<{ OutletCount::ALL.len() }>);
 
-impl OutletCounts {
+impl OutletCells {
     /// Counts.
     pub fn add(&self, count: OutletCount, by: u64) {
         self.0.add(count as usize, by);

@@ -11,7 +11,7 @@ use coco_core::wire::{IdentifierSpans, Span};
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::memory::{HostId, Judge, NameId, Routes, combine};
+use crate::memory::{HostId, Judge, Memory, NameId, combine};
 use crate::plan::{Newest, Routing, Rules};
 
 /// Decides by the newest routing, batch by batch.
@@ -78,30 +78,30 @@ impl Filter {
     /// Gives every pending value list of a batch its verdict, and every notification its owners.
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
-        let mut routes = lane.routes();
+        let mut memory = lane.memory();
         #[cfg(test)]
         crate::lane::faults::provoke("filter", batch);
         // Behind the lock: nobody can have decided by a newer one meanwhile.
         self.catch_up();
-        routes.adopt(self.rules.version());
+        memory.adopt(self.rules.version());
         let mut tally = Tally::default();
         let (datagrams, owners) = batch.deciding();
         for (bytes, items) in datagrams {
-            self.find_hosts(bytes, items, &mut routes, owners, now, &mut tally);
-            self.find_names(bytes, items, &mut routes, now, &mut tally);
+            self.find_hosts(bytes, items, &mut memory, owners, now, &mut tally);
+            self.find_names(bytes, items, &mut memory, now, &mut tally);
             #[cfg(test)]
             crate::lane::faults::provoke_by("look-up", bytes);
-            self.find_metrics(items, &mut routes, now, &mut tally);
+            self.find_metrics(items, &mut memory, now, &mut tally);
             let unremembered = tally.unremembered;
-            self.learn(bytes, items, &mut routes, now, &mut tally);
+            self.learn(bytes, items, &mut memory, now, &mut tally);
             if tally.some_renamed {
                 self.count_renamed(items, &mut tally);
             }
             if tally.unremembered > unremembered {
-                self.forget_bare_hosts(&mut routes);
+                self.forget_bare_hosts(&mut memory);
             }
         }
-        drop(routes);
+        drop(memory);
         self.route_notifications(batch);
         lane.counts.add(Count::Unremembered, tally.unremembered);
         lane.counts.add(Count::RenamedHosts, tally.renamed);
@@ -116,7 +116,7 @@ impl Filter {
         &mut self,
         bytes: &[u8],
         items: &[Item],
-        routes: &mut Routes,
+        memory: &mut Memory,
         owners: &mut Vec<u16>,
         now: u32,
         tally: &mut Tally,
@@ -129,7 +129,7 @@ impl Filter {
             match self.runs.last_mut() {
                 Some(run) if span == host_span => run.items.end = end,
                 _ => {
-                    let run = self.enter_host(span.of(bytes), routes, owners, now);
+                    let run = self.enter_host(span.of(bytes), memory, owners, now);
                     tally.some_renamed |= run.renamed;
                     self.runs.push(Run { items: index as u32..end, ..run });
                 }
@@ -144,7 +144,7 @@ impl Filter {
         &mut self,
         bytes: &[u8],
         items: &mut [Item],
-        routes: &mut Routes,
+        memory: &mut Memory,
         now: u32,
         tally: &mut Tally,
     ) {
@@ -160,15 +160,15 @@ impl Filter {
                 let identifier = spans.of(bytes);
                 let parts = identifier.metric_parts();
                 let of_run = run.host.filter(|_| !alone);
-                let expected = of_run.and_then(|host| routes.see_expected(host, parts, now));
+                let expected = of_run.and_then(|host| memory.see_expected(host, parts, now));
                 if let Some(rejected) = expected {
                     item.verdict = tally.verdict(rejected, run.owners);
                     continue;
                 }
-                let hash = hashes.of(&spans, &identifier, routes);
-                let name = routes.find_name(hash, parts);
+                let hash = hashes.of(&spans, &identifier, memory);
+                let name = memory.find_name(hash, parts);
                 // In a run it is looked up at once, since it tells which one to expect next.
-                let known = of_run.zip(name).and_then(|(host, name)| routes.see_unexpected(host, name, now));
+                let known = of_run.zip(name).and_then(|(host, name)| memory.see_unexpected(host, name, now));
                 match known {
                     Some(rejected) => item.verdict = tally.verdict(rejected, run.owners),
                     None => {
@@ -181,9 +181,9 @@ impl Filter {
     }
 
     /// Looks up the metrics that stand alone.
-    fn find_metrics(&mut self, items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+    fn find_metrics(&mut self, items: &mut [Item], memory: &mut Memory, now: u32, tally: &mut Tally) {
         self.probes.retain(|probe| {
-            let known = probe.host.zip(probe.name).and_then(|(host, name)| routes.see(host, name, now));
+            let known = probe.host.zip(probe.name).and_then(|(host, name)| memory.see(host, name, now));
             if let Some(rejected) = known {
                 items[probe.item as usize].verdict = tally.verdict(rejected, probe.owners);
             }
@@ -192,22 +192,22 @@ impl Filter {
     }
 
     /// Decides on the metrics that are not remembered, and remembers them if there is room.
-    fn learn(&mut self, bytes: &[u8], items: &mut [Item], routes: &mut Routes, now: u32, tally: &mut Tally) {
+    fn learn(&mut self, bytes: &[u8], items: &mut [Item], memory: &mut Memory, now: u32, tally: &mut Tally) {
         let mut probes = std::mem::take(&mut self.probes);
         for probe in probes.drain(..) {
             let item = &mut items[probe.item as usize];
             let identifier = item.spans.identifier.of(bytes);
             let parts = identifier.metric_parts();
             // The same metric may stand in the datagram before.
-            let name = routes.find_name(probe.hash, parts);
-            let known = probe.host.zip(name).and_then(|(host, name)| routes.see(host, name, now));
+            let name = memory.find_name(probe.hash, parts);
+            let known = probe.host.zip(name).and_then(|(host, name)| memory.see(host, name, now));
             let rejected = known.unwrap_or_else(|| {
                 let rejected = self.rules.refuses(&identifier);
                 let added =
-                    probe.host.and_then(|host| routes.add_metric(host, probe.hash, parts, now, rejected));
+                    probe.host.and_then(|host| memory.add_metric(host, probe.hash, parts, now, rejected));
                 tally.unremembered += u64::from(added.is_none());
                 if let (Some(host), Some(name), false) = (probe.host, added, probe.alone) {
-                    routes.learn_order(host, name);
+                    memory.learn_order(host, name);
                 }
                 rejected
             });
@@ -217,8 +217,8 @@ impl Filter {
     }
 
     /// Hosts of this datagram that there was room for, but not for any of their metrics.
-    fn forget_bare_hosts(&self, routes: &mut Routes) {
-        self.runs.iter().filter_map(|run| run.host).for_each(|host| routes.forget_if_bare(host));
+    fn forget_bare_hosts(&self, memory: &mut Memory) {
+        self.runs.iter().filter_map(|run| run.host).for_each(|host| memory.forget_if_bare(host));
     }
 
     /// After a panic in [`decide`](Self::decide): what has no verdict is rejected, so that the books balance.
@@ -262,17 +262,17 @@ impl Filter {
     /// A run of a host, still without items: its number, if there is room to remember it, and where its owners stand in
     /// the batch.
     #[inline]
-    fn enter_host(&mut self, name: &[u8], routes: &mut Routes, batch_owners: &mut Vec<u16>, now: u32) -> Run {
+    fn enter_host(&mut self, name: &[u8], memory: &mut Memory, batch_owners: &mut Vec<u16>, now: u32) -> Run {
         let start = batch_owners.len();
-        let (host, renamed) = match routes.find_host(name, now) {
+        let (host, renamed) = match memory.find_host(name, now) {
             Some(id) => {
-                let (owners, renamed) = routes.owners(id);
+                let (owners, renamed) = memory.owners(id);
                 batch_owners.extend_from_slice(owners);
                 (Some(id), renamed)
             }
             None => {
                 batch_owners.extend(self.rules.routing().partitions.owners(name));
-                (self.remember_host(name, routes, &batch_owners[start..], now), is_renamed(name))
+                (self.remember_host(name, memory, &batch_owners[start..], now), is_renamed(name))
             }
         };
         Run { items: 0..0, host, owners: start as u32, renamed }
@@ -283,11 +283,11 @@ impl Filter {
     fn remember_host(
         &mut self,
         name: &[u8],
-        routes: &mut Routes,
+        memory: &mut Memory,
         owners: &[u16],
         now: u32,
     ) -> Option<HostId> {
-        routes.renew_host(name, now, &mut self.rules).or_else(|| routes.add_host(name, owners, now))
+        memory.renew_host(name, now, &mut self.rules).or_else(|| memory.add_host(name, owners, now))
     }
 
     /// Notifications are rare and not filtered; their hosts are looked up on the ring.
@@ -338,11 +338,11 @@ struct PartHashes {
 
 impl PartHashes {
     #[inline]
-    fn of(&mut self, spans: &IdentifierSpans, identifier: &IdentifierRef<'_>, routes: &Routes) -> u64 {
+    fn of(&mut self, spans: &IdentifierSpans, identifier: &IdentifierRef<'_>, memory: &Memory) -> u64 {
         let spans = [spans.plugin, spans.plugin_instance, spans.type_name, spans.type_instance];
         for (i, part) in identifier.metric_parts().into_iter().enumerate() {
             if !self.known || self.spans[i] != spans[i] {
-                self.hashes[i] = routes.hash(part);
+                self.hashes[i] = memory.hash(part);
             }
         }
         self.spans = spans;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use coco_daemon::latency::{Histogram, NUMBERS};
 
 use crate::counters::{LaneCounts, Queue};
-use crate::memory::{HostId, Routes};
+use crate::memory::{HostId, Memory};
 
 /// For how long a reader looks away when the filter wants its turn.
 const STAND_BACK: Duration = Duration::from_micros(50);
@@ -39,9 +39,9 @@ pub struct Lane {
     pub raw: Queue,
     /// Value lists between filter and send.
     pub filtered: Queue,
-    /// Bytes that `routes` may take.
-    memory: AtomicUsize,
-    routes: Mutex<Routes>,
+    /// Bytes that `memory` may take.
+    max_memory: AtomicUsize,
+    memory: Mutex<Memory>,
     /// Whether the filter waits for them.
     wanted: AtomicBool,
     /// Whether nobody is to measure them any more.
@@ -50,7 +50,7 @@ pub struct Lane {
     pub remembered: Remembered,
 }
 
-/// How much a lane remembered when its routes were let go the last time: nobody waits for whoever holds them.
+/// How much a lane remembered when its memory was let go the last time: nobody waits for whoever holds them.
 #[derive(Debug, Default)]
 pub struct Remembered {
     /// Bytes that it takes.
@@ -62,8 +62,8 @@ pub struct Remembered {
 }
 
 impl Lane {
-    /// A lane that has seen nothing yet. `memory` bounds what it remembers, in bytes.
-    pub fn new(number: usize, memory: usize) -> Self {
+    /// A lane that has seen nothing yet. `max_memory` bounds what it remembers, in bytes.
+    pub fn new(number: usize, max_memory: usize) -> Self {
         Self {
             made: Instant::now(),
             last_datagram: AtomicU64::new(0),
@@ -73,8 +73,8 @@ impl Lane {
             datagrams: Histogram::by(&NUMBERS),
             raw: Queue::default(),
             filtered: Queue::default(),
-            memory: memory.into(),
-            routes: Mutex::new(Routes::new(memory)),
+            max_memory: max_memory.into(),
+            memory: Mutex::new(Memory::new(max_memory)),
             wanted: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             remembered: Remembered::default(),
@@ -92,25 +92,25 @@ impl Lane {
     }
 
     /// What it remembers, for the filter, which holds this for a batch.
-    pub fn routes(&self) -> RoutesGuard<'_> {
+    pub fn memory(&self) -> HeldMemory<'_> {
         self.wanted.store(true, Ordering::Relaxed);
-        let routes = self.hold();
+        let memory = self.hold();
         self.wanted.store(false, Ordering::Relaxed);
-        routes
+        memory
     }
 
     /// Walks over what it remembers, from the first host on. `piece` takes some from a host on and says where to go on,
     /// `None` at the end; between two pieces the filter has its turn.
-    pub fn walk(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
+    pub fn walk(&self, mut piece: impl FnMut(&mut Memory, HostId) -> Option<HostId>) {
         let mut next = Some(0);
         while let Some(from) = next {
-            next = self.read(|routes| piece(routes, from));
+            next = self.read(|memory| piece(memory, from));
         }
     }
 
     /// Like [`walk`](Self::walk), until the measuring is [ended](Self::end_measuring).
-    pub fn measure(&self, mut piece: impl FnMut(&mut Routes, HostId) -> Option<HostId>) {
-        self.walk(|routes, from| if self.is_closing() { None } else { piece(routes, from) });
+    pub fn measure(&self, mut piece: impl FnMut(&mut Memory, HostId) -> Option<HostId>) {
+        self.walk(|memory, from| if self.is_closing() { None } else { piece(memory, from) });
     }
 
     /// The process stops, and does not wait for the end of a summary that nobody will see.
@@ -124,7 +124,7 @@ impl Lane {
     }
 
     /// Reads what it remembers, for a millisecond at most, when the filter does not wait for its turn.
-    pub fn read<T>(&self, read: impl FnOnce(&mut Routes) -> T) -> T {
+    pub fn read<T>(&self, read: impl FnOnce(&mut Memory) -> T) -> T {
         // The mutex is not fair: who lets go and takes it again is faster than one who has to be woken.
         while self.wanted.load(Ordering::Relaxed) {
             std::thread::sleep(STAND_BACK);
@@ -132,47 +132,47 @@ impl Lane {
         read(&mut self.hold())
     }
 
-    fn hold(&self) -> RoutesGuard<'_> {
+    fn hold(&self) -> HeldMemory<'_> {
         // A panic leaves the tables usable: at worst a metric is forgotten.
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        routes.set_limit(self.memory.load(Ordering::Relaxed));
-        RoutesGuard { routes, remembered: &self.remembered }
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.set_limit(self.max_memory.load(Ordering::Relaxed));
+        HeldMemory { memory, remembered: &self.remembered }
     }
 
     /// Bounds what it remembers from its next batch on, in bytes. What is there stays until it expires. Waits for no
     /// one.
-    pub fn set_memory(&self, memory: usize) {
-        self.memory.store(memory, Ordering::Relaxed);
+    pub fn set_max_memory(&self, max_memory: usize) {
+        self.max_memory.store(max_memory, Ordering::Relaxed);
     }
 }
 
-/// The routes of a lane, held.
+/// The memory of a lane, held.
 #[derive(Debug)]
-pub struct RoutesGuard<'a> {
-    routes: MutexGuard<'a, Routes>,
+pub struct HeldMemory<'a> {
+    memory: MutexGuard<'a, Memory>,
     remembered: &'a Remembered,
 }
 
-impl Deref for RoutesGuard<'_> {
-    type Target = Routes;
+impl Deref for HeldMemory<'_> {
+    type Target = Memory;
 
-    fn deref(&self) -> &Routes {
-        &self.routes
+    fn deref(&self) -> &Memory {
+        &self.memory
     }
 }
 
-impl DerefMut for RoutesGuard<'_> {
-    fn deref_mut(&mut self) -> &mut Routes {
-        &mut self.routes
+impl DerefMut for HeldMemory<'_> {
+    fn deref_mut(&mut self) -> &mut Memory {
+        &mut self.memory
     }
 }
 
-impl Drop for RoutesGuard<'_> {
+impl Drop for HeldMemory<'_> {
     fn drop(&mut self) {
         let Remembered { bytes, hosts, metrics } = self.remembered;
-        bytes.store(self.routes.used() as u64, Ordering::Relaxed);
-        hosts.store(self.routes.hosts() as u64, Ordering::Relaxed);
-        metrics.store(self.routes.metrics() as u64, Ordering::Relaxed);
+        bytes.store(self.memory.used() as u64, Ordering::Relaxed);
+        hosts.store(self.memory.hosts() as u64, Ordering::Relaxed);
+        metrics.store(self.memory.metrics() as u64, Ordering::Relaxed);
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
             lane.walk(|_, piece| {
                 assert_eq!(turns.load(Ordering::Relaxed), u64::from(piece));
                 scope.spawn(|| {
-                    let _held = lane.routes();
+                    let _held = lane.memory();
                     turns.fetch_add(1, Ordering::Relaxed);
                 });
                 while !lane.wanted.load(Ordering::Relaxed) {

@@ -62,7 +62,7 @@ const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are 
 
 /// See the module.
 #[derive(Debug)]
-pub struct Routes {
+pub struct Memory {
     names: Names,
     hosts: Places<Option<Host>>,
     index: Index,
@@ -93,7 +93,7 @@ pub fn combine(parts: [u64; 4]) -> u64 {
     hash
 }
 
-impl Routes {
+impl Memory {
     /// Nothing remembered yet, and never more than about `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {

@@ -4,7 +4,7 @@
 //! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge
 //! says.
 
-use super::{Cell, Host, HostId, Name, Names, Owners, Routes, VISITED_AT_ONCE};
+use super::{Cell, Host, HostId, Memory, Name, Names, Owners, VISITED_AT_ONCE};
 
 /// What a decision was made by. Later ones are not greater, but different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub trait Judge {
 /// What a verdict costs, in visits of hosts or metrics.
 pub(super) const VERDICT_COST: usize = 8;
 
-impl Routes {
+impl Memory {
     /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host),
     /// but can be [renewed](Self::renew_host).
     #[inline]

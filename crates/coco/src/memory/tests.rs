@@ -35,14 +35,14 @@ fn owners_of(host: &[u8]) -> [u16; 2] {
     [host.len() as u16, u16::from(host[0])]
 }
 
-fn hash_of(routes: &Routes, parts: [&[u8]; 4]) -> u64 {
-    combine(parts.map(|part| routes.hash(part)))
+fn hash_of(memory: &Memory, parts: [&[u8]; 4]) -> u64 {
+    combine(parts.map(|part| memory.hash(part)))
 }
 
 /// The filter's verdict on a metric that is remembered, seen now.
-fn find(routes: &mut Routes, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32) -> Option<bool> {
-    let name = routes.find_name(hash, parts)?;
-    routes.see(host, name, now)
+fn find(memory: &mut Memory, host: HostId, hash: u64, parts: [&[u8]; 4], now: u32) -> Option<bool> {
+    let name = memory.find_name(hash, parts)?;
+    memory.see(host, name, now)
 }
 
 /// Decides in another way by every version.
@@ -73,29 +73,29 @@ impl ByLength {
 }
 
 /// What the filter does with a value list: finds, or adds what is not there. Whether it is remembered now.
-fn see(routes: &mut Routes, host: &[u8], parts: [&[u8]; 4], now: u32) -> (Option<HostId>, bool) {
-    see_by(ByLength::default(), routes, host, parts, now)
+fn see(memory: &mut Memory, host: &[u8], parts: [&[u8]; 4], now: u32) -> (Option<HostId>, bool) {
+    see_by(ByLength::default(), memory, host, parts, now)
 }
 
 fn see_by(
     mut judge: ByLength,
-    routes: &mut Routes,
+    memory: &mut Memory,
     host: &[u8],
     parts: [&[u8]; 4],
     now: u32,
 ) -> (Option<HostId>, bool) {
-    routes.adopt(judge.version);
-    let known = routes.find_host(host, now).or_else(|| routes.renew_host(host, now, &mut judge));
-    let id = known.or_else(|| routes.add_host(host, &judge.owners(host), now));
+    memory.adopt(judge.version);
+    let known = memory.find_host(host, now).or_else(|| memory.renew_host(host, now, &mut judge));
+    let id = known.or_else(|| memory.add_host(host, &judge.owners(host), now));
     let Some(id) = id else { return (None, false) };
     let renamed = is_renamed(host);
-    assert_eq!(routes.owners(id), (judge.owners(host).as_slice(), renamed));
-    let (hash, verdict) = (hash_of(routes, parts), judge.verdict(host, parts));
-    if let Some(known) = find(routes, id, hash, parts, now) {
+    assert_eq!(memory.owners(id), (judge.owners(host).as_slice(), renamed));
+    let (hash, verdict) = (hash_of(memory, parts), judge.verdict(host, parts));
+    if let Some(known) = find(memory, id, hash, parts, now) {
         assert_eq!(known, verdict);
         return (Some(id), true);
     }
-    (Some(id), routes.add_metric(id, hash, parts, now, verdict).is_some())
+    (Some(id), memory.add_metric(id, hash, parts, now, verdict).is_some())
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,28 +114,28 @@ fn owned(parts: [&[u8]; 4]) -> Vec<Vec<u8>> {
 }
 
 /// Everything in the tables, `seen` of hosts left out since no reader is told of it.
-fn contents(routes: &Routes) -> Model {
-    contents_by(ByLength::default(), routes)
+fn contents(memory: &Memory) -> Model {
+    contents_by(ByLength::default(), memory)
 }
 
-fn contents_by(mut judge: ByLength, routes: &Routes) -> Model {
+fn contents_by(mut judge: ByLength, memory: &Memory) -> Model {
     let mut names = Vec::new();
     let mut next = Some(0);
     while let Some(from) = next {
-        next = routes.visit_hosts(from, &judge, |host| {
+        next = memory.visit_hosts(from, &judge, |host| {
             assert_eq!(host.owners, judge.owners(host.name));
             names.push(host.name.to_vec());
         });
     }
     let mut counted = 0;
-    routes.count_accepted(0, &mut judge, |_, accepted| counted += accepted);
+    memory.count_accepted(0, &mut judge, |_, accepted| counted += accepted);
     let mut accepted = 0;
     let model: Model = names
         .iter()
         .map(|name| {
-            let metrics = metrics_of(routes, name, judge).unwrap();
+            let metrics = metrics_of(memory, name, judge).unwrap();
             let sent = metrics.values().filter(|(rejected, _)| !rejected).count() as u32;
-            assert_eq!(routes.accepted_of(name, &mut judge), Some(sent));
+            assert_eq!(memory.accepted_of(name, &mut judge), Some(sent));
             accepted += sent;
             (name.clone(), ModelHost { seen: 0, metrics })
         })
@@ -146,32 +146,32 @@ fn contents_by(mut judge: ByLength, routes: &Routes) -> Model {
 }
 
 /// The metrics of a host that is remembered, as a reader sees them.
-fn metrics_of(routes: &Routes, host: &[u8], mut judge: ByLength) -> Option<ModelMetrics> {
-    routes.accepted_of(host, &mut judge)?;
+fn metrics_of(memory: &Memory, host: &[u8], mut judge: ByLength) -> Option<ModelMetrics> {
+    memory.accepted_of(host, &mut judge)?;
     let mut metrics = ModelMetrics::new();
     let mut visit = |metric: MetricView<'_>| {
         let parts = metric.name.parts().map(<[u8]>::to_vec).collect();
         assert_eq!(metrics.insert(parts, (metric.rejected, metric.seen)), None, "a metric is there twice");
     };
     let mut unread = Unread::default();
-    routes.visit_metrics(host, &mut judge, &mut unread, &mut visit);
+    memory.visit_metrics(host, &mut judge, &mut unread, &mut visit);
     while !unread.is_empty() {
-        routes.visit_unread(host, &mut judge, &mut unread, &mut visit);
+        memory.visit_unread(host, &mut judge, &mut unread, &mut visit);
     }
     Some(metrics)
 }
 
 /// Forgets what was silent for more than so many seconds.
-fn expire_all(routes: &mut Routes, now: u32, silence: u32) {
+fn expire_all(memory: &mut Memory, now: u32, silence: u32) {
     let mut next = Some(0);
     while let Some(from) = next {
-        next = routes.expire(from, now, silence);
+        next = memory.expire(from, now, silence);
     }
 }
 
 /// What a memory of nothing takes.
 fn empty() -> usize {
-    Routes::new(usize::MAX).used()
+    Memory::new(usize::MAX).used()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -199,7 +199,7 @@ fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
 proptest! {
     #[test]
     fn agrees_with_a_naive_model(limit in prop_oneof![0_usize..220_000, Just(1 << 20)], steps in steps()) {
-        let mut routes = Routes::new(limit);
+        let mut memory = Memory::new(limit);
         let mut model = Model::new();
         let mut judge = ByLength::default();
         let mut now = 1000;
@@ -208,8 +208,8 @@ proptest! {
             match step {
                 Step::See(host, metric) => {
                     let (host, parts) = (HOSTS[host], METRICS[metric]);
-                    let used = routes.used();
-                    let (id, remembered) = see_by(judge, &mut routes, host, parts, now);
+                    let used = memory.used();
+                    let (id, remembered) = see_by(judge, &mut memory, host, parts, now);
                     let full = used + DEAREST > limit;
                     prop_assert!(id.is_some() || (full && !model.contains_key(host)));
                     if id.is_some() {
@@ -224,7 +224,7 @@ proptest! {
                 }
                 Step::Expire(age) => {
                     let time = now - age;
-                    expire_all(&mut routes, now, age);
+                    expire_all(&mut memory, now, age);
                     for host in model.values_mut() {
                         host.metrics.retain(|_, (_, seen)| *seen >= time);
                     }
@@ -234,7 +234,7 @@ proptest! {
                     judge.version.owners += u32::from(owners);
                     judge.version.verdicts += u32::from(verdicts);
                 }
-                Step::Renew => prop_assert_eq!(routes.renew_some(0, &mut judge), None),
+                Step::Renew => prop_assert_eq!(memory.renew_some(0, &mut judge), None),
             }
             // Whoever reads sees the verdicts of its own time, on what was decided before too.
             for (host, of_host) in &mut model {
@@ -243,18 +243,18 @@ proptest! {
                     *rejected = judge.verdict(host, parts);
                 }
             }
-            prop_assert!(routes.used() <= limit.max(empty()));
-            prop_assert_eq!(routes.hosts(), model.len());
-            prop_assert_eq!(routes.metrics(), model.values().map(|host| host.metrics.len()).sum::<usize>());
+            prop_assert!(memory.used() <= limit.max(empty()));
+            prop_assert_eq!(memory.hosts(), model.len());
+            prop_assert_eq!(memory.metrics(), model.values().map(|host| host.metrics.len()).sum::<usize>());
         }
         for (name, host) in &model {
-            prop_assert_eq!(metrics_of(&routes, name, judge).unwrap().len(), host.metrics.len());
+            prop_assert_eq!(metrics_of(&memory, name, judge).unwrap().len(), host.metrics.len());
         }
         model.values_mut().for_each(|host| host.seen = 0);
-        prop_assert_eq!(contents_by(judge, &routes), model);
-        expire_all(&mut routes, now + 1, 0);
-        prop_assert_eq!((routes.hosts(), routes.metrics()), (0, 0));
-        prop_assert!(routes.used() <= empty() + DEAREST, "{}", routes.used());
+        prop_assert_eq!(contents_by(judge, &memory), model);
+        expire_all(&mut memory, now + 1, 0);
+        prop_assert_eq!((memory.hosts(), memory.metrics()), (0, 0));
+        prop_assert!(memory.used() <= empty() + DEAREST, "{}", memory.used());
     }
 }
 
@@ -268,29 +268,29 @@ proptest! {
         stays in 1_u32..5,
         newcomers in 0_u32..4000,
     ) {
-        let mut routes = Routes::new(usize::MAX);
+        let mut memory = Memory::new(usize::MAX);
         let name = |host: u32| format!("host{host}").into_bytes();
         for host in 0..hosts {
-            see(&mut routes, &name(host), METRICS[host as usize % 8], 1);
+            see(&mut memory, &name(host), METRICS[host as usize % 8], 1);
         }
         let staying: BTreeSet<_> = (0..hosts).filter(|host| host % stays == 0).map(name).collect();
         for name in &staying {
-            let id = routes.find_host(name, 2).unwrap();
-            let metrics = metrics_of(&routes, name, ByLength::default()).unwrap();
+            let id = memory.find_host(name, 2).unwrap();
+            let metrics = metrics_of(&memory, name, ByLength::default()).unwrap();
             let parts = METRICS.into_iter().find(|parts| metrics.contains_key(&owned(*parts))).unwrap();
-            let hash = hash_of(&routes, parts);
-            prop_assert!(find(&mut routes, id, hash, parts, 2).is_some());
+            let hash = hash_of(&memory, parts);
+            prop_assert!(find(&mut memory, id, hash, parts, 2).is_some());
         }
         let mut seen = Vec::new();
         let mut pieces = 0;
         let (mut next, mut expiry) = (Some(0), Some(0));
         while let Some(from) = next {
-            next = routes.visit_hosts(from, &ByLength::default(), |host| seen.push(host.name.to_vec()));
+            next = memory.visit_hosts(from, &ByLength::default(), |host| seen.push(host.name.to_vec()));
             pieces += 1;
             // Others go between two pieces, a piece of the table at a time, and newcomers take their places.
-            expiry = expiry.and_then(|from| routes.expire(from, 2, 0));
+            expiry = expiry.and_then(|from| memory.expire(from, 2, 0));
             for host in 0..if pieces < 4 { newcomers } else { 0 } {
-                see(&mut routes, format!("new{pieces}-{host}").as_bytes(), METRICS[0], 2);
+                see(&mut memory, format!("new{pieces}-{host}").as_bytes(), METRICS[0], 2);
             }
             prop_assert!(pieces < 100);
         }
@@ -304,29 +304,29 @@ proptest! {
 
 #[test]
 fn a_name_that_two_hosts_have_outlives_one_of_them() {
-    let mut routes = Routes::new(1 << 20);
+    let mut memory = Memory::new(1 << 20);
     for (host, now) in [(&b"a"[..], 1), (b"b", 5)] {
-        see(&mut routes, host, METRICS[3], now);
+        see(&mut memory, host, METRICS[3], now);
     }
-    let both = routes.used();
-    expire_all(&mut routes, 6, 3);
-    assert!(metrics_of(&routes, b"a", ByLength::default()).is_none());
+    let both = memory.used();
+    expire_all(&mut memory, 6, 3);
+    assert!(metrics_of(&memory, b"a", ByLength::default()).is_none());
     assert_eq!(
-        contents(&routes)[&b"b"[..]].metrics,
+        contents(&memory)[&b"b"[..]].metrics,
         BTreeMap::from([(owned(METRICS[3]), (rejected(b"b", METRICS[3]), 5))])
     );
-    see(&mut routes, b"a", METRICS[3], 6);
-    assert!(routes.used() < both + 64 && routes.hosts.len() == 2, "the host's number is used again");
+    see(&mut memory, b"a", METRICS[3], 6);
+    assert!(memory.used() < both + 64 && memory.hosts.len() == 2, "the host's number is used again");
 }
 
 #[test]
 fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
-    let mut routes = Routes::new(130_000);
+    let mut memory = Memory::new(130_000);
     let (mut known, mut refused) = (Vec::new(), 0);
     // Of some, tables would have to grow for which there is no room, of others not.
     for host in 0.. {
         let name = format!("host{host}").into_bytes();
-        if see(&mut routes, &name, METRICS[0], 1).1 {
+        if see(&mut memory, &name, METRICS[0], 1).1 {
             known.push(name);
         } else {
             refused += 1;
@@ -337,12 +337,12 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
     }
     assert!(known.len() > 10);
     for name in &known {
-        assert_eq!(see(&mut routes, name, METRICS[0], 2), (routes.find_host(name, 2), true));
+        assert_eq!(see(&mut memory, name, METRICS[0], 2), (memory.find_host(name, 2), true));
     }
-    assert!(!see(&mut routes, b"a newcomer with a name too long for what is left", METRICS[3], 2).1);
-    expire_all(&mut routes, 2, 0);
+    assert!(!see(&mut memory, b"a newcomer with a name too long for what is left", METRICS[3], 2).1);
+    expire_all(&mut memory, 2, 0);
     assert_eq!(
-        known.iter().filter(|name| metrics_of(&routes, name, ByLength::default()).is_some()).count(),
+        known.iter().filter(|name| metrics_of(&memory, name, ByLength::default()).is_some()).count(),
         known.len()
     );
 }
@@ -350,43 +350,43 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
 /// Who had many metrics once and has few now must not hold on to memory that is no longer in `used`.
 #[test]
 fn what_is_forgotten_gives_its_memory_back() {
-    let mut routes = Routes::new(usize::MAX);
-    let id = routes.add_host(b"a", &[0], 1).unwrap();
+    let mut memory = Memory::new(usize::MAX);
+    let id = memory.add_host(b"a", &[0], 1).unwrap();
     for metric in 0..MOST_METRICS {
-        assert!(add_numbered(&mut routes, id, metric, if metric == 7 { 2 } else { 1 }));
+        assert!(add_numbered(&mut memory, id, metric, if metric == 7 { 2 } else { 1 }));
     }
-    expire_all(&mut routes, 2, 0);
-    assert_eq!(routes.metrics(), 1);
-    let host = routes.host(id).unwrap();
+    expire_all(&mut memory, 2, 0);
+    assert_eq!(memory.metrics(), 1);
+    let host = memory.host(id).unwrap();
     assert!(host.metrics.size() < 1000, "{}", host.metrics.size());
-    let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| routes.hash(part)));
-    assert_eq!(find(&mut routes, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
+    let hash = combine([&b"p"[..], b"7", b"t", b""].map(|part| memory.hash(part)));
+    assert_eq!(find(&mut memory, id, hash, [b"p", b"7", b"t", b""], 3), Some(false));
 }
 
 /// A reader of a host that has many metrics comes by several times; meanwhile some go, and their numbers get other names.
 #[test]
 fn a_host_of_many_metrics_is_read_in_pieces() {
-    let mut routes = Routes::new(usize::MAX);
-    let id = routes.add_host(b"a", &[0], 1).unwrap();
+    let mut memory = Memory::new(usize::MAX);
+    let id = memory.add_host(b"a", &[0], 1).unwrap();
     for metric in 0..MOST_METRICS {
-        assert!(add_numbered(&mut routes, id, metric, if metric % 2 == 0 { 2 } else { 1 }));
+        assert!(add_numbered(&mut memory, id, metric, if metric % 2 == 0 { 2 } else { 1 }));
     }
     let (mut seen, mut unread, mut pieces) = (BTreeSet::new(), Unread::default(), 0);
     let mut judge = ByLength::default();
-    routes.visit_metrics(b"a", &mut judge, &mut unread, |_| unreachable!("there are many"));
+    memory.visit_metrics(b"a", &mut judge, &mut unread, |_| unreachable!("there are many"));
     while !unread.is_empty() {
         let mut of_piece = 0;
-        routes.visit_unread(b"a", &mut judge, &mut unread, |metric| {
+        memory.visit_unread(b"a", &mut judge, &mut unread, |metric| {
             of_piece += 1;
             assert!(seen.insert(metric.name.parts().map(<[u8]>::to_vec).collect::<Vec<_>>()));
         });
         assert!(of_piece <= Unread::budget(), "{of_piece}");
         pieces += 1;
         if pieces == 2 {
-            expire_all(&mut routes, 2, 0);
-            let other = routes.add_host(b"b", &[0], 2).unwrap();
+            expire_all(&mut memory, 2, 0);
+            let other = memory.add_host(b"b", &[0], 2).unwrap();
             (0..MOST_METRICS)
-                .for_each(|new| assert!(add_numbered(&mut routes, other, new + MOST_METRICS, 2)));
+                .for_each(|new| assert!(add_numbered(&mut memory, other, new + MOST_METRICS, 2)));
         }
     }
     assert!(pieces > 4, "{pieces}");
@@ -399,29 +399,29 @@ fn a_host_of_many_metrics_is_read_in_pieces() {
 /// A host is visited whole under the lock: whoever sends endless names of one must not hold up the lane by that.
 #[test]
 fn of_one_host_so_many_metrics_are_remembered_and_no_more() {
-    let mut routes = Routes::new(usize::MAX);
-    let id = routes.add_host(b"a", &[0], 1).unwrap();
-    let added = (0..MOST_METRICS + 100).filter(|&metric| add_numbered(&mut routes, id, metric, 1)).count();
-    assert_eq!((added, routes.metrics()), (MOST_METRICS, MOST_METRICS));
-    let used = routes.used();
-    assert!(!add_numbered(&mut routes, id, MOST_METRICS, 1));
-    assert_eq!(routes.used(), used, "what is not remembered takes no memory");
-    let other = routes.add_host(b"b", &[0], 1).unwrap();
-    assert!(add_numbered(&mut routes, other, MOST_METRICS, 1));
-    expire_all(&mut routes, 3, 1);
-    assert_eq!((routes.metrics(), routes.hosts()), (0, 0));
-    assert!(routes.used() < empty() + DEAREST, "{}", routes.used());
+    let mut memory = Memory::new(usize::MAX);
+    let id = memory.add_host(b"a", &[0], 1).unwrap();
+    let added = (0..MOST_METRICS + 100).filter(|&metric| add_numbered(&mut memory, id, metric, 1)).count();
+    assert_eq!((added, memory.metrics()), (MOST_METRICS, MOST_METRICS));
+    let used = memory.used();
+    assert!(!add_numbered(&mut memory, id, MOST_METRICS, 1));
+    assert_eq!(memory.used(), used, "what is not remembered takes no memory");
+    let other = memory.add_host(b"b", &[0], 1).unwrap();
+    assert!(add_numbered(&mut memory, other, MOST_METRICS, 1));
+    expire_all(&mut memory, 3, 1);
+    assert_eq!((memory.metrics(), memory.hosts()), (0, 0));
+    assert!(memory.used() < empty() + DEAREST, "{}", memory.used());
 }
 
 fn numbered(metric: usize) -> [Vec<u8>; 4] {
     [b"p".to_vec(), metric.to_string().into(), b"t".to_vec(), Vec::new()]
 }
 
-fn add_numbered(routes: &mut Routes, host: HostId, metric: usize, now: u32) -> bool {
+fn add_numbered(memory: &mut Memory, host: HostId, metric: usize, now: u32) -> bool {
     let name = numbered(metric);
     let parts = name.each_ref().map(Vec::as_slice);
-    let hash = combine(parts.map(|part| routes.hash(part)));
-    routes.add_metric(host, hash, parts, now, false).is_some()
+    let hash = combine(parts.map(|part| memory.hash(part)));
+    memory.add_metric(host, hash, parts, now, false).is_some()
 }
 
 /// A host and the parts of a metric's name, made of a number.
@@ -431,7 +431,7 @@ type Kind = fn(&[u8]) -> (Vec<u8>, [&[u8]; 4]);
 #[test]
 fn what_has_been_needed_by_one_kind_of_names_is_there_for_the_next() {
     const LIMIT: usize = 8 << 20;
-    let mut routes = Routes::new(LIMIT);
+    let mut memory = Memory::new(LIMIT);
     let numbered = |number: usize| format!("{number:016x}").into_bytes();
     let kinds: [Kind; 3] = [
         |name| (name.to_vec(), [b"p", b"", b"t", b""]),
@@ -444,16 +444,16 @@ fn what_has_been_needed_by_one_kind_of_names_is_there_for_the_next() {
         let remembered = loop {
             let name = numbered(number);
             let (host, parts) = kind(&name);
-            if !see(&mut routes, &host, parts, now).1 {
-                break routes.metrics();
+            if !see(&mut memory, &host, parts, now).1 {
+                break memory.metrics();
             }
-            assert!(routes.used() <= LIMIT);
+            assert!(memory.used() <= LIMIT);
             number += 1;
         };
         assert!(remembered > LIMIT / 800, "{remembered} of kind {now}");
-        expire_all(&mut routes, now + 2, 1);
-        assert_eq!((routes.hosts(), routes.metrics()), (0, 0));
-        assert!(routes.used() < empty() + DEAREST, "{} are held by nothing", routes.used());
+        expire_all(&mut memory, now + 2, 1);
+        assert_eq!((memory.hosts(), memory.metrics()), (0, 0));
+        assert!(memory.used() < empty() + DEAREST, "{} are held by nothing", memory.used());
     }
 }
 
@@ -462,16 +462,16 @@ fn what_has_been_needed_by_one_kind_of_names_is_there_for_the_next() {
 fn what_was_seen_in_the_future_is_silent_from_now_on() {
     const NOW: u32 = 1_795_000_000;
     for ahead in [1, 60, 400 * 86_400, 3650 * 86_400, 12_000 * 86_400] {
-        let mut routes = Routes::new(1 << 20);
-        see(&mut routes, b"a", METRICS[0], NOW.saturating_add(ahead));
-        see(&mut routes, b"b", METRICS[1], NOW);
+        let mut memory = Memory::new(1 << 20);
+        see(&mut memory, b"a", METRICS[0], NOW.saturating_add(ahead));
+        see(&mut memory, b"b", METRICS[1], NOW);
         let seen =
-            |routes: &Routes| metrics_of(routes, b"a", ByLength::default()).unwrap()[&owned(METRICS[0])].1;
-        assert_eq!(seen(&routes), NOW, "no later than now");
-        expire_all(&mut routes, NOW, 10);
-        expire_all(&mut routes, NOW + 10, 10);
-        assert_eq!((routes.hosts(), seen(&routes)), (2, NOW), "{ahead}");
-        expire_all(&mut routes, NOW + 11, 10);
-        assert_eq!((routes.hosts(), routes.metrics()), (0, 0), "{ahead}");
+            |memory: &Memory| metrics_of(memory, b"a", ByLength::default()).unwrap()[&owned(METRICS[0])].1;
+        assert_eq!(seen(&memory), NOW, "no later than now");
+        expire_all(&mut memory, NOW, 10);
+        expire_all(&mut memory, NOW + 10, 10);
+        assert_eq!((memory.hosts(), seen(&memory)), (2, NOW), "{ahead}");
+        expire_all(&mut memory, NOW + 11, 10);
+        assert_eq!((memory.hosts(), memory.metrics()), (0, 0), "{ahead}");
     }
 }

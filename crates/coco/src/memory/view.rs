@@ -1,7 +1,7 @@
 //! Reading what is remembered, a piece at a time, so that a lane is never held up and nothing is copied but names.
 
 use super::metrics::Cell;
-use super::{Host, HostId, Judge, MOST_METRICS, Name, NameId, Owners, Routes, VISITED_AT_ONCE};
+use super::{Host, HostId, Judge, MOST_METRICS, Memory, Name, NameId, Owners, VISITED_AT_ONCE};
 
 /// A host at one moment, as a judge sees it.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ const _: () = assert!(MOST_METRICS * size_of::<NameId>() <= 1 << 16, "a reader's
 /// Metrics that a reader sees before it lets the lane go on: for the name of each it may have to wait for memory.
 const READ_AT_ONCE: usize = VISITED_AT_ONCE / 4;
 
-impl Routes {
+impl Memory {
     /// Shows some of the hosts, from number `from` on. Returns where to go on, `None` at the end.
     pub fn visit_hosts(
         &self,

@@ -61,7 +61,7 @@ impl Outlet {
                 }
             }
             (Err(problem), before) => {
-                self.account.dial_failed();
+                self.counts.dial_failed();
                 match before {
                     None => warn!(%tier, %target, %problem, "cannot connect, will try again"),
                     Some(address) if self.is_to_tell() && !self.lost.swap(true, Ordering::Relaxed) => {
@@ -229,7 +229,7 @@ mod tests {
     use nix::errno::Errno;
 
     use super::*;
-    use crate::outlets::{Account, Settings};
+    use crate::outlets::{OutletCounts, Settings};
 
     const ELSEWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
 
@@ -242,7 +242,7 @@ mod tests {
             reconnect_interval: Duration::ZERO,
             bind: None,
         };
-        Outlet::new(Arc::new(Account::new("t", target, 1)), target.parse().unwrap(), settings)
+        Outlet::new(Arc::new(OutletCounts::new("t", target, 1)), target.parse().unwrap(), settings)
     }
 
     fn runtime() -> tokio::runtime::Runtime {
@@ -258,7 +258,7 @@ mod tests {
             let back = runtime().block_on(outlet.dial(listen.parse().unwrap()));
             assert_eq!(outlet.peer().is_some(), is_connected, "{listen}");
             assert_eq!(back.is_none(), is_connected, "{listen}");
-            assert_eq!(outlet.account.dial_errors(), u64::from(!is_connected));
+            assert_eq!(outlet.counts.dial_errors(), u64::from(!is_connected));
         }
     }
 

@@ -7,7 +7,7 @@ mod useless;
 
 pub(crate) use dial::leads_back;
 pub use outlet::{Outlet, Settings, State};
-pub use outlet_counts::Account;
+pub use outlet_counts::OutletCounts;
 
 use std::net::SocketAddr;
 use std::slice;
@@ -24,7 +24,7 @@ use self::dial::keep;
 pub struct Outlets {
     outlets: Box<[Arc<Outlet>]>,
     /// What is counted of each of them, and behind that of targets that are gone.
-    accounts: Box<[Arc<Account>]>,
+    counts: Box<[Arc<OutletCounts>]>,
     lanes: usize,
     /// Where each tier starts.
     starts: Box<[usize]>,
@@ -33,7 +33,7 @@ pub struct Outlets {
 impl Outlets {
     /// The targets of these tiers, none of them connected, to be counted by so many lanes.
     pub fn new(tiers: &Tiers, lanes: usize, settings: Settings) -> Self {
-        Self { outlets: Box::default(), accounts: Box::default(), starts: Box::default(), lanes }
+        Self { outlets: Box::default(), counts: Box::default(), starts: Box::default(), lanes }
             .renewed(tiers, settings)
     }
 
@@ -47,21 +47,21 @@ impl Outlets {
             starts.push(outlets.len());
             outlets.extend(tier.targets().iter().map(|target| self.outlet(tier, target, settings)));
         }
-        let mut accounts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(outlet.account())).collect();
-        let gone = self.accounts.iter().filter(|old| !accounts.iter().any(|new| Arc::ptr_eq(old, new)));
+        let mut counts: Vec<_> = outlets.iter().map(|outlet| Arc::clone(outlet.all_counts())).collect();
+        let gone = self.counts.iter().filter(|old| !counts.iter().any(|new| Arc::ptr_eq(old, new)));
         let gone: Vec<_> = gone.cloned().collect();
-        accounts.extend(gone);
-        Self { outlets: outlets.into(), accounts: accounts.into(), starts: starts.into(), lanes: self.lanes }
+        counts.extend(gone);
+        Self { outlets: outlets.into(), counts: counts.into(), starts: starts.into(), lanes: self.lanes }
     }
 
     fn outlet(&self, tier: &Tier, target: &Target, settings: Settings) -> Arc<Outlet> {
-        let account = self.accounts.iter().find(|account| account.is_of(tier.name(), &target.name));
-        let account =
-            account.map_or_else(|| Arc::new(Account::new(tier.name(), &target.name, self.lanes)), Arc::clone);
-        let here = self.outlets.iter().find(|outlet| Arc::ptr_eq(outlet.account(), &account));
+        let counts = self.counts.iter().find(|counts| counts.is_of(tier.name(), &target.name));
+        let counts = counts
+            .map_or_else(|| Arc::new(OutletCounts::new(tier.name(), &target.name, self.lanes)), Arc::clone);
+        let here = self.outlets.iter().find(|outlet| Arc::ptr_eq(outlet.all_counts(), &counts));
         match here {
             Some(outlet) if outlet.settings == settings => Arc::clone(outlet),
-            here => Arc::new(Outlet::new(account, target.address.clone(), settings).like(here)),
+            here => Arc::new(Outlet::new(counts, target.address.clone(), settings).like(here)),
         }
     }
 
@@ -94,8 +94,8 @@ impl Outlets {
     }
 
     /// What is counted of each, in their order, and then of those that were removed: sums must not go back.
-    pub fn accounts(&self) -> &[Arc<Account>] {
-        &self.accounts
+    pub fn counts(&self) -> &[Arc<OutletCounts>] {
+        &self.counts
     }
 
     /// Tries every outlet that is not connected once, all at the same time, for at most `patience`.

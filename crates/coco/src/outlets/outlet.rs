@@ -14,9 +14,9 @@ use nix::errno::Errno;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::outlet_counts::Account;
+use super::outlet_counts::OutletCounts;
 use super::useless::Useless;
-use crate::counters::OutletCounts;
+use crate::counters::OutletCells;
 
 /// One target of one tier. Lanes share its socket.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Outlet {
     /// The target as configured.
     pub target: Arc<str>,
     pub(super) address: Address,
-    pub(super) account: Arc<Account>,
+    pub(super) counts: Arc<OutletCounts>,
     pub(super) settings: Settings,
     /// Connected once the name has resolved.
     socket: ArcSwapOption<OwnSocket>,
@@ -103,15 +103,15 @@ impl State {
 }
 
 impl Outlet {
-    /// Not connected. It counts in `account`, whose names it takes.
-    pub fn new(account: Arc<Account>, address: Address, settings: Settings) -> Self {
+    /// Not connected. It counts in `counts`, whose names it takes.
+    pub fn new(counts: Arc<OutletCounts>, address: Address, settings: Settings) -> Self {
         let health = Health::new(settings.recovery);
         let condition = Condition { health, problem: "" };
         Self {
-            tier: Arc::clone(&account.tier),
-            target: Arc::clone(&account.target),
+            tier: Arc::clone(&counts.tier),
+            target: Arc::clone(&counts.target),
             address,
-            account,
+            counts,
             settings,
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
@@ -138,14 +138,14 @@ impl Outlet {
     }
 
     /// What is counted of it.
-    pub fn account(&self) -> &Arc<Account> {
-        &self.account
+    pub fn all_counts(&self) -> &Arc<OutletCounts> {
+        &self.counts
     }
 
     /// Where a lane counts what it does here.
     #[inline]
-    pub fn counts(&self, lane: usize) -> &OutletCounts {
-        self.account.lane(lane)
+    pub fn counts(&self, lane: usize) -> &OutletCells {
+        self.counts.lane(lane)
     }
 
     /// The socket that leads there, `None` until its name has resolved.
@@ -278,7 +278,8 @@ mod tests {
             reconnect_interval: Duration::ZERO,
             bind: None,
         };
-        let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
+        let outlet =
+            Outlet::new(Arc::new(OutletCounts::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         assert_eq!(outlet.state(), (State::Unresolved, None));
         outlet.swap_socket(OwnSocket::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());
         outlet

@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::counters::OutletCounts;
+use crate::counters::OutletCells;
 
 /// What all lanes count of one target of one tier.
 #[derive(Debug)]
-pub struct Account {
+pub struct OutletCounts {
     /// The tier's name.
     pub tier: Arc<str>,
     /// The target as configured.
     pub target: Arc<str>,
-    lanes: Box<[OutletCounts]>,
+    lanes: Box<[OutletCells]>,
     dial_errors: AtomicU64,
 }
 
-impl Account {
+impl OutletCounts {
     /// Nothing counted yet.
     pub fn new(tier: &str, target: &str, lanes: usize) -> Self {
         Self {
             tier: tier.into(),
             target: target.into(),
-            lanes: (0..lanes).map(|_| OutletCounts::default()).collect(),
+            lanes: (0..lanes).map(|_| OutletCells::default()).collect(),
             dial_errors: AtomicU64::new(0),
         }
     }
@@ -34,12 +34,12 @@ impl Account {
 
     /// Where a lane counts.
     #[inline]
-    pub fn lane(&self, lane: usize) -> &OutletCounts {
+    pub fn lane(&self, lane: usize) -> &OutletCells {
         &self.lanes[lane]
     }
 
     /// The counts of all lanes.
-    pub fn lanes(&self) -> &[OutletCounts] {
+    pub fn lanes(&self) -> &[OutletCells] {
         &self.lanes
     }
 

@@ -52,12 +52,12 @@ pub(super) struct Listen {
     end: Option<Instant>,
     gate: Arc<Gate>,
     clock: Clock,
-    complaints: Complaints,
+    complaints: Throttles,
 }
 
 /// A throttle for each kind of complaint: what strangers provoke must not hold back what an operator has to know.
 #[derive(Default)]
-struct Complaints {
+struct Throttles {
     socket: Throttle,
     errors: Throttle,
     unwelcome: Throttle,
@@ -80,7 +80,7 @@ impl Listen {
             end: None,
             gate,
             clock,
-            complaints: Complaints::default(),
+            complaints: Throttles::default(),
         }
     }
 

@@ -137,7 +137,7 @@ fn stages_show_that_they_live_until_one_hangs() {
     let (lane, routing) = (Arc::clone(&running.lane), Arc::clone(&running.routing));
     let (tell, told) = std::sync::mpsc::channel();
     let scrape = std::thread::spawn(move || {
-        lane.set_memory(1 << 21);
+        lane.set_max_memory(1 << 21);
         let mut snapshot = Snapshot::new();
         snapshot::add_to(&mut snapshot, &[lane], &routing.load(), &Measurement::default());
         tell.send(snapshot.prometheus()).unwrap();

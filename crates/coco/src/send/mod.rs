@@ -16,7 +16,7 @@ use tracing::info;
 
 use self::patience::Patience;
 use self::sealed::Sealed;
-use crate::counters::{OutletCount, OutletCounts};
+use crate::counters::{OutletCells, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
@@ -191,7 +191,7 @@ fn send_from(
     packets: &PacketBuilder,
     sealed: Option<&Sealed>,
     outlet: &Outlet,
-    counts: &OutletCounts,
+    counts: &OutletCells,
     mut largest_segment: usize,
 ) -> Option<Errno> {
     let Some(socket) = outlet.socket() else {
@@ -261,7 +261,7 @@ fn send_from(
     full
 }
 
-impl OutletCounts {
+impl OutletCells {
     fn sent(&self, packet: &Packet) {
         self.add(OutletCount::Sent, u64::from(packet.value_lists));
         self.add(OutletCount::Notifications, u64::from(packet.notifications));
@@ -284,7 +284,7 @@ mod tests {
     use coco_udp::OwnSocket;
 
     use super::*;
-    use crate::outlets::{Account, Settings, State};
+    use crate::outlets::{OutletCounts, Settings, State};
     use crate::secrets::Seals;
 
     /// Two packets, of which no datagram holds the first.
@@ -326,7 +326,8 @@ mod tests {
             reconnect_interval: Duration::ZERO,
             bind: None,
         };
-        let outlet = Outlet::new(Arc::new(Account::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
+        let outlet =
+            Outlet::new(Arc::new(OutletCounts::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap(), None).unwrap());
         let (packets, mut transmitter) = (packets(), Transmitter::new());

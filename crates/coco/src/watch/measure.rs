@@ -47,7 +47,7 @@ impl Measurement {
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct Intervals {
     /// Between two measurements.
     pub interval: Duration,
     /// After how long a silent host or metric is forgotten.
@@ -61,14 +61,14 @@ pub struct Measure {
     buffers: Arc<ReceiveBuffers>,
     clock: Clock,
     last: Mutex<Arc<Measurement>>,
-    complaints: Mutex<Complaints>,
+    complaints: Mutex<Throttles>,
 }
 
 /// Summaries by target and by tier.
 type Spread = (HashMap<(Arc<str>, Arc<str>), Summary>, HashMap<Arc<str>, Summary>);
 
 #[derive(Default)]
-struct Complaints {
+struct Throttles {
     drops: Throttle,
     /// Of the kernel's sockets.
     table: Throttle,
@@ -93,16 +93,16 @@ impl Measure {
         Arc::clone(&self.last.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Measures from time to time until the other side of `terms` is dropped, and at once when new ones come.
-    pub fn run(&self, terms: Terms, news: &Receiver<Terms>) {
-        at_times(terms, news, |terms| self.measure((self.clock)(), terms.expire));
+    /// Measures from time to time until the other side of `intervals` is dropped, and at once when new ones come.
+    pub fn run(&self, intervals: Intervals, news: &Receiver<Intervals>) {
+        at_times(intervals, news, |intervals| self.measure((self.clock)(), intervals.expire));
     }
 
     /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
     pub fn measure(&self, now: u32, expire: Duration) {
         let expire = u32::try_from(expire.as_secs()).unwrap_or(u32::MAX);
         for lane in self.lanes.iter() {
-            lane.measure(|routes, from| routes.expire(from, now, expire));
+            lane.measure(|memory, from| memory.expire(from, now, expire));
         }
         self.renew();
         let kernel_drops = self.buffers.drops().unwrap_or_else(|problem| {
@@ -144,13 +144,13 @@ impl Measure {
     fn renew(&self) {
         for lane in self.lanes.iter() {
             let mut rules = Rules::new(self.routing.load_full());
-            lane.measure(|routes, from| {
+            lane.measure(|memory, from| {
                 // Behind the lock: the filter can't have decided by a newer one.
                 let newest = self.routing.load();
                 if !Arc::ptr_eq(&newest, rules.routing()) {
                     rules = Rules::new(Arc::clone(&newest));
                 }
-                routes.renew_some(from, &mut rules)
+                memory.renew_some(from, &mut rules)
             });
         }
     }
@@ -179,15 +179,15 @@ impl Measure {
     }
 }
 
-/// Measures by `terms`, and at once by the last of those that have come meanwhile.
-fn at_times(mut terms: Terms, news: &Receiver<Terms>, mut measure: impl FnMut(Terms)) {
+/// Measures by `intervals`, and at once by the last of those that have come meanwhile.
+fn at_times(mut intervals: Intervals, news: &Receiver<Intervals>, mut measure: impl FnMut(Intervals)) {
     loop {
-        match news.recv_timeout(terms.interval) {
-            Ok(new) => terms = news.try_iter().last().unwrap_or(new),
+        match news.recv_timeout(intervals.interval) {
+            Ok(new) => intervals = news.try_iter().last().unwrap_or(new),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        measure(terms);
+        measure(intervals);
     }
 }
 
@@ -198,15 +198,15 @@ mod tests {
     #[test]
     fn of_terms_that_come_while_it_measures_only_the_last_count() {
         let (send, news) = crossbeam_channel::unbounded();
-        let terms = |seconds| Terms { interval: Duration::MAX, expire: Duration::from_secs(seconds) };
+        let intervals = |seconds| Intervals { interval: Duration::MAX, expire: Duration::from_secs(seconds) };
         let mut sender = Some(send);
         let mut measured = Vec::new();
-        sender.iter().for_each(|send| (1..=3).for_each(|seconds| send.send(terms(seconds)).unwrap()));
-        at_times(terms(0), &news, |by| {
+        sender.iter().for_each(|send| (1..=3).for_each(|seconds| send.send(intervals(seconds)).unwrap()));
+        at_times(intervals(0), &news, |by| {
             measured.push(by.expire.as_secs());
             // A storm of reloads, of which the first is the last to be measured by.
             if let Some(send) = sender.take() {
-                (4..=200).for_each(|seconds| send.send(terms(seconds)).unwrap());
+                (4..=200).for_each(|seconds| send.send(intervals(seconds)).unwrap());
             }
         });
         assert_eq!(measured, [3, 200]);

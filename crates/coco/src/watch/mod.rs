@@ -7,7 +7,7 @@ mod receive_buffers;
 pub mod snapshot;
 mod summary;
 
-pub use measure::{Measure, Measurement, Terms};
+pub use measure::{Intervals, Measure, Measurement};
 pub use reading::{Hosts, count_accepted};
 pub use receive_buffers::{Capacity, ReceiveBuffers};
 pub use summary::{Sizes, Summary};

@@ -46,8 +46,8 @@ impl<'a> Hosts<'a> {
         let Self { lanes, rules, partition, page, .. } = self;
         let mut key = Vec::new();
         for lane in *lanes {
-            lane.walk(|routes, from| {
-                routes.visit_hosts(from, rules, |host| {
+            lane.walk(|memory, from| {
+                memory.visit_hosts(from, rules, |host| {
                     let group = partition.map_or(0, |partition| host.owners[partition]);
                     key.clear();
                     key.extend(group.to_be_bytes());
@@ -144,19 +144,19 @@ impl<W: Fn(&MetricView<'_>) -> bool> LaneReader<'_, W> {
     ) -> usize {
         let Self { rules, unread, wanted } = self;
         let mut place = places.start;
-        lane.read(|routes| {
+        lane.read(|memory| {
             let mut left = Unread::budget();
             while place < places.end && left > 0 && unread.is_empty() {
                 let mut offer = offer_to(metrics, place, *wanted);
-                let cost = routes.visit_metrics(&hosts.key(place)[GROUP..], *rules, unread, &mut offer);
+                let cost = memory.visit_metrics(&hosts.key(place)[GROUP..], *rules, unread, &mut offer);
                 left = left.saturating_sub(cost);
                 place += 1;
             }
         });
         while !unread.is_empty() {
             let mut offer = offer_to(metrics, place - 1, *wanted);
-            lane.read(|routes| {
-                routes.visit_unread(&hosts.key(place - 1)[GROUP..], *rules, unread, &mut offer);
+            lane.read(|memory| {
+                memory.visit_unread(&hosts.key(place - 1)[GROUP..], *rules, unread, &mut offer);
             });
         }
         place
@@ -186,7 +186,7 @@ fn place_of(bytes: &[u8]) -> usize {
 /// Counts the metrics of each host that are sent, for its owners.
 pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[u16], u32)) {
     if let [lane] = lanes {
-        return lane.measure(|routes, from| routes.count_accepted(from, &mut rules, &mut count));
+        return lane.measure(|memory, from| memory.count_accepted(from, &mut rules, &mut count));
     }
     let mut hosts = Hosts::new(lanes, Rules::new(Arc::clone(rules.routing())), None);
     while let Some(end) = hosts.some_of(0) {
@@ -198,9 +198,9 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
         for lane in lanes {
             let mut places = (hosts.next..end).peekable();
             while places.peek().is_some() {
-                lane.read(|routes| {
+                lane.read(|memory| {
                     for place in places.by_ref().take(Unread::budget()) {
-                        let of_lane = routes.accepted_of(&hosts.page.key(place)[GROUP..], &mut rules);
+                        let of_lane = memory.accepted_of(&hosts.page.key(place)[GROUP..], &mut rules);
                         let (lanes, accepted) = &mut known[place - hosts.next];
                         *lanes += u32::from(of_lane.is_some());
                         *accepted += of_lane.unwrap_or(0);
@@ -248,14 +248,14 @@ mod tests {
 
     /// Takes note on a lane that a metric was seen.
     fn see(lane: &Lane, rules: &mut Rules, host: &[u8], metric: &str, now: u32) {
-        let mut routes = lane.routes();
+        let mut memory = lane.memory();
         let owners = rules.owners(host);
-        let id = routes.find_host(host, now).or_else(|| routes.add_host(host, &owners, now)).unwrap();
+        let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &owners, now)).unwrap();
         let parts = [b"p", &b""[..], metric.as_bytes(), b""];
-        let hash = combine(parts.map(|part| routes.hash(part)));
-        let name = routes.find_name(hash, parts);
-        if name.and_then(|name| routes.see(id, name, now)).is_none() {
-            routes.add_metric(id, hash, parts, now, metric.ends_with('7')).unwrap();
+        let hash = combine(parts.map(|part| memory.hash(part)));
+        let name = memory.find_name(hash, parts);
+        if name.and_then(|name| memory.see(id, name, now)).is_none() {
+            memory.add_metric(id, hash, parts, now, metric.ends_with('7')).unwrap();
         }
     }
 

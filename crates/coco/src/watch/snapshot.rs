@@ -10,7 +10,7 @@ use super::measure::Measurement;
 use super::summary::Summary;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::{Lane, Remembered};
-use crate::outlets::{Account, State};
+use crate::outlets::{OutletCounts, State};
 use crate::plan::Routing;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
@@ -18,11 +18,11 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     let outlets = &routing.outlets;
     // Read against the stream, so that what has been counted behind was counted ahead: no more is sent than accepted,
     // no more accepted than decoded.
-    let sent = |account: &Arc<Account>| -> Vec<u64> {
-        let sum = |count: &OutletCount| account.lanes().iter().map(|lane| lane.get(*count)).sum();
+    let sent = |counts: &Arc<OutletCounts>| -> Vec<u64> {
+        let sum = |count: &OutletCount| counts.lanes().iter().map(|lane| lane.get(*count)).sum();
         OutletCount::ALL.iter().map(sum).collect()
     };
-    let sends: Vec<_> = outlets.accounts().iter().map(sent).collect();
+    let sends: Vec<_> = outlets.counts().iter().map(sent).collect();
     let mut counts: Vec<u64> =
         Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
     counts.reverse();
@@ -52,8 +52,8 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
-    for (account, sends) in outlets.accounts().iter().zip(&sends) {
-        let labels = [("tier", &account.tier), ("target", &account.target)];
+    for (counts, sends) in outlets.counts().iter().zip(&sends) {
+        let labels = [("tier", &counts.tier), ("target", &counts.target)];
         for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
             snapshot.add(definition, &labels, *value);
         }
@@ -87,9 +87,9 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &[("tier", &tier.name().into())], value);
         }
     }
-    for account in outlets.accounts() {
-        let labels = [("tier", &account.tier), ("target", &account.target)];
-        snapshot.add(&counters::DIAL, &labels, account.dial_errors());
+    for counts in outlets.counts() {
+        let labels = [("tier", &counts.tier), ("target", &counts.target)];
+        snapshot.add(&counters::DIAL, &labels, counts.dial_errors());
     }
     let remembered =
         |of: fn(&Remembered) -> &AtomicU64| sum(lanes, |lane| of(&lane.remembered).load(Ordering::Relaxed));

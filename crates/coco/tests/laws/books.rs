@@ -27,22 +27,22 @@ pub(crate) fn check_memory<'a>(
             expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
         }
     }
-    let routes = lane.routes();
+    let memory = lane.memory();
     let mut hosts = Vec::new();
-    let end = routes.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.owners)));
+    let end = memory.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.owners)));
     prop_assert_eq!(end, None);
     let mut remembered = 0;
     for (host, known_owners) in &hosts {
         let owners: Vec<_> = rules.routing().partitions.owners(host).collect();
         prop_assert_eq!(known_owners.as_slice(), owners);
         let (mut metrics, mut unread) = (Vec::new(), Unread::default());
-        routes.visit_metrics(host, rules, &mut unread, |metric| {
+        memory.visit_metrics(host, rules, &mut unread, |metric| {
             let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
             metrics.push((parts, (metric.rejected, metric.seen)));
         });
         prop_assert!(unread.is_empty());
         let accepted = metrics.iter().filter(|(_, (rejected, _))| !rejected).count();
-        prop_assert_eq!(routes.accepted_of(host, rules), Some(accepted as u32));
+        prop_assert_eq!(memory.accepted_of(host, rules), Some(accepted as u32));
         for (parts, known) in metrics {
             let found = expected.get(&(host.clone(), parts));
             prop_assert_eq!(found, Some(&known));

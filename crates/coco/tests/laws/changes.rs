@@ -35,10 +35,10 @@ proptest! {
         let seen = || batches.iter().flat_map(|(now, batch)| batch.iter().map(move |it| (*now, it)));
         // As a reader sees it at once, and after all has been decided anew.
         check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
-        let used = stages.lane.routes().used();
-        prop_assert_eq!(stages.lane.routes().renew_some(0, &mut stages.rules()), None);
+        let used = stages.lane.memory().used();
+        prop_assert_eq!(stages.lane.memory().renew_some(0, &mut stages.rules()), None);
         check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
-        prop_assert!(used <= memory.max(EMPTY) && stages.lane.routes().used() == used);
+        prop_assert!(used <= memory.max(EMPTY) && stages.lane.memory().used() == used);
     }
 }
 
@@ -59,9 +59,9 @@ proptest! {
             prop_assert_eq!(arrived(&stages.tiers, &packets, 1452), expected(&stages.tiers, blacklist.as_ref(), batch));
             let mut next = Some(0);
             while let Some(from) = next {
-                next = stages.lane.routes().expire(from, later, silence);
+                next = stages.lane.memory().expire(from, later, silence);
             }
-            prop_assert!(stages.lane.routes().used() <= memory.max(EMPTY));
+            prop_assert!(stages.lane.memory().used() <= memory.max(EMPTY));
         }
     }
 }

@@ -36,7 +36,7 @@ proptest! {
         check_books(&stages.lane, &contents, blacklist.as_ref())?;
         let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
         check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules())?;
-        prop_assert!(stages.lane.routes().used() <= memory.max(EMPTY));
+        prop_assert!(stages.lane.memory().used() <= memory.max(EMPTY));
     }
 
     #[test]
