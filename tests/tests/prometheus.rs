@@ -1,5 +1,6 @@
-//! The rules of `etc/prometheus` as Prometheus reads them: each alert fires in a test of `promtool`, has a section in
-//! the documents, and goes by metrics that there are; a real Prometheus raises one.
+//! The rules of `etc/prometheus` and the dashboards over them, as Prometheus reads them: each alert fires in a test of
+//! `promtool` and has a section in the documents, all go by metrics that there are; a real Prometheus raises an alert and
+//! takes every expression.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,21 @@ use coco_tests::nobody::Nobody;
 use coco_tests::process::Process;
 use coco_tests::text::replaced;
 use coco_tests::traffic;
+use serde_json::Value;
 
 const RULES: &str = "etc/prometheus/coco.rules.yml";
+const DASHBOARDS: [&str; 2] = ["etc/grafana/dashboards/coco.json", "etc/grafana/dashboards/noodle.json"];
+
+/// What a dashboard asks Prometheus.
+fn expressions(dashboard: &str) -> Vec<String> {
+    let dashboard: Value = serde_json::from_str(&read(dashboard)).expect("JSON");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let targets = panels.filter_map(|panel| panel["targets"].as_array()).flatten();
+    let expressions: Vec<_> =
+        targets.filter_map(|target| target["expr"].as_str()).map(str::to_owned).collect();
+    assert!(expressions.len() > 10, "{dashboard}");
+    expressions
+}
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -63,28 +77,34 @@ fn every_alert_says_where_its_runbook_is() {
     assert_eq!(runbooks, expected.collect());
 }
 
+/// The metrics of Coco and Noodle that a text names. Names of recorded series have colons.
+fn metrics(text: &str) -> BTreeSet<String> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let words =
+        code.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':'));
+    words
+        .filter(|word| word.starts_with("coco_") || word.starts_with("noodle_"))
+        .filter(|word| !word.contains(':'))
+        .map(|word| word.trim_end_matches("_bucket").to_owned())
+        .collect()
+}
+
 #[test]
-fn the_rules_go_by_metrics_that_there_are() {
+fn rules_and_dashboards_go_by_metrics_that_there_are() {
     let definitions = coco::counters::definitions().chain(noodle::counters::definitions());
     let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
-    for file in [RULES, "tests/prometheus/coco.rules.test.yml"] {
-        let text = read(file);
-        let code = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        // Names of recorded series have colons.
-        let words =
-            code.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':'));
-        let named = words.filter(|word| {
-            ["coco_", "noodle_"].iter().any(|program| word.starts_with(program)) && !word.contains(':')
-        });
-        let named: BTreeSet<_> = named.map(|word| word.trim_end_matches("_bucket").to_owned()).collect();
-        assert!(named.len() > 10);
+    let rules = [RULES, "tests/prometheus/coco.rules.test.yml"].map(|file| (file, read(file)));
+    let dashboards = DASHBOARDS.map(|file| (file, expressions(file).join("\n")));
+    for (file, text) in rules.into_iter().chain(dashboards) {
+        let named = metrics(&text);
+        assert!(named.len() > 5, "{file}");
         let unknown: Vec<_> = named.difference(&known).collect();
         assert!(unknown.is_empty(), "{file}: no such metrics: {unknown:?}");
     }
 }
 
 #[test]
-fn a_real_prometheus_raises_the_alert_of_a_target_that_is_down() {
+fn a_real_prometheus_raises_an_alert_and_takes_what_dashboards_ask() {
     let nobody = Nobody::udp();
     let coco = Coco::start(&Config::new(&[("shortterm", &[nobody.address])]).text());
     let directory = Directory::new("prometheus");
@@ -126,6 +146,12 @@ fn a_real_prometheus_raises_the_alert_of_a_target_that_is_down() {
     assert_eq!(alert["labels"]["target"], nobody.address.to_string());
     assert_eq!(alert["labels"]["tier"], "shortterm");
     assert_eq!(alert["annotations"]["runbook"], "docs/alerts.md#cocotargetisdown");
+    for expression in DASHBOARDS.into_iter().flat_map(expressions) {
+        let expression = expression.replace("$instance", ".*").replace("$__rate_interval", "1m");
+        let query: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = curl::get(&format!("http://{address}/api/v1/query?query={query}"));
+        assert_eq!(answer.status, 200, "{expression}: {}", answer.body);
+    }
     assert!(prometheus.stop().success());
     assert!(coco.stop().success());
 }
