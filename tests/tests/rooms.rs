@@ -24,6 +24,13 @@ const LAYERS: [&[&str]; 6] = [
     &["graphite", "rrdcached", "series", "visage"],
 ];
 
+/// Crates that turn bytes into meaning and back, and nothing else.
+const PURE: [&str; 5] = ["coco-core", "graphite", "rrdcached", "series", "visage"];
+
+/// What nobody can have without a socket, a thread, a file or a clock.
+const IMPURE: [&str; 9] =
+    ["UdpSocket", "TcpStream", "TcpListener", "UnixStream", "thread", "fs", "File", "Instant", "SystemTime"];
+
 /// Most modules that stand directly below `src` of the daemons, so that a newcomer sees at a glance what is there.
 const MOST_DOORS: usize = 16;
 
@@ -86,6 +93,34 @@ fn is_for_tests(token: Option<&TokenTree>) -> bool {
 /// Whether a path that begins so stays in its crate.
 fn is_local(name: &str) -> bool {
     ["crate", "super", "self"].contains(&name)
+}
+
+/// Each name that stands somewhere outside of tests.
+fn names(tokens: &[TokenTree], found: &mut BTreeSet<String>) {
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' && is_for_tests(tokens.get(at)) => {
+                at = after_item(tokens, at + 1);
+            }
+            TokenTree::Group(group) => names(&group.stream().into_iter().collect::<Vec<_>>(), found),
+            TokenTree::Ident(ident) => drop(found.insert(ident.to_string())),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn pure_crates_have_no_socket_no_thread_no_file_and_no_clock() {
+    for name in PURE {
+        for file in files(&repository().join("crates").join(name).join("src")) {
+            let mut found = BTreeSet::new();
+            names(&tokens(&file), &mut found);
+            let impure = IMPURE.iter().find(|impure| found.contains(**impure));
+            assert_eq!(impure, None, "{}", file.display());
+        }
+    }
 }
 
 /// The paths that begin with `crate`, `super` or `self`, with each of the paths that braces stand for.

@@ -1,5 +1,7 @@
 //! Sockets on loopback, and the system calls that move several datagrams at once.
 
+#![expect(clippy::disallowed_methods, reason = "measures Coco, so it shares nothing with it")]
+
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, setsockopt, sockopt};
 use std::io::{self, IoSlice, IoSliceMut};

@@ -1,6 +1,8 @@
 //! The end of a stop, whatever any thread of the process does: a thread that waits for a signal, and then for the time
 //! that a stop may take, and ends the process unless it has ended.
 
+#![expect(clippy::disallowed_methods, reason = "whatever hangs, the process ends")]
+
 use std::io::{self, Write};
 use std::process;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

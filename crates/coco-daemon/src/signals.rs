@@ -1,5 +1,7 @@
 //! What the operator tells a running daemon.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place")]
+
 use std::io;
 
 use tokio::signal::unix::{self, SignalKind, signal};

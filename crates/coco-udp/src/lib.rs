@@ -5,6 +5,7 @@
 //!   it, several packets as `segments` of one message where the kernel cuts them up again;
 //! - `receive_buffer` tells how much the kernel keeps, and what found no room.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place")]
 #![forbid(unsafe_code)]
 
 mod connect;

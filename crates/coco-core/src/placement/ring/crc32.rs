@@ -1,5 +1,7 @@
 //! The points of the original: CRC-32 (IEEE 802.3) of a replica's number and its target's label.
 
+#![expect(clippy::disallowed_methods, reason = "this is the place")]
+
 use std::fmt::Write;
 
 use super::shadow;
