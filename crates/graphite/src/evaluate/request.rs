@@ -80,40 +80,52 @@ pub enum Progress {
 /// # Ok::<(), graphite::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Evaluation<'a> {
+pub struct Evaluation {
     request: Request,
     targets: Vec<Target>,
-    limits: &'a Limits,
+    limits: Limits,
     store: Store,
     spent: Spent,
 }
 
-impl<'a> Evaluation<'a> {
+impl Evaluation {
     /// Reads the targets.
-    pub fn new(request: Request, limits: &'a Limits) -> Result<Self, Error> {
+    pub fn new(request: Request, limits: &Limits) -> Result<Self, Error> {
         let bytes = request.targets.iter().map(String::len).fold(0, usize::saturating_add);
         if bytes > limits.expression_bytes {
             return Err(Error::limit("bytes of targets", limits.expression_bytes));
         }
         let targets: Result<_, _> = request.targets.iter().map(|text| Target::parse(text, limits)).collect();
-        Ok(Self { targets: targets?, request, limits, store: Store::default(), spent: Spent::default() })
+        Ok(Self {
+            targets: targets?,
+            request,
+            limits: limits.clone(),
+            store: Store::default(),
+            spent: Spent::default(),
+        })
     }
 
     /// How much may still be supplied.
     pub fn room(&self) -> Room {
-        self.store.room(self.limits)
+        self.store.room(&self.limits)
     }
 
     /// What a fetch has found, in any order; nothing, if there is nothing. Of several series of one name, that which is
     /// known best is taken.
     pub fn supply(&mut self, fetch: Fetch, found: Vec<TimeSeries>) -> Result<(), Error> {
-        self.store.keep(fetch, found, self.limits)
+        self.store.keep(fetch, found, &self.limits)
     }
 
     /// Goes on with what has been supplied.
     pub fn advance(&mut self) -> Result<Progress, Error> {
+        self.advance_within(&self.limits.clone())
+    }
+
+    /// The same, within other limits for what this step holds. Who has lent memory for less than all goes on with more
+    /// after [`Error::Limit`]: what has been supplied is there still.
+    pub fn advance_within(&mut self, limits: &Limits) -> Result<Progress, Error> {
         let (mut budget, mut stacks, mut missing) =
-            (Budget::new(self.limits, self.spent), HashMap::new(), Missing::default());
+            (Budget::new(limits, self.spent), HashMap::new(), Missing::default());
         let mut context = Context {
             window: self.request.window,
             x_files_factor: self.request.x_files_factor,
