@@ -33,6 +33,7 @@ use shown::Entry;
 
 pub use error::{Problem, Problems};
 pub use fetch::{Fetch, Join, Protocol, RRDCACHED};
+pub use graphite::Graphite;
 pub use keys::{KEYS, Key, Kind};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
@@ -44,6 +45,7 @@ pub mod size;
 mod document;
 mod error;
 mod fetch;
+mod graphite;
 mod keys;
 mod listener;
 mod loops;
@@ -81,6 +83,8 @@ pub struct Config {
     pub api: Api,
     /// Noodle.
     pub fetch: Fetch,
+    /// Graphite's clients.
+    pub graphite: Graphite,
     /// Summaries.
     pub measure: Measure,
     /// What is remembered of hosts and metrics.
@@ -296,6 +300,7 @@ impl Config {
         let mut section = document.section("api");
         let api = Api { bind: section.read("bind"), idle_timeout: section.read("idle_timeout") };
         let fetch = Fetch::read(&mut document.section("fetch"));
+        let graphite = Graphite::read(&mut document.section("graphite"));
         let measure = Measure { interval: document.section("measure").read("interval") };
         let mut section = document.section("state");
         let state = State { max_memory: section.read("max_memory"), expire: section.read("expire") };
@@ -334,6 +339,7 @@ impl Config {
                     tiers,
                     api,
                     fetch,
+                    graphite,
                     measure,
                     state,
                     stop,

@@ -313,7 +313,7 @@ fn destination(text: &str) -> Result<Address, Mismatch> {
     }
 }
 
-fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Mismatch> {
+pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Mismatch> {
     value.as_str().ok_or(Mismatch::Type)
 }
 

@@ -14,6 +14,9 @@ mod placement;
 /// Who may send, and as whom a tier is sent to.
 mod security;
 
+/// Names for Graphite's clients.
+mod graphite;
+
 /// What is said about everything else that is wrong.
 mod problems;
 
