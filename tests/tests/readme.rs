@@ -18,6 +18,8 @@ use coco_tests::coco::Coco;
 use coco_tests::repository;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
+use noodle::graphite::Graphite;
+use noodle::graphite::counts::Counts;
 use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 
@@ -131,6 +133,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
     Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)
         .expect("the target has an address")
         .add_to(&mut snapshot);
+    Counts::default().add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     Reloads::new(Program::Noodle, &config).add_to(&mut snapshot);
     logging::add_to(&mut snapshot, Program::Noodle);
@@ -215,8 +218,21 @@ fn every_route_of_noodle_is_in_the_table() {
     );
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
     let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
-    let router = Api::new(common, Arc::new(ArcSwap::from_pointee(proxy))).router();
+    let graphite = Graphite::new(fleet, &config);
+    let (proxy, graphite) = (ArcSwap::from_pointee(proxy), ArcSwap::from_pointee(graphite));
+    let router = Api::new(common, Arc::new(proxy), Arc::new(graphite)).router();
     assert_eq!(first_column("## Paths of Noodle"), router.paths().map(str::to_owned).collect());
+}
+
+#[test]
+fn every_function_of_graphite_is_in_its_tables() {
+    let page = read("docs/graphs-with-grafana.md");
+    let (_, found) = page.split_once("\n## Functions\n").expect("a chapter of functions");
+    let expected = graphite::functions_as_markdown();
+    assert!(
+        found.ends_with(&format!("\n{expected}")),
+        "at the end of \"## Functions\" is to stand:\n\n{expected}"
+    );
 }
 
 #[test]

@@ -13,6 +13,8 @@ use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use crate::fleet::{Fleet, Node};
+use crate::graphite::Graphite;
+use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
@@ -21,14 +23,16 @@ pub struct Api {
     common: Common,
     /// Who asks whom; a reload puts another one in its place, and requests under way end with the one they began with.
     proxy: Arc<ArcSwap<Proxy>>,
+    /// Who answers Graphite's clients; a reload puts another one in its place, too.
+    graphite: Arc<ArcSwap<Graphite>>,
     /// One rendering of the tiers for all who wait for it.
     tiers: Shared,
 }
 
 impl Api {
-    /// Answers by this proxy, or the one that takes its place.
-    pub fn new(common: Common, proxy: Arc<ArcSwap<Proxy>>) -> Self {
-        Self { common, proxy, tiers: Shared::new() }
+    /// Answers by these, or those that take their places.
+    pub fn new(common: Common, proxy: Arc<ArcSwap<Proxy>>, graphite: Arc<ArcSwap<Graphite>>) -> Self {
+        Self { common, proxy, graphite, tiers: Shared::new() }
     }
 
     /// The table of routes.
@@ -40,6 +44,7 @@ impl Api {
                     .with_preflight(preflight),
                 Route::new("/tiers", "Tiers and targets.", tiers),
             ])
+            .routes(graphite_routes())
             .forms(|api| api.proxy.load().fleet().forms.terms())
     }
 
@@ -62,10 +67,17 @@ impl Daemon for Api {
 
     fn add_to(&self, snapshot: &mut Snapshot) {
         self.fleet().add_to(snapshot);
+        self.graphite.load().counts.add_to(snapshot);
     }
 
     fn trouble(&self) -> Option<&'static str> {
         self.common.is_leaving().then_some("draining")
+    }
+}
+
+impl AnswersGraphite for Api {
+    fn graphite(&self) -> Arc<Graphite> {
+        self.graphite.load_full()
     }
 }
 

@@ -71,6 +71,21 @@ pub static FILLED: Definition = Definition::counter(
     &["noodle", "fetch.rows.filled"],
     "Unknown rows of one target that another one knew.",
 );
+/// Answers to Graphite's clients.
+pub static GRAPHITE_CODES: Definition = Definition::counter(
+    &["noodle", "graphite.response.codes", "{code}"],
+    "Number of responses to clients of Graphite's API, by status code.",
+);
+/// Those with a share missing.
+pub static GRAPHITE_PARTIAL: Definition = Definition::counter(
+    &["noodle", "graphite.partial"],
+    "Answers to clients of Graphite's API that may lack something of a target that failed.",
+);
+/// What was read for them.
+pub static GRAPHITE_POINTS: Definition = Definition::counter(
+    &["noodle", "graphite.points"],
+    "Values that were read from targets for clients of Graphite's API.",
+);
 /// Memory lent.
 pub static MEMORY: Definition = Definition::gauge(
     &["noodle", "fetch.memory"],
@@ -116,6 +131,9 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &FILLED,
         &BYTES_PROXIED,
         &MEMORY,
+        &GRAPHITE_CODES,
+        &GRAPHITE_PARTIAL,
+        &GRAPHITE_POINTS,
     ];
     fetched
         .into_iter()

@@ -3,6 +3,7 @@
 //! In the order in which a request meets the modules:
 //!
 //! - [`visage`] reads what is asked in Visage's way, and says what the client gets; [`pages`] which web pages may have it;
+//! - [`graphite`] does so in Graphite's way;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier, and how one answer is made of many;
 //! - [`upstream`] is one target, over HTTP or by rrdcached's protocol;
 //! - [`ask`] is what a target is asked for, and what it has of that; [`failure`] is why it gave no answer, by what to do
@@ -27,6 +28,7 @@ pub mod budget;
 pub mod counters;
 pub mod failure;
 pub mod fleet;
+pub mod graphite;
 pub mod json;
 pub mod pages;
 pub mod service;

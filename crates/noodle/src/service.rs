@@ -24,6 +24,7 @@ use tracing::info;
 
 use crate::api::Api;
 use crate::fleet::{Fleet, FleetError};
+use crate::graphite::Graphite;
 use crate::upstream::{Endpoint, State};
 use crate::visage::proxy::Proxy;
 
@@ -111,10 +112,11 @@ impl Service {
     ) -> Result<(), RunError> {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));
+        let graphite = Arc::new(ArcSwap::from_pointee(Graphite::new(Arc::clone(&fleet), &config)));
         let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
         let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
         let common = Common::new(Arc::clone(&reloads), Arc::clone(&stopping));
-        let api = Api::new(common, Arc::clone(&proxy));
+        let api = Api::new(common, Arc::clone(&proxy), Arc::clone(&graphite));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
         service_manager::ready(&status());
@@ -124,7 +126,7 @@ impl Service {
             deadline.set(&config.stop);
             deadline.tell(move || RunError::GraceOver(counted.unanswered()).to_string());
             let take_over = async |new: Config| {
-                let changes = take_over(&proxy, &new)?;
+                let changes = take_over(&proxy, &graphite, &new)?;
                 deadline.set(&new.stop);
                 Ok::<_, FleetError>(changes)
             };
@@ -172,9 +174,14 @@ fn status(fleet: &Fleet) -> String {
 }
 
 /// Has requests to come answered as configured now. Nothing changes if that can't be.
-fn take_over(proxy: &ArcSwap<Proxy>, config: &Config) -> Result<Changes, FleetError> {
+fn take_over(
+    proxy: &ArcSwap<Proxy>,
+    graphite: &ArcSwap<Graphite>,
+    config: &Config,
+) -> Result<Changes, FleetError> {
     let old = Arc::clone(proxy.load().fleet());
     let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch)?);
+    graphite.store(Arc::new(graphite.load().renewed(Arc::clone(&new), config)));
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
     Ok(Changes {
         old: old.tiers.fingerprint(),

@@ -117,6 +117,11 @@ impl Reservation {
         Ok(())
     }
 
+    /// A reservation of nothing, from the same budget.
+    pub fn nothing(&self) -> Self {
+        Self::none(&self.budget)
+    }
+
     /// Gives so many back.
     pub fn give_back(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);

@@ -7,6 +7,7 @@ mod clients;
 mod collectd;
 mod connections;
 mod flapping;
+mod graphite;
 mod joined;
 mod memory;
 mod node;

@@ -15,6 +15,7 @@ use coco_daemon::reload::Reloads;
 use coco_daemon::routes::Common;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
+use noodle::graphite::Graphite;
 use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -62,8 +63,13 @@ impl Noodle {
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap());
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
-        let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
-        let api = Api::new(Common::new(reloads, Arc::default()), Arc::new(ArcSwap::from_pointee(proxy)));
+        let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
+        let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
+        let api = Api::new(
+            common,
+            Arc::new(ArcSwap::from_pointee(proxy)),
+            Arc::new(ArcSwap::from_pointee(graphite)),
+        );
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,0 +1,163 @@
+//! Graphite's read API: what Grafana and graphite-web ask, from the whole fleet.
+//!
+//! In the order in which a request meets the modules:
+//!
+//! - [`routes`] is the table of paths;
+//! - [`render`] evaluates targets, [`find`] says which names there are;
+//! - [`directory`] are all hosts by the [`names`] under which clients know them, [`metrics`] the metrics of each, whose
+//!   data sources [`sources`] remembers;
+//! - [`storage`] asks the fleet for all of it;
+//! - [`turns`] bounds what takes processor time;
+//! - [`answer`] is what a client gets, [`counts`] what is counted of that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use coco_core::config::Config;
+use coco_daemon::http::Request;
+use graphite::Limits;
+use hyper::StatusCode;
+
+use crate::budget::{Exhausted, Reservation};
+use crate::fleet::{Failed, Fleet};
+use crate::pages::Pages;
+use answer::Refused;
+use counts::Counts;
+use directory::Directory;
+use names::Naming;
+use sources::Sources;
+use storage::Storage;
+use turns::Turns;
+
+pub mod answer;
+pub mod counts;
+pub mod directory;
+pub mod find;
+pub mod metrics;
+pub mod names;
+pub mod render;
+pub mod routes;
+pub mod sources;
+pub mod storage;
+pub mod turns;
+
+/// For so long the names of hosts are as they were, beside `fetch.tree_age`.
+const DIRECTORY_AGE: Duration = Duration::from_secs(5);
+
+/// Answers what Graphite's clients ask.
+#[derive(Debug)]
+pub struct Graphite {
+    fleet: Arc<Fleet>,
+    naming: Naming,
+    limits: Limits,
+    pages: Pages,
+    require_all: bool,
+    max_window: Duration,
+    /// How long a request waits for memory, or for its turn.
+    patience: Duration,
+    clock: fn() -> SystemTime,
+    directory: tokio::sync::Mutex<Option<(Instant, Arc<Directory>, Reservation)>>,
+    sources: Arc<Sources>,
+    turns: Arc<Turns>,
+    /// What is counted.
+    pub counts: Arc<Counts>,
+}
+
+impl Graphite {
+    /// Answers from `fleet`, by the clock of the system.
+    pub fn new(fleet: Arc<Fleet>, config: &Config) -> Self {
+        let (graphite, fetch) = (&config.graphite, &config.fetch);
+        // What one step of an evaluation holds is a quarter of the memory at most, its names an eighth.
+        let memory = fetch.max_memory;
+        let default = Limits::default();
+        let limits = Limits {
+            series: graphite.max_series,
+            points: graphite.max_points.min(memory / 4 / size_of::<f64>()),
+            text_bytes: default.text_bytes.min(memory / 8),
+            ..default
+        };
+        Self {
+            fleet,
+            naming: Naming::new(graphite),
+            limits,
+            pages: Pages::new(fetch),
+            require_all: graphite.require_all,
+            max_window: fetch.max_window,
+            patience: fetch.proxy_timeout,
+            clock: SystemTime::now,
+            directory: tokio::sync::Mutex::default(),
+            sources: Arc::default(),
+            turns: Arc::default(),
+            counts: Arc::default(),
+        }
+    }
+
+    /// As configured anew, with the same turns and counts.
+    #[must_use]
+    pub fn renewed(&self, fleet: Arc<Fleet>, config: &Config) -> Self {
+        Self {
+            turns: Arc::clone(&self.turns),
+            counts: Arc::clone(&self.counts),
+            clock: self.clock,
+            ..Self::new(fleet, config)
+        }
+    }
+
+    /// By another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {
+        Self { clock, ..self }
+    }
+
+    fn now(&self) -> i64 {
+        let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        i64::try_from(now).unwrap_or(i64::MAX)
+    }
+
+    fn storage(&self) -> Storage {
+        Storage::new(&self.fleet, self.now(), self.max_window, self.patience)
+    }
+
+    /// All hosts by their names. Those who ask at the same time ask once.
+    async fn directory(&self, storage: &mut Storage) -> Result<Arc<Directory>, Exhausted> {
+        let mut kept = self.directory.lock().await;
+        if let Some((since, directory, _)) = &*kept
+            && since.elapsed() < DIRECTORY_AGE
+        {
+            return Ok(Arc::clone(directory));
+        }
+        *kept = None;
+        let since = Instant::now();
+        let before = storage.failed.len();
+        let (directory, held) = storage.hosts(&self.naming).await?;
+        let directory = Arc::new(directory);
+        // What is not whole is not what others shall see.
+        if storage.failed.len() == before {
+            *kept = Some((since, Arc::clone(&directory), held));
+        } else {
+            storage.keep(held);
+        }
+        Ok(directory)
+    }
+
+    /// Refuses an answer for which targets failed, where all are required or nothing came of the others.
+    fn check(&self, failed: &[Failed], is_empty: bool) -> Result<(), Refused> {
+        if failed.is_empty() {
+            return Ok(());
+        }
+        if is_empty || self.require_all {
+            let refused = Refused::failed(&self.fleet, failed);
+            let status = if self.require_all { StatusCode::BAD_GATEWAY } else { refused.status };
+            return Err(Refused { status, ..refused });
+        }
+        self.counts.partial();
+        Ok(())
+    }
+
+    /// Whether this request may have its callback called.
+    fn admit(&self, request: &Request) -> Result<(), Refused> {
+        self.pages
+            .admit(request.headers())
+            .map_err(|foreign| Refused { status: StatusCode::FORBIDDEN, message: foreign.to_string() })
+    }
+}
