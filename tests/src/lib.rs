@@ -7,6 +7,7 @@
 //!
 //! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote, [`rrdcached`] serves it;
 //! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
+//! - [`graphite_web`] is the real one, behind Noodle;
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
@@ -33,6 +34,7 @@ pub mod csv;
 pub mod curl;
 pub mod directory;
 pub mod distance;
+pub mod graphite_web;
 pub mod mutation;
 pub mod names;
 pub mod namespace;
