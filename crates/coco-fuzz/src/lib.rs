@@ -6,7 +6,7 @@
 //!
 //! - [`decode`], [`secured`]: a datagram, for a listener that trusts everyone and for one with users;
 //! - [`types_db`], [`config`]: files of an operator;
-//! - [`answer`], [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks;
+//! - [`answer`], [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks, [`form`] in which form;
 //! - [`target`], [`glob`], [`time`]: what a client of Graphite's asks;
 //! - [`corpus`] reads and writes files of inputs.
 
@@ -17,6 +17,7 @@ pub mod answer;
 pub mod config;
 pub mod corpus;
 pub mod decode;
+pub mod form;
 pub mod glob;
 pub mod request;
 pub mod rrdcached;
@@ -29,13 +30,14 @@ pub mod types_db;
 pub type Law = fn(&[u8]);
 
 /// Each law behind its name, which is that of its corpus and of its fuzz target.
-pub const LAWS: [(&str, Law); 10] = [
+pub const LAWS: [(&str, Law); 11] = [
     ("decode", decode::holds),
     ("secured", secured::holds),
     ("types_db", types_db::holds),
     ("config", config::holds),
     ("answer", answer::holds),
     ("request", request::holds),
+    ("form", form::holds),
     ("rrdcached", rrdcached::holds),
     ("target", target::holds),
     ("glob", glob::holds),

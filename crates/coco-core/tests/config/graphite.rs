@@ -5,7 +5,8 @@ use coco_core::config::{Config, Program};
 use super::{TIER, problems};
 
 fn read(lines: &str) -> Config {
-    Config::parse(&format!("[fetch]\nbind = \":0\"\n[graphite]\n{lines}\n{TIER}"), Program::Noodle).unwrap()
+    Config::parse(&format!("[fetch]\nbind = \":0\"\n[graphite]\n{lines}\n{TIER}"), Program::Noodle)
+        .expect("a valid configuration")
 }
 
 #[test]

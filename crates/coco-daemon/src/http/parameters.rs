@@ -11,7 +11,7 @@ pub type Parameter<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 /// How a body holds parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub enum Encoding {
     /// `application/x-www-form-urlencoded`, or what does not say what it is.
     Url,
     /// `multipart/form-data`, with two dashes and the boundary.
@@ -20,7 +20,7 @@ pub(super) enum Encoding {
 
 impl Encoding {
     /// By the media type of a body; none where it is no form.
-    pub(super) fn of(media_type: Option<&[u8]>) -> Option<Self> {
+    pub fn of(media_type: Option<&[u8]>) -> Option<Self> {
         let Some(text) = media_type else { return Some(Self::Url) };
         let mut pieces = text.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let name = pieces.next().unwrap_or_default();
@@ -36,7 +36,7 @@ impl Encoding {
     }
 
     /// The parameters of such a body.
-    pub(super) fn parameters<'a>(&'a self, body: &'a [u8]) -> Parameters<'a> {
+    pub fn parameters<'a>(&'a self, body: &'a [u8]) -> Parameters<'a> {
         match self {
             Self::Url => Parameters::of_query(body),
             Self::Multipart(boundary) => Parameters(Rest::Parts(Parts::new(boundary, body))),

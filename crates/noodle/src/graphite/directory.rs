@@ -45,11 +45,6 @@ impl Directory {
         Self { entries }
     }
 
-    /// How many hosts there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// What it takes, in bytes.
     pub fn bytes(&self) -> usize {
         self.entries.iter().map(|entry| 64 + entry.name.len() + entry.host.len()).sum()

@@ -84,6 +84,7 @@ fn index<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
 fn functions<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     let name = request.path().trim_matches('/').strip_prefix("functions/").map(str::to_owned);
     let answer = match name {
@@ -107,11 +108,13 @@ fn functions<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     state.graphite().sent(&request, answer).into()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
 fn version<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     let answer = body::bytes(StatusCode::OK, "text/plain; charset=utf-8", VERSION);
     state.graphite().sent(&request, Ok(answer)).into()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
 fn nothing<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     state.graphite().sent(&request, Ok(body::bytes(StatusCode::OK, JSON, "[]"))).into()
 }

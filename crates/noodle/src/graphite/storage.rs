@@ -45,6 +45,9 @@ pub struct Storage {
     kept: Vec<Reservation>,
 }
 
+/// A host, a plugin with its instance, and a type with its instance.
+type Metric = (Host, Box<[u8]>, Box<[u8]>);
+
 /// Why there are no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRows {
@@ -139,7 +142,7 @@ impl Storage {
         unknown: HashMap<Kind, (Entry, NamedFile)>,
     ) -> Result<(), Exhausted> {
         let _admitted = self.fleet.crowd.admit(unknown.len() * EACH, self.patience).await?;
-        let mut kinds: HashMap<(Host, Box<[u8]>, Box<[u8]>), Kind> = HashMap::new();
+        let mut kinds: HashMap<Metric, Kind> = HashMap::new();
         let mut wanted = Vec::new();
         for (kind, (entry, file)) in unknown {
             wanted.push(Wanted {
