@@ -8,6 +8,7 @@
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
 //! - `placement` reads how the hosts of a tier are placed;
+//! - `listen` reads where packets arrive, and `sections` those sections that are keys and their values;
 //! - `security` reads who may send, and as whom a tier is sent to;
 //! - `fetch` reads how storage nodes are read;
 //! - `listener` tells what fits the address that packets arrive at;
@@ -16,18 +17,10 @@
 //! - `shown` makes a text of a configuration again;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 
-use std::fmt;
 use std::io;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use regex::bytes::Regex;
-
-use crate::address::Address;
-use crate::network::Network;
-use crate::tier::{Tier, Tiers};
-use crate::wire::SecurityLevel;
+use crate::tier::Tiers;
 use document::Document;
 use shown::Entry;
 
@@ -35,8 +28,10 @@ pub use error::{Problem, Problems};
 pub use fetch::{Fetch, Join, Protocol, RRDCACHED};
 pub use graphite::Graphite;
 pub use keys::{KEYS, Key, Kind};
+pub use listen::{Listen, Security};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
+pub use sections::{Api, Filter, Level, Log, Measure, Pipeline, Send, State, Stop};
 pub use written::{Difference, Written, WrittenTier};
 
 pub mod duration;
@@ -47,9 +42,11 @@ mod error;
 mod fetch;
 mod graphite;
 mod keys;
+mod listen;
 mod listener;
 mod loops;
 mod placement;
+mod sections;
 mod security;
 mod shown;
 mod suggest;
@@ -103,124 +100,6 @@ pub struct Config {
     entries: Vec<Entry>,
 }
 
-/// `[listen]`
-#[derive(Debug, Clone)]
-pub struct Listen {
-    /// UDP address; may be all addresses or a multicast group.
-    pub bind: Address,
-    /// Name of the network interface for a multicast group or an IPv6 link-local address.
-    pub interface: Option<String>,
-    /// Whether `bind` may be an address that this machine does not have yet.
-    pub freebind: bool,
-    /// Who may send; `None` lets everyone.
-    pub allow: Option<Vec<Network>>,
-    /// What packets must be.
-    pub security_level: SecurityLevel,
-    /// Users and passwords, as collectd's AuthFile; always there when the level is not `None`.
-    pub auth_file: Option<PathBuf>,
-    /// collectd's types.db.
-    pub typesdb: Vec<PathBuf>,
-    /// Bytes of the longest name taken.
-    pub max_name_length: usize,
-    /// Size of the socket's buffer in bytes.
-    pub receive_buffer: usize,
-}
-
-/// `[pipeline]`
-#[derive(Debug, Clone)]
-pub struct Pipeline {
-    /// Independent pipelines, from 1.
-    pub lanes: usize,
-    /// Threads that carry the three stages of a lane: 1, 2 or 3.
-    pub threads: usize,
-    /// Whether hosts are spread over the lanes after receiving; then there are at least 2 threads.
-    pub spread_hosts: bool,
-    /// Datagrams per system call, from 1.
-    pub batch: usize,
-    /// Batches that a queue between two stages holds, from 1.
-    pub queue: usize,
-}
-
-/// `[filter]`
-#[derive(Debug, Clone)]
-pub struct Filter {
-    /// What to refuse by `host/metric name`; none refuses nothing.
-    pub blacklist: Option<Regex>,
-}
-
-/// `[send]`
-#[derive(Debug, Clone)]
-pub struct Send {
-    /// The address of this machine to send from; the system chooses one without it.
-    pub bind: Option<IpAddr>,
-    /// Largest payload of a datagram in bytes.
-    pub max_packet_size: usize,
-    /// Whether packets to one target are given to the kernel together, made one size.
-    pub segmentation: bool,
-    /// What was down is up again when nothing has gone wrong for so long; never zero.
-    pub recovery: Duration,
-    /// The longest time until the name of a target is looked up again; never zero.
-    pub resolve_interval: Duration,
-    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
-    pub reconnect_interval: Duration,
-}
-
-/// `[api]`
-#[derive(Debug, Clone)]
-pub struct Api {
-    /// HTTP address.
-    pub bind: Address,
-    /// How long a connection is kept for the next request; never zero.
-    pub idle_timeout: Duration,
-}
-
-/// `[measure]`
-#[derive(Debug, Clone)]
-pub struct Measure {
-    /// Between two summaries; never zero.
-    pub interval: Duration,
-}
-
-/// `[state]`
-#[derive(Debug, Clone)]
-pub struct State {
-    /// Bytes that the hosts and metrics that a lane remembers may take.
-    pub max_memory: usize,
-    /// How long a silent host or metric is remembered; never zero.
-    pub expire: Duration,
-}
-
-/// `[stop]`
-#[derive(Debug, Clone)]
-pub struct Stop {
-    /// How long everything is still served before a stop, while `/healthz` says that it is near; may be zero.
-    pub drain: Duration,
-    /// Longest time that a stop may take then.
-    pub grace: Duration,
-}
-
-/// `[log]`
-#[derive(Debug, Clone)]
-pub struct Log {
-    /// Least severity that is logged.
-    pub level: Level,
-}
-
-/// How severe something is that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Something failed that an operator should look at.
-    Error,
-    /// Something is not as it should be, and is coped with.
-    Warn,
-    /// What an operator wants to find in the log of a healthy daemon.
-    Info,
-    /// For finding out why.
-    Debug,
-    /// For finding out how.
-    Trace,
-}
-
 impl Config {
     /// Reads the text of a configuration file for one of the two programs.
     ///
@@ -239,91 +118,29 @@ impl Config {
     ) -> Result<Self, Problems> {
         let mut document = Document::parse(text, program)?;
 
-        let mut section = document.section("listen");
-        let listen = Listen {
-            bind: section.read("bind"),
-            interface: section.optional("interface"),
-            freebind: section.read("freebind"),
-            allow: security::networks(&mut section, "allow"),
-            security_level: section.read("security_level"),
-            auth_file: section.optional("auth_file"),
-            typesdb: section.optional("typesdb").unwrap_or_default(),
-            max_name_length: section.read("max_name_length"),
-            receive_buffer: section.read("receive_buffer"),
-        };
-        let typesdb = listen.typesdb.iter().map(|path| ("typesdb", path));
-        for (name, path) in typesdb.chain(listen.auth_file.iter().map(|path| ("auth_file", path))) {
-            if program == Program::Coco
-                && let Err(problem) = can_read(path)
-            {
-                section.report(name, &format!("cannot read {}: {problem}", path.display()));
-            }
-        }
-        security::check_listener(&mut section, listen.security_level);
-        // Defaults that stand in for what is unreadable say nothing about what fits.
-        let is_fine = ["listen.bind", "listen.interface"].iter().all(|key| section.findings.is_fine(key));
-        let address = if is_fine { listener::address(&listen.bind) } else { None };
-        if let Some(address) = address
-            && let Some(misfit) = lack_of_interface(address, listen.interface.as_deref())
-        {
-            section.report("interface", misfit);
-        }
-        let mut section = document.section("pipeline");
-        let pipeline = Pipeline {
-            lanes: section.read("lanes"),
-            threads: section.read("threads"),
-            spread_hosts: section.read("spread_hosts"),
-            batch: section.read("batch"),
-            queue: section.read("queue"),
-        };
-        if pipeline.spread_hosts && pipeline.threads == 1 {
-            section.report(
-                "spread_hosts",
-                "needs pipeline.threads = 2 or 3: lanes that wait for each other can't share a thread",
-            );
-        }
-        if let Some(address) = address
-            && let Some(misfit) = misfit_of_lanes(address, pipeline.lanes)
-        {
-            section.report("lanes", misfit);
-        }
-        let filter = Filter { blacklist: document.section("filter").read("blacklist") };
-        let mut section = document.section("send");
-        let send = Send {
-            bind: section.optional("bind"),
-            max_packet_size: section.read("max_packet_size"),
-            segmentation: section.read("segmentation"),
-            recovery: section.read("recovery"),
-            resolve_interval: section.read("resolve_interval"),
-            reconnect_interval: section.read("reconnect_interval"),
-        };
-        let mut section = document.section("api");
-        let api = Api { bind: section.read("bind"), idle_timeout: section.read("idle_timeout") };
+        let can_read = |path: &Path| if program == Program::Coco { can_read(path) } else { Ok(()) };
+        let (listen, address) = Listen::read(&mut document.section("listen"), &can_read);
+        let pipeline = Pipeline::read(&mut document.section("pipeline"), address);
+        let filter = Filter::read(&mut document.section("filter"));
+        let send = Send::read(&mut document.section("send"));
+        let api = Api::read(&mut document.section("api"));
         let fetch = Fetch::read(&mut document.section("fetch"));
         let graphite = Graphite::read(&mut document.section("graphite"));
-        let measure = Measure { interval: document.section("measure").read("interval") };
-        let mut section = document.section("state");
-        let state = State { max_memory: section.read("max_memory"), expire: section.read("expire") };
-        let mut section = document.section("stop");
-        let stop = Stop { drain: section.read("drain"), grace: section.read("grace") };
-        let log = Log { level: document.section("log").read("level") };
+        let measure = Measure::read(&mut document.section("measure"));
+        let state = State::read(&mut document.section("state"));
+        let stop = Stop::read(&mut document.section("stop"));
+        let log = Log::read(&mut document.section("log"));
 
         // A default that stands in for an unreadable address says nothing about loops.
         let own =
             (program == Program::Coco && document.findings.is_fine("listen.bind")).then_some(&listen.bind);
         let (section, findings) = document.raw_section("tiers");
-        let can_read = |path: &Path| if program == Program::Coco { can_read(path) } else { Ok(()) };
         let tiers = tiers::read(section, own, &can_read, findings);
 
-        if let (Some(bind), Some(tiers)) = (send.bind, &tiers)
+        if let Some(tiers) = &tiers
             && document.findings.is_empty()
-            && let Some(target) = tiers
-                .iter()
-                .flat_map(Tier::targets)
-                .find(|target| target.address.ip().is_some_and(|ip| ip.is_ipv4() != bind.is_ipv4()))
         {
-            let message = format!("{bind} can't send to {}, an address of the other family", target.name);
-            document.section("send").report("bind", &message);
+            send.check_family(tiers, &mut document.section("send"));
         }
 
         match tiers {
@@ -364,27 +181,5 @@ impl Config {
             value(self).map(|(_, value)| value) != value(other).map(|(_, value)| value)
         };
         KEYS.iter().filter(|key| key.needs_restart).filter(differs)
-    }
-}
-
-impl Level {
-    /// All levels, the most severe first.
-    pub const ALL: [Self; 5] = [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace];
-
-    /// The name in the configuration.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

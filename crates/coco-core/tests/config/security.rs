@@ -13,7 +13,7 @@ fn levels_are_read_in_any_case() {
         [("none", SecurityLevel::None), ("SIGN", SecurityLevel::Sign), ("eNcrypt", SecurityLevel::Encrypt)]
     {
         let config = coco(&format!("[listen]\nsecurity_level = '{written}'\nauth_file = '/a'\n{TIER}"));
-        assert_eq!(config.listen.security_level, level);
+        assert_eq!(config.listen.security.level(), level);
     }
     let told = problems(&format!("[listen]\nsecurity_level = 'secure'\n{TIER}"), Program::Coco);
     assert_eq!(

@@ -16,7 +16,10 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!((config.listen.freebind, config.send.bind), (false, None));
     assert_eq!(config.listen.receive_buffer, 16 << 20);
     assert_eq!(config.listen.allow, None);
-    assert_eq!((config.listen.security_level, config.listen.auth_file), (SecurityLevel::None, None));
+    assert_eq!(
+        (config.listen.security.level(), config.listen.security.auth_file()),
+        (SecurityLevel::None, None)
+    );
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 8));
     assert!(config.filter.blacklist.is_none());
@@ -96,8 +99,8 @@ fn every_value_is_taken() {
     assert_eq!(config.listen.typesdb, [Path::new("/usr/share/collectd/types.db")]);
     let allow: Vec<_> = config.listen.allow.unwrap().iter().map(Network::to_string).collect();
     assert_eq!(allow, ["10.1.0.0/16", "2001:db8::1/128"]);
-    assert_eq!(config.listen.security_level, SecurityLevel::Sign);
-    assert_eq!(config.listen.auth_file.unwrap().to_str(), Some("/etc/coco/auth"));
+    assert_eq!(config.listen.security.level(), SecurityLevel::Sign);
+    assert_eq!(config.listen.security.auth_file().unwrap().to_str(), Some("/etc/coco/auth"));
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
     assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));

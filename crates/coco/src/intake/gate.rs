@@ -45,7 +45,7 @@ impl Admission {
 
     /// As configured. `warnings` gets what an operator should know of the file of users.
     pub fn read(listen: &Listen, accept: Accept, warnings: &mut Vec<String>) -> Result<Self, SecretError> {
-        let (file, users) = match &listen.auth_file {
+        let (file, users) = match listen.security.auth_file() {
             None => (None, None),
             Some(path) => {
                 let (file, users, found) = AuthFile::open("listen.auth_file", path, accept)?;
@@ -55,7 +55,7 @@ impl Admission {
         };
         let allow = listen.allow.iter().flatten().copied().collect();
         // With the final NUL.
-        let guard = Guard::new(listen.security_level, users).with_name_max(listen.max_name_length + 1);
+        let guard = Guard::new(listen.security.level(), users).with_name_max(listen.max_name_length + 1);
         Ok(Self { allow, guard, file })
     }
 

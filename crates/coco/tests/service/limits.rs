@@ -5,7 +5,7 @@ use std::time::Duration;
 use coco::lane::unix_seconds;
 use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
-use coco_core::config::Config;
+use coco_core::config::{Config, Security};
 use coco_core::value_list::ValueList;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{datagram, send, sender};
@@ -208,7 +208,7 @@ fn what_cannot_start_says_all_that_is_wrong() {
     let mut config = to(&Sink::start());
     config.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
     config.listen.typesdb = vec!["/nowhere/types.db".into()];
-    config.listen.auth_file = Some("/nowhere/auth".into());
+    config.listen.security = Security::Open(Some("/nowhere/auth".into()));
     let problems = prepare_in_vain(config).to_string();
     let keys: Vec<_> = problems.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(keys, ["listen.typesdb", "listen.auth_file", "listen.bind"], "{problems}");

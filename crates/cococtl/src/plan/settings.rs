@@ -23,7 +23,7 @@ pub(super) fn warnings(old: &File, new: &File) -> Vec<String> {
             ));
         }
     }
-    let [before, after] = [old, new].map(|(config, _)| config.listen.security_level);
+    let [before, after] = [old, new].map(|(config, _)| config.listen.security.level());
     if after < before {
         warnings.push(format!(
             "less secure packets are let in: listen.security_level goes from {before} to {after}"
