@@ -16,6 +16,16 @@
 //! - `written` is the file key by key, whatever the keys mean, to compare it with another;
 //! - `shown` makes a text of a configuration again;
 //! - `suggest` finds the key that a misspelled one was meant to be.
+//!
+//! ```
+//! use coco_core::config::{Config, Program};
+//!
+//! let config = Config::parse("tiers.a.targets = ['storage1:25826', 'storage2:25826']", Program::Coco).unwrap();
+//! assert_eq!(config.pipeline.lanes, 1);
+//!
+//! let problems = Config::parse("listen.bnid = '[::]:25826'", Program::Coco).unwrap_err();
+//! assert!(problems.to_string().starts_with("line 1: listen.bnid: unknown key, did you mean `bind`?"));
+//! ```
 
 use std::io;
 use std::path::Path;

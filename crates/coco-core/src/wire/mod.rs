@@ -39,6 +39,30 @@
 //! [`Decoder`] takes a datagram apart into spans of it; [`PacketBuilder`] packs value lists into packets,
 //! [`padding`] makes them one size. [`Guard`] takes
 //! apart what may be signed or encrypted, [`Seal`] signs or encrypts what leaves.
+//!
+//! ```
+//! use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
+//! use coco_core::wire::{Decoder, Event, PacketBuilder};
+//!
+//! let name = |text: &str| text.as_bytes().to_vec();
+//! let identifier = Identifier { host: name("web1"), plugin: name("load"), type_name: name("load"), ..Identifier::default() };
+//! let (time, interval) = (Time::HighResolution(1 << 60), Interval::HighResolution(10 << 30));
+//! let list = ValueList::new(identifier, time, interval, &[Value::Gauge(0.5)]);
+//!
+//! let mut builder = PacketBuilder::new(1452);
+//! builder.push(&list.as_ref());
+//! builder.close();
+//! let (_, datagram) = builder.packets().next().unwrap();
+//!
+//! let mut hosts = Vec::new();
+//! for event in Decoder::new(datagram) {
+//!     if let Event::ValueList(spans) = event? {
+//!         hosts.push(spans.of(datagram).identifier.host);
+//!     }
+//! }
+//! assert_eq!(hosts, [b"web1"]);
+//! # Ok::<(), coco_core::wire::Malformed>(())
+//! ```
 
 mod crypto;
 mod decode;

@@ -1,4 +1,22 @@
 //! The table of routes.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use coco_daemon::http::{Answer, Request, Route, Router, body};
+//!
+//! struct Api {
+//!     name: &'static str,
+//! }
+//!
+//! fn greet(api: &Arc<Api>, _: Request) -> Answer {
+//!     body::text("text/plain", format!("this is {}", api.name)).into()
+//! }
+//!
+//! let router = Router::new("example", "1.0", Arc::new(Api { name: "an example" }))
+//!     .routes([Route::new("/greeting", "says what it is", greet)]);
+//! assert!(router.paths().any(|path| path == "/greeting"));
+//! ```
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
