@@ -4,24 +4,27 @@
 //! made-up agents --UDP--> coco --UDP--> 2 tiers of 2 storage nodes in memory <--HTTP-- noodle <--HTTP-- you
 //! ```
 
-use std::fmt::Display;
+mod daemons;
+mod ports;
+mod shown;
+
 use std::io::{self, IsTerminal, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use coco_core::config::{Config, Level, Program};
-use coco_daemon::command_line::{Source, load};
-use coco_daemon::files::Accept;
+use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
-use coco_daemon::{http, logging};
-use coco_udp::ListenOptions;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 
+use self::daemons::{Daemons, daemon, daemons};
+use self::ports::{port_of, tcp, udp};
+use self::shown::{progress, received, report, urls, write_introduction};
 use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
@@ -103,72 +106,6 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     runtime.shutdown_background();
     logging::finish();
     result
-}
-
-/// Both daemons as they would run by themselves, until a signal stops both.
-async fn daemons(path: &Path) -> Result<Outcome, Failure> {
-    let (coco, noodle) =
-        (load(path, Program::Coco, Accept::Pipes)?, load(path, Program::Noodle, Accept::Pipes)?);
-    logging::init(coco.log.level)?;
-    let (_, at_once) = watch::channel(true);
-    Daemons::prepare(coco, noodle).await?.run(Some(path), at_once).await?;
-    Ok(Outcome::Fine)
-}
-
-struct Daemons {
-    coco: coco::service::Service,
-    noodle: noodle::service::Service,
-    configs: [Config; 2],
-    signals: [Signals; 2],
-}
-
-impl Daemons {
-    async fn prepare(coco: Config, noodle: Config) -> Result<Self, Failure> {
-        // Each gets every signal.
-        let signals = || Signals::new().map_err(Failure::System);
-        let signals = [signals()?, signals()?];
-        let configs = [coco.clone(), noodle.clone()];
-        let coco = coco::service::Service::prepare(coco).await.map_err(|reason| daemon("coco", &reason))?;
-        let noodle = noodle::service::Service::prepare(noodle).map_err(|reason| daemon("noodle", &reason))?;
-        Ok(Self { coco, noodle, configs, signals })
-    }
-
-    /// Until both have stopped, or one has failed. They read the file again when a signal says so, if there is one. Coco
-    /// stops when `may_stop` says so, too.
-    async fn run(self, file: Option<&Path>, may_stop: watch::Receiver<bool>) -> Result<(), Failure> {
-        let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
-        // Each has its own terms, and nobody is killed.
-        let deadlines = [Arc::default(), Arc::default()];
-        let again = |program, config: Config| {
-            let source = file.map(|file| Source { path: file.to_owned(), program });
-            async move || match &source {
-                Some(source) => source.load_again().await,
-                None => Ok(config.clone()),
-            }
-        };
-        let mut may_stop = may_stop;
-        let mut is_told = false;
-        let signal = async || {
-            while !is_told {
-                match of_coco.next().await {
-                    Signal::Stop => is_told = true,
-                    other => return other,
-                }
-            }
-            // Nobody who could say so is as good as one who does.
-            let _ = may_stop.wait_for(|may| *may).await;
-            Signal::Stop
-        };
-        let coco = coco.run(signal, &deadlines[0], again(Program::Coco, for_coco));
-        let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };
-        let noodle = noodle.run(of_noodle, &deadlines[1], again(Program::Noodle, for_noodle));
-        let noodle = async { noodle.await.map_err(|reason| daemon("noodle", &reason)) };
-        tokio::try_join!(coco, noodle).map(|_| ())
-    }
-}
-
-fn daemon(program: &'static str, reason: &impl Display) -> Failure {
-    Failure::Daemon { program, reason: reason.to_string() }
 }
 
 async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
@@ -309,98 +246,6 @@ async fn tell(
     Ok(())
 }
 
-fn received(node: &StorageNode) -> u64 {
-    node.memory().value_lists()
-}
-
-/// One line, which an old terminal of 80 columns has room for.
-fn progress(nodes: &[StorageNode], counters: &Counters) {
-    let nodes: Vec<_> =
-        nodes.iter().map(|node| format!("{}: {}", node.address.port(), received(node))).collect();
-    let sent = counters.value_lists.load(Relaxed);
-    let _ = write!(io::stderr(), "\r\x1b[Ksent {sent} | {}", nodes.join(" | "));
-}
-
-/// What is worth a look, and what for.
-fn urls(addresses: &Addresses) -> Vec<(&'static str, String)> {
-    let Addresses { api, noodle, .. } = addresses;
-    let host = "host0.example.org";
-    vec![
-        ("who owns a host", format!("http://{api}/lookup?name={host}")),
-        ("what went where, and when", format!("http://{api}/tiers")),
-        ("what the blacklist drops", format!("http://{api}/blacklisted")),
-        ("the books", format!("http://{api}/debug/vars")),
-        ("the same for Prometheus", format!("http://{api}/metrics")),
-        ("all hosts of all nodes, by way of Noodle", format!("http://{noodle}/data")),
-        ("what a host measures", format!("http://{noodle}/data/{host}")),
-        ("its values, from the node that owns it", format!("http://{noodle}/data/{host}/load/load")),
-        ("many hosts at once, joined", format!("http://{noodle}/data/host*/memory/memory-used")),
-    ]
-}
-
-fn write_introduction(
-    arguments: &Arguments,
-    addresses: &Addresses,
-    nodes: &[StorageNode],
-    urls: &[(&str, String)],
-) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let Addresses { listen, api, noodle } = addresses;
-    let tier = |number: usize| TIERS[number * TIERS.len() / NODES.len()];
-    if arguments.json {
-        let nodes = nodes.iter().enumerate().map(|(number, node)| {
-            json!({ "tier": tier(number), "address": node.address.to_string(), "url": node.url })
-        });
-        let introduction = json!({
-            "coco": { "listen": listen.to_string(), "api": format!("http://{api}") },
-            "noodle": format!("http://{noodle}"),
-            "nodes": nodes.collect::<Vec<_>>(),
-            "urls": urls.iter().map(|(_, url)| url).collect::<Vec<_>>(),
-        });
-        return writeln!(out, "{introduction}");
-    }
-    let Arguments { hosts, metrics, .. } = arguments;
-    writeln!(out, "{hosts} made-up agents send {metrics} metrics a second each to\n")?;
-    writeln!(out, "  coco           {listen} (UDP), http://{api}")?;
-    for (number, node) in nodes.iter().enumerate() {
-        writeln!(out, "  storage node   {} (UDP), {}, of tier {}", node.address, node.url, tier(number))?;
-    }
-    writeln!(out, "  noodle         http://{noodle}\n\nTry, in another terminal:\n")?;
-    for (what, url) in urls {
-        // The last values are worth more than the hour that a node shows by itself.
-        let query = if url.ends_with("/load/load") || url.contains("/memory/") {
-            "?start=$(($(date +%s)-10))"
-        } else {
-            ""
-        };
-        writeln!(out, "  # {what}\n  curl -s \"{url}{query}\"")?;
-    }
-    writeln!(out, "\nA collectd of yours may send to {listen}, too. Ctrl-C ends it all.")
-}
-
-fn report(arguments: &Arguments, books: &Books) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let Books { sent, dropped, received, .. } = books;
-    let (others, lost, sum) = (books.others(), books.lost(), received.iter().sum::<u64>());
-    if arguments.json {
-        let object = json!({
-            "sent": sent, "others": others, "dropped": dropped, "nodes": received, "received": sum, "lost": lost,
-        });
-        return writeln!(out, "{object}");
-    }
-    write!(out, "{sent} value lists were sent")?;
-    if others > 0 {
-        write!(out, ", and {others} by others")?;
-    }
-    let tiers = TIERS.len();
-    writeln!(out, "; {dropped} of them dropped by the blacklist, {BLACKLIST}, as configured")?;
-    writeln!(out, "the storage nodes of {tiers} tiers received {sum}, {tiers} of each of the others")?;
-    match lost {
-        0 => writeln!(out, "nothing was lost"),
-        lost => writeln!(out, "{lost} were lost"),
-    }
-}
-
 /// What an operator would write, with two tiers of these nodes.
 fn configuration([listen, api, noodle]: [u16; 3], nodes: &[StorageNode]) -> String {
     let mut text = format!(
@@ -417,41 +262,4 @@ fn configuration([listen, api, noodle]: [u16; 3], nodes: &[StorageNode]) -> Stri
         text += &format!("[tiers.{tier}]\ntargets = [\n{}]\n", targets.collect::<String>());
     }
     text
-}
-
-/// Receives at this port of loopback; at one that the system chooses if it is taken.
-fn udp(port: u16) -> Result<UdpSocket, Failure> {
-    let listen = |port| {
-        let options =
-            ListenOptions { receive_buffer: 1 << 20, shared: false, interface: None, freebind: false };
-        coco_udp::listen((Ipv4Addr::LOCALHOST, port).into(), options)
-    };
-    listen(port).or_else(|_| listen(0)).map_err(Failure::System)
-}
-
-/// The same for HTTP.
-fn tcp(port: u16) -> Result<TcpListener, Failure> {
-    let listen = |port: u16| {
-        let address = format!("127.0.0.1:{port}").parse().expect("this is an address");
-        http::bind(&address)
-    };
-    listen(port).or_else(|_| listen(0)).map_err(|problem| daemon("storage node", &problem))
-}
-
-fn port_of(address: io::Result<SocketAddr>) -> Result<u16, Failure> {
-    address.map(|address| address.port()).map_err(Failure::System)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_port_that_is_taken_is_replaced() {
-        let (packets, http) = (udp(0).unwrap(), tcp(0).unwrap());
-        let taken = packets.local_addr().unwrap().port();
-        assert_ne!(udp(taken).unwrap().local_addr().unwrap().port(), taken);
-        let taken = http.local_addr().unwrap().port();
-        assert_ne!(tcp(taken).unwrap().local_addr().unwrap().port(), taken);
-    }
 }
