@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, ValueList};
-use coco_core::wire::{Decoder, Event, MOST_NOTIFICATIONS, Refusal};
+use coco_core::wire::{Decoder, Event, MOST_NOTIFICATIONS, NotificationRefusal};
 
 use crate::coco::Counters;
 
@@ -42,7 +42,7 @@ impl Books {
                     self.value_lists.push(list);
                 }
                 Ok(Event::Notification(_)) if notifications == MOST_NOTIFICATIONS => {
-                    self.count(&["listen", "refused_notifications", Refusal::TooMany.key()]);
+                    self.count(&["listen", "refused_notifications", NotificationRefusal::TooMany.key()]);
                 }
                 Ok(Event::Notification(spans)) => {
                     notifications += 1;

@@ -157,7 +157,8 @@ fn every_reason_is_in_the_table() {
     let rows = ByReason::all().map(|reason| {
         let meaning: &dyn Display = match &reason {
             ByReason::Malformed(reason) => reason,
-            ByReason::Incomplete(reason) | ByReason::RefusedNotification(reason) => reason,
+            ByReason::Incomplete(reason) => reason,
+            ByReason::RefusedNotification(reason) => reason,
             ByReason::Refused(reason) => reason,
         };
         let (definition, key) = reason.definition();

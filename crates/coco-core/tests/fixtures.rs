@@ -6,8 +6,8 @@ mod support;
 
 use coco_core::value_list::{Value, ValueListRef};
 use coco_core::wire::{
-    Decoder, Event, Guard, InitializationVectors, Malformed, Opened, PacketBuilder, PartOrder, Refusal, Seal,
-    round_trip,
+    Decoder, Event, Guard, InitializationVectors, Malformed, NotificationRefusal, Opened, PacketBuilder,
+    PartOrder, Seal, round_trip,
 };
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
@@ -286,7 +286,7 @@ fn agree(what: &str, reading: &Reading, expected: &Json) {
     let with_host = list("notifs").iter().filter(|notification| notification["h"] != "");
     assert!(reading.notifications.iter().eq(with_host), "{what}: {:?}", reading.notifications);
     let without_host = list("notifs").len() - reading.notifications.len();
-    assert_eq!(reading.refused_notifications, vec![Refusal::NoHost; without_host], "{what}");
+    assert_eq!(reading.refused_notifications, vec![NotificationRefusal::NoHost; without_host], "{what}");
     assert!(list("log").iter().all(|reason| reason == "values-incomplete-identity"), "{what}");
     assert_eq!(reading.refused_lists.len(), list("log").len(), "{what}");
     assert_eq!((reading.error, reading.unknown), (None, 0), "{what}");

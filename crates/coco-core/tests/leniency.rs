@@ -6,7 +6,9 @@ mod support;
 
 use coco_core::value_list::{Interval, Time};
 use coco_core::wire::part::{LONGEST_NAME_MAX, PartType};
-use coco_core::wire::{Decoder, Event, Guard, Malformed, PacketBuilder, Refusal, SecurityLevel, Users};
+use coco_core::wire::{
+    Decoder, Event, Guard, ListRefusal, Malformed, NotificationRefusal, PacketBuilder, SecurityLevel, Users,
+};
 use support::Reading;
 use support::parts::*;
 
@@ -21,7 +23,7 @@ fn ends_the_datagram(bad: &[u8], error: Malformed) {
 
 /// Behind the identity, which it may overwrite: refused for this reason, and what follows is read on.
 #[track_caller]
-fn refuses_the_value_list(parts: &[u8], values: &[u8], refusal: Refusal) {
+fn refuses_the_value_list(parts: &[u8], values: &[u8], refusal: ListRefusal) {
     let datagram = [&identity(), parts, values, &identity(), &gauges(&[2.0])].concat();
     let start = identity().len() + parts.len();
     let reading = Reading::of(&datagram);
@@ -33,7 +35,7 @@ fn refuses_the_value_list(parts: &[u8], values: &[u8], refusal: Refusal) {
 }
 
 #[track_caller]
-fn refuses_the_notification(parts: &[u8], refusal: Refusal) {
+fn refuses_the_notification(parts: &[u8], refusal: NotificationRefusal) {
     let datagram = [parts, &identity(), &gauges(&[2.0])].concat();
     let reading = Reading::of(&datagram);
     assert_eq!(reading.refused_notifications, [refusal]);
@@ -181,19 +183,19 @@ fn unknown_part() {
 #[test]
 fn value_list_without_host_plugin_type_or_time() {
     let values = gauges(&[1.0]);
-    refuses_the_value_list(&string(HOST, ""), &values, Refusal::NoHost);
-    refuses_the_value_list(&string(PLUGIN, ""), &values, Refusal::NoPlugin);
-    refuses_the_value_list(&string(TYPE, "\0t"), &values, Refusal::NoType);
-    refuses_the_value_list(&number(TIME_HR, 0), &values, Refusal::NoTime);
-    refuses_the_value_list(&number(TIME, 0), &values, Refusal::NoTime);
+    refuses_the_value_list(&string(HOST, ""), &values, ListRefusal::NoHost);
+    refuses_the_value_list(&string(PLUGIN, ""), &values, ListRefusal::NoPlugin);
+    refuses_the_value_list(&string(TYPE, "\0t"), &values, ListRefusal::NoType);
+    refuses_the_value_list(&number(TIME_HR, 0), &values, ListRefusal::NoTime);
+    refuses_the_value_list(&number(TIME, 0), &values, ListRefusal::NoTime);
     // Units of 2^-30 s are counted modulo 2^64.
-    refuses_the_value_list(&number(TIME, 1 << 34), &values, Refusal::NoTime);
+    refuses_the_value_list(&number(TIME, 1 << 34), &values, ListRefusal::NoTime);
     assert_eq!(Reading::of(&values).refused_lists.len(), 1);
 }
 
 #[test]
 fn value_list_of_no_values() {
-    refuses_the_value_list(&[], &gauges(&[]), Refusal::NoValues);
+    refuses_the_value_list(&[], &gauges(&[]), ListRefusal::NoValues);
     let last = [identity(), gauges(&[])].concat();
     assert_eq!(Reading::of(&last).refused_lists.len(), 1);
     assert_eq!(Reading::of(&last).error, None);
@@ -205,13 +207,16 @@ fn notification() {
     let (host, message) = (string(HOST, "h"), string(MESSAGE, "m"));
     let okay = number(SEVERITY, 4);
     let (host, message, okay, time) = (&host[..], &message[..], &okay[..], &time[..]);
-    refuses_the_notification(&[time, okay, message].concat(), Refusal::NoHost);
-    refuses_the_notification(&[host, okay, message].concat(), Refusal::NoTime);
-    refuses_the_notification(&[host, time, okay, &string(MESSAGE, "\0m")].concat(), Refusal::NoMessage);
-    refuses_the_notification(&[host, time, message].concat(), Refusal::Severity);
+    refuses_the_notification(&[time, okay, message].concat(), NotificationRefusal::NoHost);
+    refuses_the_notification(&[host, okay, message].concat(), NotificationRefusal::NoTime);
+    refuses_the_notification(
+        &[host, time, okay, &string(MESSAGE, "\0m")].concat(),
+        NotificationRefusal::NoMessage,
+    );
+    refuses_the_notification(&[host, time, message].concat(), NotificationRefusal::Severity);
     for severity in [0, 3, 5, u64::MAX, 1 << 32] {
         let severity = number(SEVERITY, severity);
-        refuses_the_notification(&[host, time, &severity, message].concat(), Refusal::Severity);
+        refuses_the_notification(&[host, time, &severity, message].concat(), NotificationRefusal::Severity);
     }
     for severity in [1, 2, 4, (1 << 32) + 4] {
         let severity = number(SEVERITY, severity);

@@ -3,7 +3,8 @@
 use coco_core::notification::Severity;
 use coco_core::value_list::{Time, ValueList};
 use coco_core::wire::{
-    Event, Guard, InitializationVectors, Malformed, Refusal, Seal, SecurityLevel, Trust, Users,
+    Event, Guard, InitializationVectors, ListRefusal, Malformed, NotificationRefusal, Seal, SecurityLevel,
+    Trust, Users,
 };
 
 /// What the fixtures were made with.
@@ -17,7 +18,8 @@ const MOST_LAYERS: usize = 4;
 enum Found {
     ValueList(ValueList),
     Notification(Vec<u8>, Time, Severity, Vec<u8>),
-    Refused(Refusal),
+    RefusedList(ListRefusal),
+    RefusedNotification(NotificationRefusal),
     Unknown,
     Signature,
     Error(Malformed),
@@ -105,9 +107,9 @@ fn copied(bytes: &[u8], event: Result<Event, Malformed>) -> Found {
         }
         Ok(Event::RefusedValueList(refusal, values)) => {
             assert!(values.of(bytes).len() <= bytes.len());
-            Found::Refused(refusal)
+            Found::RefusedList(refusal)
         }
-        Ok(Event::RefusedNotification(refusal)) => Found::Refused(refusal),
+        Ok(Event::RefusedNotification(refusal)) => Found::RefusedNotification(refusal),
         Ok(Event::Unknown(_)) => Found::Unknown,
         Ok(Event::Signature) => Found::Signature,
         Err(error) => Found::Error(error),

@@ -2,7 +2,7 @@
 
 use super::part::{self, MESSAGE_MAX, NAME_MAX, PartType, VALUES_HEADER};
 use super::reader::{Part, Reader};
-use super::{Carried, Malformed, Refusal, Span};
+use super::{Carried, ListRefusal, Malformed, NotificationRefusal, Span};
 use crate::notification::{NotificationRef, Severity};
 use crate::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
 
@@ -118,11 +118,11 @@ pub enum Event {
     /// A complete value list.
     ValueList(ValueListSpans),
     /// A value list that every receiver would drop; the span is its values part.
-    RefusedValueList(Refusal, Span),
+    RefusedValueList(ListRefusal, Span),
     /// A complete notification.
     Notification(NotificationSpans),
     /// A notification that every receiver would ignore.
-    RefusedNotification(Refusal),
+    RefusedNotification(NotificationRefusal),
     /// A signature, not verified. What follows is [unverified](Decoder::unverified).
     Signature,
     /// A part of unknown type, skipped by its length.
@@ -246,15 +246,15 @@ impl<'a> Decoder<'a> {
         }
         let names = &self.memory.state.identifier;
         let refusal = if names.host.is_empty() {
-            Refusal::NoHost
+            ListRefusal::NoHost
         } else if names.plugin.is_empty() {
-            Refusal::NoPlugin
+            ListRefusal::NoPlugin
         } else if names.type_name.is_empty() {
-            Refusal::NoType
+            ListRefusal::NoType
         } else if !self.memory.has_time {
-            Refusal::NoTime
+            ListRefusal::NoTime
         } else if values.is_empty() {
-            Refusal::NoValues
+            ListRefusal::NoValues
         } else {
             return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.memory.state }));
         };
@@ -265,16 +265,16 @@ impl<'a> Decoder<'a> {
     fn message(&self, part: &Part<'_>) -> Result<Event, Malformed> {
         let message = part.string(MESSAGE_MAX)?;
         let refusal = if self.memory.state.identifier.host.is_empty() {
-            Refusal::NoHost
+            NotificationRefusal::NoHost
         } else if !self.memory.has_time {
-            Refusal::NoTime
+            NotificationRefusal::NoTime
         } else if message.is_empty() {
-            Refusal::NoMessage
+            NotificationRefusal::NoMessage
         } else if let Some(severity) = Severity::from_wire(self.memory.severity) {
             let ValueListSpans { identifier, time, .. } = self.memory.state;
             return Ok(Event::Notification(NotificationSpans { identifier, time, severity, message }));
         } else {
-            Refusal::Severity
+            NotificationRefusal::Severity
         };
         Ok(Event::RefusedNotification(refusal))
     }

@@ -29,7 +29,7 @@
 //! | a part of unknown type, of 4 bytes at the very end too | [`Event::Unknown`]: skipped by its length, not carried into a packet that is built anew |
 //! | a value list without host, plugin, type or time (0 after conversion counts as none), or of no values | [`Event::RefusedValueList`]; what follows is read on |
 //! | a notification without host, time or message, or of a severity (low 32 bits) other than 1, 2 and 4 | [`Event::RefusedNotification`]; what follows is read on |
-//! | more notifications in one datagram than [`MOST_NOTIFICATIONS`] | whoever forwards refuses those behind them as [`Refusal::TooMany`]; what follows is read on |
+//! | more notifications in one datagram than [`MOST_NOTIFICATIONS`] | whoever forwards refuses those behind them as [`NotificationRefusal::TooMany`]; what follows is read on |
 //! | a type that types.db does not know, other kinds or numbers of values than it says | nothing: values are forwarded as they came |
 //! | no interval, or one of zero | kept missing; behind a value list that had one, an INTERVAL_HR of 0 says so |
 //! | a NUL within a string | the string ends there |
@@ -209,8 +209,8 @@ reasons! {
 impl std::error::Error for Malformed {}
 
 reasons! {
-    /// Why one value list or notification is refused; the rest of the datagram is read on.
-    Refusal {
+    /// Why one value list is refused; the rest of the datagram is read on.
+    ListRefusal {
         /// HOST is missing or empty.
         NoHost => "no_host", "no host";
         /// PLUGIN is missing or empty.
@@ -221,9 +221,19 @@ reasons! {
         NoTime => "no_time", "no time";
         /// The value list has no values.
         NoValues => "no_values", "no values";
-        /// The notification's message is empty.
+    }
+}
+
+reasons! {
+    /// Why one notification is refused; the rest of the datagram is read on.
+    NotificationRefusal {
+        /// HOST is missing or empty.
+        NoHost => "no_host", "no host";
+        /// The time is missing or zero.
+        NoTime => "no_time", "no time";
+        /// The message is empty.
         NoMessage => "no_message", "no message";
-        /// The notification's severity is none that collectd knows.
+        /// The severity is none that collectd knows.
         Severity => "severity", "unknown severity";
         /// There are [`MOST_NOTIFICATIONS`] in the datagram already.
         TooMany => "too_many", "more in one datagram than any sender makes";

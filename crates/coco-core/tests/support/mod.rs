@@ -9,7 +9,8 @@ pub(crate) mod parts;
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};
 use coco_core::wire::{
-    Decoder, Event, Guard, Malformed, Opened, Refusal, Refused, SecurityLevel, Span, Trust, Users,
+    Decoder, Event, Guard, ListRefusal, Malformed, NotificationRefusal, Opened, Refused, SecurityLevel, Span,
+    Trust, Users,
 };
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
@@ -131,8 +132,8 @@ pub(crate) struct Reading {
     pub(crate) verified: usize,
     /// Notifications in the shape of the expected files.
     pub(crate) notifications: Vec<Json>,
-    pub(crate) refused_lists: Vec<(Refusal, Span)>,
-    pub(crate) refused_notifications: Vec<Refusal>,
+    pub(crate) refused_lists: Vec<(ListRefusal, Span)>,
+    pub(crate) refused_notifications: Vec<NotificationRefusal>,
     pub(crate) signatures: usize,
     pub(crate) unknown: usize,
     pub(crate) error: Option<Malformed>,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coco_core::wire::{Malformed, Refusal};
+use coco_core::wire::{ListRefusal, Malformed, NotificationRefusal};
 
 use super::{ByReason, Count, OutletCount, Unwelcome};
 
@@ -33,8 +33,8 @@ impl<const N: usize> Cells<N> {
 pub struct LaneCounts {
     counts: Cells<{ Count::ALL.len() }>,
     malformed: Cells<{ Malformed::ALL.len() }>,
-    incomplete: Cells<{ Refusal::ALL.len() }>,
-    refused_notifications: Cells<{ Refusal::ALL.len() }>,
+    incomplete: Cells<{ ListRefusal::ALL.len() }>,
+    refused_notifications: Cells<{ NotificationRefusal::ALL.len() }>,
     refused: Cells<{ Unwelcome::ALL.len() }>,
 }
 

@@ -7,7 +7,7 @@ pub use cells::{LaneCounts, OutletCells, Queue};
 pub use unwelcome::Unwelcome;
 
 use coco_core::config::Program;
-use coco_core::wire::{Malformed, Refusal};
+use coco_core::wire::{ListRefusal, Malformed, NotificationRefusal};
 use coco_daemon::counters::{Definition, View};
 use coco_daemon::http::refusals;
 use coco_daemon::lookup::{HASH_GET, LOOKUP};
@@ -225,9 +225,9 @@ pub enum ByReason {
     /// See [`MALFORMED`].
     Malformed(Malformed),
     /// See [`INCOMPLETE`].
-    Incomplete(Refusal),
+    Incomplete(ListRefusal),
     /// See [`REFUSED_NOTIFICATIONS`].
-    RefusedNotification(Refusal),
+    RefusedNotification(NotificationRefusal),
     /// See [`REFUSED`].
     Refused(Unwelcome),
 }
@@ -236,15 +236,10 @@ impl ByReason {
     /// Every reason of every kind.
     pub fn all() -> impl Iterator<Item = Self> {
         let malformed = Malformed::ALL.iter().copied().map(Self::Malformed);
-        // A notification has no plugin, type or values to lack, a value list neither message nor severity.
-        let list = [Refusal::NoHost, Refusal::NoPlugin, Refusal::NoType, Refusal::NoTime, Refusal::NoValues];
-        let notification =
-            [Refusal::NoHost, Refusal::NoTime, Refusal::NoMessage, Refusal::Severity, Refusal::TooMany];
+        let incomplete = ListRefusal::ALL.iter().copied().map(Self::Incomplete);
+        let notifications = NotificationRefusal::ALL.iter().copied().map(Self::RefusedNotification);
         let refused = Unwelcome::ALL.iter().copied().map(Self::Refused);
-        malformed
-            .chain(list.map(Self::Incomplete))
-            .chain(notification.map(Self::RefusedNotification))
-            .chain(refused)
+        malformed.chain(incomplete).chain(notifications).chain(refused)
     }
 
     /// The definition, and the value of its label `reason`.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use coco_core::wire::part::VALUES_HEADER;
 use coco_core::wire::{
-    Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, Refusal, Refused, Span, Trust,
+    Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, NotificationRefusal, Refused, Span, Trust,
     ValueListSpans,
 };
 use coco_udp::OwnAddresses;
@@ -192,7 +192,7 @@ impl Desk<'_> {
                 }
             }
             Event::Notification(_) if contents.notifications == MOST_NOTIFICATIONS => {
-                self.counts.add_reason(ByReason::RefusedNotification(Refusal::TooMany));
+                self.counts.add_reason(ByReason::RefusedNotification(NotificationRefusal::TooMany));
             }
             Event::Notification(spans) => {
                 self.tally.notifications += 1;

@@ -4,7 +4,7 @@ use coco_core::blacklist;
 use coco_core::notification::Severity;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Identifier, Time, ValueList};
-use coco_core::wire::{Decoder, Event, MOST_NOTIFICATIONS, Malformed, Refusal};
+use coco_core::wire::{Decoder, Event, ListRefusal, MOST_NOTIFICATIONS, Malformed, NotificationRefusal};
 use regex::bytes::Regex;
 use std::collections::BTreeMap;
 
@@ -21,8 +21,8 @@ pub(crate) struct Notification {
 pub(crate) struct Contents {
     pub(crate) value_lists: Vec<ValueList>,
     pub(crate) notifications: Vec<Notification>,
-    pub(crate) incomplete: Vec<Refusal>,
-    pub(crate) refused_notifications: Vec<Refusal>,
+    pub(crate) incomplete: Vec<ListRefusal>,
+    pub(crate) refused_notifications: Vec<NotificationRefusal>,
     pub(crate) malformed: Option<Malformed>,
     pub(crate) unverified: u64,
     pub(crate) unknown_parts: u64,
@@ -41,7 +41,7 @@ impl Contents {
                 }
                 Ok(Event::RefusedValueList(refusal, _)) => contents.incomplete.push(refusal),
                 Ok(Event::Notification(_)) if contents.notifications.len() == MOST_NOTIFICATIONS => {
-                    contents.refused_notifications.push(Refusal::TooMany);
+                    contents.refused_notifications.push(NotificationRefusal::TooMany);
                 }
                 Ok(Event::Notification(spans)) => {
                     let notification = spans.of(datagram);

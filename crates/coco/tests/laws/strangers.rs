@@ -3,7 +3,7 @@
 use coco::batch::Item;
 use coco::counters::{ByReason, Count};
 use coco_core::value_list::Value;
-use coco_core::wire::{MOST_NOTIFICATIONS, Refusal};
+use coco_core::wire::{ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
 
 use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
 use crate::stages::{Stages, tiers};
@@ -25,7 +25,7 @@ fn no_more_than_some_notifications_of_a_datagram_leave() {
     assert_eq!(packets.iter().map(|(_, _, lists, _)| lists).sum::<u32>(), 2, "who comes behind is served");
 
     let counts = &stages.lane.counts;
-    let refused = counts.get_reason(ByReason::RefusedNotification(Refusal::TooMany));
+    let refused = counts.get_reason(ByReason::RefusedNotification(NotificationRefusal::TooMany));
     let taken = counts.get(Count::Notifications);
     assert_eq!(taken as usize, 64 * MOST_NOTIFICATIONS);
     let messages = (datagram.len() - many_notifications(0).len()) / 6;
@@ -54,7 +54,7 @@ fn a_batch_that_travels_is_small_whatever_came_together() {
         assert_eq!(stages.lane.counts.get(Count::Decoded) - before, 64 * of_datagram);
         assert!(rounds >= 4, "{rounds}");
     }
-    let refused = stages.lane.counts.get_reason(ByReason::Incomplete(Refusal::NoValues));
+    let refused = stages.lane.counts.get_reason(ByReason::Incomplete(ListRefusal::NoValues));
     assert!(refused > 64 * 10_000, "{refused}");
     // With small batches the memory goes bit by bit.
     for _ in 0..10 {

@@ -102,9 +102,8 @@ pub(super) fn object(
             set("severity", json!(severity.to_string()));
             set("message", json!(text::in_json(message)));
         }
-        Ok(Event::RefusedValueList(reason, _) | Event::RefusedNotification(reason)) => {
-            set("reason", json!(reason.key()));
-        }
+        Ok(Event::RefusedValueList(reason, _)) => _ = set("reason", json!(reason.key())),
+        Ok(Event::RefusedNotification(reason)) => _ = set("reason", json!(reason.key())),
         Ok(Event::Signature) => {}
         Ok(Event::Unknown(part)) => _ = set("type", json!(part.0)),
         Err(Refused { reason, user }) => {
