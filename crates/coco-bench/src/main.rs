@@ -18,6 +18,7 @@ mod hostile;
 mod http;
 mod measure;
 mod metrics;
+mod panel;
 mod procfs;
 mod proxy;
 mod relay;

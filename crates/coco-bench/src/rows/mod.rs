@@ -6,6 +6,7 @@ mod capacity;
 mod cost;
 mod instructions;
 mod latency;
+mod panel;
 mod proxied;
 mod scale;
 
@@ -42,6 +43,9 @@ pub(crate) enum Group {
     Api,
     /// CPU per proxied request over nginx's, and Noodle's peak memory (needs nginx and wrk)
     Noodle,
+    /// A panel of 2,000 series for Graphite's clients over graphite-web's CPU, and the names of 20,000 hosts (only when asked
+    /// for; needs rrdtool, rrdcached and graphite-web)
+    Graphite,
     /// Metric names that no two hosts share (only when asked for)
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
@@ -102,6 +106,9 @@ pub(crate) static ROWS: &[Row] = &[
     row("api", "value lists lost, API fetched at half the lossless rate", "lost", Better::Less, Some(0.0), None),
     row("noodle", "noodle: CPU per proxied request over nginx's", "x nginx", Better::Less, Some(2.0), Some(1.3)),
     row("noodle-memory", "peak memory there", "MiB", Better::Less, Some(32.0), None),
+    row("panel", "graphite: 10 targets over 200 hosts, 360 rows each, not asked for before", "s", Better::Less, Some(1.0), None),
+    row("panel-cpu", "CPU of that with its nodes over graphite-web's from whisper files", "x", Better::Less, Some(0.1), None),
+    row("names", "graphite: names of 20,000 hosts from a known tree", "ms", Better::Less, Some(20.0), None),
     row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
     row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
@@ -217,6 +224,7 @@ impl Bench {
         add(Group::Large, &|| scale::large(self))?;
         add(Group::Fanout, &|| scale::fanout(self))?;
         add(Group::Delay, &|| latency::delay(self))?;
+        add(Group::Graphite, &|| panel::graphite(self))?;
         add(Group::Unique, &|| cost::unique(self))?;
         add(Group::Flood, &|| scale::flood(self))?;
         add(Group::Instructions, &|| instructions::lanes(self))?;
