@@ -6,6 +6,7 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::ops::Range;
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_tests::coco::{Coco, Config, Counters};
@@ -20,6 +21,9 @@ const BESIDES: u64 = (64 - 16) * MIB;
 
 /// Datagrams that the smallest receive buffer of these tests holds.
 const ON_THEIR_WAY: usize = 200;
+
+/// Lanes, the threads of each, and whether they hand each other hosts.
+type Shape = (u32, u32, bool);
 
 /// A Coco whose memory is watched, and who sends to it.
 struct Watched {
@@ -37,12 +41,13 @@ struct Watched {
 
 impl Watched {
     /// Two tiers that part the hosts in different ways.
-    fn start(lanes: u32, threads: u32, more: &str) -> Self {
+    fn start((lanes, threads, spread_hosts): Shape, more: &str) -> Self {
         let targets: Vec<_> = (0..5).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
         let addresses: Vec<_> =
             targets.iter().map(|target| target.local_addr().expect("it is bound")).collect();
         let config = Config::new(&[("two", &addresses[..2]), ("three", &addresses[2..])]);
         let config = Config { lanes, threads, ..config }.text();
+        let config = config.replace("[pipeline]", &format!("[pipeline]\nspread_hosts = {spread_hosts}"));
         let coco = Coco::start(&(config.clone() + more));
         let senders = (0..lanes * 8).map(|_| sender(coco.listen)).collect();
         let before = coco.process.peak_memory();
@@ -92,6 +97,16 @@ impl Watched {
     /// Sends so many as fast as they go.
     fn flood(&mut self, datagram: &[u8], count: usize) {
         (0..count).for_each(|_| self.send_datagram(datagram));
+        self.wait();
+    }
+
+    /// Sends so many names as fast as they go, and the densest datagrams between them.
+    fn flood_with_names(&mut self, names: Range<usize>, (_, name): Kind) {
+        let dense = [false, true].map(dense);
+        for datagram in datagrams(LARGEST_DATAGRAM, &names.map(name).collect::<Vec<_>>()) {
+            self.send_datagram(&datagram);
+            dense.iter().for_each(|datagram| self.send_datagram(datagram));
+        }
         self.wait();
     }
 
@@ -159,7 +174,7 @@ fn read_slowly(api: SocketAddr, path: &str) -> TcpStream {
 
 /// `most` is in KiB, beyond what is remembered.
 fn slow_readers_and_a_flood(lanes: u32, hosts: usize, metrics: usize, most: u64) {
-    let mut watched = Watched::start(lanes, 1, "");
+    let mut watched = Watched::start((lanes, 1, false), "");
     let state = watched.fill(hosts, metrics);
     watched.hold_to(state + most, &format!("{state} KiB of {} metrics", hosts * metrics));
     let readers = ["/tiers", "/tiers"].map(|path| read_slowly(watched.coco.api, path));
@@ -186,27 +201,42 @@ fn slow_readers_hold_no_copy_of_what_two_lanes_remember() {
     slow_readers_and_a_flood(2, 200, 8192, BESIDES);
 }
 
-/// `most` is in KiB.
-fn dense_floods(count: usize, most: u64) {
-    for (lanes, threads) in [(1, 1), (1, 2), (1, 3), (2, 3)] {
-        let mut watched = Watched::start(lanes, threads, "");
+/// `memory` of each lane is in KiB.
+fn dense_floods(shapes: &[Shape], count: usize, names: usize, memory: u64) {
+    for &shape in shapes {
+        let mut watched = Watched::start(shape, &state("1h", memory));
         for of_two in [false, true] {
             watched.flood(&dense(of_two), count);
         }
-        watched.hold_to(most, &format!("floods of {lanes} lanes with {threads} threads each"));
+        watched.hold_to(BESIDES, &format!("floods of {shape:?}"));
+        for (number, kind) in (0..).zip(KINDS) {
+            watched.flood_with_names(number * names..(number + 1) * names, kind);
+        }
+        watched.hold_to(u64::from(shape.0) * memory + BESIDES, &format!("with names, {shape:?}"));
         watched.stop();
     }
 }
 
 #[test]
 fn floods_of_the_densest_datagrams_take_little_memory() {
-    dense_floods(300, BESIDES);
+    dense_floods(&[(1, 1, false), (1, 2, false), (1, 3, false), (2, 3, false)], 300, 10_000, MIB);
+}
+
+#[test]
+fn they_take_no_more_with_four_lanes() {
+    dense_floods(&[(4, 3, false), (4, 3, true)], 600, 20_000, MIB);
 }
 
 #[test]
 #[ignore = "takes minutes: tests/run all"]
 fn long_floods_of_the_densest_datagrams_take_no_more() {
-    dense_floods(8000, BESIDES);
+    let shapes: Vec<_> = [1, 2, 4, 8]
+        .into_iter()
+        .flat_map(|lanes| (1..=3).map(move |threads| (lanes, threads)))
+        .flat_map(|(lanes, threads)| [false, true].map(|spreads| (lanes, threads, spreads)))
+        .filter(|(lanes, threads, spreads)| !spreads || (*lanes > 1 && *threads > 1))
+        .collect();
+    dense_floods(&shapes, 4000, 200_000, 16 * MIB);
 }
 
 /// Names that are sent before the next look at what is held.
@@ -234,7 +264,7 @@ const KINDS: [Kind; 4] = [
 /// `memory` and `most` are in KiB.
 fn kinds_of_names_fill_it(lanes: u32, memory: u64, most: u64) {
     let (never, soon) = (state("1h", memory), state("1s", memory));
-    let mut watched = Watched::start(lanes, 1, &never);
+    let mut watched = Watched::start((lanes, 1, false), &never);
     let mut numbers = (0..).step_by(AT_ONCE);
     for (kind, name) in KINDS.iter().chain(&KINDS) {
         watched.reload(&never);
@@ -253,7 +283,7 @@ fn kinds_of_names_fill_it(lanes: u32, memory: u64, most: u64) {
 
 /// The same while they expire: so many names of each kind, one kind after another.
 fn names_change(lanes: u32, memory: u64, names: usize, most: u64) {
-    let mut watched = Watched::start(lanes, 1, &state("1s", memory));
+    let mut watched = Watched::start((lanes, 1, false), &state("1s", memory));
     let mut numbers = (0..).step_by(AT_ONCE);
     for (kind, name) in KINDS.iter().chain(&KINDS) {
         let mut held = 0;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use coco_core::recycle::recycle;
-use coco_core::wire::{Carried, NotificationSpans, ValueListSpans};
+use coco_core::wire::{Carried, MOST_NOTIFICATIONS, NotificationSpans, ValueListSpans};
 use coco_udp::Slots;
 use memmap2::{Advice, MmapMut};
 
@@ -16,8 +16,14 @@ pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
 const STRIDE: usize = LARGEST_DATAGRAM + 1 + 1536;
 
 /// Value lists that a batch is decoded to, for each datagram that it has room for: more than those of agents. It is
-/// exceeded by those of one datagram at most; then the table holds 8,192 of a batch of 64, and not one more.
+/// exceeded by those of one datagram at most.
 const MOST_VALUE_LISTS: usize = 59;
+
+/// Bytes of the smallest value list: one that repeats all names.
+const SMALLEST_VALUE_LIST: usize = 15;
+
+/// Bytes for the owners of a value list, if there are partitions as [`Owners`](crate::memory::Owners) expects.
+const OWNERS: usize = 4 * size_of::<u16>();
 
 /// Bytes of pages that datagrams of a batch may reach, for each that it has room for. Larger ones travel apart.
 const MOST_REACHED: usize = 16 * 1024;
@@ -27,6 +33,23 @@ const KEPT: usize = 64;
 
 /// The system's pages, as nearly all have them.
 const PAGE: usize = 4096;
+
+/// Bytes that a batch of so many datagrams takes at most while it travels.
+pub const fn most_bytes(datagrams: usize) -> usize {
+    let value_lists = most_value_lists(datagrams) * (size_of::<Item>() + OWNERS);
+    let notifications = datagrams * MOST_NOTIFICATIONS * (size_of::<Notification>() + OWNERS);
+    MOST_REACHED * datagrams + value_lists + notifications
+}
+
+/// Bytes that its slots take beyond that while it is received into, at most.
+pub const fn most_received(datagrams: usize) -> usize {
+    datagrams * (pages(LARGEST_DATAGRAM) - MOST_REACHED)
+}
+
+/// Value lists that it holds at most: of its last datagram, all are taken.
+const fn most_value_lists(datagrams: usize) -> usize {
+    MOST_VALUE_LISTS * datagrams + LARGEST_DATAGRAM / SMALLEST_VALUE_LIST
+}
 
 /// Datagrams received together, and what is known of them. Recycled, so that the steady state allocates nothing.
 ///
@@ -239,6 +262,7 @@ impl Batch {
 
     /// Adds value lists to the datagram that was added last.
     pub fn add_items(&mut self, items: &[Item]) {
+        make_room(&mut self.value_lists, items.len(), self.reach.len());
         self.value_lists.extend_from_slice(items);
         let end = self.end();
         if let Some(datagram) = self.datagrams.last_mut() {
@@ -265,6 +289,7 @@ impl Batch {
     pub fn room(&self) -> Room {
         Room {
             value_lists: MOST_VALUE_LISTS * self.capacity(),
+            datagrams: self.capacity(),
             bytes: MOST_REACHED * self.capacity(),
             is_fresh: true,
         }
@@ -324,25 +349,46 @@ impl Slots for Batch {
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     value_lists: usize,
+    /// What the batch has room for.
+    datagrams: usize,
     bytes: usize,
     is_fresh: bool,
 }
 
 impl Room {
-    /// Whether a datagram is still to be decoded in this round, in which there are so many value lists by now. The first
-    /// one always is.
+    /// Whether a datagram of so many bytes is still to be decoded in this round, into this table; then there is room in
+    /// it. The first one always is.
     #[inline]
-    pub fn takes(&mut self, datagram: usize, value_lists: usize) -> bool {
-        let takes = self.is_fresh || (value_lists < self.value_lists && pages(datagram) <= self.bytes);
+    pub fn takes(&mut self, datagram: usize, table: &mut Vec<Item>) -> bool {
+        let takes = self.is_fresh || (table.len() < self.value_lists && pages(datagram) <= self.bytes);
         self.bytes = self.bytes.saturating_sub(pages(datagram));
         self.is_fresh = false;
+        if takes {
+            make_room(table, datagram / SMALLEST_VALUE_LIST, self.datagrams);
+        }
         takes
     }
 }
 
+/// Has the table of a batch of so many datagrams have room for so many more.
+#[inline]
+fn make_room(table: &mut Vec<Item>, more: usize, datagrams: usize) {
+    if table.capacity() - table.len() < more {
+        grow(table, more, datagrams);
+    }
+}
+
+/// It doubles, but does not grow beyond what a batch may hold.
+#[cold]
+fn grow(table: &mut Vec<Item>, more: usize, datagrams: usize) {
+    let needed = table.len() + more;
+    let capacity = needed.max(most_value_lists(datagrams).min(2 * table.capacity()));
+    table.reserve_exact(capacity - table.len());
+}
+
 /// Bytes of the pages that a datagram of this length touches at most, wherever it starts.
 #[inline]
-fn pages(length: usize) -> usize {
+const fn pages(length: usize) -> usize {
     (length + 2 * (PAGE - 1)) / PAGE * PAGE
 }
 

@@ -42,7 +42,7 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
         complaints: Complaints::default(),
     };
     for (index, (datagram, bytes)) in (start..).zip(datagrams) {
-        if !room.takes(bytes.len(), desk.items.len()) {
+        if !room.takes(bytes.len(), desk.items) {
             break;
         }
         end = index + 1;

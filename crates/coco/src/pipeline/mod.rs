@@ -14,6 +14,7 @@
 //! and is empty, and drops its own sender by that: so a stop runs down the lane, and nothing is left behind.
 
 mod handover;
+mod sizes;
 mod stages;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, bounded};
 use handover::{Entrance, Handover, Pool, To};
+use sizes::{Shape, Sizes};
 use stages::{FilterStage, Listen, SendStage, Stage, Step};
 
 use crate::batch::Batch;
@@ -42,9 +44,9 @@ use crate::send::{Packing, Sending};
 pub struct Plan {
     /// Threads that carry its stages: 1 to 3.
     pub threads: usize,
-    /// Datagrams in a batch.
+    /// Datagrams in a batch, at most.
     pub batch: usize,
-    /// Batches that a queue holds.
+    /// Batches that a queue holds, at most.
     pub queue: usize,
     /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the
     /// other.
@@ -73,18 +75,18 @@ pub struct Threads {
 
 /// Starts the threads of all lanes, each of which receives from a socket of its own.
 pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
-    // As many as can be under way at once: both queues full, a batch in each stage's hands, and one that is handed on in
-    // parts.
-    let batches = if plan.threads == 1 { 2 } else { 2 * plan.queue + 4 };
     let spreads = plan.spread_hosts && lanes.len() > 1;
-    // Every lane that hands on to a lane makes so many for it.
+    let shape = Shape { lanes: lanes.len(), threads: plan.threads, spreads };
+    let sizes = shape.sizes(Sizes { batch: plan.batch, queue: plan.queue });
+    let batches = shape.under_way(sizes);
+    // Every lane that hands on to a lane makes so many for it, if it has to.
     let most = if spreads { batches * lanes.len() } else { batches };
     let (entrances, exits): (Vec<_>, Vec<_>) = lanes
         .iter()
         .map(|_| {
-            let (raw_in, raw_out) = bounded(plan.queue);
+            let (raw_in, raw_out) = bounded(sizes.queue);
             let (empty_in, empty_out) = bounded(most);
-            let pool = Pool { from: empty_out, left: batches, size: plan.batch };
+            let pool = Pool { from: empty_out, left: batches, size: sizes.batch };
             (Entrance { pool, to: raw_in }, (raw_out, empty_in))
         })
         .unzip();
@@ -94,7 +96,7 @@ pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> 
         let to_all = || To::Lanes(Spread::new(lane_of.clone()), all());
         lanes
             .iter()
-            .map(|_| Handover { spare: Some(Batch::new(plan.batch)), rest: None, to: to_all() })
+            .map(|_| Handover { spare: Some(Batch::new(sizes.batch)), rest: None, to: to_all() })
             .collect()
     } else {
         let to_own = |entrance| Handover { spare: None, rest: None, to: To::Own(entrance) };
@@ -108,20 +110,21 @@ pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> 
             let clock = plan.clock;
             Box::new(move || Box::new(Listen::new(socket, lane, handover, stop, gate, clock)))
         };
-        start_lane(plan, lane, listen, raw_out, empty_in, &mut threads)?;
+        start_lane(plan, sizes.queue, lane, listen, raw_out, empty_in, &mut threads)?;
     }
     Ok(threads)
 }
 
 fn start_lane(
     plan: &Plan,
+    queue: usize,
     lane: &Arc<Lane>,
     listen: MakeStage,
     raw_out: Takes<Batch>,
     empty_in: Gives<Batch>,
     threads: &mut Threads,
 ) -> io::Result<()> {
-    let (filtered_in, filtered_out) = bounded(plan.queue);
+    let (filtered_in, filtered_out) = bounded(queue);
     let filter: MakeStage = {
         let filter = Filter::new(Arc::clone(&plan.routing));
         let lane = Arc::clone(lane);
