@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use clap::{Args, value_parser};
 use coco_core::address::Address;
+use coco_core::wire::part::{LONGEST_NAME_MAX, NAME_MAX};
 use coco_daemon::resolve::resolve;
 use coco_udp::ListenOptions;
 
@@ -23,6 +25,26 @@ const DATAGRAM: usize = 1 << 16;
 
 /// How long the socket is still read after a stop, as by Coco itself: senders may go on for ever.
 const DRAIN: Duration = Duration::from_millis(200);
+
+/// How long names may be.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct NameLength {
+    /// Take names of up to so many bytes, as the `listen.max_name_length` of a Coco says
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = NAME_MAX as u16 - 1,
+        value_parser = value_parser!(u16).range(NAME_MAX as i64 - 1..=LONGEST_NAME_MAX as i64 - 1)
+    )]
+    max_name_length: u16,
+}
+
+impl NameLength {
+    /// Bytes of the longest name, with its final NUL.
+    pub fn name_max(self) -> usize {
+        usize::from(self.max_name_length) + 1
+    }
+}
 
 /// Listens; a group of multicast is joined. A receive waits for a tenth of a second at most.
 pub async fn listen(address: &Address) -> Result<UdpSocket, Failure> {

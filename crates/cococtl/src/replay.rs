@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::api;
 use crate::capture::{self, Content, Datagrams, End, Packet, Skips, input};
 use crate::failure::{Failure, Outcome};
-use crate::receive::connect;
+use crate::receive::{NameLength, connect};
 use crate::traffic::{Counters, Stop, send_datagram};
 
 /// How long the sender may take to stop.
@@ -65,6 +65,9 @@ pub struct Arguments {
     /// Send datagrams that went to this port only; 0 is any
     #[arg(long, value_name = "PORT", default_value_t = 25826)]
     port: u16,
+
+    #[command(flatten)]
+    names: NameLength,
 
     /// Write an object of JSON at the end
     #[arg(long)]
@@ -172,6 +175,7 @@ struct Replay {
     retime: bool,
     rename: Option<Rename>,
     port: u16,
+    name_max: usize,
     counters: Arc<Counters>,
     /// When the first packet was captured, and when it was sent.
     first: Option<(u64, Instant)>,
@@ -194,6 +198,7 @@ impl Replay {
             retime: arguments.retime,
             rename: arguments.rename.clone(),
             port: arguments.port,
+            name_max: arguments.names.name_max(),
             counters: Arc::default(),
             first: None,
             shift: 0,
@@ -260,15 +265,16 @@ impl Replay {
                 Some(regex.replace_all(name, text.as_slice()).into_owned())
             };
             let rewritten = if self.retime || self.rename.is_some() {
-                rewrite(datagram, self.shift, rename, scratch)
+                rewrite(datagram, self.shift, self.name_max, rename, scratch)
             } else {
                 scratch.extend_from_slice(datagram);
                 Ok(())
             };
             match rewritten {
                 Ok(()) => {
-                    let lists =
-                        Decoder::new(scratch).filter(|event| matches!(event, Ok(Event::ValueList(_))));
+                    let lists = Decoder::new(scratch)
+                        .with_name_max(self.name_max)
+                        .filter(|event| matches!(event, Ok(Event::ValueList(_))));
                     send_datagram(&self.socket, scratch, lists.count() as u64, &self.counters);
                 }
                 Err(Unwritable::Secured) => self.secured += 1,

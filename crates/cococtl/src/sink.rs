@@ -18,7 +18,7 @@ use crate::api;
 use crate::failure::{Failure, Outcome};
 use crate::ledger::{Findings, Ledger};
 use crate::load::time;
-use crate::receive;
+use crate::receive::{self, NameLength};
 
 /// How often it is looked whether all has come.
 const TICK: Duration = Duration::from_millis(50);
@@ -58,6 +58,9 @@ pub struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = time)]
     idle: Option<Duration>,
 
+    #[command(flatten)]
+    names: NameLength,
+
     /// Write an object of JSON at the end
     #[arg(long)]
     json: bool,
@@ -66,6 +69,7 @@ pub struct Arguments {
 /// What a thread receives.
 struct Target {
     address: SocketAddr,
+    name_max: usize,
     ledger: Mutex<Ledger>,
 }
 
@@ -94,7 +98,8 @@ async fn receive(arguments: &Arguments) -> Result<Outcome, Failure> {
         let address = socket.local_addr().map_err(Failure::System)?;
         // Who lets the system choose reads it here.
         let _ = writeln!(io::stderr(), "listening at {address}");
-        let target = Arc::new(Target { address, ledger: Mutex::default() });
+        let target =
+            Arc::new(Target { address, name_max: arguments.names.name_max(), ledger: Mutex::default() });
         targets.push(Arc::clone(&target));
         let counters = Arc::clone(&counters);
         let take = move || {
@@ -151,7 +156,7 @@ async fn wait(arguments: &Arguments, counters: &Counters, signals: &mut Signals)
 fn take(datagram: &[u8], target: &Target, counters: &Counters) {
     let mut value_lists = 0;
     let mut ledger = target.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    for event in Decoder::new(datagram) {
+    for event in Decoder::new(datagram).with_name_max(target.name_max) {
         match event {
             Ok(Event::ValueList(spans)) => {
                 ledger.add(&spans.of(datagram));

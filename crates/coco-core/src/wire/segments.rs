@@ -5,7 +5,7 @@
 //! be shorter; the frame does not say of which. What stands in the payload does.
 
 use super::decode::{Decoder, Event};
-use super::part::{ENCRYPTION_OVERHEAD, HEADER, NAME_MAX, NUMBER, PartType, SIGNATURE_HEADER};
+use super::part::{ENCRYPTION_OVERHEAD, HEADER, LONGEST_NAME_MAX, NUMBER, PartType, SIGNATURE_HEADER};
 use super::reader::Reader;
 
 /// What a receiver keeps from part to part. Both kinds of a time state one thing.
@@ -52,7 +52,7 @@ fn begins(bytes: &[u8]) -> bool {
     match kind {
         PartType::HOST => {
             let name = bytes.get(HEADER..length).unwrap_or_default();
-            (2..=NAME_MAX).contains(&name.len()) && name.ends_with(&[0])
+            (2..=LONGEST_NAME_MAX).contains(&name.len()) && name.ends_with(&[0])
         }
         PartType::TIME | PartType::TIME_HR => {
             let next = bytes.get(NUMBER..).and_then(header);

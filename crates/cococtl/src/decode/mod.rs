@@ -27,7 +27,7 @@ use top::{By, Tops};
 use crate::api;
 use crate::capture::{self, Content, Datagrams, End, Packet, input};
 use crate::failure::{Failure, Outcome};
-use crate::receive;
+use crate::receive::{self, NameLength};
 
 /// Datagrams that wait to be shown.
 const WAITING: usize = 4096;
@@ -99,6 +99,9 @@ pub struct Arguments {
     /// Users and passwords, as collectd's AuthFile, to verify signatures and to decrypt
     #[arg(long, value_name = "FILE")]
     auth_file: Option<PathBuf>,
+
+    #[command(flatten)]
+    names: NameLength,
 
     /// Write an object of JSON a line
     #[arg(long)]
@@ -236,7 +239,7 @@ impl<'a> Decoder<'a> {
         let users = users.map(|text| Users::parse(&text).0);
         Ok(Self {
             arguments,
-            guard: Guard::new(SecurityLevel::None, users),
+            guard: Guard::new(SecurityLevel::None, users).with_name_max(arguments.names.name_max()),
             types: TypesDb::parse(&types.unwrap_or_default()).0,
             tally: Tally::default(),
             tops: Tops::new(&arguments.by),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use coco_tests::directory::Directory;
 use coco_tests::process::Process;
+use coco_tests::traffic;
 use coco_tests::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -231,14 +232,14 @@ fn what_is_not_whole_is_said_and_counted() {
 /// What a capture on the sender's own machine has where it sends many datagrams as one message (`UDP_SEGMENT`).
 #[test]
 fn datagrams_that_share_a_frame_share_nothing_else() {
-    let mut lists = [coco_tests::traffic::value_list("a", 1), coco_tests::traffic::value_list("b", 1)];
+    let mut lists = [traffic::value_list("a", 1), traffic::value_list("b", 1)];
     for (list, plugin, instances) in [(0, "cpu", ["0", "idle"]), (1, "uptime", ["", ""])] {
         let identifier = &mut lists[list].identifier;
         identifier.plugin = plugin.into();
         identifier.type_name = plugin.into();
         [identifier.plugin_instance, identifier.type_instance] = instances.map(Into::into);
     }
-    let [first, second] = lists.map(|list| coco_tests::traffic::datagram(&list));
+    let [first, second] = lists.map(|list| traffic::datagram(&list));
     assert!(second.len() <= first.len());
     let joined = [first, second].concat();
     for packet in [ipv4(&joined, 25826), ipv4_to_complete(&joined, 25826)] {
@@ -263,11 +264,26 @@ fn datagrams_that_share_a_frame_share_nothing_else() {
 }
 
 #[test]
+fn names_may_be_as_long_as_is_said() {
+    let host = "h".repeat(1023);
+    let capture = pcap(RAW, &[ipv4(&traffic::datagram(&traffic::value_list(&host, 1)), 25826)]);
+    let refused = decode(&capture, &["--json"]);
+    assert_eq!((refused.status, summary(&refused)["malformed"].clone()), (Some(1), json!(1)));
+    assert_eq!(events(&refused, "malformed")[0]["reason"], "string_too_long");
+    let taken = decode(&capture, &["--json", "--max-name-length", "1023"]);
+    assert_eq!(taken.status, Some(0), "{taken:?}");
+    assert_eq!(events(&taken, "value_list")[0]["host"], host);
+    for beyond in ["126", "1024"] {
+        let ended = decode(&capture, &["--max-name-length", beyond]);
+        assert!(ended.status == Some(2) && ended.stderr.contains("127..=1023"), "{ended:?}");
+    }
+}
+
+#[test]
 fn the_most_frequent_are_counted() {
     let names = ["web1", "web2", "web1", "web3", "web1", "web2"];
-    let lists: Vec<_> =
-        (0..).zip(names).map(|(place, host)| coco_tests::traffic::value_list(host, place)).collect();
-    let datagrams = coco_tests::traffic::datagrams(1452, &lists);
+    let lists: Vec<_> = (0..).zip(names).map(|(place, host)| traffic::value_list(host, place)).collect();
+    let datagrams = traffic::datagrams(1452, &lists);
     let capture = pcap(RAW, &frames(&datagrams, |datagram| ipv4(datagram, 25826)));
     let ended = decode(&capture, &["--json", "--top", "2"]);
     let top = &ended.json_lines()[0];
@@ -298,9 +314,9 @@ fn the_most_frequent_are_counted() {
 
 #[test]
 fn people_see_names_of_data_sources_and_no_control_characters() {
-    let mut list = coco_tests::traffic::value_list("web1\u{1b}[2J\nfake", 1);
+    let mut list = traffic::value_list("web1\u{1b}[2J\nfake", 1);
     list.identifier.type_name = b"if_octets".to_vec();
-    let datagram = coco_tests::traffic::datagrams(1452, [&list]).pop().unwrap();
+    let datagram = traffic::datagrams(1452, [&list]).pop().unwrap();
     let directory = Directory::new("decode");
     let types = directory.write("types.db", "if_octets total:DERIVE:0:U\n");
     let file = directory.path().join("packet");
@@ -325,10 +341,10 @@ fn what_arrives_is_shown_until_it_is_enough_or_ctrl_c() {
         let address = decode.wait_for("its address", |process| {
             process.stderr().lines().find_map(|line| line.strip_prefix("listening at ")?.parse().ok())
         });
-        let sender = coco_tests::traffic::sender(address);
+        let sender = traffic::sender(address);
         for place in 0..3 {
-            let list = coco_tests::traffic::value_list("web1", place);
-            sender.send(&coco_tests::traffic::datagrams(1452, [&list])[0]).unwrap();
+            let list = traffic::value_list("web1", place);
+            sender.send(&traffic::datagrams(1452, [&list])[0]).unwrap();
         }
         if arguments.is_empty() {
             // Lines come while it runs.
@@ -349,8 +365,8 @@ fn what_arrives_is_shown_until_it_is_enough_or_ctrl_c() {
 #[test]
 fn what_has_arrived_before_ctrl_c_is_shown_or_counted() {
     const DATAGRAMS: u64 = 500;
-    let lists: Vec<_> = (0..60).map(|place| coco_tests::traffic::value_list("web1", place)).collect();
-    let datagrams = coco_tests::traffic::datagrams(1452, &lists);
+    let lists: Vec<_> = (0..60).map(|place| traffic::value_list("web1", place)).collect();
+    let datagrams = traffic::datagrams(1452, &lists);
     let directory = Directory::new("decode");
     let mut command = program();
     command.args(["decode", "--json", "--listen", "127.0.0.1:0"]);
@@ -358,7 +374,7 @@ fn what_has_arrived_before_ctrl_c_is_shown_or_counted() {
     let address = decode.wait_for("its address", |process| {
         process.stderr().lines().find_map(|line| line.strip_prefix("listening at ")?.parse().ok())
     });
-    let sender = coco_tests::traffic::sender(address);
+    let sender = traffic::sender(address);
     for _ in 0..DATAGRAMS {
         sender.send(&datagrams[0]).unwrap();
     }

@@ -75,6 +75,17 @@ fn what_was_captured_is_sent_again_datagram_by_datagram() {
 }
 
 #[test]
+fn hosts_of_long_names_are_renamed() {
+    let host = "h".repeat(300);
+    let packet = |host: &str| traffic::datagram(&traffic::value_list(host, 1));
+    let (socket, address) = receiver();
+    let capture = pcap(RAW, &[ipv4(&packet(&host), 25826)]);
+    let ended = replay(&capture, &address, &["--rename", "^=test-", "--max-name-length", "305"]);
+    assert_eq!((ended.status, ended.json()["value_lists"].clone()), (Some(0), json!(1)), "{ended:?}");
+    assert_eq!(receive(&socket), packet(&format!("test-{host}")));
+}
+
+#[test]
 fn datagrams_keep_their_distance() {
     let datagram = traffic::datagram(&traffic::value_list("web1", 1));
     let mut capture = pcap(RAW, &[ipv4(&datagram, 25826), ipv4(&datagram, 25826)]);

@@ -11,6 +11,7 @@ use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
 use coco_tests::nobody::Nobody;
 use coco_tests::process::Process;
+use coco_tests::traffic;
 use coco_tests::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -104,6 +105,24 @@ fn a_host_whose_count_is_lost_is_found() {
         "{received}"
     );
     assert_eq!(received["unaccounted"], Value::from(0));
+}
+
+#[test]
+fn names_are_sunk_that_are_as_long_as_is_said() {
+    for (arguments, status, malformed) in
+        [(&["--max-name-length", "300"][..], Some(0), 0), (&["--max-name-length", "299"], Some(1), 1)]
+    {
+        let sink = Sink::start(1, &[&["--idle", "1s"], arguments].concat());
+        let agent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let datagram = traffic::datagram(&traffic::value_list(&"h".repeat(300), 1));
+        agent.send_to(&datagram, sink.addresses[0]).unwrap();
+        let (ended, received) = sink.end();
+        assert_eq!(ended, status, "{received}");
+        assert_eq!(
+            (&received["malformed"], &received["value_lists"]),
+            (&malformed.into(), &(1 - malformed).into())
+        );
+    }
 }
 
 #[test]
