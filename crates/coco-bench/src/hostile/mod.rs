@@ -131,7 +131,7 @@ const ROWS: [Row; 16] = [
             nodes::slow_clients,
         )
     },
-    Row::flood(Attack::Reloads, "coco: a storm of reloads", WITH_STATE, outside::reloads),
+    Row::new(Attack::Reloads, "coco: a storm of reloads", WITH_STATE, outside::reloads),
     Row::new(Attack::FifoCoco, "coco: its file becomes a FIFO", WITH_STATE, |scene| {
         outside::fifo(scene, Daemon::Coco)
     }),

@@ -93,9 +93,12 @@ pub(crate) fn reloads(scene: &Scene<'_>) -> Result<Finding, Error> {
         })
         .collect();
     let (place, daemon) = (scene.place, Daemon::Coco);
-    let mut stage = Stage::start(place, daemon, &texts[0], Some(agent), "/debug/vars", &Output::File)?;
+    let mut stage = Stage::start_silent(place, daemon, &texts[0], Some(agent), "/debug/vars", &Output::File)?;
     let listen = stage.listen()?;
     let metrics = fill(listen, stage.api, scene.size(8_000, 300) as u64)?;
+    // What the agent loses from now on the reloads have lost.
+    stage.wait_until_idle()?;
+    stage.let_agent_send()?;
     let count = scene.size(190, 60);
     let pause = Duration::from_secs(10) / 190;
     let start = Instant::now();

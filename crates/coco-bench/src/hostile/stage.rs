@@ -4,6 +4,7 @@ use super::honest::{Agent, Client, Values, Visits};
 use super::manager::Manager;
 use crate::child::Child;
 use crate::error::{Doing, Error};
+use crate::http;
 use crate::procfs;
 use crate::subject::{Place, healthy_api, listening, loopback};
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +15,9 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+/// How long what was sent may be on its way.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is attacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +63,7 @@ pub(crate) struct Stage {
     manager: Manager,
     client: Client,
     agent: Option<Agent>,
+    dropped_before: u64,
     pipe: Option<PipeReader>,
     log: PathBuf,
     start: Instant,
@@ -98,11 +103,26 @@ impl Stage {
         Self::start(place, Daemon::Coco, &config, Some(agent), "/debug/vars", &Output::File)
     }
 
+    /// Starts a daemon, and the agent if there is one.
     pub(crate) fn start(
         place: &Place,
         daemon: Daemon,
         text: &str,
-        mut agent: Option<Agent>,
+        agent: Option<Agent>,
+        view: &str,
+        output: &Output,
+    ) -> Result<Self, Error> {
+        let mut stage = Self::start_silent(place, daemon, text, agent, view, output)?;
+        stage.let_agent_send()?;
+        Ok(stage)
+    }
+
+    /// Starts a daemon. The agent sends nothing yet.
+    pub(crate) fn start_silent(
+        place: &Place,
+        daemon: Daemon,
+        text: &str,
+        agent: Option<Agent>,
         view: &str,
         output: &Output,
     ) -> Result<Self, Error> {
@@ -124,16 +144,65 @@ impl Stage {
         let mut child = Child::spawn_within(name, program, [&config], &environment, ends, log.clone())?;
         let api = child.wait_for(healthy_api)?;
         let mut listen = None;
-        if let Some(agent) = &mut agent {
+        if agent.is_some() {
             let own = |child: &Child| Ok(listening(child)?.first().map(|socket| loopback(socket.port)));
-            let address = child.wait_for(own)?;
-            agent.send_to(address)?;
-            listen = Some(address);
+            listen = Some(child.wait_for(own)?);
         }
         let client = Client::start(api, view);
         let (machine, own) = (procfs::machine_cpu_time()?, own_cpu_time(&child)?);
         let (start, notes) = (Instant::now(), Vec::new());
-        Ok(Self { child, api, listen, config, notes, manager, client, agent, pipe, log, start, machine, own })
+        let dropped_before = 0;
+        Ok(Self {
+            child,
+            api,
+            listen,
+            config,
+            notes,
+            manager,
+            client,
+            agent,
+            dropped_before,
+            pipe,
+            log,
+            start,
+            machine,
+            own,
+        })
+    }
+
+    /// Has the agent send from now on. What the kernel has dropped before is not held against the daemon.
+    pub(crate) fn let_agent_send(&mut self) -> Result<(), Error> {
+        self.dropped_before = self.dropped()?;
+        match (&mut self.agent, self.listen) {
+            (Some(agent), Some(listen)) => agent.send_to(listen),
+            _ => Ok(()),
+        }
+    }
+
+    /// Datagrams that the kernel dropped because Coco took them in too slowly.
+    fn dropped(&self) -> Result<u64, Error> {
+        Ok(listening(&self.child)?.iter().map(|socket| socket.drops).sum())
+    }
+
+    /// Waits until nothing waits in Coco or in front of it.
+    pub(crate) fn wait_until_idle(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        loop {
+            let vars = http::get_json(self.api, "/debug/vars")?;
+            let coco = &vars["coco"];
+            let waiting = [
+                &coco["listen"]["receive_buffer_used_bytes"],
+                &coco["queues"]["raw"],
+                &coco["queues"]["filtered"],
+            ];
+            if waiting.iter().all(|count| count.as_u64() == Some(0)) {
+                return Ok(());
+            }
+            if start.elapsed() > PATIENCE {
+                return Err(Error::Meaningless(format!("Coco is not idle after {} s", PATIENCE.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Where Coco listens.
@@ -157,7 +226,7 @@ impl Stage {
     pub(crate) fn finish(mut self, size: String) -> Result<Finding, Error> {
         self.child.alive()?;
         let values = self.agent.take().map(Agent::finish).transpose()?;
-        let dropped = listening(&self.child)?.iter().map(|socket| socket.drops).sum();
+        let dropped = self.dropped()? - self.dropped_before;
         let visits = self.client.finish();
         let gap = self.manager.longest_gap();
         let peak_memory_kib = procfs::peak_memory(self.child.pid())?;
