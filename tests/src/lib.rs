@@ -15,6 +15,7 @@
 //!   [`distance`] is one that HTTP has to go;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`pipe`] is an output that nobody reads;
+//! - [`processor`] tells what a busy machine adds to a time;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
 //!   removed when its value is dropped, and [`wait`] sleeps between two looks.
 //!
@@ -42,6 +43,7 @@ pub mod nobody;
 pub mod noodle;
 pub mod pipe;
 pub mod process;
+pub mod processor;
 pub mod program;
 pub mod rrd;
 pub mod rrdcached;
