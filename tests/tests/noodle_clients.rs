@@ -16,6 +16,9 @@ use coco_tests::wait::{PATIENCE, wait_until};
 /// What Noodle may take, in KiB: 1,024 connections with a full buffer each, and itself.
 const MOST_MEMORY: u64 = 64 * 1024;
 
+/// Clients that have more than 16 KiB of a request each at a time.
+const LARGE_HEADS: usize = 64;
+
 const FINISH: i64 = 1_700_000_000;
 
 /// A Noodle in front of a storage node with one series.
@@ -112,6 +115,34 @@ fn huge_heads_are_refused() {
         }
         scene.assert_serves();
     }
+    scene.end();
+}
+
+#[test]
+fn one_large_head_too_many_is_told_to_come_again_and_counted() {
+    let scene = Scene::start();
+    let refused = || {
+        let vars = scene.noodle.json("/debug/vars");
+        vars["noodle"]["errors"]["api.refused"].as_u64().expect("a count")
+    };
+    let large = format!("GET /data/{}/load HTTP/1.1\r\nConnection: close\r\n", "x,".repeat(10 << 10));
+    let clients: Vec<_> = (0..=LARGE_HEADS).map(|_| scene.connect()).collect();
+    for mut client in &clients {
+        client.write_all(large.as_bytes()).expect("it has room");
+    }
+    wait_until(PATIENCE, "one to be refused", || refused() > 0);
+    let answers: Vec<_> = clients
+        .iter()
+        .map(|mut client| {
+            // The one is closed.
+            let _ = client.write_all(b"Host: x\r\n\r\n");
+            read_to_the_end(client)
+        })
+        .collect();
+    let told: Vec<_> = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).collect();
+    assert!(told.len() == 1 && told[0].to_ascii_lowercase().contains("\nretry-after: "), "{told:?}");
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 ")), "{answers:?}");
+    assert_eq!(refused(), 1);
     scene.end();
 }
 
