@@ -44,6 +44,13 @@ impl Display for Line<'_> {
 
 /// Also escapes the `special` characters, with a backslash.
 fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], special: &[char]) -> fmt::Result {
+    // Nearly all are.
+    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && !special.contains(&char::from(byte));
+    if text.iter().all(is_plain)
+        && let Ok(plain) = std::str::from_utf8(text)
+    {
+        return f.write_str(plain);
+    }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {
