@@ -16,9 +16,9 @@ use serde_json::Value;
 
 /// Our crates, layer by layer: each is built of those in the layers below its own.
 const LAYERS: [&[&str]; 6] = [
-    &["coco-manual", "coco-fuzz"],
+    &["coco-manual", "coco-fuzz", "coco-bench", "coco-tests"],
     &["cococtl"],
-    &["coco", "noodle", "coco-checks", "coco-bench", "coco-tests"],
+    &["coco", "noodle", "coco-checks"],
     &["coco-daemon", "coco-udp"],
     &["coco-core"],
     &["graphite", "rrdcached", "series", "visage"],
