@@ -10,10 +10,10 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::membership::{interface_index, join};
 
-/// How long a receive waits for a first datagram: how soon a lane notices that it is to stop.
+/// The time that a receive waits for a first datagram, and so the time in which a lane notices that it is to stop.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// How a listening socket is to be set up.
+/// Options of a listening socket.
 #[derive(Clone, Copy, Debug)]
 pub struct ListenOptions<'a> {
     /// Bytes of datagrams that the kernel is asked to keep while the lane is busy.

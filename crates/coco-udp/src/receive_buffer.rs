@@ -23,7 +23,7 @@ pub fn kernel_drops(inodes: &[u64]) -> io::Result<u64> {
     Ok(usage(inodes)?.iter().map(|row| row.drops).sum())
 }
 
-/// How full the receive buffer of a socket is.
+/// The fill of a socket's receive buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes that wait to be read, as it counts.

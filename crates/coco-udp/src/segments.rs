@@ -85,7 +85,7 @@ impl<'a> Segments<'a> {
         })
     }
 
-    /// How many packets the first messages are.
+    /// Number of packets in the first messages.
     pub(crate) fn packets(&self, messages: usize) -> usize {
         self.messages.iter().take(messages).map(|message| message.packets).sum()
     }

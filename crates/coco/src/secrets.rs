@@ -32,7 +32,7 @@ enum Reason {
     NoPassword,
 }
 
-/// What tells that a file is the one that was read.
+/// The marks by which a file is known as the one that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     is_file: bool,
@@ -62,7 +62,7 @@ pub struct AuthFile {
     stamp: Stamp,
 }
 
-/// What became of a file since it was read.
+/// The fate of a file since it was read.
 #[derive(Debug)]
 pub enum Look {
     /// Nothing.
@@ -110,7 +110,7 @@ impl AuthFile {
     }
 }
 
-/// How packets leave to each outlet, in the order of [`Outlets`](crate::outlets::Outlets): `None` for as they are. By
+/// Signing and encrypting for each outlet, in the order of [`Outlets`](crate::outlets::Outlets): `None` for as they are. By
 /// default that is so for all.
 #[derive(Clone, Debug, Default)]
 pub struct Seals(Box<[Option<Arc<Seal>>]>);
@@ -131,7 +131,7 @@ impl Seals {
         if errors.is_empty() { Ok(Self(seals.into())) } else { Err(errors) }
     }
 
-    /// How packets leave to an outlet.
+    /// Signing or encrypting for an outlet, `None` if packets leave as they are.
     #[inline]
     pub fn get(&self, outlet: usize) -> Option<&Arc<Seal>> {
         self.0.get(outlet)?.as_ref()

@@ -1,4 +1,4 @@
-//! What has to be so before a coco runs: files are read, sockets bound, names resolved, loops refused. All that keeps
+//! The conditions of a start: files are read, sockets bound, names resolved, loops refused. All that keeps
 //! it from starting is found at once.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -22,7 +22,7 @@ use crate::outlets::leads_back;
 use crate::plan::Routing;
 use crate::secrets::{Seals, SecretError};
 
-/// How long a start waits for names to resolve before it goes on without them.
+/// The time that a start gives names to resolve before it goes on without them.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a coco does not start.
@@ -33,7 +33,7 @@ pub enum StartError {
     TypesDb {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's answer.
         source: io::Error,
     },
     /// The UDP address is taken, or not this machine's.
@@ -41,7 +41,7 @@ pub enum StartError {
     Listen {
         /// As configured.
         address: Address,
-        /// What the system says.
+        /// The system's answer.
         source: io::Error,
     },
     /// The address to send from is not this machine's.
@@ -49,7 +49,7 @@ pub enum StartError {
     Source {
         /// As configured.
         address: IpAddr,
-        /// What the system says.
+        /// The system's answer.
         source: io::Error,
     },
     /// A network interface that is not there.
@@ -57,7 +57,7 @@ pub enum StartError {
     Interface {
         /// As configured.
         name: String,
-        /// What the system says.
+        /// The system's answer.
         source: io::Error,
     },
     /// A key that does not fit what `listen.bind` resolves to.
@@ -65,9 +65,9 @@ pub enum StartError {
     Misfit {
         /// The key's path.
         key: &'static str,
-        /// What is wrong with it.
+        /// The misfit.
         problem: &'static str,
-        /// What `listen.bind` resolves to.
+        /// The address that `listen.bind` resolves to.
         address: SocketAddr,
     },
     /// The HTTP address is taken, or not this machine's.
@@ -80,7 +80,7 @@ pub enum StartError {
         tier: Arc<str>,
         /// The target as configured.
         target: Arc<str>,
-        /// What it resolves to.
+        /// The address that it resolves to.
         address: SocketAddr,
     },
     /// A file of passwords that is not as it must be.
@@ -169,7 +169,7 @@ pub async fn check(config: &Config, warnings: &mut Vec<String>) -> Result<(), St
     errors.or(())
 }
 
-/// What stands in the files that the configuration names.
+/// The contents of the files that the configuration names.
 pub(crate) struct Files {
     pub(crate) admission: Admission,
     pub(crate) seals: Seals,
@@ -235,7 +235,7 @@ pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<
     Ok(bind_to(&mut address, config).map_err(|source| listen_error(config, source))?)
 }
 
-/// How a lane that is alone listens.
+/// The options by which a lane that is alone listens.
 pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
     ListenOptions {
         receive_buffer: config.listen.receive_buffer,

@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use crate::lane::Watch;
 
-/// What a process says of itself.
+/// The health of a process.
 #[derive(Debug, Default)]
 pub struct Health {
     /// Set when others are to look elsewhere: a stop is near.

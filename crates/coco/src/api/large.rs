@@ -15,13 +15,13 @@ use tokio::time::timeout;
 
 use crate::counters;
 
-/// How many are produced at the same time: each holds a few MiB of names, and works without end.
+/// Answers that are produced at the same time: each holds a few MiB of names, and works without end.
 const AT_ONCE: usize = 2;
 
-/// How many more wait.
+/// Answers that wait besides.
 const WAITING: usize = 8;
 
-/// How long a request waits for its turn.
+/// The longest time that a request waits for its turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Whose turn it is.

@@ -32,15 +32,15 @@ use crate::memory::MetricView;
 use crate::plan::Newest;
 use crate::watch::{Hosts, Measure, ReceiveBuffers, snapshot};
 
-/// What the routes look at.
+/// The state that all routes read.
 pub struct Api {
-    /// What all daemons have.
+    /// The state of the routes that all daemons have.
     pub common: Common,
     /// Who owns whom, and where it is sent.
     pub routing: Arc<Newest>,
     /// Who sends it.
     pub lanes: Arc<[Arc<Lane>]>,
-    /// What was last measured.
+    /// The last measurement.
     pub measure: Arc<Measure>,
     /// Where datagrams wait.
     pub buffers: Arc<ReceiveBuffers>,

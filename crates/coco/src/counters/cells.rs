@@ -44,7 +44,7 @@ impl LaneCounts {
         self.counts.add(count as usize, by);
     }
 
-    /// What has been counted.
+    /// The count so far.
     pub fn get(&self, count: Count) -> u64 {
         self.counts.get(count as usize)
     }
@@ -54,7 +54,7 @@ impl LaneCounts {
         self.by_reason(reason).fetch_add(1, Ordering::Release);
     }
 
-    /// What has been counted by a reason.
+    /// The count of a reason so far.
     pub fn get_reason(&self, reason: ByReason) -> u64 {
         self.by_reason(reason).load(Ordering::Acquire)
     }
@@ -81,7 +81,7 @@ impl OutletCells {
         self.0.add(count as usize, by);
     }
 
-    /// What has been counted.
+    /// The count so far.
     pub fn get(&self, count: OutletCount) -> u64 {
         self.0.get(count as usize)
     }
@@ -105,7 +105,7 @@ impl Queue {
         self.left.fetch_add(value_lists, Ordering::Release);
     }
 
-    /// How many are waiting.
+    /// Value lists that wait.
     pub fn waiting(&self) -> u64 {
         // What has left is read first: it has entered before.
         let left = self.left.load(Ordering::Acquire);

@@ -32,7 +32,7 @@ macro_rules! counts {
 }
 
 counts! {
-    /// What a lane counts.
+    /// Counts of a lane.
     Count,
     /// The definition of each [`Count`], in their order.
     COUNTS {
@@ -55,7 +55,7 @@ counts! {
 }
 
 counts! {
-    /// What a lane counts for each target of each tier.
+    /// Counts of a lane for each target of each tier.
     OutletCount,
     /// The definition of each [`OutletCount`], in their order. Labels: tier and target.
     OUTLET_COUNTS {

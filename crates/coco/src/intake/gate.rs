@@ -17,10 +17,10 @@ use tracing::{info, warn};
 use crate::counters::Unwelcome;
 use crate::secrets::{AuthFile, Look, SecretError};
 
-/// How often the file of users is looked at.
+/// The time between two looks at the file of users.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the lanes ask who may send. The answer may change while they run.
+/// The gate that lanes ask who may send. The answer may change while they run.
 #[derive(Debug, Default)]
 pub struct Gate {
     admission: ArcSwap<Admission>,
@@ -73,7 +73,7 @@ impl Admission {
         source.is_some_and(|source| self.allow.iter().any(|network| network.contains(source.ip())))
     }
 
-    /// What takes datagrams apart that may be signed or encrypted; `None` if a plain decoder will do.
+    /// The guard that takes datagrams apart that may be signed or encrypted; `None` if a plain decoder will do.
     #[inline]
     pub fn guard(&self) -> Option<&Guard> {
         (!self.guard.is_open()).then_some(&self.guard)
@@ -85,7 +85,7 @@ impl Admission {
         self.guard.name_max()
     }
 
-    /// What to call parts that are not as the level demands.
+    /// The reason by which parts are ignored that are not as the level demands.
     pub fn ignored(&self) -> Unwelcome {
         if self.guard.level() == SecurityLevel::Encrypt {
             Unwelcome::Unencrypted
@@ -106,7 +106,7 @@ impl Gate {
         self.admission.store(Arc::new(admission));
     }
 
-    /// What holds now.
+    /// The answer that holds now.
     #[inline]
     pub fn admission(&self) -> Loaded<Arc<Admission>> {
         self.admission.load()

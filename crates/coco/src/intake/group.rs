@@ -7,7 +7,7 @@ use std::time::Duration;
 use coco_udp::Membership;
 use tracing::{info, warn};
 
-/// How often it is looked at.
+/// The time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Joins a group again whenever its interface was made again, for as long as someone has the socket.

@@ -14,7 +14,7 @@ use crate::batch::{Batch, Item, Notification, Verdict};
 use crate::counters::{ByReason, Count, LaneCounts, Unwelcome};
 use crate::lane::Lane;
 
-/// What is to be logged of a batch: the first of each sort.
+/// Complaints to be logged of a batch: the first of each sort.
 #[derive(Debug, Default)]
 pub struct Complaints {
     /// An error, whom it came from, and as whom that one has signed or encrypted.
@@ -98,7 +98,7 @@ struct Tally {
     errors: u64,
 }
 
-/// What is known of a datagram while it is read.
+/// Knowledge of a datagram while it is read.
 struct Contents {
     index: u32,
     source: Option<SocketAddr>,

@@ -1,4 +1,4 @@
-//! What comes in: who may send, what is in it, and which lane has it.
+//! Intake: who may send, what is in it, and which lane has it.
 
 mod gate;
 mod group;

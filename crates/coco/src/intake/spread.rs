@@ -33,11 +33,11 @@ impl LaneOfHost {
 /// Divides batches among lanes.
 pub struct Spread {
     lane_of: LaneOfHost,
-    /// What each lane gets of the batch at hand, `None` if nothing yet.
+    /// The part of the batch at hand for each lane, `None` if nothing yet.
     parts: Box<[Option<Part>]>,
 }
 
-/// What a lane gets of a batch.
+/// The part of a batch for one lane.
 struct Part {
     batch: Batch,
     /// The datagram that was copied last, by its index in the whole.
@@ -89,7 +89,7 @@ impl Spread {
         Some(())
     }
 
-    /// What lanes get of the batch divided last, each with the index of its lane.
+    /// The parts of the batch divided last, each with the index of its lane.
     pub fn parts(&mut self) -> impl Iterator<Item = (usize, Batch)> {
         self.parts.iter_mut().enumerate().filter_map(|(lane, part)| Some((lane, part.take()?.batch)))
     }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What tells the time, in Unix seconds.
+/// A clock, in Unix seconds.
 pub type Clock = fn() -> u32;
 
 /// Now in Unix seconds: the first or the last that there are, if the clock is beyond.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a stage may leave no sign until it is taken to hang. It may have waited for a full queue, or for the
+/// The time without a sign after which a stage is taken to hang. It may have waited for a full queue, or for the
 /// processor.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -21,7 +21,7 @@ impl Heartbeat {
         self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
-    /// How many there were.
+    /// Number of signs so far.
     pub fn beats(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -37,7 +37,7 @@ pub struct Watch {
 struct Watched {
     name: String,
     heartbeat: Arc<Heartbeat>,
-    /// How many signs there were when it was last looked at.
+    /// Number of signs when it was last looked at.
     beats: u64,
     /// When there were fewer.
     since: Instant,

@@ -1,4 +1,4 @@
-//! What the stages of a lane share with each other and with whoever looks at them.
+//! A lane: all that its stages share with each other and with whoever looks at them.
 
 mod clock;
 #[cfg(test)]
@@ -26,7 +26,7 @@ const STAND_BACK: Duration = Duration::from_micros(50);
 pub struct Lane {
     /// Its number, from 0: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
     pub number: usize,
-    /// What it counts.
+    /// Its counts.
     pub counts: LaneCounts,
     /// From a batch's receipt until it is sent.
     pub latency: Histogram,
@@ -46,18 +46,18 @@ pub struct Lane {
     wanted: AtomicBool,
     /// Whether nobody is to measure them any more.
     closing: AtomicBool,
-    /// How much it remembers.
+    /// The size of its memory.
     pub remembered: Remembered,
 }
 
-/// How much a lane remembered when its memory was let go the last time: nobody waits for whoever holds them.
+/// The size of a lane's memory when it was let go the last time: nobody waits for whoever holds it.
 #[derive(Debug, Default)]
 pub struct Remembered {
     /// Bytes that it takes.
     pub bytes: AtomicU64,
-    /// How many hosts.
+    /// Number of hosts.
     pub hosts: AtomicU64,
-    /// How many metrics of them all.
+    /// Number of metrics of them all.
     pub metrics: AtomicU64,
 }
 
@@ -91,7 +91,7 @@ impl Lane {
         self.made.elapsed().as_secs().saturating_sub(self.last_datagram.load(Ordering::Relaxed))
     }
 
-    /// What it remembers, for the filter, which holds this for a batch.
+    /// Its memory, for the filter, which holds it for a batch.
     pub fn memory(&self) -> HeldMemory<'_> {
         self.wanted.store(true, Ordering::Relaxed);
         let memory = self.hold();

@@ -1,4 +1,4 @@
-//! How an outlet gets its socket, and keeps one that leads to where the target is now.
+//! Dialing: an outlet gets its socket, and keeps one that leads to where the target is now.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 use super::outlet::{Outlet, State};
 use super::useless::Useless;
 
-/// How long the resolver may take for one name.
+/// The time that the resolver may take for one name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The wait behind the first attempt when a target is down or has no address; it doubles up to [`LONGEST_WAIT`]. The

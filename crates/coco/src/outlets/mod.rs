@@ -23,7 +23,7 @@ use self::dial::keep;
 #[derive(Debug)]
 pub struct Outlets {
     outlets: Box<[Arc<Outlet>]>,
-    /// What is counted of each of them, and behind that of targets that are gone.
+    /// The counts of each of them, and behind those the counts of targets that are gone.
     counts: Box<[Arc<OutletCounts>]>,
     lanes: usize,
     /// Where each tier starts.
@@ -65,7 +65,7 @@ impl Outlets {
         }
     }
 
-    /// How many tiers there are.
+    /// Number of tiers.
     pub fn tiers(&self) -> usize {
         self.starts.len()
     }
@@ -93,7 +93,7 @@ impl Outlets {
         &self.outlets[self.starts[tier]..end]
     }
 
-    /// What is counted of each, in their order, and then of those that were removed: sums must not go back.
+    /// The counts of each, in their order, and then of those that were removed: sums must not go back.
     pub fn counts(&self) -> &[Arc<OutletCounts>] {
         &self.counts
     }

@@ -43,14 +43,14 @@ pub struct Outlet {
     pub(super) changed: Arc<Notify>,
 }
 
-/// What an operator may set.
+/// Settings of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What is down is up again when nothing has gone wrong for so long.
     pub recovery: Duration,
-    /// How often a name is looked up again, more or less.
+    /// The time until a name is looked up again, more or less.
     pub resolve_interval: Duration,
-    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
+    /// The time that a socket is used before another one, from another port, takes its place; zero is for ever.
     pub reconnect_interval: Duration,
     /// The address of this machine to send from; the system chooses one without it.
     pub bind: Option<IpAddr>,
@@ -59,11 +59,11 @@ pub struct Settings {
 #[derive(Debug)]
 struct Condition {
     health: Health,
-    /// What went wrong last.
+    /// The last problem.
     problem: &'static str,
 }
 
-/// How an outlet is.
+/// The state of an outlet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// What is sent is taken, and nobody says that it does not arrive. UDP has no other sign of life.
@@ -137,7 +137,7 @@ impl Outlet {
         !self.kept.swap(true, Ordering::Relaxed)
     }
 
-    /// What is counted of it.
+    /// The counts of all lanes.
     pub fn all_counts(&self) -> &Arc<OutletCounts> {
         &self.counts
     }
@@ -165,7 +165,7 @@ impl Outlet {
         socket.as_ref()?.peer_addr().ok()
     }
 
-    /// How it is, and what went wrong last if it is down or flapping.
+    /// Its state, and the last problem if it is down or flapping.
     pub fn state(&self) -> (State, Option<&'static str>) {
         if self.socket.load().is_none() {
             return (State::Unresolved, None);
@@ -178,7 +178,7 @@ impl Outlet {
         }
     }
 
-    /// How unsteady it is, see [`Health::flap_penalty`].
+    /// Its penalty for flapping, see [`Health::flap_penalty`].
     pub fn flap_penalty(&self) -> f64 {
         self.condition().health.flap_penalty(Instant::now())
     }
@@ -255,7 +255,7 @@ impl Drop for Outlet {
     }
 }
 
-/// What it means to an operator.
+/// An error in an operator's words.
 fn meaning(error: Errno) -> &'static str {
     match error {
         Errno::ECONNREFUSED => "nothing listens there",

@@ -1,11 +1,11 @@
-//! What is counted of a target of a tier. It outlives the target: a reload may take one away and bring it back.
+//! The counts of a target of a tier. They outlive the target: a reload may take one away and bring it back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::counters::OutletCells;
 
-/// What all lanes count of one target of one tier.
+/// The counts of all lanes of one target of one tier.
 #[derive(Debug)]
 pub struct OutletCounts {
     /// The tier's name.
@@ -48,7 +48,7 @@ impl OutletCounts {
         self.dial_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many attempts to resolve or to connect have failed.
+    /// Attempts to resolve or to connect that have failed.
     pub fn dial_errors(&self) -> u64 {
         self.dial_errors.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What speaks against addresses: which of a name's were of no use.
+//! The addresses of a name that were of no use.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! How batches come into lanes, and empty ones back to where they are filled.
+//! Handing batches into lanes, and empty ones back to where they are filled.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(super) struct Entrance {
     pub(super) to: Gives<Batch>,
 }
 
-/// How the listen stage of a lane hands on.
+/// The way out of the listen stage of a lane.
 pub(super) struct Handover {
     /// An empty batch at hand.
     pub(super) spare: Option<Batch>,
@@ -76,7 +76,7 @@ impl Handover {
 #[derive(Clone)]
 pub(super) struct Pool {
     pub(super) from: Takes<Batch>,
-    /// How many may still be made, and for how many datagrams.
+    /// Batches that may still be made, and the datagrams of each.
     pub(super) left: usize,
     pub(super) size: usize,
 }

@@ -39,7 +39,7 @@ use crate::plan::Newest;
 use crate::secrets::initialization_vectors;
 use crate::send::{Packing, Sending};
 
-/// How a lane is built.
+/// The plan by which lanes are built.
 #[derive(Clone)]
 pub struct Plan {
     /// Threads that carry its stages: 1 to 3.
@@ -51,7 +51,7 @@ pub struct Plan {
     /// Whether lanes hand each other the hosts that are the other's. Not with one thread: each would wait for the
     /// other.
     pub spread_hosts: bool,
-    /// What to decide and to send by.
+    /// The routing to decide and to send by.
     pub routing: Arc<Newest>,
     /// Who may send to us.
     pub gate: Arc<Gate>,

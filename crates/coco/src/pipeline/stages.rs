@@ -20,7 +20,7 @@ use crate::lane::{Clock, Lane};
 use crate::plan::{Newest, Routing};
 use crate::send::{Packing, Sending};
 
-/// How long a lane that is to stop goes on reading what has arrived.
+/// The time for which a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);
 
 /// How long a stage without work sleeps: it is to let go of a routing that nobody uses any more, and to show that it

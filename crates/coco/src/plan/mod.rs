@@ -1,4 +1,4 @@
-//! What value lists are decided and sent by.
+//! All that value lists are decided and sent by.
 
 mod partitions;
 mod routing;

@@ -1,4 +1,4 @@
-//! How hosts are parted among targets: once for all tiers whose placements are equal.
+//! Parting hosts among targets: once for all tiers whose placements are equal.
 //!
 //! On a ring, who owns a host depends on the number of targets and of virtual replicas, not on the targets' names. Tiers
 //! of equal numbers, which is what most fleets have, part the hosts in the same way: what one target of the first gets,
@@ -56,7 +56,7 @@ impl Partitions {
         Self { partitions: partitions.into(), of_tier: of_tier.into(), outlets, tiers }
     }
 
-    /// How many partitions there are: one, if the tiers are all alike.
+    /// Number of partitions: one, if the tiers are all alike.
     #[inline]
     pub fn len(&self) -> usize {
         self.partitions.len()
@@ -78,7 +78,7 @@ impl Partitions {
         tiers.map(|tier| tier.owner(host) as u16)
     }
 
-    /// How many shares there are.
+    /// Number of shares.
     pub fn shares(&self) -> usize {
         self.outlets.len()
     }

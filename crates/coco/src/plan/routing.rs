@@ -1,4 +1,4 @@
-//! What value lists are decided and sent by, as one value that never changes: a reload makes a new one.
+//! All that value lists are decided and sent by, as one value that never changes: a reload makes a new one.
 //!
 //! The filter picks up the newest one between two batches, and the batch carries the one that it was decided by, so
 //! that send packs and sends it by the same. An old one goes when the last batch that was decided by it has been sent.
@@ -22,17 +22,17 @@ pub type Newest = ArcSwap<Routing>;
 /// See the module.
 #[derive(Debug)]
 pub struct Routing {
-    /// What decisions by it are known by.
+    /// The version that its decisions bear.
     pub version: Version,
     /// Who owns whom.
     pub tiers: Arc<Tiers>,
-    /// How hosts are parted among the outlets.
+    /// The partitions of the hosts among the outlets.
     pub partitions: Partitions,
     /// Where to send to.
     pub outlets: Outlets,
-    /// What is not sent.
+    /// Names of metrics that are not sent.
     pub blacklist: Option<Regex>,
-    /// How packets leave to each outlet.
+    /// Signing and encrypting for each outlet.
     pub seals: Seals,
     /// Bytes of the largest packet sent.
     pub max_packet_size: usize,

@@ -14,7 +14,7 @@ pub struct Rules {
     routing: Arc<Routing>,
     /// A copy, since those who share one wait for each other.
     blacklist: Option<Regex>,
-    /// What the blacklist is matched against; kept for its memory.
+    /// The path that the blacklist is matched against; kept for its memory.
     path: Vec<u8>,
 }
 
@@ -24,7 +24,7 @@ impl Rules {
         Self { blacklist: routing.blacklist.clone(), routing, path: Vec::new() }
     }
 
-    /// What it decides by.
+    /// The routing that it decides by.
     pub fn routing(&self) -> &Arc<Routing> {
         &self.routing
     }

@@ -30,7 +30,7 @@ use crate::plan::Newest;
 use crate::start::{self, Files, StartErrors};
 use crate::watch::Intervals;
 
-/// What a reload and a stop change in a running coco.
+/// The parts of a running coco that a reload and a stop change.
 pub(super) struct Running {
     pub(super) lanes: Arc<[Arc<Lane>]>,
     pub(super) routing: Arc<Newest>,
@@ -40,7 +40,7 @@ pub(super) struct Running {
     pub(super) listen: SocketAddr,
 }
 
-/// What may end by itself, and what is ended with the rest.
+/// The parts that may end by themselves, and those that are ended with the rest.
 pub(super) struct Parts {
     /// Tells of each thread that has ended.
     pub(super) ended: UnboundedReceiver<()>,
@@ -55,7 +55,7 @@ pub(super) struct Parts {
 pub(super) struct Serving {
     pub(super) task: JoinHandle<io::Result<usize>>,
     close: oneshot::Sender<Duration>,
-    /// How long its connections may take to end.
+    /// The time that its connections may take to end.
     longest_close: Duration,
 }
 
@@ -113,7 +113,7 @@ impl Running {
         Ok(changes)
     }
 
-    /// What the service manager shows.
+    /// The status that the service manager shows.
     pub(super) fn status(&self) -> String {
         let routing = self.routing.load();
         let (all, up) = (routing.outlets.iter(), |outlet: &&Arc<Outlet>| outlet.state().0 == State::Up);

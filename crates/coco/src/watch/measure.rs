@@ -1,4 +1,4 @@
-//! What is measured from time to time: how hosts and metrics spread over the targets, and what the kernel dropped.
+//! Measuring from time to time: how hosts and metrics spread over the targets, and datagrams that the kernel dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,7 +45,7 @@ impl Measurement {
     }
 }
 
-/// How to measure.
+/// Times that measuring goes by.
 #[derive(Clone, Copy, Debug)]
 pub struct Intervals {
     /// Between two measurements.

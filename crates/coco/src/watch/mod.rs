@@ -1,4 +1,4 @@
-//! What is seen of a running coco: everything that is counted, measured and remembered, at one moment.
+//! Views of a running coco: everything that is counted, measured and remembered, at one moment.
 
 mod measure;
 mod page;

@@ -120,7 +120,7 @@ impl Page {
         self.after.as_deref()
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -163,7 +163,7 @@ impl<W: Fn(&MetricView<'_>) -> bool> LaneReader<'_, W> {
     }
 }
 
-/// What offers the metrics of the host at a place to a page.
+/// Offers the metrics of the host at a place to a page.
 fn offer_to<'a>(
     metrics: &'a mut Page,
     place: usize,
@@ -218,7 +218,7 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
 }
 
 impl Hosts<'_> {
-    /// How many metrics of a host are sent that several lanes know.
+    /// Number of metrics sent of a host that several lanes know.
     fn count_union(&mut self, place: usize) -> u32 {
         let mut metrics = Page::new(METRICS);
         let mut count = 0;

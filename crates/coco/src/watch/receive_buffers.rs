@@ -8,7 +8,7 @@ use coco_daemon::counters::Snapshot;
 
 use crate::counters;
 
-/// What the kernel counts for a datagram of 1.2 to 1.45 KB, where a network card brings it or loopback.
+/// Bytes that the kernel counts for a datagram of 1.2 to 1.45 KB, where a network card brings it or loopback.
 const COUNTED: usize = 2304;
 
 /// The receive buffers of listening sockets.
@@ -16,7 +16,7 @@ const COUNTED: usize = 2304;
 pub struct ReceiveBuffers {
     /// The sockets, as `/proc/net/udp` names them.
     inodes: Vec<u64>,
-    /// How large each is, as the kernel counts.
+    /// Size of each in bytes, as the kernel counts.
     size: u64,
 }
 
@@ -44,12 +44,12 @@ impl ReceiveBuffers {
     }
 }
 
-/// How much a receive buffer holds for which so many bytes are asked, for an operator to compare with what comes.
+/// Datagrams that a receive buffer of a size holds, for an operator to compare with what comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
     /// `listen.receive_buffer`.
     pub asked: usize,
-    /// What the system gives without a privilege, if that can be told.
+    /// Bytes that the system gives without a privilege, if that can be told.
     pub limit: Option<usize>,
 }
 

@@ -13,13 +13,13 @@ pub struct Summary {
     pub maximum: u64,
     /// The value at index ⌊n · 0.95⌋ of the sorted numbers.
     pub percentile_95: u64,
-    /// How many hosts.
+    /// Number of hosts.
     pub length: u64,
-    /// How many metrics.
+    /// Number of metrics.
     pub sum: u64,
 }
 
-/// How many hosts have how many metrics.
+/// Numbers of metrics, and of hosts that have so many.
 #[derive(Clone, Debug, Default)]
 pub struct Sizes(BTreeMap<u32, u64>);
 
