@@ -71,7 +71,7 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of the round, in order.
     pub notifications: Vec<Notification>,
-    /// Owners, one target index a [partition](crate::plan::partitions), one run after another; an [`Item`] says where its run
+    /// Owners, one target index a [partition](crate::plan::Partitions), one run after another; an [`Item`] says where its run
     /// starts.
     pub owners: Vec<u16>,
     /// When the batch was received, in Unix seconds.

@@ -13,7 +13,7 @@ pub const RRDCACHED: &str = "rrdcached://";
 /// `[fetch]`
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// HTTP address; always there when the configuration was read for [`Program::Noodle`].
+    /// HTTP address; always there when the configuration was read for [`Program::Noodle`](super::Program::Noodle).
     pub bind: Option<Address>,
     /// How long a client's connection is kept for the next request; never zero.
     pub idle_timeout: Duration,

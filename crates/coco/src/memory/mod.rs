@@ -30,7 +30,7 @@ use smallvec::SmallVec;
 /// The number of a remembered host.
 pub type HostId = u32;
 
-/// The targets that own a host, an index a [partition](crate::plan::partitions). Most configurations have few.
+/// The targets that own a host, an index a [partition](crate::plan::Partitions). Most configurations have few.
 pub type Owners = SmallVec<[u16; 4]>;
 
 /// The name of a host. Most lie in the record itself.

@@ -19,7 +19,7 @@ pub struct Version {
 pub trait Judge {
     /// What its decisions are known by.
     fn version(&self) -> Version;
-    /// The targets that own a host, an index a [partition](crate::plan::partitions).
+    /// The targets that own a host, an index a [partition](crate::plan::Partitions).
     fn owners(&self, host: &[u8]) -> Owners;
     /// Whether a metric of a host is refused.
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool;

@@ -8,7 +8,7 @@ use super::{Host, HostId, Judge, MOST_METRICS, Memory, Name, NameId, Owners, VIS
 pub struct HostView<'a> {
     /// Its name.
     pub name: &'a [u8],
-    /// The targets that own it, an index a [partition](crate::plan::partitions).
+    /// The targets that own it, an index a [partition](crate::plan::Partitions).
     pub owners: Owners,
 }
 

@@ -12,7 +12,7 @@ use crate::plan::Routing;
 /// Bytes of packets that memory is always kept for, divided among the shares.
 const KEPT: usize = 2 << 20;
 
-/// Packets for every target: one packing for each [share](crate::plan::partitions) of the hosts.
+/// Packets for every target: one packing for each [share](crate::plan::Partitions) of the hosts.
 pub struct Packing {
     /// What batches must have been decided by.
     pub(super) routing: Arc<Routing>,

@@ -35,7 +35,7 @@ pub struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    /// Of these lanes, grouped by the owners of a [partition](crate::plan::partitions) as `rules` have them, or all of group 0.
+    /// Of these lanes, grouped by the owners of a [partition](crate::plan::Partitions) as `rules` have them, or all of group 0.
     pub fn new(lanes: &'a [Arc<Lane>], rules: Rules, partition: Option<usize>) -> Self {
         let mut hosts = Self { lanes, rules, partition, page: Page::new(HOSTS), next: 0 };
         hosts.gather();

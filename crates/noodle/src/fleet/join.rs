@@ -1,7 +1,7 @@
 //! One series of what several targets have of it.
 //!
 //! Rows are written once, and those of one step lie on one grid, so that what one target lacks another one's rows fill,
-//! row by row: [`series::join`](::series::join) says which row counts, whatever the order of the answers. As long as only
+//! row by row: [`series::join`] says which row counts, whatever the order of the answers. As long as only
 //! one target has answered, its rows stay as they came.
 
 use std::time::{Duration, Instant};
