@@ -107,7 +107,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("noodle", "noodle: CPU per proxied request over nginx's", "x nginx", Better::Less, Some(2.0), Some(1.3)),
     row("noodle-memory", "peak memory there", "MiB", Better::Less, Some(32.0), None),
     row("panel", "graphite: 10 targets over 200 hosts, 360 rows each, not asked for before", "s", Better::Less, Some(1.0), None),
-    row("panel-cpu", "CPU of that with its nodes over graphite-web's from whisper files", "x", Better::Less, Some(0.1), None),
+    row("panel-cpu", "CPU of Noodle for that over graphite-web's from whisper files", "x", Better::Less, Some(0.1), None),
     row("names", "graphite: names of 20,000 hosts from a known tree", "ms", Better::Less, Some(20.0), None),
     row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),

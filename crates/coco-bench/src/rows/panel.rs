@@ -18,8 +18,8 @@ pub(super) fn graphite(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     for round in 1..=bench.rounds {
         let rendering = panel.render(round as u64)?;
         (bench.progress)(format_args!(
-            "{round}. noodle: {:.3} s, {:.3} s of CPU with its nodes, {} bytes",
-            rendering.seconds, rendering.cpu_seconds, rendering.bytes
+            "{round}. noodle: {:.3} s, {:.3} s of CPU, {:.3} s of its nodes, {} bytes",
+            rendering.seconds, rendering.cpu_seconds, rendering.cpu_seconds_of_nodes, rendering.bytes
         ));
         renderings.push(rendering);
     }
@@ -28,8 +28,9 @@ pub(super) fn graphite(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let cpu: Vec<f64> = renderings.iter().map(|rendering| rendering.cpu_seconds).collect();
     let ratios: Vec<f64> = cpu.iter().zip(&others).map(|(ours, theirs)| ours / theirs).collect();
     let note = format!(
-        "{:.3} s of CPU against {:.3}; peak memory of Noodle {:.1} MiB",
+        "{:.3} s of CPU, and {:.3} of its nodes, against {:.3}; peak memory of Noodle {:.1} MiB",
         median(&cpu),
+        median(&renderings.iter().map(|rendering| rendering.cpu_seconds_of_nodes).collect::<Vec<_>>()),
         median(&others),
         panel.peak_memory()? as f64 / 1024.0
     );
