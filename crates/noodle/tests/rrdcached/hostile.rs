@@ -1,7 +1,7 @@
 //! What listens where rrdcached should.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +27,21 @@ fn answering(replies: &'static [&'static [u8]]) -> Rrdcached {
         tree_age: Duration::from_secs(60),
     };
     Rrdcached::new(Endpoint::Internet(address.to_string().parse().expect("an address")), terms)
+}
+
+/// Where this reply is the answer to whatever is asked, on so many connections.
+pub(crate) fn listening(reply: &[u8], connections: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let reply = reply.to_vec();
+    thread::spawn(move || {
+        for client in listener.incoming().take(connections) {
+            let Ok(client) = client else { return };
+            let reply = reply.clone();
+            thread::spawn(move || answer(client, &reply));
+        }
+    });
+    address
 }
 
 fn answer(mut client: TcpStream, reply: &[u8]) {

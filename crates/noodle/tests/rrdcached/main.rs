@@ -6,6 +6,7 @@
 mod files;
 mod hostile;
 mod node;
+mod nodes;
 #[path = "../http/noodle.rs"]
 #[expect(dead_code, reason = "other tests use the rest")]
 mod noodle;

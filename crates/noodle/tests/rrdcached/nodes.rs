@@ -1,0 +1,239 @@
+//! Noodle among nodes of which one is not what it should be, or not as the others are.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+
+use coco_tests::directory::Directory;
+use coco_tests::rrdcached::Rrdcached as Daemon;
+use coco_tests::visage::Visage;
+use serde_json::{Value, json};
+
+use crate::files::{LAST, fetched, made};
+use crate::hostile;
+use crate::noodle::Noodle;
+use crate::proxy::{data, tiers, url};
+
+const GOOD: &[u8] = b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n";
+
+#[test]
+fn a_node_that_answers_nonsense_costs_its_answer_and_no_other() {
+    let daemon = Daemon::start(&made());
+    let path = format!("/data/alpha.example.org/load/load?start={}&finish={LAST}", LAST - 20);
+    let expected = {
+        let noodle = Noodle::start(&tiers(&[url(&daemon)]), "");
+        noodle.get(&path).split_meta().0
+    };
+    let cases: [(&[u8], u16, &str); 8] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", 502, "not_rrdcached"),
+        (b"\xff\xfe\x00garbage\n", 502, "not_rrdcached"),
+        (b"6 Succ", 502, "reset"),
+        (GOOD, 502, "reset"),
+        (
+            b"3 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n",
+            502,
+            "not_rrdcached",
+        ),
+        (b"6 Success\nFlushVersion: 1\nStart: 1000000000\nEnd: 1100000000\nStep: 10\nDSCount: 1\n", 400, ""),
+        (b"-1 Permission denied.\n", 502, "denied"),
+        (b"-1 rrd_fetch_r failed: mmaping file '/srv/secret/a.rrd': Cannot allocate memory\n", 502, "denied"),
+    ];
+    for (reply, status, reason) in cases {
+        // Each is asked twice, in binary and as text where the command was refused.
+        let hostile = format!("rrdcached://{}", hostile::listening(reply, 6));
+        let alone = Noodle::start(&tiers(&[hostile.clone()]), "");
+        let answer = alone.get(&path);
+        assert_eq!(answer.status, status, "{}: {}", reply.escape_ascii(), answer.text());
+        assert!(!answer.text().contains("secret"), "paths of a node are its own: {}", answer.text());
+        if !reason.is_empty() {
+            let failures = &alone.counters()["fetch.target.failures"]["node0:1"];
+            assert_eq!(failures[reason], 1, "{}: {failures}", reply.escape_ascii());
+        }
+        if status == 502 {
+            let both = Noodle::start(&tiers(&[hostile, url(&daemon)]), "");
+            let answer = both.get(&path);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.split_meta().0, expected, "{}", reply.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_silent_node_is_left_to_the_next_tier_in_time_and_is_down() {
+    let daemon = Daemon::start(&made());
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let urls = [format!("rrdcached://{}", silent.local_addr().expect("a bound socket")), url(&daemon)];
+    let noodle = Noodle::start(&tiers(&urls), "proxy_timeout = '500ms'");
+    let answer = noodle.get(&format!("/data/alpha.example.org/load/load?start={}&finish={LAST}", LAST - 20));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.split_meta().1["tier"], "tier1");
+    assert_eq!(noodle.get("/tiers").json()[0]["connections"]["node0:1"]["state"], "down");
+    let alone = Noodle::start(&tiers(&urls[..1]), "proxy_timeout = '500ms'");
+    assert_eq!(alone.get("/data/alpha.example.org/load/load").status, 504);
+}
+
+#[test]
+fn a_daemon_that_restarts_between_two_requests_costs_none() {
+    let mut daemon = Daemon::start(&made());
+    let noodle = Noodle::start(&tiers(&[url(&daemon)]), "");
+    for seconds in [20, 30, 40] {
+        let answer =
+            noodle.get(&format!("/data/alpha.example.org/load/load?start={}&finish={LAST}", LAST - seconds));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        daemon.restart();
+    }
+    assert!(noodle.errors().is_empty(), "{:?}", noodle.errors());
+}
+
+/// A file whose rows are so many seconds long, of a value that is the second since `base`.
+fn ramp(directory: &Directory, step: i64, unknown: std::ops::Range<i64>, base: i64, finish: i64) {
+    let file = directory.path().join("web1/gauge/gauge.rrd");
+    std::fs::create_dir_all(file.parent().expect("a file is in a directory")).expect("a directory");
+    let begin = format!("--start={base}");
+    let archive = format!("RRA:AVERAGE:0.5:{step}:600");
+    let rrdtool = |arguments: &[&str]| {
+        let status = Command::new("rrdtool").args(arguments).status().expect("rrdtool is installed");
+        assert!(status.success(), "{arguments:?}");
+    };
+    let path = file.to_str().expect("UTF-8");
+    rrdtool(&["create", path, &begin, "--step=1", "DS:value:GAUGE:10:U:U", &archive]);
+    let value = |second: i64| match unknown.contains(&second) {
+        true => format!("{second}:U"),
+        false => format!("{second}:{}", second - base),
+    };
+    let updates: Vec<String> = (base + 1..=finish).map(value).collect();
+    let arguments = ["update", path].into_iter().chain(updates.iter().map(String::as_str));
+    rrdtool(&arguments.collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_of_another_step_stand_in_for_those_that_are_missing() {
+    let [fine, coarse] = ["tier-0", "tier-1"].map(Directory::new);
+    let base = LAST - 200;
+    ramp(&fine, 1, LAST - 60..LAST - 40, base, LAST);
+    ramp(&coarse, 5, 0..0, base, LAST);
+    let daemons = [&fine, &coarse].map(|directory| Daemon::start(directory.path()));
+    let noodle = Noodle::start(&tiers(&daemons.each_ref().map(url)), "");
+    let answer = noodle.get(&format!("/data/web1/gauge/gauge?start={}&finish={LAST}", LAST - 100));
+    let (text, meta) = answer.split_meta();
+    assert_eq!(meta["sources"], "node0:1, node1:1");
+    let found: Vec<f64> = serde_json::from_str(data(&text, "value")).expect("numbers");
+    let expected = (LAST - 99..=LAST).map(|second| match (LAST - 60..LAST - 40).contains(&second) {
+        false => (second - base) as f64,
+        // The mean of the five seconds in which it lies.
+        true => ((second - base + 4) / 5 * 5 - 2) as f64,
+    });
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn random_windows_are_answered_as_the_visage_of_the_tests_does() {
+    random_windows(40);
+}
+
+#[test]
+#[ignore = "long: each window starts rrdtool"]
+fn three_hundred_random_windows_are_answered_as_the_visage_of_the_tests_does() {
+    random_windows(300);
+}
+
+fn random_windows(count: usize) {
+    let files = made();
+    let (daemon, stand_in) = (Daemon::start(&files), Visage::start(&files));
+    let [ours, theirs] = [url(&daemon), stand_in.url()].map(|url| Noodle::start(&tiers(&[url]), ""));
+    let is_plain = |path: &[Vec<u8>; 3]| {
+        path.concat().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(byte))
+    };
+    let paths: Vec<[Vec<u8>; 3]> =
+        fetched().into_iter().map(|fetched| fetched.path).filter(is_plain).collect();
+    // A generator of its own, so that a failure comes again.
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: i64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        i64::try_from(state % u64::try_from(below).expect("a bound")).expect("it is small")
+    };
+    let mut compared = 0;
+    for _ in 0..count {
+        let path = &paths[usize::try_from(random(paths.len() as i64)).expect("an index")];
+        let finish = LAST + 100 - random(20_000);
+        let length = [100, 1_000, 15_000][usize::try_from(random(3)).expect("an index")];
+        let start = finish - random(length);
+        let [host, plugin, instance] = path.each_ref().map(|part| String::from_utf8_lossy(part));
+        let path = format!("/data/{host}/{plugin}/{instance}?start={start}&finish={finish}");
+        let [mut ours, mut theirs] = [&ours, &theirs].map(|noodle| {
+            let answer = noodle.get(&path);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            let mut value = answer.json();
+            value.as_object_mut().expect("an object").remove("_meta");
+            value.sort_all_objects();
+            value
+        });
+        let shown = rounded(&mut ours);
+        rounded(&mut theirs);
+        // The stand-in makes no means of more values.
+        if shown < 1_000 {
+            assert_eq!(ours, theirs, "{path}");
+            compared += 1;
+        }
+    }
+    assert!(compared * 2 > count, "{compared} of {count}");
+}
+
+/// Leaves six digits, since rrdtool prints eleven, and counts the values of the longest list.
+fn rounded(value: &mut Value) -> usize {
+    match value {
+        Value::Object(members) => members.values_mut().map(rounded).max().unwrap_or(0),
+        Value::Array(values) => {
+            values.iter_mut().for_each(|value| _ = rounded(value));
+            values.len()
+        }
+        Value::Number(number) => {
+            let number = number.as_f64().expect("a number");
+            *value = json!(format!("{number:.6e}"));
+            0
+        }
+        _ => 0,
+    }
+}
+
+/// The command line of the unit, word by word.
+fn command_line_of_the_unit() -> Vec<String> {
+    let unit = coco_tests::repository().join("etc/systemd/rrdcached-noodle.service");
+    let text = std::fs::read_to_string(unit).expect("the unit");
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/rrdcached "));
+    line.expect("a command line").split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn the_unit_for_readers_lets_noodle_read_and_nobody_write() {
+    let words = command_line_of_the_unit();
+    let place =
+        |word: &str| words.iter().position(|other| other == word).unwrap_or_else(|| panic!("{words:?}"));
+    assert!(words.contains(&"-B".to_owned()) && place("-P") < place("-l"), "{words:?}");
+    assert!(words[place("-l") + 1].ends_with(":42217"), "the port that Noodle takes for granted");
+    let commands: &'static str = words[place("-P") + 1].clone().leak();
+    let daemon = Daemon::start_with(&made(), commands);
+    let noodle = Noodle::start(&tiers(&[url(&daemon)]), "");
+    for path in [
+        "",
+        "/alpha.example.org",
+        "/*/load/load",
+        "/alpha.example.org/load?start=1780000000&finish=1795200000",
+    ] {
+        let answer = noodle.get(&format!("/data{path}"));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        assert_eq!(answer.split_meta().1["partial"], Value::Null, "{path}");
+    }
+    let mut client = TcpStream::connect(daemon.address).expect("a connection");
+    let writing =
+        ["UPDATE a/b/c.rrd 1:2", "FLUSH a", "FLUSHALL", "FORGET a", "PENDING a", "SUSPENDALL", "BATCH"];
+    for command in writing {
+        client.write_all(format!("{command}\n").as_bytes()).expect("it is sent");
+    }
+    client.write_all(b"QUIT\n").expect("it is sent");
+    let mut told = String::new();
+    client.read_to_string(&mut told).expect("replies");
+    assert_eq!(told.lines().collect::<Vec<_>>(), vec!["-1 Permission denied."; writing.len()]);
+}
