@@ -61,15 +61,30 @@ pub static PARTIAL: Definition = Definition::counter(
     &["noodle", "fetch.partial"],
     "Joined answers that lack the share of a target because no tier had it.",
 );
+/// Bytes that were used, by tier.
+pub static TIER_BYTES: Definition = Definition::counter(
+    &["noodle", "fetch.tier.bytes", "{tier}"],
+    "Bytes of answers from a tier: of JSON as it came, of rows 8 for each value.",
+);
+/// Values of rows.
+pub static TIER_ROWS: Definition = Definition::counter(
+    &["noodle", "fetch.tier.rows", "{tier}"],
+    "Rows from rrdcached targets of a tier, known or not, of each data source.",
+);
 /// Rows joined.
-pub static JOINED: Definition = Definition::counter(
-    &["noodle", "fetch.joined"],
-    "Hosts whose rows were joined from several rrdcached targets.",
+pub static TIER_JOINED: Definition = Definition::counter(
+    &["noodle", "fetch.tier.joined", "{tier}"],
+    "Hosts whose rows from earlier targets were joined with those of a tier.",
 );
 /// Rows that a later target knew.
-pub static FILLED: Definition = Definition::counter(
-    &["noodle", "fetch.rows.filled"],
-    "Unknown rows of one target that another one knew.",
+pub static TIER_FILLED: Definition = Definition::counter(
+    &["noodle", "fetch.tier.filled", "{tier}"],
+    "Rows that were unknown to earlier targets and known to one of a tier.",
+);
+/// How old lists of hosts are.
+pub static TIER_TREE_AGE: Definition = Definition::gauge(
+    &["noodle", "fetch.tier.tree_age", "{tier}"],
+    "Seconds since the oldest remembered list of hosts of an rrdcached of a tier was asked for.",
 );
 /// Answers to Graphite's clients.
 pub static GRAPHITE_CODES: Definition = Definition::counter(
@@ -126,9 +141,12 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &RESPONSE_CODES,
         &FAILURES,
         &TARGET_STATE,
+        &TIER_BYTES,
+        &TIER_ROWS,
+        &TIER_JOINED,
+        &TIER_FILLED,
+        &TIER_TREE_AGE,
         &PARTIAL,
-        &JOINED,
-        &FILLED,
         &BYTES_PROXIED,
         &MEMORY,
         &GRAPHITE_CODES,
@@ -166,8 +184,6 @@ pub struct Counters {
 struct Overall {
     bytes_proxied: AtomicU64,
     partial: AtomicU64,
-    joined: AtomicU64,
-    filled: AtomicU64,
     errors: [AtomicU64; ERRORS.len()],
     codes: [(Arc<str>, AtomicU64); STATUSES.len()],
 }
@@ -183,6 +199,10 @@ struct TierCounters {
 #[derive(Debug, Default)]
 struct TierCells {
     used: AtomicU64,
+    bytes: AtomicU64,
+    rows: AtomicU64,
+    joined: AtomicU64,
+    filled: AtomicU64,
     latency: Histogram,
 }
 
@@ -223,8 +243,6 @@ impl Counters {
         let overall = Overall {
             bytes_proxied: AtomicU64::new(0),
             partial: AtomicU64::new(0),
-            joined: AtomicU64::new(0),
-            filled: AtomicU64::new(0),
             errors: Default::default(),
             codes: STATUSES.map(|status| (status.as_str().into(), AtomicU64::new(0))),
         };
@@ -268,20 +286,24 @@ impl Counters {
     /// A target's answer of so many bytes goes into one for a client.
     pub fn used(&self, tier: usize, bytes: usize) {
         count(&self.tiers[tier].cells.used, 1);
+        count(&self.tiers[tier].cells.bytes, bytes as u64);
         count(&self.overall.bytes_proxied, bytes as u64);
+    }
+
+    /// So many rows came from a tier.
+    pub fn rows(&self, tier: usize, rows: usize) {
+        count(&self.tiers[tier].cells.rows, rows as u64);
+    }
+
+    /// Rows of a tier were joined with those of earlier targets, of which they filled so many.
+    pub fn joined(&self, tier: usize, filled: usize) {
+        count(&self.tiers[tier].cells.joined, 1);
+        count(&self.tiers[tier].cells.filled, filled as u64);
     }
 
     /// An error happened.
     pub fn error(&self, error: ErrorCount) {
         count(&self.overall.errors[error as usize], 1);
-    }
-
-    /// Rows of so many targets made one answer, in which later ones filled so many rows.
-    pub fn joined(&self, targets: usize, filled: usize) {
-        if targets > 1 {
-            count(&self.overall.joined, 1);
-            count(&self.overall.filled, filled as u64);
-        }
     }
 
     /// A joined answer lacks something.
@@ -314,7 +336,16 @@ impl Counters {
             snapshot.add(&RESPONSE_CODES, &[("code", code)], get(answers));
         }
         for tier in &self.tiers {
-            snapshot.add(&TIER_REQUESTS, &[("tier", &tier.name)], get(&tier.cells.used));
+            let cells = [
+                (&TIER_REQUESTS, &tier.cells.used),
+                (&TIER_BYTES, &tier.cells.bytes),
+                (&TIER_ROWS, &tier.cells.rows),
+                (&TIER_JOINED, &tier.cells.joined),
+                (&TIER_FILLED, &tier.cells.filled),
+            ];
+            for (definition, cell) in cells {
+                snapshot.add(definition, &[("tier", &tier.name)], get(cell));
+            }
             snapshot.add_distribution(
                 &TIER_LATENCY,
                 &[("tier", &tier.name)],
@@ -331,8 +362,6 @@ impl Counters {
             }
         }
         snapshot.add(&PARTIAL, &[], get(&self.overall.partial));
-        snapshot.add(&JOINED, &[], get(&self.overall.joined));
-        snapshot.add(&FILLED, &[], get(&self.overall.filled));
         snapshot.add(&MEMORY, &[], memory as u64);
         for (definition, errors) in ERRORS.iter().zip(&self.overall.errors) {
             snapshot.add(definition, &[], get(errors));

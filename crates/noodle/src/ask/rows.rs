@@ -38,6 +38,11 @@ pub struct SourceRows {
 }
 
 impl HostRows {
+    /// How many rows there are, of each data source.
+    pub fn rows(&self) -> usize {
+        self.bytes() / size_of::<f64>()
+    }
+
     /// How many bytes of values there are.
     pub fn bytes(&self) -> usize {
         self.metrics.iter().map(MetricRows::bytes).sum()

@@ -34,7 +34,7 @@ pub(super) struct Joining {
     metrics: Vec<Metric>,
     listed: Option<Instant>,
     reservations: Vec<Reservation>,
-    /// Rows that a later target knew, and no earlier one.
+    /// Rows that the last target knew, and no earlier one.
     filled: usize,
 }
 
@@ -83,6 +83,7 @@ impl Joining {
         self.reservations.push(budget.reserve(many * ROW)?);
         self.listed = self.listed.into_iter().chain(listed).min();
         self.nodes.push((priority, node));
+        self.filled = 0;
         for metric in metrics {
             let same =
                 |known: &&mut Metric| (&known.plugin, &known.instance) == (&metric.plugin, &metric.instance);
@@ -94,12 +95,7 @@ impl Joining {
         Ok(self)
     }
 
-    /// Who has been asked, and had something.
-    pub(super) fn nodes(&self) -> &[(Priority, Node)] {
-        &self.nodes
-    }
-
-    /// Rows that a later target knew, and no earlier one.
+    /// Rows that the last target knew, and no earlier one.
     pub(super) fn filled(&self) -> usize {
         self.filled
     }

@@ -19,7 +19,7 @@ use crate::ask::{Question, Reply};
 use crate::budget::Budget;
 use crate::budget::crowd::Crowd;
 use crate::budget::forms::Forms;
-use crate::counters::{Counters, TARGET_STATE};
+use crate::counters::{Counters, TARGET_STATE, TIER_TREE_AGE};
 use crate::failure::Failure;
 use crate::upstream::{Endpoint, Place, Room, Said, State, Terms, Try, Upstream};
 use join::Policy;
@@ -169,6 +169,9 @@ impl Fleet {
         let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
         for (tier, upstreams) in self.tiers.iter().zip(&self.upstreams) {
             let tier_name = Arc::from(tier.name());
+            let ages = upstreams.iter().filter_map(|upstream| upstream.tree_age());
+            let age = ages.max().map_or(0, |age| age.as_secs());
+            snapshot.add(&TIER_TREE_AGE, &[("tier", &tier_name)], age);
             for (target, upstream) in tier.targets().iter().zip(upstreams) {
                 let (target, now) = (Arc::from(&*target.name), upstream.state());
                 for (state, name) in &states {

@@ -69,8 +69,12 @@ impl Fleet {
                 Ok(None) => {}
                 Ok(Some(Reply::Series(rows))) => {
                     let priority = self.priority(host, node);
+                    self.counters.rows(node.tier, rows.rows());
                     let joined = match joining.take() {
-                        Some(joining) => joining.join(node, priority, rows, question.window, &self.budget),
+                        Some(joining) => {
+                            let joined = joining.join(node, priority, rows, question.window, &self.budget);
+                            joined.inspect(|joined| self.counters.joined(node.tier, joined.filled()))
+                        }
                         None => Ok(Joining::new(node, priority, rows)),
                     };
                     match joined {
@@ -103,7 +107,6 @@ impl Fleet {
         }
         match joining {
             Some(joining) => {
-                self.counters.joined(joining.nodes().len(), joining.filled());
                 let is_missing = !joining.has_no_gap(question.window, self.policy);
                 let (nodes, rows) = joining.finish(question);
                 // Who failed is of interest only where something is missing.

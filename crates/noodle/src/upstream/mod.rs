@@ -212,6 +212,14 @@ impl Upstream {
         matches!(self.transport, Transport::Rrdcached(_))
     }
 
+    /// How old the list of its hosts is, if one is remembered.
+    pub fn tree_age(&self) -> Option<Duration> {
+        match &self.transport {
+            Transport::Visage(_) => None,
+            Transport::Rrdcached(daemon) => daemon.tree_age(),
+        }
+    }
+
     /// What it is asked for, as an operator could ask for it.
     pub fn shown(&self, question: &Question) -> String {
         match &self.transport {

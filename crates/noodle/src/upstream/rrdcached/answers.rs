@@ -8,10 +8,10 @@ use ::rrdcached::error::{Refusal, RefusalKind};
 use ::series::grid::Grid;
 use ::series::series::Series;
 
-use super::{File, Name, Path, Rows, Rrdcached, Trouble};
+use super::{File, Name, Path, Rows, Rrdcached, Trouble, cache};
 use crate::ask::rows::{HostRows, MetricRows, SourceRows};
 use crate::ask::{Content, Hosts, Names, Question, Reply};
-use crate::budget::Budget;
+use crate::budget::{Budget, Reservation};
 use crate::failure::Failure;
 use crate::upstream::{Place, Said};
 
@@ -111,10 +111,34 @@ impl Rrdcached {
         // rrdcached knows no time before 1970, and 0 is now.
         let (start, finish) = (question.window.start.max(1), question.window.finish.max(1));
         let Some(window) = Window::new(start, finish) else { return Ok(None) };
-        let rows = self.rows(&paths, window, &mut reservation).await?;
+        let rows = self.recent_rows(&paths, window, &mut reservation, budget).await?;
         let metrics = files.into_iter().zip(rows).filter_map(|(file, rows)| metric(file, rows?)).collect();
         let rows = HostRows { metrics, listed, reservation };
         Ok((!rows.metrics.is_empty()).then_some(Reply::Series(rows)))
+    }
+
+    /// The rows of files, in the order of their paths, as they are now or were a moment ago.
+    async fn recent_rows(
+        &self,
+        paths: &[Path],
+        window: Window,
+        reservation: &mut Reservation,
+        budget: &Budget,
+    ) -> Result<Vec<Option<Rows>>, Trouble> {
+        let mut all: Vec<_> = paths.iter().map(|path| self.cache.get(path, window)).collect();
+        reservation.grow(all.iter().flatten().map(cache::memory).sum())?;
+        let missing: Vec<_> = (0..paths.len()).filter(|index| all[*index].is_none()).collect();
+        if missing.is_empty() {
+            return Ok(all);
+        }
+        let asked: Vec<_> = missing.iter().map(|index| paths[*index].clone()).collect();
+        for (index, rows) in missing.into_iter().zip(self.rows(&asked, window, reservation).await?) {
+            if let Some(rows) = &rows {
+                self.cache.put(&paths[index], window, rows, budget);
+            }
+            all[index] = rows;
+        }
+        Ok(all)
     }
 
     /// The files that are meant, in the order of an answer, and when they were listed, if they had to be.

@@ -1,6 +1,7 @@
 //! A storage node by its rrdcached: lists of hosts and files, and rows.
 //!
 //! - `answers` answers questions with them;
+//! - `cache` has rows that were just asked for;
 //! - `connection` carries commands and replies; a connection that was left in the middle of a reply is closed, so that
 //!   no reply ever answers another command;
 //! - `rows` asks for the rows of many files at a time;
@@ -16,6 +17,7 @@ use rrdcached::name::NameError;
 use thiserror::Error as DeriveError;
 
 use crate::budget::Exhausted;
+use cache::Cache;
 use connection::Connection;
 pub use connection::Endpoint;
 pub use rows::{Path, Rows};
@@ -23,6 +25,7 @@ use tree::Tree;
 pub use tree::{File, Listed, Name};
 
 mod answers;
+mod cache;
 mod connection;
 mod rows;
 mod tree;
@@ -109,6 +112,7 @@ pub struct Rrdcached {
     terms: Terms,
     kept: Mutex<Vec<Connection>>,
     tree: Tree,
+    cache: Cache,
     /// Whether it refuses FETCHBIN, and is asked by FETCH.
     wants_text: AtomicBool,
 }
@@ -129,7 +133,14 @@ impl Rrdcached {
     /// Nothing is connected yet.
     pub fn new(endpoint: Endpoint, terms: Terms) -> Self {
         let tree = Tree::new(terms.tree_age);
-        Self { endpoint, terms, kept: Mutex::default(), tree, wants_text: AtomicBool::new(false) }
+        Self {
+            endpoint,
+            terms,
+            kept: Mutex::default(),
+            tree,
+            cache: Cache::default(),
+            wants_text: AtomicBool::new(false),
+        }
     }
 
     /// What it is asked by.

@@ -23,8 +23,8 @@ const SHORT: i64 = 100_000;
 const AVERAGE: &str = "AVERAGE";
 
 /// A file of a node: `HOST/PLUGIN/INSTANCE.rrd`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Path(Vec<u8>);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Path(pub(super) Vec<u8>);
 
 impl Path {
     /// The file of a metric.

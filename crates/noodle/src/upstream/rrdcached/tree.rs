@@ -70,6 +70,12 @@ impl Tree {
 }
 
 impl Rrdcached {
+    /// How old the list of hosts is, if there is one.
+    pub(in crate::upstream) fn tree_age(&self) -> Option<Duration> {
+        let hosts = self.tree.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.as_ref().map(|hosts| hosts.since.elapsed())
+    }
+
     /// All hosts of the node.
     ///
     /// # Errors
