@@ -3,7 +3,7 @@
 //!
 //! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what is
 //! measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all
-//! of that for Noodle; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
+//! of that for Noodle, [`reads`] for what it reads by rrdcached; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
 //! [`hostile`] an evil one.
 //! README.md says what is measured, and how.
 
@@ -21,6 +21,7 @@ mod metrics;
 mod panel;
 mod procfs;
 mod proxy;
+mod reads;
 mod relay;
 mod report;
 mod rows;

@@ -8,6 +8,7 @@ mod instructions;
 mod latency;
 mod panel;
 mod proxied;
+mod reads;
 mod scale;
 
 use crate::blast::Load;
@@ -46,6 +47,9 @@ pub(crate) enum Group {
     /// A panel of 2,000 series for Graphite's clients over graphite-web's CPU, and the names of 20,000 hosts (only when asked
     /// for; needs rrdtool, rrdcached and graphite-web)
     Graphite,
+    /// Reading without Visage: CPU per request, requests a second, a glob over 20 nodes (needs rrdtool and rrdcached; only
+    /// when asked for)
+    Rrdcached,
     /// Metric names that no two hosts share (only when asked for)
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
@@ -109,6 +113,10 @@ pub(crate) static ROWS: &[Row] = &[
     row("panel", "graphite: 10 targets over 200 hosts, 360 rows each, not asked for before", "s", Better::Less, Some(1.0), None),
     row("panel-cpu", "CPU of Noodle for that over graphite-web's from whisper files", "x", Better::Less, Some(0.1), None),
     row("names", "graphite: names of 20,000 hosts from a known tree", "ms", Better::Less, Some(20.0), None),
+    row("rrdcached", "noodle: CPU per request of an hour from rrdcached over that from Visage", "x Visage", Better::Less, Some(1.5), None),
+    row("rrdcached-rate", "requests of one series from rrdcached, none kept", "1/s", Better::More, Some(2000.0), None),
+    row("rrdcached-many", "1,000 hosts by a glob over 20 nodes, an hour each", "ms", Better::Less, Some(1000.0), None),
+    row("rrdcached-many-memory", "peak memory there", "MiB", Better::Less, Some(64.0), None),
     row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
     row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
@@ -228,6 +236,7 @@ impl Bench {
         add(Group::Unique, &|| cost::unique(self))?;
         add(Group::Flood, &|| scale::flood(self))?;
         add(Group::Instructions, &|| instructions::lanes(self))?;
+        add(Group::Rrdcached, &|| reads::rrdcached(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);
         if let Some(tools) = tools {
             outcomes.extend(proxied::noodle(self, tools)?);
