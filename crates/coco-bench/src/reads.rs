@@ -211,14 +211,14 @@ fn head(reader: &mut impl BufRead, is_fine: impl Fn(&str) -> bool) -> std::io::R
 }
 
 /// Answers every request with this text, as a Visage whose files are in memory would.
-pub(crate) fn visage(text: Vec<u8>) -> Result<String, Error> {
+pub(crate) fn visage(text: &[u8]) -> Result<String, Error> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).doing(|| "find a free port".to_owned())?;
     let address = listener.local_addr().doing(|| "read back a port".to_owned())?;
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         text.len()
     );
-    let answer = [head.as_bytes(), &text].concat();
+    let answer = [head.as_bytes(), text].concat();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             let answer = answer.clone();

@@ -23,7 +23,7 @@ fn one_host(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let node = Node::start(&bench.place, "three", &["web0".to_owned()], 3)?;
     let rows = Reader::start(&bench.place, "rows", &[node.url()])?;
     let text = rows.get(&last_hour(0))?;
-    let texts = Reader::start(&bench.place, "texts", &[visage(text)?])?;
+    let texts = Reader::start(&bench.place, "texts", &[visage(&text)?])?;
     let mut ratios = Vec::new();
     let mut runs = Vec::new();
     for round in 1..=bench.rounds {

@@ -41,7 +41,7 @@ fn a_node_that_answers_nonsense_costs_its_answer_and_no_other() {
     for (reply, status, reason) in cases {
         // Each is asked twice, in binary and as text where the command was refused.
         let hostile = format!("rrdcached://{}", hostile::listening(reply, 6));
-        let alone = Noodle::start(&tiers(&[hostile.clone()]), "");
+        let alone = Noodle::start(&tiers(std::slice::from_ref(&hostile)), "");
         let answer = alone.get(&path);
         assert_eq!(answer.status, status, "{}: {}", reply.escape_ascii(), answer.text());
         assert!(!answer.text().contains("secret"), "paths of a node are its own: {}", answer.text());
