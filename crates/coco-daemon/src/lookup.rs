@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use coco_core::host::{is_renamed, stored_name};
-use coco_core::tier::Tiers;
+use coco_core::tier::{Tier, Tiers};
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 use tracing::warn;
@@ -45,7 +45,9 @@ impl Lookup {
         Self::default()
     }
 
-    /// `{tier: target}` in the order of the tiers, or 400 without a name. A name is bytes and need not be one
+    /// `{tier: target}` in the order of the tiers, or 400 without a name: the address of the first owner. With `all=1`
+    /// `{tier: {"owners": [..], "former": [], "writes": [..], "stage": "settled"}}`: what the owners are called, in their
+    /// order, and who is written to, which are the same as long as no host is on its way to other targets. A name is bytes and need not be one
     /// that was ever seen: every name has an owner. Where collectd stores the host under another name, `_meta` says
     /// which.
     pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
@@ -54,11 +56,20 @@ impl Lookup {
             self.complain(request.query().unwrap_or_default());
             return body::error(StatusCode::BAD_REQUEST, "which host? ask /lookup?name=HOST");
         };
+        let is_for_all = match request.parameter("all").as_deref() {
+            None | Some(b"" | b"0") => false,
+            Some(b"1") => true,
+            Some(_) => return body::error(StatusCode::BAD_REQUEST, "all is 1, for all owners, or 0"),
+        };
         let mut owners = Map::new();
         let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
         for tier in tiers {
-            let owner = &tier.targets()[tier.owner(&name)];
-            owners.insert(tier.name().to_owned(), Value::from(owner.name.as_str()));
+            let shown = if is_for_all {
+                all_owners(tier, &name)
+            } else {
+                Value::from(tier.targets()[tier.owner(&name)].name.as_str())
+            };
+            owners.insert(tier.name().to_owned(), shown);
             *answered.entry(tier.name().to_owned()).or_default() += 1;
         }
         if is_renamed(&name) {
@@ -87,9 +98,18 @@ impl Lookup {
     }
 }
 
+/// Who owns a host in a tier, and who is written to.
+fn all_owners(tier: &Tier, host: &[u8]) -> Value {
+    let mut places = Vec::new();
+    tier.placement().owners(host, &mut places);
+    let owners: Vec<_> = places.into_iter().map(|place| tier.targets()[place].label()).collect();
+    json!({ "owners": owners, "former": [], "writes": owners, "stage": "settled" })
+}
+
 #[cfg(test)]
 mod tests {
-    use coco_core::tier::{Target, Tier};
+    use coco_core::config::{Config, Program};
+    use coco_core::tier::Target;
     use http_body_util::BodyExt;
 
     use super::*;
@@ -108,8 +128,12 @@ mod tests {
     }
 
     fn ask(lookup: &Lookup, target: &str) -> (StatusCode, String) {
+        ask_of(&tiers(), lookup, target)
+    }
+
+    fn ask_of(tiers: &Tiers, lookup: &Lookup, target: &str) -> (StatusCode, String) {
         let (head, ()) = hyper::Request::get(target).body(()).unwrap().into_parts();
-        let (head, body) = lookup.answer(&tiers(), &Request::new(head)).into_parts();
+        let (head, body) = lookup.answer(tiers, &Request::new(head)).into_parts();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let body = runtime.block_on(body.collect()).unwrap().to_bytes();
         (head.status, String::from_utf8(body.to_vec()).unwrap())
@@ -158,6 +182,40 @@ mod tests {
         let target = json!(tiers().get(0).unwrap().targets()[owner_of_raw].name);
         assert_eq!(shown("a%2Fb"), (target, Some(json!({ "stored_as": "a_b" }))));
         assert_eq!(shown("a_b").1, None);
+    }
+
+    #[test]
+    fn all_owners_are_told_by_name_where_they_are_asked_for() {
+        let text = "[tiers.archive]\nhash = 'rendezvous'\nreplicas = 2\ntargets = [
+            { name = 's1', address = 'a:1' }, { name = 's2', address = 'b:1' }, 'c:1']
+            [tiers.plain]\ntargets = ['d:1']";
+        let tiers = Config::parse(text, Program::Coco).unwrap().tiers;
+        let lookup = Lookup::new();
+        let ask = |query: &str| {
+            let (status, text) = ask_of(&tiers, &lookup, &format!("/lookup?{query}"));
+            (status, serde_json::from_str::<Value>(&text).unwrap())
+        };
+        let archive = tiers.get(0).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for host in 0..50 {
+            let mut places = Vec::new();
+            archive.placement().owners(format!("web{host}").as_bytes(), &mut places);
+            let labels = places.iter().map(|&place| ["s1", "s2", "c:1"][place]).collect::<Vec<_>>();
+            let settled = |owners: &[&str]| json!({ "owners": owners, "former": [], "writes": owners, "stage": "settled" });
+            let expected = json!({ "archive": settled(&labels), "plain": settled(&["d:1"]) });
+            assert_eq!(ask(&format!("name=web{host}&all=1")), (StatusCode::OK, expected));
+            let first = json!({ "archive": ["a:1", "b:1", "c:1"][places[0]], "plain": "d:1" });
+            for query in [format!("name=web{host}"), format!("all=0&name=web{host}")] {
+                assert_eq!(ask(&query), (StatusCode::OK, first.clone()));
+            }
+            seen.insert(labels);
+        }
+        assert_eq!(seen.len(), 6, "each target stands before each other one");
+        assert_eq!(ask("name=web1&all=yes").0, StatusCode::BAD_REQUEST);
+        // Collectd stores it as `a_b`, and by that name it is placed; on a ring by the one that is sent.
+        let by_slash = ask("name=a%2Fb&all=1").1;
+        assert_eq!(by_slash["archive"], ask("name=a_b&all=1").1["archive"]);
+        assert_eq!(by_slash["_meta"]["stored_as"], "a_b");
     }
 
     #[test]

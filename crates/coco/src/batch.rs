@@ -9,6 +9,8 @@ use coco_core::wire::{Carried, MOST_NOTIFICATIONS, NotificationSpans, ValueListS
 use coco_udp::Slots;
 use memmap2::{Advice, MmapMut};
 
+use crate::share::{Share, Start};
+
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
 pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
 
@@ -71,9 +73,8 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of the round, in order.
     pub notifications: Vec<Notification>,
-    /// Owners, one target index a [partition](crate::plan::Partitions), one run after another; an [`Item`] says where its run
-    /// starts.
-    pub owners: Vec<u16>,
+    /// The shares that hosts are in, one run after another; an [`Item`] says where its run starts.
+    pub shares: Vec<Share>,
     /// When the batch was received, in Unix seconds.
     pub received: u32,
     /// The same by the clock that durations are measured with.
@@ -116,19 +117,19 @@ pub enum Verdict {
     Incomplete,
     /// Matched by the blacklist.
     Rejected,
-    /// To be sent to the owners that start at this index of [`Batch::owners`].
-    Accepted(u32),
+    /// To be sent to the shares that start here among [`Batch::shares`].
+    Accepted(Start),
 }
 
-/// A notification and its owners.
+/// A notification and the shares that its host is in.
 #[derive(Clone, Copy, Debug)]
 pub struct Notification {
     /// Index of its datagram.
     pub datagram: u32,
     /// Where it stands there.
     pub spans: NotificationSpans,
-    /// Where its owners start in [`Batch::owners`].
-    pub owners: u32,
+    /// Where its shares start among [`Batch::shares`].
+    pub shares: Start,
 }
 
 impl Datagram {
@@ -149,7 +150,7 @@ impl Batch {
             datagrams: Vec::with_capacity(datagrams),
             value_lists: Vec::new(),
             notifications: Vec::new(),
-            owners: Vec::new(),
+            shares: Vec::new(),
             received: 0,
             arrived: Instant::now(),
         }
@@ -176,7 +177,7 @@ impl Batch {
         let kept = KEPT * self.capacity();
         recycle(&mut self.value_lists, kept);
         recycle(&mut self.notifications, kept);
-        recycle(&mut self.owners, kept);
+        recycle(&mut self.shares, kept);
     }
 
     /// Whether its slots take more memory than a batch that travels may.
@@ -309,9 +310,9 @@ impl Batch {
         (with_bytes, value_lists, notifications)
     }
 
-    /// Its datagrams with their bytes and value lists, to be given verdicts, and the owners that these point to.
-    pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut Vec<u16>) {
-        let Self { slots, datagrams, value_lists, owners, .. } = self;
+    /// Its datagrams with their bytes and value lists, to be given verdicts, and the shares that these point to.
+    pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut Vec<Share>) {
+        let Self { slots, datagrams, value_lists, shares, .. } = self;
         let buffer: &[u8] = slots;
         let mut items = value_lists.as_mut_slice();
         let with_items = datagrams.iter().map(move |datagram| {
@@ -319,7 +320,13 @@ impl Batch {
             items = rest;
             (bytes(buffer, datagram), own)
         });
-        (with_items, owners)
+        (with_items, shares)
+    }
+
+    /// So many shares of the host that has its first one here.
+    #[inline]
+    pub fn shares_from(&self, start: Start, copies: usize) -> &[Share] {
+        &self.shares[start.index()..start.index() + copies]
     }
 
     /// The value lists of one of the datagrams of the round.

@@ -10,6 +10,7 @@
 //! - [`plan`] is what is decided and sent by;
 //! - [`lane`] is what the stages of a lane share; [`outlets`] are the targets as places to send to;
 //! - [`memory`] is what a lane remembers; [`batch`] is what travels from stage to stage;
+//! - [`share`] numbers what hosts are parted into;
 //! - [`counters`] is the table of everything that is counted, [`secrets`] reads passwords.
 
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod plan;
 pub mod secrets;
 pub mod send;
 pub mod service;
+pub mod share;
 pub mod start;
 pub mod watch;
 

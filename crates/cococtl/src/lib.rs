@@ -3,7 +3,7 @@
 //! A file per subcommand, named after it; each has its arguments, with their help, and a `run` that writes what it
 //! found to standard output, for people or with `--json` for programs:
 //!
-//! - [`lookup`] says who owns hosts, [`ring`] how evenly they are spread;
+//! - [`lookup`] says who owns hosts, [`placement`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`check`] compares what running processes route by;
 //! - [`blacklist`] says what a regular expression would drop;
@@ -12,7 +12,7 @@
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
-//! evenness, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by
+//! evenness, [`loss`] what it costs to lose a target, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by
 //! one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
 //! is no answer.
 
@@ -31,10 +31,11 @@ pub mod hosts;
 pub mod ledger;
 pub mod load;
 pub mod lookup;
+pub mod loss;
+pub mod placement;
 pub mod plan;
 pub mod receive;
 pub mod replay;
-pub mod ring;
 pub mod seen;
 pub mod sink;
 pub mod spread;
@@ -64,7 +65,9 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lookup(lookup::Arguments),
-    Ring(ring::Arguments),
+    /// Known as `ring` before there were other ways to place hosts.
+    #[command(alias = "ring")]
+    Placement(placement::Arguments),
     Plan(plan::Arguments),
     Check(check::Arguments),
     Blacklist(blacklist::Arguments),
@@ -85,7 +88,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match CommandLine::try_parse_from(arguments) {
         Ok(line) => match line.subcommand {
             Command::Lookup(arguments) => lookup::run(&arguments),
-            Command::Ring(arguments) => ring::run(&arguments),
+            Command::Placement(arguments) => placement::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Blacklist(arguments) => blacklist::run(&arguments),

@@ -1,6 +1,7 @@
 //! `cococtl lookup`: who owns hosts.
 //!
-//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between. Where collectd stores the host under another
+//! A line a host: its name, then `TIER=TARGET` for each tier, tabs between; with `--all` `TIER=TARGET,TARGET...`, by the
+//! targets' names. Where collectd stores the host under another
 //! name, that stands at the end.
 
 use std::collections::VecDeque;
@@ -29,9 +30,9 @@ const JSON: &str = r#"With --json, an object a line:
 
   {"host": "web1", "owners": {"shortterm": "10.1.1.111:25826", ...}}
 
-A host with a slash in its name also has "stored_as": the name under which collectd stores it."#;
+With --all, an array of the targets' names for each tier, the first owner first. A host with a slash in its name also has "stored_as": the name under which collectd stores it."#;
 
-/// Say which target of each tier owns hosts
+/// Say which targets of each tier own hosts
 ///
 /// Every name has an owner, seen or not. A name is that which agents send: collectd stores a host with a slash in its
 /// name under another one, which is then shown too. Names are taken from standard input, one a line, when none are given.
@@ -45,6 +46,10 @@ pub struct Arguments {
     /// Ask a running Coco or Noodle instead, as http://HOST:PORT
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     api: Option<Root>,
+
+    /// Tell all owners by their names, the first owner first, and not the address of the first one alone
+    #[arg(long)]
+    all: bool,
 
     /// Write an object of JSON a line
     #[arg(long)]
@@ -67,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 }
 
 fn look_up(arguments: &Arguments, tiers: &Tiers, out: &mut impl Write) -> Result<(), Failure> {
-    let lines = Lines::new(tiers, arguments.json);
+    let mut lines = Lines::new(tiers, arguments.all, arguments.json);
     for host in &arguments.hosts {
         lines.write(host.as_encoded_bytes(), out)?;
     }
@@ -87,39 +92,71 @@ fn standard_input(source: io::Error) -> Failure {
     Failure::file("standard input".as_ref(), source)
 }
 
-/// The lines of a ring: what is behind a name is made once a target.
+/// The lines of a configuration: what is to be said of a target is made once.
 struct Lines<'a> {
+    all: bool,
     json: bool,
-    tiers: Vec<(&'a Tier, Vec<Vec<u8>>)>,
+    tiers: Vec<LinesOfTier<'a>>,
+    owners: Vec<usize>,
+}
+
+struct LinesOfTier<'a> {
+    tier: &'a Tier,
+    /// What stands before its owners.
+    head: Vec<u8>,
+    /// What each target is called.
+    targets: Vec<Vec<u8>>,
 }
 
 impl<'a> Lines<'a> {
-    fn new(tiers: &'a Tiers, json: bool) -> Self {
-        let owned = |tier: &'a Tier, target: &str| match json {
-            true => format!("{}:{}", Value::from(tier.name()), Value::from(target)).into_bytes(),
-            false => text_owner(tier.name(), target),
+    fn new(tiers: &'a Tiers, all: bool, json: bool) -> Self {
+        let written = |name: &str, start: &[u8], end: &[u8]| {
+            let mut text = start.to_vec();
+            match json {
+                true => text.extend(Value::from(name).to_string().bytes()),
+                false => write_name(&mut text, name.as_bytes()).expect("a Vec takes all that is written"),
+            }
+            text.extend_from_slice(end);
+            text
         };
-        let tiers = tiers
-            .iter()
-            .map(|tier| (tier, tier.targets().iter().map(|target| owned(tier, &target.name)).collect()));
-        Self { json, tiers: tiers.collect() }
+        let tiers = tiers.iter().map(|tier| LinesOfTier {
+            tier,
+            head: if json { written(tier.name(), b"", b":") } else { written(tier.name(), b"\t", b"=") },
+            targets: tier
+                .targets()
+                .iter()
+                .map(|target| written(if all { target.label() } else { &target.name }, b"", b""))
+                .collect(),
+        });
+        Self { all, json, tiers: tiers.collect(), owners: Vec::new() }
     }
 
-    fn write(&self, host: &[u8], out: &mut impl Write) -> io::Result<()> {
-        let owners = self.tiers.iter().map(|(tier, targets)| &targets[tier.owner(host)]);
-        if !self.json {
+    fn write(&mut self, host: &[u8], out: &mut impl Write) -> io::Result<()> {
+        let Self { all, json, tiers, owners } = self;
+        if *json {
+            out.write_all(b"{\"host\":")?;
+            serde_json::to_writer(&mut *out, &text::in_json(host))?;
+            out.write_all(b",\"owners\":{")?;
+        } else {
             write_name(out, host)?;
-            for owner in owners {
-                out.write_all(owner)?;
-            }
-            return end_line(host, out);
         }
-        out.write_all(b"{\"host\":")?;
-        serde_json::to_writer(&mut *out, &text::in_json(host))?;
-        out.write_all(b",\"owners\":{")?;
-        for (index, owner) in owners.enumerate() {
-            out.write_all(if index > 0 { b"," } else { b"" })?;
-            out.write_all(owner)?;
+        for (index, LinesOfTier { tier, head, targets }) in tiers.iter().enumerate() {
+            out.write_all(if *json && index > 0 { b"," } else { b"" })?;
+            out.write_all(head)?;
+            if !*all {
+                out.write_all(&targets[tier.owner(host)])?;
+                continue;
+            }
+            tier.placement().owners(host, owners);
+            out.write_all(if *json { b"[" } else { b"" })?;
+            for (place, &owner) in owners.iter().enumerate() {
+                out.write_all(if place > 0 { b"," } else { b"" })?;
+                out.write_all(&targets[owner])?;
+            }
+            out.write_all(if *json { b"]" } else { b"" })?;
+        }
+        if !*json {
+            return end_line(host, out);
         }
         out.write_all(b"}")?;
         if is_renamed(host) {
@@ -139,15 +176,6 @@ fn end_line(host: &[u8], out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn text_owner(tier: &str, target: &str) -> Vec<u8> {
-    let mut text = b"\t".to_vec();
-    for (name, end) in [(tier, &b"="[..]), (target, b"")] {
-        write_name(&mut text, name.as_bytes()).expect("a Vec takes all that is written");
-        text.extend_from_slice(end);
-    }
-    text
-}
-
 /// Asks a process for every name, many at a time, and writes the answers in the order of the names.
 async fn ask(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Result<(), Failure> {
     let mut names = names(&arguments.hosts)?;
@@ -157,7 +185,7 @@ async fn ask(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Result
     loop {
         tokio::select! {
             name = names.recv(), if more && asked.len() < QUESTIONS => match name.transpose().map_err(standard_input)? {
-                Some(name) => asked.push_back(tokio::spawn(owners(client.clone(), root.clone(), name))),
+                Some(name) => asked.push_back(tokio::spawn(owners(client.clone(), root.clone(), name, arguments.all))),
                 None => more = false,
             },
             answer = async { asked.front_mut().expect("something was asked").await }, if !asked.is_empty() => {
@@ -175,12 +203,19 @@ async fn ask(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Result
 
 type Owners = Map<String, Value>;
 
-async fn owners(client: Client, root: Root, name: Vec<u8>) -> (Vec<u8>, Result<Owners, Failure>) {
-    let path = format!("/lookup?name={}", percent_encode(&name, NON_ALPHANUMERIC));
-    let owners = client.ask_for(&root, &path).await.map(|mut owners: Owners| {
-        // It says what is stored where, which we know; a tier of that name is an owner.
-        owners.retain(|_, owner| owner.is_string());
-        owners
+async fn owners(client: Client, root: Root, name: Vec<u8>, all: bool) -> (Vec<u8>, Result<Owners, Failure>) {
+    let all_owners = if all { "&all=1" } else { "" };
+    let path = format!("/lookup?name={}{all_owners}", percent_encode(&name, NON_ALPHANUMERIC));
+    let owners = client.ask_for(&root, &path).await.map(|owners: Owners| {
+        // It says what is stored where, which we know; a tier of that name is an owner. Who knows of no copies tells the
+        // first owner.
+        let told = owners.into_iter().filter_map(|(tier, owner)| match owner {
+            Value::String(target) if all => Some((tier, json!([target]))),
+            Value::String(_) => Some((tier, owner)),
+            Value::Object(mut placed) => Some((tier, placed.remove("owners")?)),
+            _ => None,
+        });
+        told.collect()
     });
     (name, owners)
 }
@@ -194,8 +229,14 @@ fn write_answer(host: &[u8], owners: &Owners, json: bool, out: &mut impl Write) 
         return writeln!(out, "{line}");
     }
     write_name(out, host)?;
-    for (tier, target) in owners {
-        out.write_all(&text_owner(tier, target.as_str().unwrap_or_default()))?;
+    for (tier, told) in owners {
+        out.write_all(b"\t")?;
+        write_name(out, tier.as_bytes())?;
+        let targets = told.as_array().map_or(std::slice::from_ref(told), Vec::as_slice);
+        for (place, target) in targets.iter().enumerate() {
+            out.write_all(if place == 0 { b"=" } else { b"," })?;
+            write_name(out, target.as_str().unwrap_or_default().as_bytes())?;
+        }
     }
     end_line(host, out)
 }

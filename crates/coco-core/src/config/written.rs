@@ -6,6 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, TIER};
 
+/// Keys of a tier that say which target owns a host, and nothing else.
+const PLACING: [&str; 3] = ["hash", "replicas", "virtual_replicas"];
+
 /// All keys of a file, in its order, with their values as TOML on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
@@ -62,8 +65,8 @@ impl Written {
         self.tiers.iter().find(|tier| tier.name == name)
     }
 
-    /// In what the two differ, but for tiers and targets that only one of them has, the order of targets and
-    /// `virtual_replicas`.
+    /// In what the two differ, but for tiers and targets that only one of them has, the order of targets
+    /// and the keys that place hosts.
     pub fn differences(&self, new: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
         let default = |key: &str| KEYS.iter().find(|known| known.path() == key)?.default;
@@ -74,7 +77,7 @@ impl Written {
             let default =
                 |key: &str| KEYS.iter().find(|known| known.section == TIER && known.name == key)?.default;
             let moves = |keys: &[(String, String)]| -> Vec<_> {
-                keys.iter().filter(|(key, _)| key != "virtual_replicas").cloned().collect()
+                keys.iter().filter(|(key, _)| !PLACING.contains(&key.as_str())).cloned().collect()
             };
             compare(&moves(&old.keys), &moves(&tier.keys), |key| path(&place, key), default, &mut found);
             let kept = |targets: &[(String, String)], other: &[(String, String)]| -> Vec<_> {

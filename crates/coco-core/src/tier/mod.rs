@@ -38,6 +38,12 @@ pub enum TierError {
     /// Without tiers there is nowhere to send to.
     #[error("there are no tiers: expected at least one, with its targets")]
     NoTiers,
+    /// More targets than can be told apart.
+    #[error("{given} targets in all tiers: expected at most {MAX_TARGETS}")]
+    TooManyTargets {
+        /// How many there are.
+        given: usize,
+    },
     /// Two tiers have one name.
     #[error("tier {name:?} is given twice: expected every name once")]
     DuplicateTier {
@@ -45,6 +51,9 @@ pub enum TierError {
         name: String,
     },
 }
+
+/// Most targets of all tiers together: Coco has a socket for each.
+pub const MAX_TARGETS: usize = u16::MAX as usize;
 
 /// What `virtual_replicas` of a tier may be.
 const VIRTUAL_REPLICAS: RangeInclusive<u32> = 1..=MAX_VIRTUAL_REPLICAS;
@@ -172,6 +181,10 @@ impl Tiers {
         if let Some(again) = tiers.iter().find(|tier| !names.insert(tier.name())) {
             return Err(TierError::DuplicateTier { name: again.name.clone() });
         }
+        let given = tiers.iter().map(|tier| tier.targets().len()).sum();
+        if given > MAX_TARGETS {
+            return Err(TierError::TooManyTargets { given });
+        }
         Ok(Self(tiers.into()))
     }
 
@@ -275,6 +288,12 @@ mod tests {
         assert!(tiers.get(2).is_none());
 
         assert_eq!(Tiers::new(Vec::new()).unwrap_err(), TierError::NoTiers);
+        let many = vec![target("a:1"); MAX_TARGETS];
+        let many = || Tier::new("many".to_owned(), many.clone(), Some(1)).unwrap();
+        assert!(Tiers::new(vec![many()]).is_ok());
+        let given = MAX_TARGETS + 2;
+        let more = Tiers::new(vec![many(), sample().remove(0)]).unwrap_err();
+        assert_eq!(more, TierError::TooManyTargets { given });
         let mut twice = sample();
         twice.push(tier("midterm", &["a:1"], None).unwrap());
         assert_eq!(Tiers::new(twice).unwrap_err(), TierError::DuplicateTier { name: "midterm".to_owned() });

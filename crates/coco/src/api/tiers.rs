@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Api, ObjectWriter, write_hosts};
 use crate::plan::{Routing, Rules};
-use crate::watch::Hosts;
+use crate::watch::{Hosts, OfTarget};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     let routing = api.routing.load_full();
@@ -33,6 +33,7 @@ fn write_tier(
 ) -> io::Result<()> {
     let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
     let mut members = head_of_tier(tier);
+    add_hosts(&mut members, api, routing, index);
     members.insert("connections".to_owned(), connections(routing, index));
     let mut object = ObjectWriter::new(out)?;
     for (key, value) in members {
@@ -46,6 +47,16 @@ fn write_tier(
     }
     routes.end()?;
     object.end()
+}
+
+/// Adds to each target how many hosts it is the first owner of, and of how many it has a further copy, as last measured.
+fn add_hosts(members: &mut Map<String, Value>, api: &Api, routing: &Routing, tier: usize) {
+    let measurement = api.measure.last();
+    let placed = members.get_mut("placed").and_then(Value::as_array_mut).into_iter().flatten();
+    for (target, outlet) in placed.zip(routing.outlets.of_tier(tier)) {
+        let OfTarget { hosts, first } = measurement.of_outlet(outlet);
+        target["hosts"] = json!({ "first": first, "further": hosts.length - first });
+    }
 }
 
 /// `{target: {"state": ..., "address": ..., "problem": ..., "flap_penalty": ...}}`: the address once there is one, the

@@ -119,6 +119,11 @@ pub static LAST_DATAGRAM_AGE: Definition = Definition::gauge(
     "Seconds since a datagram came last, or since the start.",
 )
 .only(View::Prometheus);
+/// What is sent more than once to a tier.
+pub static COPIES: Definition = Definition::counter(
+    &["coco", "send.copies", "{tier}"],
+    "Value lists for further targets of a tier, beyond the first of their host: `filter.accepted` and these are what the tier was sent or has lost.",
+);
 /// The sum of what is sent.
 pub static SEND_TOTAL: Definition =
     Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.")
@@ -211,7 +216,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain(arriving)
         .chain([&BATCH])
         .chain(OUTLET_COUNTS)
-        .chain([&LATENCY])
+        .chain([&COPIES, &LATENCY])
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain([logging::definition(Program::Coco), refusals::definition(Program::Coco)])

@@ -13,6 +13,7 @@ use crate::counters::Count;
 use crate::lane::Lane;
 use crate::memory::{HostId, Judge, Memory, NameId, combine};
 use crate::plan::{Newest, Routing, Rules};
+use crate::share::{Share, Start};
 
 /// Decides by the newest routing, batch by batch.
 pub struct Filter {
@@ -37,8 +38,8 @@ struct Run {
     items: Range<u32>,
     /// `None` if there was no room to remember it.
     host: Option<HostId>,
-    /// Where its owners start in the batch.
-    owners: u32,
+    /// Where its shares start in the batch.
+    shares: Start,
     /// Whether collectd stores the host under another name.
     renamed: bool,
 }
@@ -48,7 +49,7 @@ struct Run {
 struct Probe {
     item: u32,
     host: Option<HostId>,
-    owners: u32,
+    shares: Start,
     name: Option<NameId>,
     hash: u64,
     /// Whether it is a run by itself.
@@ -75,7 +76,7 @@ impl Filter {
         self.rules.routing()
     }
 
-    /// Gives every pending value list of a batch its verdict, and every notification its owners.
+    /// Gives every pending value list of a batch its verdict, and every notification the shares of its host.
     pub fn decide(&mut self, batch: &mut Batch, lane: &Lane) {
         let now = batch.received;
         let mut memory = lane.memory();
@@ -85,9 +86,9 @@ impl Filter {
         self.catch_up();
         memory.adopt(self.rules.version());
         let mut tally = Tally::default();
-        let (datagrams, owners) = batch.deciding();
+        let (datagrams, shares) = batch.deciding();
         for (bytes, items) in datagrams {
-            self.find_hosts(bytes, items, &mut memory, owners, now, &mut tally);
+            self.find_hosts(bytes, items, &mut memory, shares, now, &mut tally);
             self.find_names(bytes, items, &mut memory, now, &mut tally);
             #[cfg(test)]
             crate::lane::faults::provoke_by("look-up", bytes);
@@ -105,7 +106,7 @@ impl Filter {
         self.route_notifications(batch);
         lane.counts.add(Count::Unremembered, tally.unremembered);
         lane.counts.add(Count::RenamedHosts, tally.renamed);
-        Self::count(lane, tally.accepted, tally.rejected);
+        self.count(lane, tally.accepted, tally.rejected);
     }
 
     /// Divides the pending value lists of a datagram into runs, and finds their hosts.
@@ -117,7 +118,7 @@ impl Filter {
         bytes: &[u8],
         items: &[Item],
         memory: &mut Memory,
-        owners: &mut Vec<u16>,
+        shares: &mut Vec<Share>,
         now: u32,
         tally: &mut Tally,
     ) {
@@ -129,7 +130,7 @@ impl Filter {
             match self.runs.last_mut() {
                 Some(run) if span == host_span => run.items.end = end,
                 _ => {
-                    let run = self.enter_host(span.of(bytes), memory, owners, now);
+                    let run = self.enter_host(span.of(bytes), memory, shares, now);
                     tally.some_renamed |= run.renamed;
                     self.runs.push(Run { items: index as u32..end, ..run });
                 }
@@ -162,7 +163,7 @@ impl Filter {
                 let of_run = run.host.filter(|_| !alone);
                 let expected = of_run.and_then(|host| memory.see_expected(host, parts, now));
                 if let Some(rejected) = expected {
-                    item.verdict = tally.verdict(rejected, run.owners);
+                    item.verdict = tally.verdict(rejected, run.shares);
                     continue;
                 }
                 let hash = hashes.of(&spans, &identifier, memory);
@@ -170,10 +171,10 @@ impl Filter {
                 // In a run it is looked up at once, since it tells which one to expect next.
                 let known = of_run.zip(name).and_then(|(host, name)| memory.see_unexpected(host, name, now));
                 match known {
-                    Some(rejected) => item.verdict = tally.verdict(rejected, run.owners),
+                    Some(rejected) => item.verdict = tally.verdict(rejected, run.shares),
                     None => {
-                        let Run { host, owners, .. } = *run;
-                        self.probes.push(Probe { item: index, host, owners, name, hash, alone });
+                        let Run { host, shares, .. } = *run;
+                        self.probes.push(Probe { item: index, host, shares, name, hash, alone });
                     }
                 }
             }
@@ -185,7 +186,7 @@ impl Filter {
         self.probes.retain(|probe| {
             let known = probe.host.zip(probe.name).and_then(|(host, name)| memory.see(host, name, now));
             if let Some(rejected) = known {
-                items[probe.item as usize].verdict = tally.verdict(rejected, probe.owners);
+                items[probe.item as usize].verdict = tally.verdict(rejected, probe.shares);
             }
             known.is_none()
         });
@@ -211,7 +212,7 @@ impl Filter {
                 }
                 rejected
             });
-            item.verdict = tally.verdict(rejected, probe.owners);
+            item.verdict = tally.verdict(rejected, probe.shares);
         }
         self.probes = probes;
     }
@@ -238,12 +239,13 @@ impl Filter {
         }
         self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
-        Self::count(lane, accepted, rejected);
+        self.count(lane, accepted, rejected);
     }
 
-    fn count(lane: &Lane, accepted: u64, rejected: u64) {
+    fn count(&self, lane: &Lane, accepted: u64, rejected: u64) {
         lane.counts.add(Count::Accepted, accepted);
         lane.counts.add(Count::Rejected, rejected);
+        self.rules.routing().outlets.count_copies(lane.number, accepted);
         lane.raw.leave(accepted + rejected);
         lane.filtered.enter(accepted);
     }
@@ -259,23 +261,29 @@ impl Filter {
         tally.some_renamed = false;
     }
 
-    /// A run of a host, still without items: its number, if there is room to remember it, and where its owners stand in
+    /// A run of a host, still without items: its number, if there is room to remember it, and where its shares stand in
     /// the batch.
     #[inline]
-    fn enter_host(&mut self, name: &[u8], memory: &mut Memory, batch_owners: &mut Vec<u16>, now: u32) -> Run {
-        let start = batch_owners.len();
+    fn enter_host(
+        &mut self,
+        name: &[u8],
+        memory: &mut Memory,
+        batch_shares: &mut Vec<Share>,
+        now: u32,
+    ) -> Run {
+        let start = batch_shares.len();
         let (host, renamed) = match memory.find_host(name, now) {
             Some(id) => {
-                let (owners, renamed) = memory.owners(id);
-                batch_owners.extend_from_slice(owners);
+                let (shares, renamed) = memory.shares(id);
+                batch_shares.extend_from_slice(shares);
                 (Some(id), renamed)
             }
             None => {
-                batch_owners.extend(self.rules.routing().partitions.owners(name));
-                (self.remember_host(name, memory, &batch_owners[start..], now), is_renamed(name))
+                batch_shares.extend(self.rules.shares(name));
+                (self.remember_host(name, memory, &batch_shares[start..], now), is_renamed(name))
             }
         };
-        Run { items: 0..0, host, owners: start as u32, renamed }
+        Run { items: 0..0, host, shares: Start::behind(start), renamed }
     }
 
     /// Takes a host up, or decides anew on one that was decided by an older routing.
@@ -284,26 +292,21 @@ impl Filter {
         &mut self,
         name: &[u8],
         memory: &mut Memory,
-        owners: &[u16],
+        shares: &[Share],
         now: u32,
     ) -> Option<HostId> {
-        memory.renew_host(name, now, &mut self.rules).or_else(|| memory.add_host(name, owners, now))
+        memory.renew_host(name, now, &mut self.rules).or_else(|| memory.add_host(name, shares, now))
     }
 
-    /// Notifications are rare and not filtered; their hosts are looked up on the ring.
+    /// Notifications are rare and not filtered; their hosts are looked up among the targets.
     fn route_notifications(&self, batch: &mut Batch) {
         let Batch { notifications, .. } = batch;
         let mut notifications = std::mem::take(notifications);
         for notification in &mut notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            let found: Vec<u16> = self
-                .rules
-                .routing()
-                .partitions
-                .owners(notification.spans.of(bytes).identifier.host)
-                .collect();
-            notification.owners = batch.owners.len() as u32;
-            batch.owners.extend(found);
+            let found = self.rules.shares(notification.spans.of(bytes).identifier.host);
+            notification.shares = Start::behind(batch.shares.len());
+            batch.shares.extend(found);
         }
         batch.notifications = notifications;
     }
@@ -321,10 +324,10 @@ struct Tally {
 
 impl Tally {
     #[inline]
-    fn verdict(&mut self, rejected: bool, owners: u32) -> Verdict {
+    fn verdict(&mut self, rejected: bool, shares: Start) -> Verdict {
         self.rejected += u64::from(rejected);
         self.accepted += u64::from(!rejected);
-        if rejected { Verdict::Rejected } else { Verdict::Accepted(owners) }
+        if rejected { Verdict::Rejected } else { Verdict::Accepted(shares) }
     }
 }
 

@@ -13,6 +13,7 @@ use super::gate::{Admission, Gate};
 use crate::batch::{Batch, Item, Notification, Verdict};
 use crate::counters::{ByReason, Count, LaneCounts, Unwelcome};
 use crate::lane::Lane;
+use crate::share::Start;
 
 /// Complaints to be logged of a batch: the first of each sort.
 #[derive(Debug, Default)]
@@ -198,7 +199,11 @@ impl Desk<'_> {
                 self.tally.notifications += 1;
                 contents.notifications += 1;
                 contents.whole = false;
-                self.notifications.push(Notification { datagram: contents.index, spans, owners: 0 });
+                self.notifications.push(Notification {
+                    datagram: contents.index,
+                    spans,
+                    shares: Start::default(),
+                });
             }
             Event::RefusedNotification(refusal) => {
                 self.counts.add_reason(ByReason::RefusedNotification(refusal));

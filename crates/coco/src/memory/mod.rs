@@ -1,4 +1,4 @@
-//! What a lane remembers: its hosts, their owners, their metrics with the filter's verdict and when each was last seen.
+//! What a lane remembers: its hosts, the shares that they are in, their metrics with the filter's verdict and when each was last seen.
 //!
 //! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
 //! remembered by no one. Forwarding never depends on it.
@@ -27,11 +27,10 @@ use names::Names;
 use places::Places;
 use smallvec::SmallVec;
 
+use crate::share::{Share, Shares};
+
 /// The number of a remembered host.
 pub type HostId = u32;
-
-/// The targets that own a host, an index a [partition](crate::plan::Partitions). Most configurations have few.
-pub type Owners = SmallVec<[u16; 4]>;
 
 /// The name of a host. Most lie in the record itself.
 pub type HostName = SmallVec<[u8; 46]>;
@@ -42,8 +41,8 @@ pub type HostName = SmallVec<[u8; 46]>;
 #[repr(C, align(64))]
 struct Host {
     name: HostName,
-    owners: Owners,
-    /// What its owners and the verdicts on its metrics were decided by.
+    shares: Shares,
+    /// What its shares and the verdicts on its metrics were decided by.
     version: Version,
     /// How many of its metrics the filter rejects.
     rejected: u16,
@@ -142,13 +141,13 @@ impl Memory {
         self.index.find(hash, is)
     }
 
-    /// Remembers a host that is not remembered yet, with its owners. `None` if there is no room for it with a metric.
-    pub fn add_host(&mut self, name: &[u8], owners: &[u16], now: u32) -> Option<HostId> {
+    /// Remembers a host that is not remembered yet, with the shares that it is in. `None` if there is no room for it with a metric.
+    pub fn add_host(&mut self, name: &[u8], shares: &[Share], now: u32) -> Option<HostId> {
         let hash = self.hash(name);
         let host = Host {
             name: name.into(),
             hash,
-            owners: owners.into(),
+            shares: shares.into(),
             metrics: Metrics::default(),
             rejected: 0,
             renamed: is_renamed(name),
@@ -171,10 +170,10 @@ impl Memory {
         }
     }
 
-    /// The targets that own a host, an index a partition, and whether collectd stores it under another name.
+    /// The shares that a host is in, and whether collectd stores it under another name.
     #[inline]
-    pub fn owners(&self, host: HostId) -> (&[u16], bool) {
-        self.host(host).map_or((&[], false), |host| (&host.owners, host.renamed))
+    pub fn shares(&self, host: HostId) -> (&[Share], bool) {
+        self.host(host).map_or((&[], false), |host| (&host.shares, host.renamed))
     }
 
     /// The number of a metric's name, if any host has a metric of this name.
@@ -318,9 +317,12 @@ impl Memory {
         host.metrics.len()
     }
 
+    /// Forgets a host with all its metrics.
     fn forget(&mut self, id: HostId) {
-        let Self { hosts, index, held, .. } = self;
+        let Self { names, hosts, index, metrics, held, .. } = self;
         let Some(host) = hosts.get_mut(id).and_then(Option::take) else { return };
+        host.metrics.iter().for_each(|(name, _)| names.release(name));
+        *metrics -= host.metrics.len();
         hosts.release(id);
         index.remove(host.hash, id, |&id| hash_of(hosts, id));
         *held -= host.size();
@@ -335,12 +337,16 @@ impl Host {
     /// Bytes that it holds beyond its record.
     fn size(&self) -> usize {
         let name = if self.name.spilled() { chunk(self.name.capacity()) } else { 0 };
-        name + self.size_of_owners() + self.metrics.size()
+        name + self.size_of_shares() + self.metrics.size()
     }
 
-    fn size_of_owners(&self) -> usize {
-        if self.owners.spilled() { chunk(self.owners.capacity() * size_of::<u16>()) } else { 0 }
+    fn size_of_shares(&self) -> usize {
+        size_of_shares(&self.shares)
     }
+}
+
+fn size_of_shares(shares: &Shares) -> usize {
+    if shares.spilled() { chunk(shares.capacity() * size_of::<Share>()) } else { 0 }
 }
 
 /// Hosts and metrics that a reader visits before it lets the lane go on: well under a millisecond's work.

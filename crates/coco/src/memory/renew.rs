@@ -4,13 +4,14 @@
 //! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge
 //! says.
 
-use super::{Cell, Host, HostId, Memory, Name, Names, Owners, VISITED_AT_ONCE};
+use super::{Cell, Host, HostId, Memory, Name, Names, VISITED_AT_ONCE, size_of_shares};
+use crate::share::Shares;
 
 /// What a decision was made by. Later ones are not greater, but different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
-    /// Changes when the owners of hosts may.
-    pub owners: u32,
+    /// Changes when the shares of hosts may.
+    pub shares: u32,
     /// Changes when the verdicts on metrics may.
     pub verdicts: u32,
 }
@@ -19,8 +20,8 @@ pub struct Version {
 pub trait Judge {
     /// What its decisions are known by.
     fn version(&self) -> Version;
-    /// The targets that own a host, an index a [partition](crate::plan::Partitions).
-    fn owners(&self, host: &[u8]) -> Owners;
+    /// The shares that a host is in.
+    fn shares(&self, host: &[u8]) -> Shares;
     /// Whether a metric of a host is refused.
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool;
 }
@@ -36,12 +37,12 @@ impl Memory {
         self.version = version;
     }
 
-    /// A host that is remembered by whatever version; decided anew if need be.
+    /// A host that is remembered by whatever version; decided anew if need be. `None` also if there is no room any more
+    /// for the shares that it is in now; then it is forgotten.
     pub fn renew_host(&mut self, name: &[u8], now: u32, judge: &mut impl Judge) -> Option<HostId> {
         self.now = now;
         let id = self.id_of(self.hash(name), name)?;
-        self.renew(id, judge);
-        Some(id)
+        self.renew(id, judge)
     }
 
     /// Decides anew on some of the hosts, from number `from` on. Returns where to go on, `None` at the end.
@@ -61,15 +62,21 @@ impl Memory {
         None
     }
 
-    fn renew(&mut self, id: HostId, judge: &mut impl Judge) {
-        let Some(Some(host)) = self.hosts.get_mut(id) else { return };
+    fn renew(&mut self, id: HostId, judge: &mut impl Judge) -> Option<HostId> {
         let version = judge.version();
-        if host.version == version {
-            return;
+        let host = self.host(id).filter(|host| host.version != version);
+        let Some(host) = host else { return self.host(id).map(|_| id) };
+        // In as little memory as they fit.
+        let shares = Shares::from_slice(&judge.shares(&host.name));
+        let growth = size_of_shares(&shares).saturating_sub(host.size_of_shares());
+        if growth > 0 && self.reserve(growth).is_none() {
+            self.forget(id);
+            return None;
         }
-        self.held -= host.size_of_owners();
-        host.owners = judge.owners(&host.name);
-        self.held += host.size_of_owners();
+        let host = self.hosts.get_mut(id)?.as_mut()?;
+        self.held -= host.size_of_shares();
+        host.shares = shares;
+        self.held += host.size_of_shares();
         if host.version.verdicts != version.verdicts {
             host.rejected = 0;
             for (name, cell) in host.metrics.iter_mut() {
@@ -79,6 +86,7 @@ impl Memory {
             }
         }
         host.version = version;
+        Some(id)
     }
 }
 
@@ -88,9 +96,9 @@ impl Host {
         if self.version.verdicts == version.verdicts { 0 } else { VERDICT_COST * self.metrics.len() }
     }
 
-    /// Its owners as a judge sees them.
-    pub(super) fn owners_by(&self, judge: &impl Judge) -> Owners {
-        if self.version == judge.version() { self.owners.clone() } else { judge.owners(&self.name) }
+    /// Its shares as a judge sees them.
+    pub(super) fn shares_by(&self, judge: &impl Judge) -> Shares {
+        if self.version == judge.version() { self.shares.clone() } else { judge.shares(&self.name) }
     }
 
     /// Its metrics, with the verdicts as a judge sees them.

@@ -31,8 +31,8 @@ fn rejected(host: &[u8], parts: [&[u8]; 4]) -> bool {
     ByLength::default().verdict(host, parts)
 }
 
-fn owners_of(host: &[u8]) -> [u16; 2] {
-    [host.len() as u16, u16::from(host[0])]
+fn shares_of(host: &[u8]) -> [usize; 2] {
+    [host.len(), host[0].into()]
 }
 
 fn hash_of(memory: &Memory, parts: [&[u8]; 4]) -> u64 {
@@ -56,8 +56,11 @@ impl Judge for ByLength {
         self.version
     }
 
-    fn owners(&self, host: &[u8]) -> Owners {
-        owners_of(host).map(|owner| owner.wrapping_add(self.version.owners as u16)).into_iter().collect()
+    fn shares(&self, host: &[u8]) -> Shares {
+        shares_of(host)
+            .map(|share| Share::new((share + self.version.shares as usize) % 0x10000))
+            .into_iter()
+            .collect()
     }
 
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool {
@@ -86,10 +89,10 @@ fn see_by(
 ) -> (Option<HostId>, bool) {
     memory.adopt(judge.version);
     let known = memory.find_host(host, now).or_else(|| memory.renew_host(host, now, &mut judge));
-    let id = known.or_else(|| memory.add_host(host, &judge.owners(host), now));
+    let id = known.or_else(|| memory.add_host(host, &judge.shares(host), now));
     let Some(id) = id else { return (None, false) };
     let renamed = is_renamed(host);
-    assert_eq!(memory.owners(id), (judge.owners(host).as_slice(), renamed));
+    assert_eq!(memory.shares(id), (judge.shares(host).as_slice(), renamed));
     let (hash, verdict) = (hash_of(memory, parts), judge.verdict(host, parts));
     if let Some(known) = find(memory, id, hash, parts, now) {
         assert_eq!(known, verdict);
@@ -123,7 +126,7 @@ fn contents_by(mut judge: ByLength, memory: &Memory) -> Model {
     let mut next = Some(0);
     while let Some(from) = next {
         next = memory.visit_hosts(from, &judge, |host| {
-            assert_eq!(host.owners, judge.owners(host.name));
+            assert_eq!(host.shares, judge.shares(host.name));
             names.push(host.name.to_vec());
         });
     }
@@ -178,7 +181,7 @@ fn empty() -> usize {
 enum Step {
     See(usize, usize),
     Expire(u32),
-    /// Other owners, other verdicts.
+    /// Other shares, other verdicts.
     Reload(bool, bool),
     Renew,
 }
@@ -189,7 +192,7 @@ fn steps() -> impl Strategy<Value = Vec<(u32, Step)>> {
         (
             0_u32..3,
             prop_oneof![8 => see, 1 => (0_u32..12).prop_map(Step::Expire),
-        1 => any::<(bool, bool)>().prop_map(|(owners, verdicts)| Step::Reload(owners, verdicts)),
+        1 => any::<(bool, bool)>().prop_map(|(shares, verdicts)| Step::Reload(shares, verdicts)),
         1 => Just(Step::Renew)],
         ),
         0..200,
@@ -230,8 +233,8 @@ proptest! {
                     }
                     model.retain(|_, host| !host.metrics.is_empty());
                 }
-                Step::Reload(owners, verdicts) => {
-                    judge.version.owners += u32::from(owners);
+                Step::Reload(shares, verdicts) => {
+                    judge.version.shares += u32::from(shares);
                     judge.version.verdicts += u32::from(verdicts);
                 }
                 Step::Renew => prop_assert_eq!(memory.renew_some(0, &mut judge), None),
@@ -351,7 +354,7 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
 #[test]
 fn what_is_forgotten_gives_its_memory_back() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[0], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
     for metric in 0..MOST_METRICS {
         assert!(add_numbered(&mut memory, id, metric, if metric == 7 { 2 } else { 1 }));
     }
@@ -367,7 +370,7 @@ fn what_is_forgotten_gives_its_memory_back() {
 #[test]
 fn a_host_of_many_metrics_is_read_in_pieces() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[0], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
     for metric in 0..MOST_METRICS {
         assert!(add_numbered(&mut memory, id, metric, if metric % 2 == 0 { 2 } else { 1 }));
     }
@@ -384,7 +387,7 @@ fn a_host_of_many_metrics_is_read_in_pieces() {
         pieces += 1;
         if pieces == 2 {
             expire_all(&mut memory, 2, 0);
-            let other = memory.add_host(b"b", &[0], 2).unwrap();
+            let other = memory.add_host(b"b", &[Share::new(0)], 2).unwrap();
             (0..MOST_METRICS)
                 .for_each(|new| assert!(add_numbered(&mut memory, other, new + MOST_METRICS, 2)));
         }
@@ -400,13 +403,13 @@ fn a_host_of_many_metrics_is_read_in_pieces() {
 #[test]
 fn of_one_host_so_many_metrics_are_remembered_and_no_more() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[0], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
     let added = (0..MOST_METRICS + 100).filter(|&metric| add_numbered(&mut memory, id, metric, 1)).count();
     assert_eq!((added, memory.metrics()), (MOST_METRICS, MOST_METRICS));
     let used = memory.used();
     assert!(!add_numbered(&mut memory, id, MOST_METRICS, 1));
     assert_eq!(memory.used(), used, "what is not remembered takes no memory");
-    let other = memory.add_host(b"b", &[0], 1).unwrap();
+    let other = memory.add_host(b"b", &[Share::new(0)], 1).unwrap();
     assert!(add_numbered(&mut memory, other, MOST_METRICS, 1));
     expire_all(&mut memory, 3, 1);
     assert_eq!((memory.metrics(), memory.hosts()), (0, 0));

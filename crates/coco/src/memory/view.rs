@@ -1,15 +1,16 @@
 //! Reading what is remembered, a piece at a time, so that a lane is never held up and nothing is copied but names.
 
 use super::metrics::Cell;
-use super::{Host, HostId, Judge, MOST_METRICS, Memory, Name, NameId, Owners, VISITED_AT_ONCE};
+use super::{Host, HostId, Judge, MOST_METRICS, Memory, Name, NameId, VISITED_AT_ONCE};
+use crate::share::{Share, Shares};
 
 /// A host at one moment, as a judge sees it.
 #[derive(Debug)]
 pub struct HostView<'a> {
     /// Its name.
     pub name: &'a [u8],
-    /// The targets that own it, an index a [partition](crate::plan::Partitions).
-    pub owners: Owners,
+    /// The shares that it is in.
+    pub shares: Shares,
 }
 
 /// A metric at one moment, as a judge sees it.
@@ -41,19 +42,19 @@ impl Memory {
         mut visit: impl FnMut(HostView<'_>),
     ) -> Option<HostId> {
         for host in self.hosts.from(from).take(VISITED_AT_ONCE).flatten() {
-            visit(HostView { name: &host.name, owners: host.owners_by(judge) });
+            visit(HostView { name: &host.name, shares: host.shares_by(judge) });
         }
         let end = from as usize + VISITED_AT_ONCE;
         (end < self.hosts.len()).then_some(end as HostId)
     }
 
-    /// Counts the metrics of some of the hosts that are sent, from number `from` on, for their owners. Returns where to
+    /// Counts the metrics of some of the hosts that are sent, from number `from` on, with the shares that they are in. Returns where to
     /// go on, `None` at the end.
     pub fn count_accepted(
         &self,
         from: HostId,
         judge: &mut impl Judge,
-        mut count: impl FnMut(&[u16], u32),
+        mut count: impl FnMut(&[Share], u32),
     ) -> Option<HostId> {
         let mut visited = 0;
         for (id, host) in (from..).zip(self.hosts.from(from)) {
@@ -63,7 +64,7 @@ impl Memory {
             visited += 1;
             let Some(host) = host else { continue };
             visited += host.cost_of_verdicts(judge.version());
-            count(&host.owners_by(judge), self.accepted(host, judge));
+            count(&host.shares_by(judge), self.accepted(host, judge));
         }
         None
     }

@@ -1,10 +1,12 @@
 //! The targets of all tiers as places to send to.
 
+mod copies;
 mod dial;
 mod outlet;
 mod outlet_counts;
 mod useless;
 
+pub use copies::Copies;
 pub(crate) use dial::leads_back;
 pub use outlet::{Outlet, Settings, State};
 pub use outlet_counts::OutletCounts;
@@ -25,6 +27,10 @@ pub struct Outlets {
     outlets: Box<[Arc<Outlet>]>,
     /// The counts of each of them, and behind those the counts of targets that are gone.
     counts: Box<[Arc<OutletCounts>]>,
+    /// What is counted of each tier, and behind that of tiers that are gone.
+    copies: Box<[Arc<Copies>]>,
+    /// By tier, how many targets beyond the first each host has there.
+    beyond_first: Box<[u64]>,
     lanes: usize,
     /// Where each tier starts.
     starts: Box<[usize]>,
@@ -33,8 +39,15 @@ pub struct Outlets {
 impl Outlets {
     /// The targets of these tiers, none of them connected, to be counted by so many lanes.
     pub fn new(tiers: &Tiers, lanes: usize, settings: Settings) -> Self {
-        Self { outlets: Box::default(), counts: Box::default(), starts: Box::default(), lanes }
-            .renewed(tiers, settings)
+        let none = Self {
+            outlets: Box::default(),
+            counts: Box::default(),
+            copies: Box::default(),
+            beyond_first: Box::default(),
+            starts: Box::default(),
+            lanes,
+        };
+        none.renewed(tiers, settings)
     }
 
     /// The targets of these tiers. Those that are here already are the same outlets; those that were once go on with
@@ -51,7 +64,24 @@ impl Outlets {
         let gone = self.counts.iter().filter(|old| !counts.iter().any(|new| Arc::ptr_eq(old, new)));
         let gone: Vec<_> = gone.cloned().collect();
         counts.extend(gone);
-        Self { outlets: outlets.into(), counts: counts.into(), starts: starts.into(), lanes: self.lanes }
+        let mut copies: Vec<_> = tiers.iter().map(|tier| self.copies_of(tier)).collect();
+        let gone = self.copies.iter().filter(|old| !copies.iter().any(|new| Arc::ptr_eq(old, new)));
+        let gone: Vec<_> = gone.cloned().collect();
+        copies.extend(gone);
+        let beyond_first = tiers.iter().map(|tier| tier.placement().facts().replicas as u64 - 1);
+        Self {
+            outlets: outlets.into(),
+            counts: counts.into(),
+            copies: copies.into(),
+            beyond_first: beyond_first.collect(),
+            starts: starts.into(),
+            lanes: self.lanes,
+        }
+    }
+
+    fn copies_of(&self, tier: &Tier) -> Arc<Copies> {
+        let known = self.copies.iter().find(|copies| *copies.tier == *tier.name());
+        known.map_or_else(|| Arc::new(Copies::new(tier.name(), self.lanes)), Arc::clone)
     }
 
     fn outlet(&self, tier: &Tier, target: &Target, settings: Settings) -> Arc<Outlet> {
@@ -96,6 +126,21 @@ impl Outlets {
     /// The counts of each, in their order, and then of those that were removed: sums must not go back.
     pub fn counts(&self) -> &[Arc<OutletCounts>] {
         &self.counts
+    }
+
+    /// Counts value lists that are to be sent: once to every tier, and to further targets where hosts have several.
+    #[inline]
+    pub fn count_copies(&self, lane: usize, accepted: u64) {
+        for (copies, &beyond_first) in self.copies.iter().zip(&self.beyond_first) {
+            if beyond_first > 0 {
+                copies.add(lane, accepted * beyond_first);
+            }
+        }
+    }
+
+    /// What was counted beyond the first targets of each tier, in their order, and then of those that were removed.
+    pub fn copies(&self) -> &[Arc<Copies>] {
+        &self.copies
     }
 
     /// Tries every outlet that is not connected once, all at the same time, for at most `patience`.

@@ -53,7 +53,7 @@ impl Routing {
         let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
         let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
         let version = Version {
-            owners: self.version.owners.wrapping_add(1),
+            shares: self.version.shares.wrapping_add(1),
             verdicts: self.version.verdicts.wrapping_add(u32::from(!same_blacklist)),
         };
         let settings = (&config.send).into();

@@ -7,7 +7,8 @@ use coco_core::value_list::{IdentifierRef, write_joined};
 use regex::bytes::Regex;
 
 use super::routing::Routing;
-use crate::memory::{Judge, Name, Owners, Version};
+use crate::memory::{Judge, Name, Version};
+use crate::share::Shares;
 
 /// Decides by a routing.
 pub struct Rules {
@@ -43,8 +44,8 @@ impl Judge for Rules {
         self.routing.version
     }
 
-    fn owners(&self, host: &[u8]) -> Owners {
-        self.routing.partitions.owners(host).collect()
+    fn shares(&self, host: &[u8]) -> Shares {
+        self.routing.partitions.shares_of(host)
     }
 
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool {

@@ -20,6 +20,7 @@ use crate::counters::{OutletCells, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
+use crate::share::Share;
 
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -48,7 +49,7 @@ struct Hands {
 /// Packets that an outlet has yet to take.
 struct Pending {
     outlet: usize,
-    share: usize,
+    share: Share,
     /// The packets as they leave, if they do not leave as they are.
     sealed: Option<usize>,
     /// The first of them.
@@ -121,7 +122,7 @@ impl Hands {
             if in_use == self.sealed.len() {
                 self.sealed.push(Sealed::default());
             }
-            self.sealed[in_use].fill(&packing.packets[*share], seal, &mut self.vectors);
+            self.sealed[in_use].fill(&packing.packets[share.number()], seal, &mut self.vectors);
             *sealed = Some(in_use);
             in_use += 1;
         }
@@ -155,7 +156,7 @@ impl Hands {
 
     /// Whether all packets are done with.
     fn try_to_send(&mut self, pending: &mut Pending, packing: &Packing, lane: &Lane) -> bool {
-        let packets = &packing.packets[pending.share];
+        let packets = &packing.packets[pending.share.number()];
         let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
         let sealed = pending.sealed.map(|index| &self.sealed[index]);
@@ -170,7 +171,7 @@ impl Hands {
 fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
     let outlet = packing.routing.outlets.get(pending.outlet);
     let counts = outlet.counts(lane.number);
-    let left = packing.packets[pending.share].packets().skip(pending.next);
+    let left = packing.packets[pending.share.number()].packets().skip(pending.next);
     left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
     if let Some(full) = pending.full {
         outlet.note_fault(full);

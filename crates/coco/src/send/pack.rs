@@ -8,20 +8,23 @@ use crate::batch::{Batch, Datagram, Verdict};
 use crate::counters::OutletCount;
 use crate::lane::Lane;
 use crate::plan::Routing;
+use crate::share::{Share, Start};
 
 /// Bytes of packets that memory is always kept for, divided among the shares.
 const KEPT: usize = 2 << 20;
 
-/// Packets for every target: one packing for each [share](crate::plan::Partitions) of the hosts.
+/// Packets for every target: one packing for each [share](Share) of the hosts.
 pub struct Packing {
     /// What batches must have been decided by.
     pub(super) routing: Arc<Routing>,
+    /// How many shares a host is in.
+    copies: usize,
     /// Bytes of the largest datagram that may leave whole to all.
     limit: usize,
     /// Of each share.
     pub(super) packets: Vec<PacketBuilder>,
     /// Shares that have something to send.
-    pub(super) touched: Vec<usize>,
+    pub(super) touched: Vec<Share>,
     cuts: Vec<Span>,
 }
 
@@ -30,11 +33,11 @@ impl Packing {
     pub fn new(routing: Arc<Routing>) -> Self {
         let Routing { partitions, seals, max_packet_size, .. } = &*routing;
         let room = |share| max_packet_size - seals.overhead(partitions.outlets(share));
-        let kept = KEPT / partitions.shares().max(1);
+        let kept = KEPT / partitions.shares().len().max(1);
         let packets =
-            (0..partitions.shares()).map(|share| PacketBuilder::new(room(share)).keeping(kept)).collect();
-        let limit = (0..partitions.shares()).map(room).min().unwrap_or(*max_packet_size);
-        Self { routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
+            partitions.shares().map(|share| PacketBuilder::new(room(share)).keeping(kept)).collect();
+        let limit = partitions.shares().map(room).min().unwrap_or(*max_packet_size);
+        Self { copies: partitions.copies(), routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
     }
 
     /// What batches must have been decided by.
@@ -55,13 +58,12 @@ impl Packing {
         }
         for notification in &batch.notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            for partition in 0..self.routing.partitions.len() {
-                self.builder(batch, notification.owners, partition)
-                    .push_notification(&notification.spans.of(bytes));
+            for &share in batch.shares_from(notification.shares, self.copies) {
+                self.builder(share).push_notification(&notification.spans.of(bytes));
             }
         }
         for &share in &self.touched {
-            self.packets[share].close();
+            self.packets[share.number()].close();
         }
         packed
     }
@@ -75,23 +77,17 @@ impl Packing {
         cuts.extend(Span::up_to(datagram.start));
         for item in batch.items(datagram) {
             match item.verdict {
-                Verdict::Accepted(owners) => {
+                Verdict::Accepted(shares) => {
                     count += 1;
-                    first.get_or_insert((item.spans, owners));
+                    first.get_or_insert((item.spans, shares));
                 }
                 _ => cuts.push(item.spans.values),
             }
         }
-        if let Some((first, owners)) = first {
+        if let Some((first, shares)) = first {
             let relied_on = first.carried(bytes);
-            for partition in 0..self.routing.partitions.len() {
-                self.builder(batch, owners, partition).append(
-                    bytes,
-                    &cuts,
-                    relied_on,
-                    datagram.carried,
-                    count,
-                );
+            for &share in batch.shares_from(shares, self.copies) {
+                self.builder(share).append(bytes, &cuts, relied_on, datagram.carried, count);
             }
         }
         cuts.clear();
@@ -103,10 +99,10 @@ impl Packing {
         let bytes = batch.bytes(datagram);
         let mut count = 0;
         for item in batch.items(datagram) {
-            if let Verdict::Accepted(owners) = item.verdict {
+            if let Verdict::Accepted(shares) = item.verdict {
                 let list = item.spans.of(bytes);
-                for partition in 0..self.routing.partitions.len() {
-                    self.builder(batch, owners, partition).push(&list);
+                for &share in batch.shares_from(shares, self.copies) {
+                    self.builder(share).push(&list);
                 }
                 count += 1;
             }
@@ -114,12 +110,10 @@ impl Packing {
         count
     }
 
-    /// The packets of a partition's target that owns a host.
+    /// The packets of a share.
     #[inline]
-    fn builder(&mut self, batch: &Batch, owners: u32, partition: usize) -> &mut PacketBuilder {
-        let owner = batch.owners[owners as usize + partition];
-        let share = self.routing.partitions.share(partition, owner);
-        let builder = &mut self.packets[share];
+    fn builder(&mut self, share: Share) -> &mut PacketBuilder {
+        let builder = &mut self.packets[share.number()];
         if builder.is_empty() {
             self.touched.push(share);
         }
@@ -129,23 +123,21 @@ impl Packing {
     /// Counts all that a batch has for the outlets as lost. Returns how many value lists that is.
     pub fn lose(&self, batch: &Batch, lane: &Lane) -> u64 {
         let Routing { partitions, outlets, .. } = &*self.routing;
-        let count = |owners: u32, why| {
-            for partition in 0..partitions.len() {
-                let owner = batch.owners[owners as usize + partition];
-                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
-                    outlets.get(outlet).counts(lane.number).add(why, 1);
-                }
+        let count = |shares: Start, why| {
+            let shares = batch.shares_from(shares, self.copies);
+            for &outlet in shares.iter().flat_map(|&share| partitions.outlets(share)) {
+                outlets.get(outlet).counts(lane.number).add(why, 1);
             }
         };
         let mut lost = 0;
         for item in &batch.value_lists {
-            if let Verdict::Accepted(owners) = item.verdict {
-                count(owners, OutletCount::Write);
+            if let Verdict::Accepted(shares) = item.verdict {
+                count(shares, OutletCount::Write);
                 lost += 1;
             }
         }
         for notification in &batch.notifications {
-            count(notification.owners, OutletCount::NotificationsLost);
+            count(notification.shares, OutletCount::NotificationsLost);
         }
         lost
     }
@@ -153,7 +145,7 @@ impl Packing {
     /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
         self.touched.iter().flat_map(|&share| {
-            let packets = &self.packets[share];
+            let packets = &self.packets[share.number()];
             self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
         })
     }
@@ -161,7 +153,7 @@ impl Packing {
     /// Forgets what is packed and keeps the memory.
     pub fn clear(&mut self) {
         for share in self.touched.drain(..) {
-            self.packets[share].clear();
+            self.packets[share.number()].clear();
         }
     }
 }

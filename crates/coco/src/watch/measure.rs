@@ -21,7 +21,7 @@ use crate::plan::{Newest, Routing, Rules};
 #[derive(Clone, Debug, Default)]
 pub struct Measurement {
     /// Of the hosts of each target, by the names of its tier and its own.
-    outlets: HashMap<(Arc<str>, Arc<str>), Summary>,
+    outlets: HashMap<(Arc<str>, Arc<str>), OfTarget>,
     /// Of each tier's hosts, by its name.
     tiers: HashMap<Arc<str>, Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
@@ -32,9 +32,18 @@ pub struct Measurement {
     unremembered: u64,
 }
 
+/// What was measured of a target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfTarget {
+    /// Of all hosts that lie there.
+    pub hosts: Summary,
+    /// How many of them it is the first owner of; of the others it has a further copy.
+    pub first: u64,
+}
+
 impl Measurement {
     /// Of the hosts of a target; all zeros if it is new.
-    pub fn of_outlet(&self, outlet: &Outlet) -> Summary {
+    pub fn of_outlet(&self, outlet: &Outlet) -> OfTarget {
         let key = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
         self.outlets.get(&key).copied().unwrap_or_default()
     }
@@ -65,7 +74,7 @@ pub struct Measure {
 }
 
 /// Summaries by target and by tier.
-type Spread = (HashMap<(Arc<str>, Arc<str>), Summary>, HashMap<Arc<str>, Summary>);
+type Spread = (HashMap<(Arc<str>, Arc<str>), OfTarget>, HashMap<Arc<str>, Summary>);
 
 #[derive(Default)]
 struct Throttles {
@@ -158,24 +167,31 @@ impl Measure {
     fn spread(&self) -> Spread {
         let routing = self.routing.load_full();
         let Routing { tiers, partitions, outlets, .. } = &*routing;
-        let mut sizes = vec![Sizes::default(); outlets.iter().len()];
-        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |owners, accepted| {
-            for (partition, &owner) in owners.iter().enumerate().filter(|_| accepted > 0) {
-                for &outlet in partitions.outlets(partitions.share(partition, owner)) {
-                    sizes[outlet].add(accepted);
+        // A tier has each of its hosts once, however many copies there are.
+        let mut all = vec![Sizes::default(); outlets.iter().len()];
+        let mut first = all.clone();
+        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |shares, accepted| {
+            for (place, &share) in shares.iter().enumerate().filter(|_| accepted > 0) {
+                for &outlet in partitions.outlets(share) {
+                    all[outlet].add(accepted);
+                    if partitions.is_first(place) {
+                        first[outlet].add(accepted);
+                    }
                 }
             }
         });
         let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
-            let first = outlets.index(index, 0);
-            let mut all = Sizes::default();
-            sizes[first..first + tier.targets().len()].iter().for_each(|sizes| all.add_all(sizes));
-            (tier.name().into(), Summary::of(&all))
+            let start = outlets.index(index, 0);
+            let mut of_tier = Sizes::default();
+            first[start..start + tier.targets().len()].iter().for_each(|sizes| of_tier.add_all(sizes));
+            (tier.name().into(), Summary::of(&of_tier))
         });
         let of_tiers = of_tiers.collect();
-        let key = |outlet: &Outlet| (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
-        let of_outlets = outlets.iter().zip(&sizes);
-        (of_outlets.map(|(outlet, sizes)| (key(outlet), Summary::of(sizes))).collect(), of_tiers)
+        let of_outlets = outlets.iter().zip(all.iter().zip(&first)).map(|(outlet, (all, first))| {
+            let key = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
+            (key, OfTarget { hosts: Summary::of(all), first: Summary::of(first).length })
+        });
+        (of_outlets.collect(), of_tiers)
     }
 }
 

@@ -7,7 +7,7 @@ mod receive_buffers;
 pub mod snapshot;
 mod summary;
 
-pub use measure::{Intervals, Measure, Measurement};
+pub use measure::{Intervals, Measure, Measurement, OfTarget};
 pub use reading::{Hosts, count_accepted};
 pub use receive_buffers::{Capacity, ReceiveBuffers};
 pub use summary::{Sizes, Summary};

@@ -9,6 +9,7 @@ use super::page::Page;
 use crate::lane::Lane;
 use crate::memory::{Judge, MetricView, Unread};
 use crate::plan::Rules;
+use crate::share::Share;
 
 /// Bytes of the names of hosts that are at hand at a time.
 const HOSTS: usize = 1 << 20;
@@ -27,7 +28,7 @@ const PLACE: usize = 4;
 pub struct Hosts<'a> {
     lanes: &'a [Arc<Lane>],
     rules: Rules,
-    /// The partition by whose owners they are grouped, or all are of group 0.
+    /// The partition by whose targets they are grouped, each host with all that hold it; or all are of group 0.
     partition: Option<usize>,
     page: Page,
     /// Which of the page is next.
@@ -35,7 +36,7 @@ pub struct Hosts<'a> {
 }
 
 impl<'a> Hosts<'a> {
-    /// Of these lanes, grouped by the owners of a [partition](crate::plan::Partitions) as `rules` have them, or all of group 0.
+    /// Of these lanes, grouped by the targets of a [partition](crate::plan::Partitions) as `rules` have them, or all of group 0.
     pub fn new(lanes: &'a [Arc<Lane>], rules: Rules, partition: Option<usize>) -> Self {
         let mut hosts = Self { lanes, rules, partition, page: Page::new(HOSTS), next: 0 };
         hosts.gather();
@@ -48,11 +49,20 @@ impl<'a> Hosts<'a> {
         for lane in *lanes {
             lane.walk(|memory, from| {
                 memory.visit_hosts(from, rules, |host| {
-                    let group = partition.map_or(0, |partition| host.owners[partition]);
-                    key.clear();
-                    key.extend(group.to_be_bytes());
-                    key.extend(host.name);
-                    page.offer(&key, 0);
+                    let mut offer = |group: u16| {
+                        key.clear();
+                        key.extend(group.to_be_bytes());
+                        key.extend(host.name);
+                        page.offer(&key, 0);
+                    };
+                    match partition {
+                        None => offer(0),
+                        Some(partition) => rules
+                            .routing()
+                            .partitions
+                            .targets(*partition, &host.shares)
+                            .for_each(|target| offer(target as u16)),
+                    }
                 })
             });
         }
@@ -183,8 +193,8 @@ fn place_of(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |place, &byte| place << 8 | usize::from(byte))
 }
 
-/// Counts the metrics of each host that are sent, for its owners.
-pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[u16], u32)) {
+/// Counts the metrics of each host that are sent, with the shares that it is in.
+pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[Share], u32)) {
     if let [lane] = lanes {
         return lane.measure(|memory, from| memory.count_accepted(from, &mut rules, &mut count));
     }
@@ -211,7 +221,7 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
         for (lanes, accepted) in known {
             let place = hosts.next;
             let accepted = if lanes > 1 { hosts.count_union(place) } else { accepted };
-            count(&rules.owners(&hosts.page.key(place)[GROUP..]), accepted);
+            count(&rules.shares(&hosts.page.key(place)[GROUP..]), accepted);
             hosts.next = place + 1;
         }
     }
@@ -249,8 +259,8 @@ mod tests {
     /// Takes note on a lane that a metric was seen.
     fn see(lane: &Lane, rules: &mut Rules, host: &[u8], metric: &str, now: u32) {
         let mut memory = lane.memory();
-        let owners = rules.owners(host);
-        let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &owners, now)).unwrap();
+        let shares = rules.shares(host);
+        let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &shares, now)).unwrap();
         let parts = [b"p", &b""[..], metric.as_bytes(), b""];
         let hash = combine(parts.map(|part| memory.hash(part)));
         let name = memory.find_name(hash, parts);
@@ -293,7 +303,7 @@ mod tests {
         let mut counts: BTreeMap<(u16, &[u8]), u32> = BTreeMap::new();
         for ((_, host, metric), now) in latest.into_iter().filter(|((.., metric), _)| !metric.ends_with('7'))
         {
-            let group = rules.owners(host)[0];
+            let group = rules.shares(host)[0].number() as u16;
             let key = (group, host.clone(), format!("p/{metric}").into_bytes());
             if !expected.contains_key(&key) {
                 *counts.entry((group, host)).or_default() += 1;
@@ -303,9 +313,9 @@ mod tests {
         }
         assert_eq!(read(&lanes), expected);
         let mut counted = Vec::new();
-        count_accepted(&lanes, rules, |owners, accepted| {
+        count_accepted(&lanes, rules, |shares, accepted| {
             if accepted > 0 {
-                counted.push((owners[0], accepted));
+                counted.push((shares[0].number() as u16, accepted));
             }
         });
         counted.sort_unstable();

@@ -23,6 +23,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         OutletCount::ALL.iter().map(sum).collect()
     };
     let sends: Vec<_> = outlets.counts().iter().map(sent).collect();
+    let copies: Vec<_> = outlets.copies().iter().map(|copies| copies.count()).collect();
     let mut counts: Vec<u64> =
         Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
     counts.reverse();
@@ -58,9 +59,12 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &labels, *value);
         }
     }
+    for (of_tier, count) in outlets.copies().iter().zip(copies) {
+        snapshot.add(&counters::COPIES, &[("tier", &of_tier.tier)], count);
+    }
     for outlet in outlets.iter() {
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
-        let summary = measurement.of_outlet(outlet);
+        let summary = measurement.of_outlet(outlet).hosts;
         snapshot.add(&counters::HASH_HOSTS, &labels, summary.length);
         snapshot.add(&counters::HASH_METRICS, &labels, summary.sum);
         for ((definition, _), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use coco::counters::{ByReason, Count};
 use coco::lane::Lane;
 use coco::memory::Unread;
-use coco::plan::Rules;
+use coco::plan::{Routing, Rules};
 use coco_core::value_list::Identifier;
 use proptest::prelude::*;
 use regex::bytes::Regex;
 
 use crate::model::{Contents, is_blacklisted};
+use crate::stages::Stages;
 
 /// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
 pub(crate) fn check_memory<'a>(
@@ -29,12 +30,11 @@ pub(crate) fn check_memory<'a>(
     }
     let memory = lane.memory();
     let mut hosts = Vec::new();
-    let end = memory.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.owners)));
+    let end = memory.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.shares)));
     prop_assert_eq!(end, None);
     let mut remembered = 0;
-    for (host, known_owners) in &hosts {
-        let owners: Vec<_> = rules.routing().partitions.owners(host).collect();
-        prop_assert_eq!(known_owners.as_slice(), owners);
+    for (host, known) in &hosts {
+        prop_assert_eq!(known, &rules.routing().partitions.shares_of(host));
         let (mut metrics, mut unread) = (Vec::new(), Unread::default());
         memory.visit_metrics(host, rules, &mut unread, |metric| {
             let parts: Vec<_> = metric.name.parts().map(<[u8]>::to_vec).collect();
@@ -58,7 +58,7 @@ pub(crate) fn check_memory<'a>(
 }
 
 pub(crate) fn check_books(
-    lane: &Lane,
+    Stages { lane, .. }: &Stages,
     contents: &[Contents],
     blacklist: Option<&Regex>,
 ) -> Result<(), TestCaseError> {
@@ -93,6 +93,18 @@ pub(crate) fn check_books(
         };
         let expected: usize = contents.iter().map(of).sum();
         prop_assert_eq!(lane.counts.get_reason(reason), expected as u64, "{:?}", reason);
+    }
+    Ok(())
+}
+
+/// What each tier gets beyond once, where one configuration held all the time.
+pub(crate) fn check_copies(Stages { lane, newest, .. }: &Stages) -> Result<(), TestCaseError> {
+    let routing = newest.load();
+    let Routing { tiers, outlets, .. } = &**routing;
+    prop_assert_eq!(tiers.len(), outlets.copies().len());
+    for (tier, copies) in tiers.iter().zip(outlets.copies()) {
+        let beyond_first = tier.placement().facts().replicas as u64 - 1;
+        prop_assert_eq!(copies.count(), lane.counts.get(Count::Accepted) * beyond_first);
     }
     Ok(())
 }

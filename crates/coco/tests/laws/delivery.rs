@@ -7,10 +7,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::books::{check_books, check_memory};
+use crate::books::{check_books, check_copies, check_memory};
 use crate::inputs::{LARGEST, by_hand, datagrams, of_one_host, one_value_list};
 use crate::model::{Contents, expected};
-use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
+use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, ring, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -33,7 +33,8 @@ proptest! {
             prop_assert_eq!(arrived, expected(&stages.tiers, blacklist.as_ref(), batch));
         }
         let contents: Vec<Contents> = batches.iter().copied().flatten().map(|datagram| Contents::of(datagram)).collect();
-        check_books(&stages.lane, &contents, blacklist.as_ref())?;
+        check_books(&stages, &contents, blacklist.as_ref())?;
+        check_copies(&stages)?;
         let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
         check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules())?;
         prop_assert!(stages.lane.memory().used() <= memory.max(EMPTY));
@@ -52,7 +53,9 @@ proptest! {
             }
             let mut stages = Stages::new(tiers(&shape), None, limit, 1 << 20, 1);
             let packets = stages.run(std::slice::from_ref(&datagram), 1);
-            prop_assert_eq!(packets.len(), shape.len());
+            let copies = stages.tiers.iter().map(|tier| tier.placement().facts().replicas).sum::<usize>();
+            // Each target of the tiers that part hosts alike gets the one packing.
+            prop_assert_eq!(packets.len(), copies);
             prop_assert!(packets.iter().all(|(_, bytes, ..)| *bytes == datagram));
         }
     }
@@ -60,11 +63,11 @@ proptest! {
     /// Any bytes at all.
     #[test]
     fn noise_is_survived_and_counted(datagrams in vec(vec(any::<u8>(), 0..300), 1..20)) {
-        let mut stages = Stages::new(tiers(&[(2, None), (1, None)]), None, 1452, 1 << 20, datagrams.len());
+        let mut stages = Stages::new(tiers(&[ring(2), ring(1)]), None, 1452, 1 << 20, datagrams.len());
         let packets = stages.run(&datagrams, 1);
         prop_assert_eq!(arrived(&stages.tiers, &packets, 1452), expected(&stages.tiers, None, &datagrams));
         let contents: Vec<Contents> = datagrams.iter().map(|datagram| Contents::of(datagram)).collect();
-        check_books(&stages.lane, &contents, None)?;
+        check_books(&stages, &contents, None)?;
     }
 }
 
@@ -72,7 +75,7 @@ proptest! {
 #[test]
 fn small_datagrams_of_one_target_share_a_packet() {
     let datagrams: Vec<_> = (0..10).map(|number| one_value_list(format!("web{number}").as_bytes())).collect();
-    let mut stages = Stages::new(tiers(&[(1, None)]), None, 1452, 1 << 20, 10);
+    let mut stages = Stages::new(tiers(&[ring(1)]), None, 1452, 1 << 20, 10);
     let packets = stages.run(&datagrams, 1);
     assert_eq!(packets, [(0, datagrams.concat(), 10, 0)]);
     let events: Vec<_> = Decoder::new(&packets[0].1).collect();
@@ -83,7 +86,7 @@ fn small_datagrams_of_one_target_share_a_packet() {
 #[test]
 fn what_the_filter_left_undecided_is_rejected_and_counted() {
     let datagram = one_value_list(b"web1");
-    let mut stages = Stages::new(tiers(&[(2, None)]), None, 1452, 1 << 20, 2);
+    let mut stages = Stages::new(tiers(&[ring(2)]), None, 1452, 1 << 20, 2);
     stages.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(&datagram);
     stages.batch.add(datagram.len(), None);
     decode(&mut stages.batch, &stages.lane, &Gate::default());

@@ -115,17 +115,23 @@ pub(crate) fn expected(
     datagrams: &[Vec<u8>],
 ) -> BTreeMap<(usize, usize), Received> {
     let mut expected: BTreeMap<(usize, usize), Received> = BTreeMap::new();
+    let mut owners = Vec::new();
     for (index, tier) in tiers.iter().enumerate() {
         for datagram in datagrams {
             let contents = Contents::of(datagram);
             for list in contents.value_lists.into_iter().filter(|list| !is_blacklisted(blacklist, list)) {
-                let owner = (index, tier.owner(&list.identifier.host));
-                let alone = Contents { value_lists: vec![list], ..Contents::default() };
-                expected.entry(owner).or_default().add(alone);
+                tier.placement().owners(&list.identifier.host, &mut owners);
+                for &owner in &owners {
+                    let alone = Contents { value_lists: vec![list.clone()], ..Contents::default() };
+                    expected.entry((index, owner)).or_default().add(alone);
+                }
             }
             for notification in contents.notifications {
-                let owner = (index, tier.owner(&notification.identifier.host));
-                expected.entry(owner).or_default().notifications.push(notification);
+                tier.placement().owners(&notification.identifier.host, &mut owners);
+                for &owner in &owners {
+                    let received = expected.entry((index, owner)).or_default();
+                    received.notifications.push(notification.clone());
+                }
             }
         }
     }

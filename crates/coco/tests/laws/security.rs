@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::books::check_books;
 use crate::inputs::{datagrams, packed};
 use crate::model::{Contents, expected};
-use crate::stages::{Packets, Stages, arrived, blacklist, shape, tiers};
+use crate::stages::{Packets, Stages, arrived, blacklist, ring, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -44,7 +44,7 @@ proptest! {
         stages.gate = Gate::new(Admission::new(Vec::new(), Guard::new(SecurityLevel::Sign, Some(users))));
         prop_assert_eq!(stages.run(&secured, 1), from_plain, "byte for byte");
         let contents: Vec<Contents> = plain.iter().map(|datagram| Contents::of(datagram)).collect();
-        check_books(&stages.lane, &contents, blacklist.as_ref())?;
+        check_books(&stages, &contents, blacklist.as_ref())?;
         prop_assert_eq!(stages.lane.counts.get(Count::Verified), stages.lane.counts.get(Count::Decoded));
     }
 
@@ -55,7 +55,7 @@ proptest! {
     ) {
         let datagrams: Vec<_> =
             datagrams.into_iter().flat_map(|(datagrams, is_allowed)| datagrams.into_iter().map(move |it| (it, is_allowed))).collect();
-        let mut stages = Stages::new(tiers(&[(2, None)]), None, 1452, 1 << 20, datagrams.len());
+        let mut stages = Stages::new(tiers(&[ring(2)]), None, 1452, 1 << 20, datagrams.len());
         stages.gate = Gate::new(Admission::new(vec!["10.0.0.0/8".parse().unwrap()], Guard::default()));
         for (datagram, is_allowed) in &datagrams {
             stages.batch.free_slots().next().unwrap()[..datagram.len()].copy_from_slice(datagram);

@@ -10,7 +10,7 @@ use proptest::sample::Index;
 
 use crate::inputs::{datagrams, one_value_list};
 use crate::model::{Contents, expected};
-use crate::stages::{Packets, Stages, arrived, shape, tiers};
+use crate::stages::{Packets, Stages, arrived, ring, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
@@ -59,7 +59,7 @@ proptest! {
 fn hosts_of_one_sender_reach_every_lane() {
     let datagrams: Vec<_> =
         (0..1000).map(|number| one_value_list(format!("web{number}").as_bytes())).collect();
-    let mut stages = Stages::new(tiers(&[(1, None)]), None, 1452, 0, datagrams.len());
+    let mut stages = Stages::new(tiers(&[ring(1)]), None, 1452, 0, datagrams.len());
     stages.take_in(&datagrams, 1);
     decode(&mut stages.batch, &stages.lane, &Gate::default());
     let mut spread = Spread::new(LaneOfHost::new(4));

@@ -11,7 +11,7 @@ use coco::plan::{Newest, Routing, Rules};
 use coco::secrets::Seals;
 use coco::send::Packing;
 use coco_core::config::{Config, Program};
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::tier::{Placed, Placing, Target, Tier, Tiers};
 use coco_core::value_list::ValueListRef;
 use coco_core::wire::PacketBuilder;
 use proptest::collection::vec;
@@ -136,23 +136,38 @@ pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Co
     config
 }
 
-/// How many targets a tier has, and how many virtual replicas each if not those of the table.
-pub(crate) type Shape = (usize, Option<u32>);
+/// How many targets a tier has, and how they share the hosts.
+pub(crate) type Shape = (usize, Placing);
 
+/// As the older implementation shares hosts among so many targets.
+pub(crate) fn ring(targets: usize) -> Shape {
+    (targets, Placing::Ring { virtual_replicas: None })
+}
+
+/// Targets have equal names in all tiers, so that placements by name may be alike.
 pub(crate) fn tiers(shape: &[Shape]) -> Tiers {
-    let tier = |(number, &(targets, virtual_replicas)): (usize, &Shape)| {
+    let tier = |(number, &(targets, placing)): (usize, &Shape)| {
         let target = |target: usize| {
             let name = format!("10.0.{number}.{target}:25826");
-            Target::new(name.clone(), name.parse().unwrap())
+            let placed = Placed { name: Some(format!("s{target}")), ..Placed::default() };
+            Target { placed, ..Target::new(name.clone(), name.parse().unwrap()) }
         };
-        Tier::new(format!("tier{number}"), (0..targets).map(target).collect(), virtual_replicas).unwrap()
+        Tier::placed(format!("tier{number}"), (0..targets).map(target).collect(), placing).unwrap()
     };
     Tiers::new(shape.iter().enumerate().map(tier).collect()).unwrap()
 }
 
 /// Some tiers part the hosts alike, others have as many targets and part them in other ways.
 pub(crate) fn shape() -> impl Strategy<Value = Vec<Shape>> {
-    vec((1_usize..=5, select(&[None, None, Some(3)][..])), 1..=3)
+    let placing = |targets: usize| {
+        let replicas = 1..=targets.min(3);
+        prop_oneof![
+            3 => select(&[None, None, Some(3)][..]).prop_map(|virtual_replicas| Placing::Ring { virtual_replicas }),
+            1 => replicas.clone().prop_map(|replicas| Placing::Jump { replicas }),
+            2 => replicas.prop_map(|replicas| Placing::Rendezvous { replicas }),
+        ]
+    };
+    vec((1_usize..=5).prop_flat_map(move |targets| (Just(targets), placing(targets))), 1..=3)
 }
 
 pub(crate) fn blacklist() -> impl Strategy<Value = Option<Regex>> {

@@ -6,14 +6,14 @@ use coco_core::value_list::Value;
 use coco_core::wire::{ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
 
 use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
-use crate::stages::{Stages, tiers};
+use crate::stages::{Stages, ring, tiers};
 
 /// Each would leave by itself, with all its names.
 #[test]
 fn no_more_than_some_notifications_of_a_datagram_leave() {
     let datagram = many_notifications(LARGEST);
     let good = one_value_list(b"good");
-    let mut stages = Stages::new(tiers(&[(2, None), (3, None)]), None, 1452, 1 << 20, 65);
+    let mut stages = Stages::new(tiers(&[ring(2), ring(3)]), None, 1452, 1 << 20, 65);
     let mut datagrams = vec![datagram.clone(); 64];
     datagrams.push(good);
     let packets = stages.run(&datagrams, 1);
@@ -35,7 +35,7 @@ fn no_more_than_some_notifications_of_a_datagram_leave() {
 /// What is known of a value list is larger than the smallest one.
 #[test]
 fn a_batch_that_travels_is_small_whatever_came_together() {
-    let mut stages = Stages::new(tiers(&[(1, None)]), None, 1452, 0, 64);
+    let mut stages = Stages::new(tiers(&[ring(1)]), None, 1452, 0, 64);
     let [none, one, few] =
         [(&[][..], LARGEST), (&[Value::Gauge(1.0)], LARGEST), (&[Value::Gauge(1.0); 7000], LARGEST)]
             .map(|(list, bytes)| many_value_lists(list, bytes));

@@ -36,7 +36,7 @@ fn on_ipv6() -> Sink {
 }
 
 /// What `/metrics` shows of a family, summed up over a tier.
-fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
+pub(crate) fn of_tier(metrics: &str, family: &str, tier: &str) -> u64 {
     let prefix = format!("{family}{{tier=\"{tier}\",");
     let rows = metrics.lines().filter(|line| line.starts_with(&prefix));
     rows.map(|row| row.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
 mod agents;
+// Hosts on several targets of a tier.
+mod copies;
 // What arrives where, whichever threads carry it, and what is counted on the way.
 mod delivery;
 // Bounds: memory, the kernel's buffer, the time that a stop may take.

@@ -220,8 +220,18 @@ fn the_api_shows_where_what_went() {
 
     let shown = coco.get("/tiers").json();
     let first = &shown[0];
-    let known =
-        ["name", "targets", "shadows", "virtual_replicas", "hash", "fingerprint", "connections", "routes"];
+    let known = [
+        "name",
+        "targets",
+        "shadows",
+        "virtual_replicas",
+        "hash",
+        "replicas",
+        "placed",
+        "fingerprint",
+        "connections",
+        "routes",
+    ];
     assert_eq!(keys(first), known);
     assert_eq!([&shown[0]["name"], &shown[1]["name"]], ["shortterm", "midterm"]);
     assert_eq!(first["targets"], json!([a, b]));

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use clap::Args;
 use coco_core::config::{Difference, Written};
 use coco_core::host::{is_renamed, stored_name};
+use coco_core::placement::Facts;
 use coco_core::tier::{Tier, Tiers};
 use serde_json::{Value, json};
 
@@ -25,7 +26,7 @@ use crate::spread::{Spread, ratio};
 use crate::text;
 use crate::tier_state::{TierState, difference_of};
 use fleet::{Fleet, Source};
-use moves::{Change, Load};
+use moves::{Change, Copies, Load};
 use settings::File;
 
 /// What `--json` makes of it.
@@ -36,12 +37,14 @@ const JSON: &str = r#"With --json, one object:
    "blacklist": {"metrics", "newly_dropped", "newly_sent"} or null,
    "tiers": [{"name", "change": "same" or "changed", "moved", "metrics", "share", "ideal",
               "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}],
+              "disks": [{"target", "arriving", "metrics", "leaving"}],
               "cheaper": {"virtual_replicas", "targets", "moved", "share", "largest", "reasons"} or null},
              {"name", "change": "added" or "removed"}]}
 
 old, new: fingerprints. kind: what the hosts are. since: when a Coco began to remember hosts, in Unix seconds.
 differences: of all keys but targets and virtual_replicas; null where a file does not say. blacklist: what another one
-does to the metrics that --api tells. moved: hosts. metrics: null unless --api tells them.
+does to the metrics that --api tells. moved: copies of hosts, of which there is
+one unless a tier has replicas. disks: hosts that a target gets and that it is rid of. metrics: null unless --api tells them.
 ideal: the share that must move however it is done. largest: the largest share, as a multiple of the mean.
 Shares are from 0 to 1."#;
 
@@ -168,8 +171,9 @@ impl<'a> Plan<'a> {
         let [before, after] = [change.old, change.new].map(|tier| tier.targets().len());
         writeln!(
             out,
-            "\ntier {}: {before} to {after} targets, {} move ({:.1} %; {:.1} % have to)",
+            "\ntier {}: {before} to {after} targets{}, {} move ({:.1} %; {:.1} % have to)",
             shown(change.new),
+            placements(change.old, change.new),
             self.load(change.moved),
             change.share() * 100.0,
             change.ideal * 100.0
@@ -179,6 +183,15 @@ impl<'a> Plan<'a> {
         for ((from, to), load) in moves {
             let (from, to) = (&change.old.targets()[*from].name, &change.new.targets()[*to].name);
             writeln!(out, "  {from} -> {to}  {}", self.load(*load))?;
+        }
+        for (to, load) in &change.arriving {
+            let leaving = change.leaving_of(&change.new.targets()[*to]);
+            let target = change.new.targets()[*to].label();
+            writeln!(
+                out,
+                "  the disk of {target} takes {}, and is rid of {leaving} hosts",
+                self.load(*load)
+            )?;
         }
         let [before, after] = [&change.before, &change.after].map(Spread::largest);
         writeln!(out, "  the largest share is {before:.2} times the mean before, {after:.2} after")?;
@@ -191,7 +204,7 @@ impl<'a> Plan<'a> {
             out,
             "    this moves {} hosts ({:.1} %; the largest share is then {:.2} times the mean):",
             cheaper.moved,
-            ratio(cheaper.moved, change.before.hosts()) * 100.0,
+            ratio(cheaper.moved, change.after.copies()) * 100.0,
             cheaper.after.largest()
         )?;
         for line in toml(&cheaper.tier, self.written) {
@@ -245,11 +258,12 @@ impl<'a> Plan<'a> {
         script.write_listing(old_owners.map(|target| target.address.host()))?;
         for change in &self.changes {
             script.comment(&format!("tier {}: {} hosts", shown(change.new), change.moved.hosts))?;
-            let mut moves: BTreeMap<_, Vec<_>> =
-                change.moves.keys().map(|owners| (*owners, Vec::new())).collect();
+            let mut moves: BTreeMap<_, Vec<_>> = BTreeMap::new();
+            let mut copies = Copies::new(change.old, change.new);
             for (host, _) in self.fleet.hosts() {
-                let owners = (change.old.owner(host), change.new.owner(host));
-                moves.entry(owners).and_modify(|hosts| hosts.push(host));
+                for &owners in copies.of(host) {
+                    moves.entry(owners).or_default().push(host);
+                }
             }
             for ((from, to), hosts) in moves {
                 script.begin(
@@ -302,11 +316,24 @@ impl<'a> Plan<'a> {
                 "virtual_replicas": cheaper.tier.placement().facts().virtual_replicas,
                 "targets": cheaper.tier.targets().iter().map(|target| &target.name).collect::<Vec<_>>(),
                 "moved": cheaper.moved,
-                "share": ratio(cheaper.moved, change.before.hosts()),
+                "share": ratio(cheaper.moved, change.after.copies()),
                 "largest": cheaper.after.largest(),
                 "reasons": change.reasons(),
             })
         });
+        let disks = change.new.targets().iter().enumerate().filter_map(|(place, target)| {
+            let arriving = change.arriving.get(&place).copied().unwrap_or_default();
+            let leaving = change.leaving_of(target);
+            (arriving.hosts + leaving > 0).then(|| {
+                json!({
+                    "target": target.name,
+                    "arriving": arriving.hosts,
+                    "metrics": metrics(&arriving),
+                    "leaving": leaving,
+                })
+            })
+        });
+        let disks: Vec<_> = disks.collect();
         let same = change.old.fingerprint() == change.new.fingerprint();
         json!({
             "name": change.new.name(),
@@ -317,6 +344,7 @@ impl<'a> Plan<'a> {
             "ideal": change.ideal,
             "largest": { "before": change.before.largest(), "after": change.after.largest() },
             "moves": moves.collect::<Vec<_>>(),
+            "disks": disks,
             "cheaper": cheaper,
         })
     }
@@ -335,6 +363,15 @@ fn renamed(fleet: &Fleet) -> Option<String> {
 
 fn shown(tier: &Tier) -> String {
     text::name(tier.name().as_bytes())
+}
+
+/// How the two are placed, where that differs.
+fn placements(old: &Tier, new: &Tier) -> String {
+    let [old, new] = [old, new].map(|tier| {
+        let Facts { hash, replicas, .. } = tier.placement().facts();
+        format!("{hash} with {replicas} of each host")
+    });
+    if old == new { String::new() } else { format!(" ({old} to {new})") }
 }
 
 /// Who has told of how many hosts.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coco_core::tier::{Target, Tier};
 
 use super::fleet::Fleet;
-use crate::spread::{Spread, ratio};
+use crate::spread::{Spread, due, ratio};
 
 /// A change is called dear if another one that ends with the same targets moves this much less.
 const WORTH_SAYING: f64 = 0.9;
@@ -15,21 +15,70 @@ const WORTH_SAYING: f64 = 0.9;
 pub(super) struct Change<'a> {
     pub(super) old: &'a Tier,
     pub(super) new: &'a Tier,
-    /// By the indices of the old target and the new one.
+    /// Copies of hosts, by the indices of the old target and the new one.
     pub(super) moves: BTreeMap<(usize, usize), Load>,
     pub(super) moved: Load,
-    /// The part of all hosts that must move, however it is done.
+    /// What the disk of each new target has to take, by its index.
+    pub(super) arriving: BTreeMap<usize, Load>,
+    /// What each old target is rid of, by its index.
+    pub(super) leaving: BTreeMap<usize, Load>,
+    /// The part of all copies that must move, however it is done.
     pub(super) ideal: f64,
     pub(super) before: Spread,
     pub(super) after: Spread,
     pub(super) cheaper: Option<Cheaper>,
 }
 
-/// Hosts, and their metrics where that is known.
+/// Hosts, of which there may be several copies, and their metrics where that is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) hosts: u64,
     pub(super) metrics: u64,
+}
+
+impl Load {
+    fn add(&mut self, metrics: u64) {
+        self.hosts += 1;
+        self.metrics += metrics;
+    }
+}
+
+/// Where the copies of a host go from one tier to another. A target is its address: under another one it is another disk.
+#[derive(Debug)]
+pub(super) struct Copies<'a> {
+    old: &'a Tier,
+    new: &'a Tier,
+    before: Vec<usize>,
+    after: Vec<usize>,
+    /// From which old target to which new one. A further copy comes from the first owner, which keeps its own.
+    pub(super) moves: Vec<(usize, usize)>,
+    /// Old targets that keep no copy.
+    pub(super) left: Vec<usize>,
+}
+
+impl<'a> Copies<'a> {
+    pub(super) fn new(old: &'a Tier, new: &'a Tier) -> Self {
+        Self { old, new, before: Vec::new(), after: Vec::new(), moves: Vec::new(), left: Vec::new() }
+    }
+
+    /// Of this host.
+    pub(super) fn of(&mut self, host: &[u8]) -> &[(usize, usize)] {
+        let Self { old, new, before, after, moves, left } = self;
+        old.placement().owners(host, before);
+        new.placement().owners(host, after);
+        let address = |tier: &'a Tier, place: usize| &tier.targets()[place].address;
+        let is_in = |tier: &'a Tier, places: &[usize], target| {
+            places.iter().any(|&place| address(tier, place) == target)
+        };
+        left.clear();
+        left.extend(before.iter().filter(|&&place| !is_in(new, after, address(old, place))));
+        let first = before[0];
+        let sources = left.iter().copied().chain(std::iter::repeat(first));
+        let come = after.iter().copied().filter(|&place| !is_in(old, before, address(new, place)));
+        moves.clear();
+        moves.extend(sources.zip(come));
+        moves
+    }
 }
 
 /// A tier with the same targets as the new one that moves fewer hosts.
@@ -44,27 +93,37 @@ impl<'a> Change<'a> {
     pub(super) fn new(old: &'a Tier, new: &'a Tier, fleet: &Fleet) -> Self {
         let mut moves: BTreeMap<_, Load> = BTreeMap::new();
         let mut moved = Load::default();
+        let (mut arriving, mut leaving) = (BTreeMap::<_, Load>::new(), BTreeMap::<_, Load>::new());
+        let mut copies = Copies::new(old, new);
         for (host, metrics) in fleet.hosts() {
-            let (from, to) = (old.owner(host), new.owner(host));
-            if old.targets()[from].address != new.targets()[to].address {
-                for load in [moves.entry((from, to)).or_default(), &mut moved] {
-                    load.hosts += 1;
-                    load.metrics += metrics;
-                }
+            copies.of(host);
+            for &(from, to) in &copies.moves {
+                moves.entry((from, to)).or_default().add(metrics);
+                arriving.entry(to).or_default().add(metrics);
+                moved.add(metrics);
             }
+            copies.left.iter().for_each(|&from| leaving.entry(from).or_default().add(metrics));
         }
         let cheaper = cheaper(old, new).and_then(|tier| {
-            let fewer = fleet.hosts().filter(|(host, _)| has_moved(old, &tier, host)).count() as u64;
+            let mut copies = Copies::new(old, &tier);
+            let moves = fleet.hosts().map(|(host, _)| copies.of(host).len() as u64);
+            let fewer = moves.sum();
             let worth_saying = (fewer as f64) < moved.hosts as f64 * WORTH_SAYING;
             worth_saying.then(|| Cheaper { moved: fewer, after: Spread::of(&tier, fleet.names()), tier })
         });
         let [before, after] = [old, new].map(|tier| Spread::of(tier, fleet.names()));
-        Self { old, new, moves, moved, ideal: ideal(old, new), before, after, cheaper }
+        Self { old, new, moves, moved, arriving, leaving, ideal: ideal(old, new), before, after, cheaper }
     }
 
-    /// The part of all hosts that moves.
+    /// The part of all copies that moves.
     pub(super) fn share(&self) -> f64 {
-        ratio(self.moved.hosts, self.before.hosts())
+        ratio(self.moved.hosts, self.after.copies())
+    }
+
+    /// How many copies a target of the new tier is rid of.
+    pub(super) fn leaving_of(&self, target: &Target) -> u64 {
+        let before = place(self.old, target);
+        before.and_then(|before| self.leaving.get(&before)).map_or(0, |load| load.hosts)
     }
 
     /// Why so much moves, where there is a cheaper way.
@@ -92,16 +151,16 @@ impl<'a> Change<'a> {
     }
 }
 
-fn has_moved(old: &Tier, new: &Tier, host: &[u8]) -> bool {
-    old.targets()[old.owner(host)].address != new.targets()[new.owner(host)].address
-}
-
-/// If every target owned the same share before and after, a target that stays would keep the smaller of its two
-/// shares, and everything else would have to move.
+/// If every target had what it is due by its weight, before and after, it would have to get what it is due more. As a part
+/// of all copies after.
 fn ideal(old: &Tier, new: &Tier) -> f64 {
-    let stay = old.targets().iter().filter(|target| place(new, target).is_some()).count();
-    let [before, after] = [old, new].map(|tier| tier.targets().len() as f64);
-    (1.0 - stay as f64 / before.max(after)).max(0.0)
+    let [copies_before, copies_after] = [old, new].map(|tier| tier.placement().facts().replicas as f64);
+    let (before, after) = (due(old), due(new));
+    let gains = new.targets().iter().zip(&after).map(|(target, after)| {
+        let before = place(old, target).map_or(0.0, |place| before[place]);
+        (after * copies_after - before * copies_before).max(0.0)
+    });
+    gains.sum::<f64>() / copies_after
 }
 
 fn place(tier: &Tier, target: &Target) -> Option<usize> {

@@ -10,10 +10,10 @@ mod decode;
 mod demo;
 mod frames;
 mod lookup;
+mod placement;
 mod plan;
 mod plan_rsync;
 mod replay;
-mod ring;
 mod traffic;
 
 use std::ffi::OsStr;
