@@ -45,6 +45,8 @@ pub struct Fetch {
     pub tree_age: Duration,
     /// When the next tier is asked for what an rrdcached has rows of.
     pub join: Join,
+    /// Which copy of a host is asked first where a tier has several.
+    pub prefer: Prefer,
     /// Unknown rows behind the last known one are no gap while that is younger.
     pub settle: Duration,
     /// Whether unknown rows from an rrdcached show the last value before them.
@@ -75,6 +77,15 @@ pub enum Join {
     Never,
     /// Always.
     Always,
+}
+
+/// Which copy of a host is asked first where a tier has several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefer {
+    /// That of the first owner, so that the others have the less to do.
+    First,
+    /// Each in turn of those that are well.
+    Any,
 }
 
 impl Protocol {
@@ -116,6 +127,7 @@ impl Fetch {
             max_rows: section.read::<usize>("max_rows") as u64,
             tree_age: section.read("tree_age"),
             join: section.read("join"),
+            prefer: section.read("prefer"),
             settle: section.read("settle"),
             fill_gaps: section.read("fill_gaps"),
             metadata: section.read("metadata"),

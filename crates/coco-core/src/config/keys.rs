@@ -168,6 +168,7 @@ pub const KEYS: &[Key] = &[
     key("fetch", "max_rows", Kind::Integer(1000..=100_000_000), NOODLE, "rows of one series that an rrdcached may be asked for; a longer window is answered with 400").or("1000000"),
     key("fetch", "tree_age", Kind::Duration(Duration::ZERO), NOODLE, "how long the hosts and files of an rrdcached are remembered").or(r#""60s""#),
     key("fetch", "join", Kind::OneOf(&["gaps", "never", "always"]), NOODLE, "when the next tier is asked for a host that an rrdcached has rows of: where some are unknown, never, or always").or(r#""gaps""#),
+    key("fetch", "prefer", Kind::OneOf(&["first", "any"]), NOODLE, "which copy of a host is asked first where a tier has several: that of the first owner, or each in turn of those that are well").or(r#""first""#),
     key("fetch", "settle", Kind::Duration(Duration::ZERO), NOODLE, "unknown rows behind the last known one are no gap while that is younger: a node keeps values in memory").or(r#""5m""#),
     key("fetch", "fill_gaps", Kind::Boolean, NOODLE, "whether unknown rows from an rrdcached show the last value before them, as those of Visage do; `false` shows null").or("false"),
     key("fetch", "metadata", Kind::Boolean, NOODLE, "whether answers say in `_meta` where they come from").or("true"),

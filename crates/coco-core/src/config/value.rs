@@ -10,7 +10,7 @@ use regex::bytes::Regex;
 use toml::de::DeValue;
 
 use super::keys::{Kind, LABEL_MAX};
-use super::{Join, Level, Protocol, RRDCACHED, duration, size};
+use super::{Join, Level, Prefer, Protocol, RRDCACHED, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
@@ -197,6 +197,16 @@ impl FromToml for Join {
             "gaps" => Ok(Self::Gaps),
             "never" => Ok(Self::Never),
             "always" => Ok(Self::Always),
+            _ => Err(Mismatch::Limits),
+        }
+    }
+}
+
+impl FromToml for Prefer {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match text(value)? {
+            "first" => Ok(Self::First),
+            "any" => Ok(Self::Any),
             _ => Err(Mismatch::Limits),
         }
     }

@@ -103,6 +103,19 @@ impl Placement {
         }
     }
 
+    /// Whether every host has an owner that is not among the `lost`, by their places in the list of targets.
+    ///
+    /// That is so wherever no host can have all of its owners there. It may be so, and not be said, where zones have very
+    /// unequal numbers of targets.
+    pub fn is_whole_without(&self, lost: impl Fn(usize) -> bool) -> bool {
+        let count = |targets: usize| (0..targets).filter(|&place| lost(place)).count();
+        match self {
+            Self::Ring(ring) => count(ring.targets()) == 0,
+            Self::Jump(jump) => count(jump.targets()) < jump.replicas(),
+            Self::Rendezvous(rendezvous) => rendezvous.is_whole_without(lost),
+        }
+    }
+
     /// The ring, if it is one: it has points and labels that nothing else has.
     pub fn ring(&self) -> Option<&Ring> {
         match self {

@@ -128,6 +128,20 @@ impl Rendezvous {
         self.chosen(stored, 1).next().expect("there is a target")
     }
 
+    /// See [`Placement::is_whole_without`](super::Placement::is_whole_without).
+    pub(super) fn is_whole_without(&self, lost: impl Fn(usize) -> bool) -> bool {
+        let zones = self.members.iter().map(|member| member.zone as usize + 1).max().unwrap_or(1);
+        let (mut sizes, mut lost_of) = (vec![0_usize; zones], vec![0_usize; zones]);
+        for member in &self.members {
+            sizes[member.zone as usize] += 1;
+            lost_of[member.zone as usize] += usize::from(lost(member.target as usize));
+        }
+        // A zone has this many of a host's owners at most, unless another one is too small for as many.
+        let even = self.replicas.div_ceil(zones);
+        let most = if sizes.iter().all(|&size| size >= even) { even } else { self.replicas };
+        lost_of.iter().map(|&lost| lost.min(most)).sum::<usize>() < self.replicas
+    }
+
     fn chosen(&self, stored: &[u8], replicas: usize) -> impl Iterator<Item = usize> {
         let mut chosen = Chosen::new(replicas);
         for (place, member) in self.members.iter().enumerate() {

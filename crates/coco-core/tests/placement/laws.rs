@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use coco_core::placement::MAX_REPLICAS;
 use coco_core::placement::jump::Jump;
+use coco_core::placement::ring::Ring;
+use coco_core::placement::{MAX_REPLICAS, Placement};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -100,6 +101,29 @@ proptest! {
             jump_less.owners(host, &mut first);
             prop_assert_eq!(&all[..replicas - 1], first.as_slice());
             prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), replicas);
+        }
+    }
+
+    /// No host of which all owners are lost is said to be there; and where zones are even, a whole zone may go.
+    #[test]
+    fn what_is_whole_has_an_owner_of_every_host_left(
+        targets in targets(weights()), lost in vec(any::<bool>(), 24), replicas in 1..=MAX_REPLICAS, hosts in names(),
+    ) {
+        let replicas = replicas.min(targets.len());
+        let placements = [
+            Placement::Rendezvous(rendezvous(&targets, replicas)),
+            Placement::Jump(Jump::new(&vec![None; targets.len()], replicas).unwrap()),
+            Placement::Ring(Ring::new(targets.len(), 20)),
+        ];
+        for placement in placements {
+            let mut places = Vec::new();
+            if placement.is_whole_without(|place| lost[place]) {
+                for host in &hosts {
+                    placement.owners(host, &mut places);
+                    prop_assert!(places.iter().any(|&place| !lost[place]));
+                }
+            }
+            prop_assert!(placement.is_whole_without(|_| false) && !placement.is_whole_without(|_| true));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Numbers of hosts, over names in several styles.
 
+use coco_core::placement::Placement;
 use coco_core::placement::jump::Jump;
 use coco_core::placement::rendezvous::Rendezvous;
 use xxhash_rust::xxh64::xxh64;
@@ -78,6 +79,20 @@ fn another_weight_moves_hardly_more_than_the_difference() {
     {
         assert!((0.9..=1.1).contains(&(moved as f64 / least)), "{moved} of {least}");
     }
+}
+
+#[test]
+fn the_loss_of_a_whole_zone_leaves_every_host_where_copies_lie_in_two() {
+    let zoned: Vec<_> = plain(6)
+        .into_iter()
+        .zip(0..)
+        .map(|(target, at)| Target { zone: Some(format!("zone{}", at % 2)), ..target })
+        .collect();
+    let placement = Placement::Rendezvous(rendezvous(&zoned, 2));
+    assert!(placement.is_whole_without(|place| place % 2 == 0));
+    assert!(!placement.is_whole_without(|place| place < 2), "one of each zone may be all that a host has");
+    let plain = Placement::Rendezvous(rendezvous(&plain(6), 2));
+    assert!(plain.is_whole_without(|place| place == 3) && !plain.is_whole_without(|place| place < 2));
 }
 
 #[test]

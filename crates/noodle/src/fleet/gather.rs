@@ -1,6 +1,6 @@
 //! Asking many targets for one answer.
 //!
-//! A host has an owner in each tier, and is asked for there, tier by tier. What a pattern stands for only the targets
+//! A host has owners in each tier, and is asked for there, one after the other. What a pattern stands for only the targets
 //! know, so each of the first tier is asked. Where one fails, its *share*, the hosts that it owns, is looked for in the
 //! next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
 //! flaps, the next tier is asked for its share first, and it itself only for what is still missing then.
@@ -69,7 +69,7 @@ impl Gathered {
     /// Whether a host was still wanted when this tier was asked for patterns.
     fn is_wanted(&self, fleet: &Fleet, tier: usize, host: &[u8]) -> bool {
         let mut earlier = self.wanted.iter().take(tier).enumerate();
-        earlier.all(|(tier, wanted)| wanted[fleet.owner(tier, host).target])
+        earlier.all(|(tier, wanted)| fleet.owners(tier, host).iter().all(|owner| wanted[owner.target]))
     }
 
     /// Bytes that it takes to ask for so many, beside what is asked for and what comes of it.
@@ -161,7 +161,7 @@ impl Gathered {
             let of_owner = self
                 .pieces
                 .iter()
-                .filter(|piece| piece.node().tier == 0 && fleet.owner(0, host) == piece.node());
+                .filter(|piece| piece.node().tier == 0 && fleet.owners(0, host).contains(&piece.node()));
             let mut shares = of_owner.filter_map(|piece| match &piece.found.reply {
                 Reply::Text(share) => Some(share),
                 _ => None,
@@ -205,7 +205,7 @@ impl Gathered {
                 gathered.wanted[tier][node.target] &= !is_complete;
                 failed.extend(failure.map(|failure| (node, failure)));
             }
-            if gathered.is_complete() {
+            if gathered.is_complete(fleet) {
                 return gathered;
             }
         }
@@ -215,7 +215,7 @@ impl Gathered {
             gathered.wanted[node.tier][node.target] &= failure.is_some();
             failed.extend(failure.map(|failure| (node, failure)));
         }
-        if !gathered.is_complete() {
+        if !gathered.is_complete(fleet) {
             gathered.failed.extend(failed);
         }
         gathered
@@ -236,9 +236,9 @@ impl Gathered {
         None
     }
 
-    /// Whether every share of some tier is there.
-    fn is_complete(&self) -> bool {
-        self.wanted.iter().any(|wanted| !wanted.contains(&true))
+    /// Whether every host of some tier was told of by one of its copies.
+    fn is_complete(&self, fleet: &Fleet) -> bool {
+        self.wanted.iter().enumerate().any(|(tier, wanted)| fleet.is_whole_without(tier, wanted))
     }
 }
 

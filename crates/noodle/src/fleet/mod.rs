@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use coco_core::address::AddressError;
-use coco_core::config::Fetch;
+use coco_core::config::{Fetch, Prefer};
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use thiserror::Error;
@@ -47,6 +48,9 @@ pub struct Fleet {
     room: Room,
     by_endpoint: HashMap<Endpoint, Arc<Upstream>>,
     policy: Policy,
+    prefer: Prefer,
+    /// How often hosts with several copies were asked for.
+    turns: AtomicUsize,
     upstreams: Vec<Vec<Arc<Upstream>>>,
 }
 
@@ -118,7 +122,20 @@ impl Fleet {
             upstreams.push(of_tier);
         }
         let policy = Policy { join: config.join, settle: config.settle };
-        Ok(Self { tiers, counters, budget, crowd, forms, room, by_endpoint, policy, upstreams })
+        let (prefer, turns) = (config.prefer, AtomicUsize::new(0));
+        Ok(Self {
+            tiers,
+            counters,
+            budget,
+            crowd,
+            forms,
+            room,
+            by_endpoint,
+            policy,
+            prefer,
+            turns,
+            upstreams,
+        })
     }
 
     /// Whether any target has rows, so that questions must say which metrics they mean.

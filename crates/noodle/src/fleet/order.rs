@@ -1,20 +1,52 @@
 //! Who has a host, and who is asked first: the only place that knows.
+//!
+//! Tiers are asked in the order of the configuration, and of each the targets that own the host in the order of its
+//! placement, unless `fetch.prefer` has them take turns. Of the copies in one tier, those that are known to be down are
+//! asked behind the others, but now and then, so that it is noticed when they are back; what flaps is asked last of all.
+
+use std::sync::atomic::Ordering;
 
 use ::series::join::Priority;
+use coco_core::config::Prefer;
 
 use super::{Fleet, Node};
 use crate::upstream::State;
 
+/// Of so many requests, one asks a copy that is down in its turn.
+const PROBES: usize = 16;
+
 impl Fleet {
-    /// Who owns a host in a tier.
+    /// Who owns a host in a tier first of all.
     pub fn owner(&self, tier: usize, host: &[u8]) -> Node {
         Node { tier, target: self.tiers.get(tier).map_or(0, |tier| tier.owner(host)) }
     }
 
-    /// Who has a host, in the order in which they are asked: its owner in each tier, tier by tier, those that flap last,
+    /// All who own a host in a tier, the first owner first.
+    pub fn owners(&self, tier: usize, host: &[u8]) -> Vec<Node> {
+        let mut targets = Vec::new();
+        if let Some(tier) = self.tiers.get(tier) {
+            tier.placement().owners(host, &mut targets);
+        }
+        targets.into_iter().map(|target| Node { tier, target }).collect()
+    }
+
+    /// Whether every host of a tier has an owner that has told what it has: none of the `missing`.
+    pub(super) fn is_whole_without(&self, tier: usize, missing: &[bool]) -> bool {
+        let tier = self.tiers.get(tier);
+        tier.is_some_and(|tier| tier.placement().is_whole_without(|target| missing[target]))
+    }
+
+    /// Who has a host, in the order in which they are asked: its owners in each tier, tier by tier, those that flap last,
     /// and behind them who else is known to have something of it.
     pub fn order(&self, host: &[u8], others: &[Node]) -> Vec<Node> {
-        let mut owners: Vec<_> = (0..self.tiers.len()).map(|tier| self.owner(tier, host)).collect();
+        let mut owners = Vec::new();
+        for tier in 0..self.tiers.len() {
+            let mut copies = self.owners(tier, host);
+            if copies.len() > 1 {
+                self.order_copies(&mut copies);
+            }
+            owners.append(&mut copies);
+        }
         owners.sort_by_cached_key(|owner| self.is_asked_last(*owner));
         for other in others {
             if !owners.contains(other) {
@@ -24,17 +56,37 @@ impl Fleet {
         owners
     }
 
+    fn order_copies(&self, copies: &mut [Node]) {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        if self.prefer == Prefer::Any {
+            copies.rotate_left(turn % copies.len());
+        }
+        if turn % PROBES != 0 {
+            copies.sort_by_key(|copy| self.upstream(*copy).state() == State::Down);
+        }
+    }
+
     /// Whose rows go before whose where several know one: by the configuration, whoever was asked first. Who does not own
     /// the host comes behind all who do.
     pub(super) fn priority(&self, host: &[u8], node: Node) -> Priority {
-        let is_owner = self.owner(node.tier, host) == node;
-        let tier = if is_owner { node.tier } else { self.tiers.len() + node.tier };
+        let (is_foreign, tier, place) = self.rank(host, node);
         let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
-        Priority { tier: number(tier), source: number(node.target) }
+        let tier = if is_foreign { self.tiers.len() + tier } else { tier };
+        Priority { tier: number(tier), source: number(place) }
     }
 
-    /// Whether a target flaps and there is a choice: then all other tiers are asked before it.
+    /// How much is worth what a target has of a host, less being more: an owner's, be it in a later tier, before what a
+    /// former owner still has; then the first tier's before the next one's, and the first owner's before a further copy.
+    pub fn rank(&self, host: &[u8], node: Node) -> (bool, usize, usize) {
+        match self.owners(node.tier, host).iter().position(|owner| *owner == node) {
+            Some(place) => (false, node.tier, place),
+            None => (true, node.tier, node.target),
+        }
+    }
+
+    /// Whether a target flaps and there is a choice: then all other tiers and copies are asked before it.
     pub fn is_asked_last(&self, node: Node) -> bool {
-        self.tiers.len() > 1 && self.upstream(node).state() == State::Flapping
+        let has_copies = self.tiers.get(node.tier).is_some_and(|tier| tier.placement().facts().replicas > 1);
+        (self.tiers.len() > 1 || has_copies) && self.upstream(node).state() == State::Flapping
     }
 }

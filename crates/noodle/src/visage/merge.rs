@@ -8,8 +8,8 @@ use ::visage::answer::{Answer, Form};
 
 use crate::ask::rows::HostRows;
 use crate::ask::{Content, Reply, lists};
+use crate::fleet::Fleet;
 use crate::fleet::gather::Gathered;
-use crate::fleet::{Fleet, Node};
 
 /// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
 const EACH: usize = 128;
@@ -71,15 +71,13 @@ pub fn written(host: &[u8], rows: &HostRows, form: Form) -> Vec<u8> {
     answer.finish()
 }
 
-/// How much a piece is worth where several have the same host: an owner's, be it in a later tier, before what a former
-/// owner still has; then the first tier's before the next one's.
+/// How much a piece is worth where several have the same host, by [`Fleet::rank`].
 type Rank = (bool, usize, usize);
 
 fn series(fleet: &Fleet, form: Form, gathered: &Gathered) -> Vec<u8> {
     let mut hosts: BTreeMap<Cow<'_, str>, (Rank, Cow<'_, [u8]>)> = BTreeMap::new();
     for piece in &gathered.pieces {
-        let Node { tier, target } = piece.node();
-        let rank = |host: &[u8]| (fleet.owner(tier, host) != piece.node(), tier, target);
+        let rank = |host: &[u8]| fleet.rank(host, piece.node());
         match &piece.found.reply {
             Reply::Text(share) => {
                 let members = share.object.last_members().into_iter();
@@ -136,6 +134,7 @@ mod tests {
     use super::*;
     use crate::ask::share::Share;
     use crate::budget::Held;
+    use crate::fleet::Node;
     use crate::fleet::gather::Piece;
     use crate::fleet::owner::Found;
     use crate::json::object::Object;

@@ -10,7 +10,7 @@ use crate::noodle::{Noodle, tiers};
 
 /// What a storage node has: hosts, each with one plugin, and `value` in it to tell nodes apart. Globs are those that
 /// end in `*`, alone or in braces.
-fn store(hosts: &[&str], value: usize) -> Node {
+pub(crate) fn store(hosts: &[&str], value: usize) -> Node {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     Node::answering(move |path| {
         let path = path.replace("%7B", "").replace("%7D", "");

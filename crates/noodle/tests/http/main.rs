@@ -6,6 +6,7 @@ mod browser;
 mod clients;
 mod collectd;
 mod connections;
+mod copies;
 mod flapping;
 mod graphite;
 mod joined;
