@@ -147,3 +147,27 @@ fn names_that_are_not_utf_8_are_told_apart() {
     let hosts: Vec<_> = ended.json_lines().into_iter().map(|line| line["host"].clone()).collect();
     assert_eq!(hosts, ["h\0e9", "h\0e8", "h\0ff", "h\u{fffd}", "h\\xe9"]);
 }
+
+#[test]
+fn all_owners_are_told_by_name_from_a_file_and_from_a_process() {
+    let directory = Directory::new("lookup");
+    let targets: Vec<_> = (0..3)
+        .map(|number| format!("{{ name = 's{number}', address = '127.0.0.1:{}' }}", 9 + number))
+        .collect();
+    let tier = format!("[tiers.a]\nhash = 'rendezvous'\nreplicas = 2\ntargets = [{}]", targets.join(","));
+    let text = Config::new::<String>(&[]).text() + &tier;
+    let config = directory.write("coco.conf", &text);
+    let mut coco = Coco::start(&text);
+    let tiers = coco_core::config::Config::parse(&text, coco_core::config::Program::Coco).unwrap().tiers;
+    let mut owners = Vec::new();
+    tiers.get(0).unwrap().placement().owners(b"web1", &mut owners);
+    let names: Vec<_> = owners.iter().map(|owner| format!("s{owner}")).collect();
+    let api = format!("http://{}", coco.api);
+    for source in [["--config", config.to_str().unwrap()], ["--api", &api]] {
+        let ended = cococtl([&["lookup", "--all"][..], &source, &["web1"]].concat(), b"");
+        assert_eq!((ended.status, ended.stdout), (Some(0), format!("web1\ta={}\n", names.join(","))));
+        let ended = cococtl([&["lookup", "--all", "--json"][..], &source, &["web1"]].concat(), b"");
+        assert_eq!(ended.json(), json!({ "host": "web1", "owners": { "a": names } }));
+    }
+    assert!(coco.stop().success());
+}

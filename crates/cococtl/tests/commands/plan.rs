@@ -7,7 +7,9 @@ use std::process::Command;
 use coco_core::placement::ring::{Ring, default_virtual_replicas};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::directory::Directory;
+use coco_tests::sink::Sink;
 use coco_tests::traffic;
+use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 use crate::{Ended, cococtl, tiers};
@@ -348,4 +350,94 @@ fn hosts_whose_names_are_not_utf_8_are_planned_for_each() {
     let moved = hosts.iter().filter(|host| ring.owner(host) == 1).count();
     assert_eq!(answer["tiers"][0]["moved"], moved, "{answer}");
     assert_eq!(answer["warnings"], serde_json::json!([]));
+}
+
+/// A tier of such nodes, each in one of two zones.
+fn zoned(nodes: &[&Sink]) -> String {
+    let target = |(number, node): (usize, &&Sink)| {
+        let zone = ["north", "south"][number % 2];
+        format!("{{ name = \"s{number}\", zone = \"{zone}\", address = \"{}\" }}", node.address)
+    };
+    let targets: Vec<_> = nodes.iter().enumerate().map(target).collect();
+    format!("[tiers.a]\nhash = \"rendezvous\"\nreplicas = 2\ntargets = [{}]\n", targets.join(", "))
+}
+
+/// What a running Coco does with a node that is added is what the plan says, and hardly more than has to be.
+#[test]
+fn a_node_that_is_added_gets_the_copies_that_the_plan_says() {
+    const HOSTS: usize = 3000;
+    let nodes = [(); 7].map(|()| Sink::start());
+    let all: Vec<_> = nodes.iter().collect();
+    let [old, new] = [zoned(&all[..6]), zoned(&all)];
+    let hosts: Vec<_> = (0..HOSTS).map(|number| format!("web{number}.example.org")).collect();
+    let directory = Directory::new("hosts");
+    let list = directory.write("hosts", &hosts.join("\n"));
+    let ended = plan(&old, &new, &["--json", "--hosts", list.to_str().unwrap()]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
+    let change = &ended.json()["tiers"][0];
+
+    let with = |tier: &str| Config::new::<String>(&[]).text() + tier;
+    let mut coco = Coco::start(&with(&old));
+    let sender = traffic::sender(coco.listen);
+    let having = || -> Vec<BTreeSet<Vec<u8>>> {
+        let hosts = |node: &Sink| node.value_lists().into_iter().map(|list| list.identifier.host).collect();
+        nodes.iter().map(hosts).collect()
+    };
+    let send = |coco: &Coco, place: u32| {
+        for hosts in hosts.chunks(100) {
+            let lists: Vec<_> = hosts.iter().map(|host| traffic::value_list(host, place)).collect();
+            traffic::send(&sender, &lists);
+            wait_until(PATIENCE, "everything to be sent", || {
+                let vars = coco.json("/debug/vars");
+                vars["coco"]["queues"]["raw"] == 0 && vars["coco"]["queues"]["filtered"] == 0
+            });
+        }
+        let copies = 2 * HOSTS * (place as usize + 1);
+        wait_until(PATIENCE, "every copy", || {
+            nodes.iter().map(|node| node.count() as usize).sum::<usize>() == copies
+        });
+    };
+    send(&coco, 0);
+    let before = having();
+    assert!(coco.reload(&with(&new)).contains("begin anew"));
+    send(&coco, 1);
+    let after = having();
+    assert!(coco.stop().success());
+
+    let arrived: Vec<_> =
+        before.iter().zip(&after).map(|(before, after)| after.difference(before).count()).collect();
+    let moved: usize = arrived.iter().sum();
+    assert_eq!(change["moved"], moved);
+    let disks = change["disks"].as_array().unwrap();
+    let told = |number: usize| {
+        let disk = disks.iter().find(|disk| disk["target"] == nodes[number].address.to_string().as_str());
+        disk.map_or(0, |disk| disk["arriving"].as_u64().unwrap() as usize)
+    };
+    assert_eq!(arrived, (0..7).map(told).collect::<Vec<_>>());
+    assert_eq!(arrived[..6], [0; 6], "nothing moves but to the new node");
+    let ideal = change["ideal"].as_f64().unwrap();
+    assert!((ideal - 1.0 / 7.0).abs() < 1e-9);
+    assert!(moved as f64 <= 1.1 * ideal * (2 * HOSTS) as f64, "{moved} of {}", 2 * HOSTS);
+}
+
+#[test]
+fn a_plan_goes_from_a_ring_to_two_copies_by_rendezvous() {
+    let old = tier(1..=4);
+    let new = old.replace("targets", "hash = \"rendezvous\"\nreplicas = 2\ntargets");
+    let ended = plan(&old, &new, &["--json"]);
+    assert_eq!(ended.stderr, "");
+    let change = &ended.json()["tiers"][0];
+    assert_eq!(change["change"], "changed");
+    // One more copy of every host, at least, and one of the two is somewhere else for many.
+    let (share, ideal) = (change["share"].as_f64().unwrap(), change["ideal"].as_f64().unwrap());
+    assert!((ideal - 0.5).abs() < 1e-9 && (0.70..0.80).contains(&share), "{share} {ideal}");
+    let arriving: u64 =
+        change["disks"].as_array().unwrap().iter().map(|disk| disk["arriving"].as_u64().unwrap()).sum();
+    assert_eq!(change["moved"], arriving);
+    let moves: u64 =
+        change["moves"].as_array().unwrap().iter().map(|each| each["hosts"].as_u64().unwrap()).sum();
+    assert_eq!(moves, arriving);
+    let told = plan(&old, &new, &[]).stdout;
+    assert!(told.contains("(ring with 1 of each host to rendezvous with 2 of each host)"), "{told}");
+    assert!(told.contains("the disk of 10.0.0.1:25826 takes "), "{told}");
 }
