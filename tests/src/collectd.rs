@@ -1,7 +1,7 @@
 //! Real collectd daemons, with the configuration samples of `etc/collectd`.
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -149,7 +149,16 @@ impl StorageNode {
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn with_rrd_files(name: &str) -> Self {
-        Self::with_files(name, "", None, rrd_files)
+        Self::with_rrd_files_at(name, Ipv4Addr::LOCALHOST)
+    }
+
+    /// Starts such a node at another address of this thread's host.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_rrd_files_at(name: &str, ip: Ipv4Addr) -> Self {
+        Self::at(ip, name, "", None, rrd_files)
     }
 
     /// Starts such a node that also counts what arrives, and sends that to a Coco, every second.
@@ -175,9 +184,19 @@ impl StorageNode {
         })
     }
 
+    fn with_files(
+        name: &str,
+        options: &str,
+        coco: Option<SocketAddr>,
+        files: impl Fn(&str) -> String,
+    ) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST, name, options, coco, files)
+    }
+
     /// `options` are those of `Listen`, `coco` is who gets its own counters, of which there are none if nobody does,
     /// and `files` makes the second part of `storage.conf` fit for a test.
-    fn with_files(
+    fn at(
+        ip: Ipv4Addr,
         name: &str,
         options: &str,
         coco: Option<SocketAddr>,
@@ -185,7 +204,7 @@ impl StorageNode {
     ) -> Self {
         // collectd sets SO_REUSEADDR and binds a taken port without a word. Set here after the bind, the option lets
         // collectd share the port for a moment, and nobody else can get it in between.
-        let reservation = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let reservation = UdpSocket::bind((ip, 0)).expect("a free port");
         SockRef::from(&reservation).set_reuse_address(true).expect("SO_REUSEADDR");
         let address = reservation.local_addr().expect("a bound socket");
 
@@ -193,7 +212,7 @@ impl StorageNode {
         let (network, rrdtool) =
             config.split_once("# What Visage").expect("the rrdtool part of storage.conf");
         assert!(rrdtool.ends_with("</Plugin>\n"), "storage.conf ends with rrdtool");
-        let listen = format!("<Listen \"127.0.0.1\" \"{}\">\n{options}\n</Listen>", address.port());
+        let listen = format!("<Listen \"{ip}\" \"{}\">\n{options}\n</Listen>", address.port());
         let server = coco.map(|coco| format!("Server \"{}\" \"{}\"", coco.ip(), coco.port()));
         // Its own counters would stand among the rows of the agents.
         let statistics = if coco.is_some() { "ReportStats true" } else { "ReportStats false" };
@@ -207,7 +226,7 @@ impl StorageNode {
             ],
         );
         let rrdtool = files(&format!("# What Visage{rrdtool}"));
-        let nudge = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let nudge = UdpSocket::bind((ip, 0)).expect("a free port");
         Self { address, collectd: Collectd::start(name, &(network + &rrdtool)), nudge }
     }
 

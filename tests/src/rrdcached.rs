@@ -1,6 +1,6 @@
 //! A real rrdcached over a directory of RRD files.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,14 +36,27 @@ impl Rrdcached {
         Self::start_with(base, READERS)
     }
 
+    /// The same at another address of this thread's host.
+    ///
+    /// # Panics
+    /// When rrdcached is not there, or does not start.
+    #[must_use]
+    pub fn start_at(base: &Path, ip: Ipv4Addr) -> Self {
+        Self::at(ip, base, READERS)
+    }
+
     /// The same with other commands over TCP.
     ///
     /// # Panics
     /// When rrdcached is not there, or does not start.
     #[must_use]
     pub fn start_with(base: &Path, commands: &'static str) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST, base, commands)
+    }
+
+    fn at(ip: Ipv4Addr, base: &Path, commands: &'static str) -> Self {
         let directory = Directory::new("rrdcached");
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let free = TcpListener::bind((ip, 0)).expect("a free port");
         let address = free.local_addr().expect("a bound socket");
         drop(free);
         let socket = directory.path().join("socket");

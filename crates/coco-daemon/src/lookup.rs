@@ -204,7 +204,8 @@ mod tests {
             let settled = |owners: &[&str]| json!({ "owners": owners, "former": [], "writes": owners, "stage": "settled" });
             let expected = json!({ "archive": settled(&labels), "plain": settled(&["d:1"]) });
             assert_eq!(ask(&format!("name=web{host}&all=1")), (StatusCode::OK, expected));
-            let first = json!({ "archive": ["a:1", "b:1", "c:1"][places[0]], "plain": "d:1" });
+            let addresses = ["a:1", "b:1", "c:1"];
+            let first = json!({ "archive": addresses[places[0]], "plain": "d:1" });
             for query in [format!("name=web{host}"), format!("all=0&name=web{host}")] {
                 assert_eq!(ask(&query), (StatusCode::OK, first.clone()));
             }

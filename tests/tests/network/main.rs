@@ -7,3 +7,4 @@ mod names;
 mod outages;
 mod routers;
 mod scene;
+mod zones;
