@@ -65,7 +65,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Lookup(lookup::Arguments),
-    /// Known as `ring` before there were other ways to place hosts.
+    // Its name before there were other ways to place hosts.
     #[command(alias = "ring")]
     Placement(placement::Arguments),
     Plan(plan::Arguments),

@@ -152,7 +152,7 @@ fn a_zone_is_cut_off_and_reads_go_on_whole_and_its_gaps_are_joined_away() {
             "[send]\nrecovery = \"250ms\"\n[tiers.zoned]\nhash = \"rendezvous\"\nreplicas = 2\ntargets = [{}]\n",
             targets.join(", ")
         );
-        let mut coco = Coco::start(&text);
+        let coco = Coco::start(&text);
         let noodle = Noodle::start(&text);
         let owners = (0..HOSTS).map(|number| {
             let host = format!("zoned{number}");

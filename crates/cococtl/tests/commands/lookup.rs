@@ -157,7 +157,7 @@ fn all_owners_are_told_by_name_from_a_file_and_from_a_process() {
     let tier = format!("[tiers.a]\nhash = 'rendezvous'\nreplicas = 2\ntargets = [{}]", targets.join(","));
     let text = Config::new::<String>(&[]).text() + &tier;
     let config = directory.write("coco.conf", &text);
-    let mut coco = Coco::start(&text);
+    let coco = Coco::start(&text);
     let tiers = coco_core::config::Config::parse(&text, coco_core::config::Program::Coco).unwrap().tiers;
     let mut owners = Vec::new();
     tiers.get(0).unwrap().placement().owners(b"web1", &mut owners);

@@ -100,7 +100,7 @@ fn what_moves_nothing_is_fine() {
 
 #[test]
 fn a_running_coco_knows_hosts_and_metrics() {
-    let sink = coco_tests::sink::Sink::start();
+    let sink = Sink::start();
     let config = |targets: &[&str]| Config::new(&[("a", targets)]).text();
     let node = sink.address.to_string();
     let (old, new) = (config(&[&node]), config(&[&node, "10.0.0.1:1"]));
@@ -191,7 +191,7 @@ fn what_else_differs_is_said() {
 
 #[test]
 fn the_hosts_of_several_cocos_are_joined() {
-    let sink = coco_tests::sink::Sink::start();
+    let sink = Sink::start();
     let node = sink.address.to_string();
     let config = |blacklist, target: &str| Config::new(&[("a", &[target])]).blacklist(blacklist).text();
     let (old, new) = (config("", &node), config("^web[12]/", "10.0.0.1:1"));
@@ -304,7 +304,7 @@ fn hostile_names_reach_rsync_as_they_are() {
 /// The name of a tier, as whatever answers at the URL tells it, stands in a warning, and that in the script.
 #[test]
 fn a_hostile_tier_does_not_leave_its_comment() {
-    let sink = coco_tests::sink::Sink::start();
+    let sink = Sink::start();
     let config = |tier: &str, targets: &[&str]| Config::new(&[(tier, targets)]).text();
     let node = sink.address.to_string();
     let mut coco = Coco::start(&config(r#""x\ntouch pwned\n#\u001b[2J""#, &[&node]));
