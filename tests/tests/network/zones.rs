@@ -82,7 +82,7 @@ impl Scene {
         // One host of each node tells that the node keeps up; at the end of a phase all of them do.
         for storage in self.storages.iter().filter(|storage| zones.contains(&storage.zone)) {
             let own = self.owners.iter().filter(|(_, owners)| owners.contains(&storage.name));
-            let is_last = self.rounds % PHASE == 0;
+            let is_last = self.rounds.is_multiple_of(PHASE);
             for (host, _) in own.take(if is_last { usize::MAX } else { 0 }) {
                 let file = storage.file(host);
                 wait_until(PATIENCE, format_args!("second {second} in {}", file.display()), || {

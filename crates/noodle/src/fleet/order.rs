@@ -61,7 +61,7 @@ impl Fleet {
         if self.prefer == Prefer::Any {
             copies.rotate_left(turn % copies.len());
         }
-        if turn % PROBES != 0 {
+        if !turn.is_multiple_of(PROBES) {
             copies.sort_by_key(|copy| self.upstream(*copy).state() == State::Down);
         }
     }
