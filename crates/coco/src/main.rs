@@ -11,6 +11,10 @@ use coco::watch::Capacity;
 use coco_core::config::Program;
 use coco_daemon::process;
 
+/// What is remembered comes and goes as strangers will, and has a bound.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     process::run(
         Program::Coco,

@@ -38,7 +38,11 @@ impl Index {
     /// Bytes that it takes to insert one more.
     pub(super) fn growth(&self, hash: u64) -> usize {
         let table = &self.shards[shard(hash)];
-        if table.len() < table.capacity() { 0 } else { table.allocation_size() + 112 }
+        if table.len() < table.capacity() {
+            return 0;
+        }
+        let size = table.allocation_size();
+        chunk(2 * size + 112) - chunk(size)
     }
 
     /// Inserts a number that is not there yet. `hash_of` tells the hash of each.

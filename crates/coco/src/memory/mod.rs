@@ -76,9 +76,9 @@ pub struct Memory {
     now: u32,
 }
 
-/// Bytes that the allocator takes for so many: with their head, and rounded up (glibc's `malloc`).
+/// Bytes that the allocator takes for so many: jemalloc has four sizes from each power of two to the next.
 fn chunk(bytes: usize) -> usize {
-    if bytes == 0 { 0 } else { (bytes + size_of::<usize>()).next_multiple_of(16).max(32) }
+    if bytes == 0 { 0 } else { bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16)) }
 }
 
 /// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
