@@ -43,6 +43,9 @@ fn a_group_is_joined_again_when_its_interface_was_made_again() {
             agents.host.ip("address add fd77::2/64 dev eth0 nodad");
         };
         prepare();
+        // Nothing of an interface that is gone may be left in the socket.
+        let most = "/proc/sys/net/ipv4/igmp_max_memberships";
+        here.run(|| std::fs::write(most, "1").expect("root"));
         let sink = storage.sink();
         let mut config = Config::new(&[(TIER, &[storage.address()])]);
         config.listen = SocketAddr::new(group, PORT).to_string();
