@@ -17,7 +17,7 @@ use socket2::SockRef;
 const MIB: u64 = 1024;
 
 /// KiB beyond what the lanes may remember: the 64 MiB of the notes on security, less what it takes before anything comes.
-const BESIDES: u64 = (64 - 16) * MIB;
+const BESIDES: u64 = (64 - 24) * MIB;
 
 /// Datagrams that the smallest receive buffer of these tests holds.
 const ON_THEIR_WAY: usize = 200;
@@ -51,7 +51,8 @@ impl Watched {
         let coco = Coco::start(&(config.clone() + more));
         let senders = (0..lanes * 8).map(|_| sender(coco.listen)).collect();
         let before = coco.process.peak_memory();
-        assert!(before < 16 * MIB, "{before} KiB");
+        // A debug build has 18 MiB, most of them code; a release has 8.
+        assert!(before < 24 * MIB, "{before} KiB");
         Self { coco, senders, sent: 0, config, before, _targets: targets }
     }
 
