@@ -13,26 +13,16 @@ use regex::bytes::Regex;
 use crate::model::{Contents, is_blacklisted};
 use crate::stages::Stages;
 
-/// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered.
-pub(crate) fn check_memory<'a>(
-    lane: &Lane,
-    seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
-    blacklist: Option<&Regex>,
-    rules: &mut Rules,
-) -> Result<(), TestCaseError> {
-    let mut expected = BTreeMap::new();
-    for (now, datagram) in seen {
-        for list in Contents::of(datagram).value_lists {
-            let rejected = is_blacklisted(blacklist, &list);
-            let Identifier { host, plugin, plugin_instance, type_name, type_instance } = list.identifier;
-            expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
-        }
-    }
+/// What is remembered, by host and parts of the metric: whether it is rejected, and when it was seen.
+pub(crate) type Remembered = BTreeMap<(Vec<u8>, Vec<Vec<u8>>), (bool, u32)>;
+
+/// What a reader finds, each host in its shares.
+pub(crate) fn remembered(lane: &Lane, rules: &mut Rules) -> Result<Remembered, TestCaseError> {
     let memory = lane.memory();
     let mut hosts = Vec::new();
     let end = memory.visit_hosts(0, rules, |host| hosts.push((host.name.to_vec(), host.shares)));
     prop_assert_eq!(end, None);
-    let mut remembered = 0;
+    let mut remembered = BTreeMap::new();
     for (host, known) in &hosts {
         prop_assert_eq!(known, &rules.routing().partitions.shares_of(host));
         let (mut metrics, mut unread) = (Vec::new(), Unread::default());
@@ -44,17 +34,52 @@ pub(crate) fn check_memory<'a>(
         let accepted = metrics.iter().filter(|(_, (rejected, _))| !rejected).count();
         prop_assert_eq!(memory.accepted_of(host, rules), Some(accepted as u32));
         for (parts, known) in metrics {
-            let found = expected.get(&(host.clone(), parts));
-            prop_assert_eq!(found, Some(&known));
-            remembered += 1;
+            prop_assert!(remembered.insert((host.clone(), parts), known).is_none());
         }
     }
-    if lane.counts.get(Count::Unremembered) == 0 {
-        prop_assert_eq!(remembered, expected.len());
-    } else {
-        prop_assert!(remembered <= expected.len());
+    Ok(remembered)
+}
+
+/// What is remembered was seen, then and with that verdict, and all of it unless something was counted as unremembered
+/// or a host [was forgotten](Forgotten).
+pub(crate) fn check_memory<'a>(
+    lane: &Lane,
+    seen: impl Iterator<Item = (u32, &'a Vec<u8>)>,
+    blacklist: Option<&Regex>,
+    rules: &mut Rules,
+    forgotten: Forgotten,
+) -> Result<(), TestCaseError> {
+    let mut expected = BTreeMap::new();
+    for (now, datagram) in seen {
+        for list in Contents::of(datagram).value_lists {
+            let rejected = is_blacklisted(blacklist, &list);
+            let Identifier { host, plugin, plugin_instance, type_name, type_instance } = list.identifier;
+            expected.insert((host, vec![plugin, plugin_instance, type_name, type_instance]), (rejected, now));
+        }
+    }
+    let remembered = remembered(lane, rules)?;
+    for (metric, known) in &remembered {
+        prop_assert_eq!(expected.get(metric), Some(known));
+    }
+    if lane.counts.get(Count::Unremembered) == 0 && forgotten == Forgotten::Nothing {
+        prop_assert_eq!(remembered.len(), expected.len());
     }
     Ok(())
+}
+
+/// Whether a host that was remembered was forgotten since, when it came into more shares than there was room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    Nothing,
+    Something,
+}
+
+impl Forgotten {
+    /// By what was remembered before and is now.
+    pub(crate) fn between(self, before: &Remembered, now: &Remembered) -> Self {
+        let is_kept = before.keys().all(|metric| now.contains_key(metric));
+        if is_kept { self } else { Self::Something }
+    }
 }
 
 pub(crate) fn check_books(

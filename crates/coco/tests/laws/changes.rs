@@ -1,9 +1,10 @@
 //! What changes while value lists come: the configuration, the clock.
 
-use crate::books::check_memory;
+use crate::books::{Forgotten, check_memory, remembered};
 use crate::inputs::datagrams;
 use crate::model::expected;
-use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
+use crate::stages::{AMPLE, EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
+use coco::counters::Count;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -21,26 +22,30 @@ proptest! {
         let largest = pool.iter().map(Vec::len).max().unwrap();
         let (shape, mut blacklist, limit) = configs[0].clone();
         let mut stages = Stages::new(tiers(&shape), blacklist.clone(), limit, memory, largest);
-        let mut batches = Vec::new();
+        let (mut batches, mut forgotten) = (Vec::new(), Forgotten::Nothing);
         for (now, (batch, config)) in picks.iter().enumerate() {
             let (shape, new_blacklist, limit) = config.get(&configs);
             blacklist.clone_from(new_blacklist);
             stages.reload(tiers(shape), blacklist.clone(), *limit);
             let batch = batch.get(&pool);
+            let before = remembered(&stages.lane, &mut stages.rules())?;
             let packets = stages.run(batch, now as u32);
+            forgotten = forgotten.between(&before, &remembered(&stages.lane, &mut stages.rules())?);
             let arrived = arrived(&stages.tiers, &packets, *limit);
             prop_assert_eq!(arrived, expected(&stages.tiers, blacklist.as_ref(), batch));
             batches.push((now as u32, batch));
         }
         let seen = || batches.iter().flat_map(|(now, batch)| batch.iter().map(move |it| (*now, it)));
         // As a reader sees it at once, and after all has been decided anew.
-        check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
-        let (used, hosts) = (stages.lane.memory().used(), stages.lane.memory().hosts());
+        check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules(), forgotten)?;
+        let used = stages.lane.memory().used();
+        let before = remembered(&stages.lane, &mut stages.rules())?;
         prop_assert_eq!(stages.lane.memory().renew_some(0, &mut stages.rules()), None);
-        // A host that is in more shares now may be one that there is no more room for.
-        if stages.lane.memory().hosts() == hosts {
-            check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules())?;
-        }
+        forgotten = forgotten.between(&before, &remembered(&stages.lane, &mut stages.rules())?);
+        check_memory(&stages.lane, seen(), blacklist.as_ref(), &mut stages.rules(), forgotten)?;
+        // Only for want of room.
+        let is_ample = memory >= AMPLE && stages.lane.counts.get(Count::Unremembered) == 0;
+        prop_assert!(!is_ample || forgotten == Forgotten::Nothing);
         prop_assert!(used <= memory.max(EMPTY) && stages.lane.memory().used() <= memory.max(EMPTY));
     }
 }

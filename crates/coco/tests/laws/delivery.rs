@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::books::{check_books, check_copies, check_memory};
+use crate::books::{Forgotten, check_books, check_copies, check_memory};
 use crate::inputs::{LARGEST, by_hand, datagrams, of_one_host, one_value_list};
 use crate::model::{Contents, expected};
 use crate::stages::{EMPTY, Stages, arrived, blacklist, memory, ring, shape, tiers};
@@ -36,7 +36,7 @@ proptest! {
         check_books(&stages, &contents, blacklist.as_ref())?;
         check_copies(&stages)?;
         let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
-        check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules())?;
+        check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules(), Forgotten::Nothing)?;
         prop_assert!(stages.lane.memory().used() <= memory.max(EMPTY));
     }
 

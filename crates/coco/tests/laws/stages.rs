@@ -178,9 +178,12 @@ pub(crate) fn blacklist() -> impl Strategy<Value = Option<Regex>> {
 /// Bytes that a memory of nothing takes, at most.
 pub(crate) const EMPTY: usize = 17_000;
 
+/// Bytes that are more than enough.
+pub(crate) const AMPLE: usize = 1 << 20;
+
 /// From nothing at all to more than enough: forwarding must not depend on it.
 pub(crate) fn memory() -> impl Strategy<Value = usize> {
-    prop_oneof![Just(0), EMPTY..EMPTY + 120_000, Just(1 << 20)]
+    prop_oneof![Just(0), EMPTY..EMPTY + 120_000, Just(AMPLE)]
 }
 
 pub(crate) fn size_alone(list: &ValueListRef<'_>) -> usize {
