@@ -125,6 +125,19 @@ pub struct Parts {
 }
 
 impl Question {
+    /// For names, of hosts or of the metrics of hosts.
+    pub fn for_names(want: Content, hosts: Hosts, now: i64) -> Self {
+        Self {
+            want,
+            hosts,
+            metric: Metric::Any,
+            window: Window { start: now, finish: now, now },
+            of_many: true,
+            wording: None,
+            known: None,
+        }
+    }
+
     /// The name that an answer must hold.
     pub fn name(&self) -> Option<&Arc<[u8]>> {
         match (&self.hosts, self.want) {
@@ -206,6 +219,15 @@ pub struct Names {
 }
 
 impl Reply {
+    /// The names in it.
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Text(share) => share.names.iter().map(|name| name.clone().into_bytes()).collect(),
+            Self::Names(names) => names.names.clone(),
+            Self::Series(_) => Vec::new(),
+        }
+    }
+
     /// How many bytes it came to.
     pub fn bytes(&self) -> usize {
         match self {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::gather::{AT_ONCE, Gathered, all};
 use super::{Failed, Fleet};
-use crate::ask::{Content, Hosts, Metric, Question, Reply, Window};
+use crate::ask::{Content, Hosts, Question, Reply};
 use crate::budget::Reservation;
 
 /// The name of a host, as collectd has it: bytes, mostly UTF-8.
@@ -45,10 +45,12 @@ impl Fleet {
     /// All hosts of all targets.
     pub async fn hosts(self: &Arc<Self>, now: i64) -> Listing<Host> {
         let hosts = Hosts::Matching { shown: Arc::from(*b""), patterns: Arc::from([]) };
-        let gathered = Gathered::ask(self, std::iter::empty(), vec![list(Content::Hosts, hosts, now)]).await;
+        let gathered =
+            Gathered::ask(self, std::iter::empty(), vec![Question::for_names(Content::Hosts, hosts, now)])
+                .await;
         let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
         for piece in &gathered.pieces {
-            let names = names(&piece.found.reply).into_iter();
+            let names = piece.found.reply.names().into_iter();
             listing.items.extend(names.filter(|host| gathered.wants(self, piece, host)).map(Host::from));
         }
         listing.items.sort_unstable();
@@ -65,7 +67,7 @@ impl Fleet {
         let asked = hosts.iter().map(|host| {
             let (fleet, host) = (Arc::clone(self), Arc::clone(host));
             async move {
-                let question = list(Content::Metrics, Hosts::Named(Arc::clone(&host)), now);
+                let question = Question::for_names(Content::Metrics, Hosts::Named(Arc::clone(&host)), now);
                 let found = fleet.ask_owner(&host, &question, &[], None).await;
                 (host, found)
             }
@@ -76,7 +78,7 @@ impl Fleet {
                 Ok(None) => listing.items.push((host, Vec::new())),
                 Ok(Some(found)) => {
                     let mut files: Vec<_> =
-                        names(&found.reply).iter().filter_map(|name| file(name)).collect();
+                        found.reply.names().iter().filter_map(|name| file(name)).collect();
                     files.sort_unstable();
                     files.dedup();
                     listing.items.push((host, files));
@@ -89,27 +91,6 @@ impl Fleet {
             }
         }
         listing
-    }
-}
-
-/// A question for names.
-fn list(want: Content, hosts: Hosts, now: i64) -> Question {
-    Question {
-        want,
-        hosts,
-        metric: Metric::Any,
-        window: Window { start: now, finish: now, now },
-        of_many: true,
-        wording: None,
-        known: None,
-    }
-}
-
-fn names(reply: &Reply) -> Vec<Vec<u8>> {
-    match reply {
-        Reply::Text(share) => share.names.iter().map(|name| name.clone().into_bytes()).collect(),
-        Reply::Names(names) => names.names.clone(),
-        Reply::Series(_) => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A target as something to ask: so many questions at a time, each within its time, whatever is spoken there.
 //!
 //! An [`Upstream`] is when to ask and what to think of it: `turns` say who may ask, and when; its health is how it
-//! fares. How to ask is its transport: [`visage`] over HTTP, or [`rrdcached`] by that protocol. `connect` makes
+//! fares; `stored` is what it has, for tools that look at it alone. How to ask is its transport: [`visage`] over HTTP, or [`rrdcached`] by that protocol. `connect` makes
 //! connections for both.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,7 @@ pub use visage::kept::Room;
 
 mod connect;
 pub mod rrdcached;
+mod stored;
 mod turns;
 pub mod visage;
 

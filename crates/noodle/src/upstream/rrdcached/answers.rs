@@ -41,6 +41,16 @@ impl Rrdcached {
         }
     }
 
+    /// The [newest update](Self::newest_update) of files, in time as well.
+    pub(in crate::upstream) async fn newest_update_in_time(
+        &self,
+        paths: &[Path],
+    ) -> Result<Option<i64>, Failure> {
+        let timeout = self.terms.timeout;
+        let told = tokio::time::timeout(timeout, self.newest_update(paths)).await;
+        told.map_err(|_| Failure::HeadTimeout(timeout))?.map_err(|trouble| failure(trouble, timeout))
+    }
+
     async fn answer(&self, question: &Question, budget: &Budget) -> Result<Option<Reply>, Trouble> {
         match question.want {
             Content::Hosts => self.names(question, budget, async |hosts| Ok((hosts, None))).await,

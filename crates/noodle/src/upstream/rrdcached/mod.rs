@@ -4,8 +4,9 @@
 //! - `cache` has rows that were just asked for;
 //! - `connection` carries commands and replies; a connection that was left in the middle of a reply is closed, so that
 //!   no reply ever answers another command;
+//! - `lines` sends many commands as their replies come;
 //! - `rows` asks for the rows of many files at a time;
-//! - `tree` remembers for a while which hosts and files there are.
+//! - `tree` remembers for a while which hosts and files there are, `updates` asks when these were updated last.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,8 +28,10 @@ pub use tree::{File, Listed, Name};
 mod answers;
 mod cache;
 mod connection;
+mod lines;
 mod rows;
 mod tree;
+mod updates;
 
 /// Connections that are kept while nobody uses them: each is a thread of the daemon.
 const MOST_KEPT: usize = 8;
@@ -119,6 +122,8 @@ pub struct Rrdcached {
 
 /// Commands, and their replies.
 trait Talk {
+    /// Whether it is one command: then a refusal is all that comes.
+    const IS_ONE: bool;
     /// What comes of it.
     type Told;
 
@@ -164,7 +169,7 @@ impl Rrdcached {
             match talk.talk(&mut connection).await {
                 Err(Trouble::Io(error)) if was_kept && is_end(&error) => {}
                 Err(trouble) => {
-                    if matches!(trouble, Trouble::Refused(_)) {
+                    if T::IS_ONE && matches!(trouble, Trouble::Refused(_)) {
                         self.keep(connection);
                     }
                     return Err(trouble);

@@ -9,12 +9,9 @@ use rrdcached::fetch::{DataSource, Form, Head, Reading};
 use rrdcached::info::Info;
 
 use super::connection::Connection;
+use super::lines::Lines;
 use super::{Rrdcached, Talk, Trouble};
 use crate::budget::Reservation;
-
-/// Bytes of commands that are sent before their replies are read: they fit into the buffers between, so that a daemon
-/// that waits for us to read has not stopped reading what we write.
-const UNDER_WAY: usize = 16 * 1024;
 
 /// A window of no more seconds has no more rows, whatever the step. A longer one is asked for as far as the file goes.
 const SHORT: i64 = 100_000;
@@ -108,6 +105,7 @@ struct Infos<'a> {
 }
 
 impl Talk for Infos<'_> {
+    const IS_ONE: bool = false;
     type Told = Vec<Option<Info>>;
 
     async fn talk(&mut self, connection: &mut Connection) -> Result<Self::Told, Trouble> {
@@ -134,6 +132,7 @@ struct Fetch<'a> {
 }
 
 impl Talk for Fetch<'_> {
+    const IS_ONE: bool = false;
     type Told = Vec<Option<Rows>>;
 
     async fn talk(&mut self, connection: &mut Connection) -> Result<Self::Told, Trouble> {
@@ -212,37 +211,6 @@ fn nothing_if_not_found<T>(told: Result<T, Trouble>) -> Result<Option<T>, Troubl
         Ok(told) => Ok(Some(told)),
         Err(Trouble::Refused(Refusal { kind: RefusalKind::NotFound | RefusalKind::NotRrd, .. })) => Ok(None),
         Err(trouble) => Err(trouble),
-    }
-}
-
-/// Commands that are sent as their replies come.
-#[derive(Debug, Default)]
-struct Lines {
-    text: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-    sent: usize,
-}
-
-impl Lines {
-    fn queue(&mut self, command: Command<'_>) -> Result<(), Trouble> {
-        command.write(&mut self.text)?;
-        self.ends.push(self.text.len());
-        Ok(())
-    }
-
-    /// Sends as many as may be under way when so many are answered: at least the next.
-    async fn send(&mut self, connection: &mut Connection, answered: usize) -> Result<(), Trouble> {
-        let answered_bytes = answered.checked_sub(1).map_or(0, |last| self.ends[last]);
-        let may_be_sent = self.ends.partition_point(|end| *end <= answered_bytes + UNDER_WAY);
-        let end = self.ends[may_be_sent.max(answered + 1) - 1];
-        // Few and large packets: the rest waits until half of what may be under way is answered.
-        let is_due = self.sent <= answered_bytes + UNDER_WAY / 2;
-        if is_due && end > self.sent {
-            connection.send(&self.text[self.sent..end]).await?;
-            self.sent = end;
-        }
-        Ok(())
     }
 }
 

@@ -149,6 +149,7 @@ struct List<'a, T> {
 }
 
 impl<T: Send> Talk for List<'_, T> {
+    const IS_ONE: bool = true;
     type Told = (Vec<T>, Reservation);
 
     async fn talk(&mut self, connection: &mut Connection) -> Result<Self::Told, Trouble> {
