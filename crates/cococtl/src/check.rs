@@ -1,5 +1,6 @@
 //! `cococtl check`: whether running processes route alike.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::api::{self, Client, Root};
 use crate::configuration;
+use crate::disjoint;
 use crate::failure::{Failure, Outcome};
+use crate::hosts::MADE_UP;
 use crate::text;
 use crate::tier_state::{TierState, difference_of};
 
@@ -17,25 +20,28 @@ use crate::tier_state::{TierState, difference_of};
 const JSON: &str = r#"With --json, one object:
 
   {"same", "processes": [{"name", "program", "version", "status", "fingerprint"} or {"name", "error"}],
-   "differences": [{"name", "there", "difference"}]}"#;
+   "differences": [{"name", "there", "difference", "disjoint"}]}
+
+disjoint: by the name of each tier, the share of 20,000 made-up hosts, from 0 to 1, that the two send to none of the
+same targets, so that a reader by the one misses what is sent by the other; null where it can't be said."#;
 
 /// Compare what running Cocos and Noodles route by
 ///
-/// Equal fingerprints mean that every host has the same owners everywhere. Exit status 1 means that they differ,
-/// 2 that not everybody could be asked.
+/// Equal fingerprints mean that every host has the same owners everywhere. Of those that differ it is said in what, and how
+/// many hosts they send to none of the same targets. Exit status 1 means that they differ, 2 that not everybody could be asked.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
-    /// Compare with what a configuration says, too
+    /// Compare with what a configuration says, too; may be given several times
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    config: Vec<PathBuf>,
 
     /// Write an object of JSON
     #[arg(long)]
     json: bool,
 
     /// Running processes, as http://HOST:PORT
-    #[arg(value_name = "URL", required = true)]
+    #[arg(value_name = "URL", required_unless_present = "config")]
     urls: Vec<Root>,
 }
 
@@ -78,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 async fn check(arguments: &Arguments, out: &mut impl Write) -> Result<Outcome, Failure> {
     let client = Client::default();
     let mut parties = Vec::new();
-    if let Some(path) = &arguments.config {
+    for path in &arguments.config {
         parties.push(Ok(of_file(path)?));
     }
     let asked: Vec<_> =
@@ -99,7 +105,7 @@ async fn check(arguments: &Arguments, out: &mut impl Write) -> Result<Outcome, F
     if arguments.json {
         let parties: Vec<_> = parties.iter().map(object).collect();
         let differences = differences.iter().map(
-            |(name, there, difference)| json!({ "name": name, "there": there, "difference": difference }),
+            |(name, there, Difference { what, disjoint })| json!({ "name": name, "there": there, "difference": what, "disjoint": disjoint }),
         );
         let differences: Vec<_> = differences.collect();
         writeln!(out, "{}", json!({ "same": same, "processes": parties, "differences": differences }))?;
@@ -109,9 +115,16 @@ async fn check(arguments: &Arguments, out: &mut impl Write) -> Result<Outcome, F
             let line = format!("{fingerprint}  {program} {version}  {status}  {name}");
             writeln!(out, "{}", text::name(line.as_bytes()))?;
         }
-        for (name, there, difference) in &differences {
-            let line = format!("{name} differs from {there}: {difference}");
+        for (name, there, Difference { what, disjoint }) in &differences {
+            let line = format!("{name} differs from {there}: {what}");
             writeln!(out, "{}", text::name(line.as_bytes()))?;
+            for (tier, share) in disjoint.iter().flatten() {
+                let share = share * 100.0;
+                let line = format!(
+                    "  tier {tier}: {share:.2} % of {MADE_UP} made-up hosts are sent to none of the same targets"
+                );
+                writeln!(out, "{}", text::name(line.as_bytes()))?;
+            }
         }
     }
     let failures: Vec<_> = parties.into_iter().filter_map(|party| Some(party.err()?.1)).collect();
@@ -146,13 +159,23 @@ async fn of_process(client: Client, root: Root) -> Result<Party, Failure> {
     Ok(Party { name: root.to_string(), source: Source::Process(root), program, version, status, fingerprint })
 }
 
-/// In what one party differs from another, for people.
-async fn difference(client: &Client, party: &Party, other: &Party) -> String {
+/// In what one party differs from another.
+struct Difference {
+    /// For people.
+    what: String,
+    /// See [`disjoint::shares`].
+    disjoint: Option<BTreeMap<String, f64>>,
+}
+
+async fn difference(client: &Client, party: &Party, other: &Party) -> Difference {
     match (tiers(client, party).await, tiers(client, other).await) {
-        (Ok(here), Ok(there)) => {
-            difference_of(&here, &there).unwrap_or_else(|| "the tiers are alike now".to_owned())
+        (Ok(here), Ok(there)) => Difference {
+            what: difference_of(&here, &there).unwrap_or_else(|| "the tiers are alike now".to_owned()),
+            disjoint: disjoint::shares(&here, &there),
+        },
+        (Err(failure), _) | (_, Err(failure)) => {
+            Difference { what: format!("cannot say in what: {failure}"), disjoint: None }
         }
-        (Err(failure), _) | (_, Err(failure)) => format!("cannot say in what: {failure}"),
     }
 }
 

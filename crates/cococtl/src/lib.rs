@@ -5,15 +5,15 @@
 //!
 //! - [`lookup`] says who owns hosts, [`placement`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
-//! - [`check`] compares what running processes route by;
+//! - [`check`] compares what running processes route by, [`inconsistent`] what nodes have with who owns it;
 //! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
-//! evenness, [`loss`] what it costs to lose a target, [`api`] asks running processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by
-//! one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
+//! evenness, [`loss`] what it costs to lose a target, [`disjoint`] what two configurations write apart, [`api`] asks running
+//! processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
 //! is no answer.
 
 #![forbid(unsafe_code)]
@@ -26,8 +26,10 @@ pub mod configuration;
 pub mod dates;
 pub mod decode;
 pub mod demo;
+pub mod disjoint;
 pub mod failure;
 pub mod hosts;
+pub mod inconsistent;
 pub mod ledger;
 pub mod load;
 pub mod lookup;
@@ -70,6 +72,7 @@ enum Command {
     Placement(placement::Arguments),
     Plan(plan::Arguments),
     Check(check::Arguments),
+    Inconsistent(inconsistent::Arguments),
     Blacklist(blacklist::Arguments),
     Decode(decode::Arguments),
     Replay(replay::Arguments),
@@ -91,6 +94,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Placement(arguments) => placement::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Inconsistent(arguments) => inconsistent::run(&arguments),
             Command::Blacklist(arguments) => blacklist::run(&arguments),
             Command::Decode(arguments) => decode::run(&arguments),
             Command::Replay(arguments) => replay::run(&arguments),

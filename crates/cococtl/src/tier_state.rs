@@ -111,7 +111,7 @@ impl TierState {
     }
 
     /// The name of the hash. Earlier releases named what a ring's points are hashed with.
-    fn way(&self) -> Option<&str> {
+    pub fn way(&self) -> Option<&str> {
         self.hash.as_deref().map(|hash| if hash == "crc32" { "ring" } else { hash })
     }
 }

@@ -50,3 +50,66 @@ fn whoever_cannot_be_asked_is_named_beside_the_others() {
     let ended = cococtl(["check", &format!("{coco}/lookup")], b"");
     assert!(ended.status == Some(2) && ended.stderr.contains("/lookup/: status 404"), "{ended:?}");
 }
+
+/// What is said of two configurations: equal fingerprints are well whatever is written differently; else it is an error,
+/// with the share of hosts that are written to disjoint owners.
+#[test]
+fn a_verdict_says_how_many_hosts_are_sent_to_none_of_the_same_targets() {
+    let target =
+        |name: usize, more: &str| format!("{{ name = 's{name}', address = '10.0.0.{name}:25826'{more} }}");
+    let plain = |names: &[usize]| names.iter().map(|&name| target(name, "")).collect::<Vec<_>>();
+    let tier = |placing: &str, targets: &[String]| {
+        format!("[tiers.a]\n{placing}\ntargets = [{}]\n", targets.join(", "))
+    };
+    let by_hash = |hash: &str, names: &[usize]| tier(&format!("hash = '{hash}'"), &plain(names));
+    let pairs = |names: &[usize]| tier("hash = 'rendezvous'\nreplicas = 2", &plain(names));
+    let four = by_hash("rendezvous", &[1, 2, 3, 4]);
+    let replaced = four.replace("10.0.0.4:", "10.0.0.9:");
+    let heavy = tier("hash = 'rendezvous'", &[plain(&[1, 2, 3]), vec![target(4, ", weight = 300")]].concat());
+    let indexed: Vec<_> =
+        [(2, 1), (1, 0), (3, 2)].map(|(name, index)| target(name, &format!(", index = {index}"))).into();
+    let halves = |zones: [&str; 4]| {
+        let targets: Vec<_> =
+            (1..).zip(zones).map(|(name, zone)| target(name, &format!(", zone = '{zone}'"))).collect();
+        tier("hash = 'rendezvous'\nreplicas = 2", &targets)
+    };
+    let ring = by_hash("ring", &[1, 2, 3, 4]);
+    let table: [(&str, &str, &str, Option<std::ops::RangeInclusive<f64>>); 13] = [
+        ("the same", &four, &four, None),
+        ("another order, by name", &four, &by_hash("rendezvous", &[4, 2, 3, 1]), None),
+        ("other names on a ring", &ring, &ring.replace("'s", "'t"), None),
+        ("indices that say the order", &by_hash("jump", &[1, 2, 3]), &tier("hash = 'jump'", &indexed), None),
+        ("another order on a ring", &ring, &by_hash("ring", &[4, 2, 3, 1]), Some(0.3..=1.0)),
+        ("a target more", &four, &by_hash("rendezvous", &[1, 2, 3, 4, 5]), Some(0.19..=0.21)),
+        ("a target replaced under its name", &four, &replaced, Some(0.24..=0.26)),
+        // Half of all hosts are its own now, where a quarter was.
+        ("a target of thrice the weight", &four, &heavy, Some(0.24..=0.26)),
+        ("another hash", &ring, &four, Some(0.7..=0.8)),
+        ("a second copy", &four, &pairs(&[1, 2, 3, 4]), Some(0.0..=0.0)),
+        ("a target more, of two copies", &pairs(&[1, 2, 3, 4]), &pairs(&[1, 2, 3, 4, 5]), Some(0.0..=0.0)),
+        // The best target of all is the first owner whatever its zone.
+        ("other zones", &halves(["n", "n", "s", "s"]), &halves(["n", "s", "n", "s"]), Some(0.0..=0.0)),
+        // A sixth had both copies on those that go, a sixth has both on those that come, a fifteenth is in both: 4 / 15.
+        ("two other targets of four", &pairs(&[1, 2, 3, 4]), &pairs(&[3, 4, 5, 6]), Some(0.255..=0.28)),
+    ];
+    let directory = Directory::new("check");
+    for (name, here, there, disjoint) in table {
+        let files = [directory.write("here.conf", here), directory.write("there.conf", there)];
+        let [here, there] = files.each_ref().map(|file| file.to_str().unwrap());
+        let ended = cococtl(["check", "--json", "--config", here, "--config", there], b"");
+        let status = i32::from(disjoint.is_some());
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(status), ""), "{name}: {ended:?}");
+        let told = ended.json();
+        assert_eq!(told["same"], Value::from(disjoint.is_none()), "{name}");
+        if let Some(disjoint) = disjoint {
+            let share = told["differences"][0]["disjoint"]["a"].as_f64().unwrap();
+            assert!(disjoint.contains(&share), "{name}: {share}");
+            let ended = cococtl(["check", "--config", here, "--config", there], b"");
+            let line = format!(
+                "\n  tier a: {:.2} % of 20000 made-up hosts are sent to none of the same targets\n",
+                share * 100.0
+            );
+            assert!(ended.status == Some(1) && ended.stdout.contains(&line), "{name}: {ended:?}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ mod check;
 mod decode;
 mod demo;
 mod frames;
+mod inconsistent;
 mod lookup;
 mod placement;
 mod plan;
