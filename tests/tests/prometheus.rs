@@ -91,7 +91,7 @@ fn metrics(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn rules_and_dashboards_go_by_metrics_that_there_are() {
-    let definitions = coco::counters::definitions().chain(noodle::counters::definitions());
+    let definitions = coco::counters::definitions().chain(noodle::counters::table::definitions());
     let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
     let rules = [RULES, "tests/prometheus/coco.rules.test.yml"].map(|file| (file, read(file)));
     let dashboards = DASHBOARDS.map(|file| (file, expressions(file).join("\n")));

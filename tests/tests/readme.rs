@@ -122,7 +122,7 @@ fn every_counter_of_coco_is_in_the_table() {
 
 #[test]
 fn every_counter_of_noodle_is_in_the_table() {
-    let definitions = noodle::counters::definitions();
+    let definitions = noodle::counters::table::definitions();
     assert_table("## Counters of Noodle", definitions.map(Definition::documentation_row));
 }
 
@@ -141,7 +141,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
     let text = snapshot.prometheus();
     let shown = text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
     let shown: BTreeSet<_> = shown.map(str::to_owned).collect();
-    let defined = noodle::counters::definitions().filter(|definition| definition.view != View::Json);
+    let defined = noodle::counters::table::definitions().filter(|definition| definition.view != View::Json);
     assert_eq!(shown, defined.map(Definition::prometheus_name).collect());
 }
 
@@ -169,7 +169,7 @@ fn every_reason_is_in_the_table() {
 
 #[test]
 fn names_of_metrics_are_those_of_the_table() {
-    let definitions = counters::definitions().chain(noodle::counters::definitions());
+    let definitions = counters::definitions().chain(noodle::counters::table::definitions());
     let known: BTreeSet<_> = definitions.map(Definition::prometheus_name).collect();
     let readme = all_pages();
     let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');

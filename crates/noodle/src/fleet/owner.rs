@@ -11,7 +11,9 @@ use coco_core::config::Join;
 
 use super::join::Joining;
 use super::{Failed, Fleet, Node};
-use crate::ask::{Question, Reply};
+use crate::ask::rows::HostRows;
+use crate::ask::{Question, Reply, Window};
+use crate::budget::Exhausted;
 use crate::failure::Failure;
 
 /// What there is of a host.
@@ -57,37 +59,18 @@ impl Fleet {
             if joining.is_some() && !self.upstream(node).has_rows() {
                 continue;
             }
-            let result = match (shunned.and_then(|shunned| shunned.get(node)), &joining) {
-                (Some(failure), _) => Err(failure),
-                (None, None) => self.ask(node, question).await,
-                (None, Some(joining)) => {
-                    let known = Some(Arc::new(joining.known(question.window, self.policy)));
-                    self.ask(node, &Question { known, ..question.clone() }).await
-                }
+            let result = match shunned.and_then(|shunned| shunned.get(node)) {
+                Some(failure) => Err(failure),
+                None => self.ask_further(node, question, joining.as_ref()).await,
             };
             match result {
                 Ok(None) => {}
                 Ok(Some(Reply::Series(rows))) => {
-                    let priority = self.priority(host, node);
-                    self.counters.rows(node.tier, rows.rows());
-                    let joined = match joining.take() {
-                        Some(joining) => {
-                            let joined = joining.join(node, priority, rows, question.window, &self.budget);
-                            joined.inspect(|joined| self.counters.joined(node.tier, joined.filled()))
-                        }
-                        None => Ok(Joining::new(node, priority, rows)),
-                    };
-                    match joined {
-                        Ok(joined) => joining = Some(joined),
-                        Err(exhausted) => return Err(vec![(node, exhausted.into())]),
-                    }
-                    let is_last = match self.policy.join {
-                        Join::Never => true,
-                        Join::Always => false,
-                        Join::Gaps => joining
-                            .as_ref()
-                            .is_some_and(|joining| joining.has_no_gap(question.window, self.policy)),
-                    };
+                    let joined = self
+                        .joined(joining.take(), host, node, rows, question.window)
+                        .map_err(|exhausted| vec![(node, exhausted.into())])?;
+                    let is_last = self.is_enough(&joined, question.window);
+                    joining = Some(joined);
                     if is_last {
                         break;
                     }
@@ -106,15 +89,55 @@ impl Fleet {
             }
         }
         match joining {
-            Some(joining) => {
-                let is_missing = !joining.has_no_gap(question.window, self.policy);
-                let (nodes, rows) = joining.finish(question);
-                // Who failed is of interest only where something is missing.
-                let failed = if is_missing { failed } else { Vec::new() };
-                Ok(Some(Found { nodes, reply: Reply::Series(rows), failed }))
-            }
+            Some(joining) => Ok(Some(self.found(joining, question, failed))),
             None if failed.is_empty() => Ok(None),
             None => Err(failed),
         }
+    }
+
+    /// Asks a target for what earlier ones have not.
+    async fn ask_further(
+        &self,
+        node: Node,
+        question: &Question,
+        joining: Option<&Joining>,
+    ) -> Result<Option<Reply>, Failure> {
+        let Some(joining) = joining else { return self.ask(node, question).await };
+        let known = Some(Arc::new(joining.known(question.window, self.policy)));
+        self.ask(node, &Question { known, ..question.clone() }).await
+    }
+
+    /// What earlier targets have together with the rows of this one.
+    fn joined(
+        &self,
+        earlier: Option<Joining>,
+        host: &[u8],
+        node: Node,
+        rows: HostRows,
+        window: Window,
+    ) -> Result<Joining, Exhausted> {
+        let priority = self.priority(host, node);
+        self.counters.rows(node.tier, rows.rows());
+        let Some(earlier) = earlier else { return Ok(Joining::new(node, priority, rows)) };
+        let joined = earlier.join(node, priority, rows, window, &self.budget)?;
+        self.counters.joined(node.tier, joined.filled());
+        Ok(joined)
+    }
+
+    /// Whether no further target is asked.
+    fn is_enough(&self, joining: &Joining, window: Window) -> bool {
+        match self.policy.join {
+            Join::Never => true,
+            Join::Always => false,
+            Join::Gaps => joining.has_no_gap(window, self.policy),
+        }
+    }
+
+    /// What was found. Who failed is of interest only where something is missing.
+    fn found(&self, joining: Joining, question: &Question, failed: Vec<Failed>) -> Found {
+        let is_missing = !joining.has_no_gap(question.window, self.policy);
+        let (nodes, rows) = joining.finish(question);
+        let failed = if is_missing { failed } else { Vec::new() };
+        Found { nodes, reply: Reply::Series(rows), failed }
     }
 }

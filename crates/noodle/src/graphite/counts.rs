@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use coco_daemon::counters::Snapshot;
 use hyper::StatusCode;
 
-use crate::counters::{GRAPHITE_CODES, GRAPHITE_PARTIAL, GRAPHITE_POINTS};
+use crate::counters::table::{GRAPHITE_CODES, GRAPHITE_PARTIAL, GRAPHITE_POINTS};
 
 /// Every status of an answer; the HTTP front answers other methods and forms that are none by itself.
 const STATUSES: [StatusCode; 6] = [

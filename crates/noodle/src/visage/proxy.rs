@@ -25,8 +25,9 @@ use crate::fleet::owner::Found;
 use crate::fleet::{Failed, Fleet, Node};
 use crate::json::object::Object;
 use crate::pages::{Foreign, Pages};
-use crate::visage::answer::{Origin, Origins, Reply, RowsOrigin, errors};
+use crate::visage::answer::Reply;
 use crate::visage::merge;
+use crate::visage::origin::{Origin, Origins, RowsOrigin, errors};
 use crate::visage::query::{self, NoFunction};
 use crate::visage::request::{Asked, Bounds, Refused, Whom};
 
