@@ -72,8 +72,9 @@ impl Series {
     /// # Ok::<(), series::grid::GridError>(())
     /// ```
     pub fn has_gap_until(&self, time: i64) -> bool {
-        let rows = self.grid.ends().zip(&self.values);
-        rows.take_while(|(end, _)| *end <= time).any(|(_, value)| value.is_nan())
+        let rows = time.saturating_sub(self.grid.start()).div_euclid(self.grid.step().get().into()).max(0);
+        let rows = usize::try_from(rows).unwrap_or(usize::MAX).min(self.values.len());
+        self.values[..rows].iter().any(|value| value.is_nan())
     }
 }
 

@@ -14,6 +14,9 @@
 
 use crate::consolidation;
 
+/// What most numbers take at most, with the comma between them.
+const NUMBER: usize = 20;
+
 /// How rows are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
@@ -106,12 +109,7 @@ impl Answer {
         self.text.extend_from_slice(format!("{{\"start\":{start},\"finish\":{finish},\"data\":[").as_bytes());
         let filled = fill_gaps.then(|| filled(values));
         let values = filled.as_deref().unwrap_or(values);
-        for (index, value) in consolidation::shown(values).into_iter().enumerate() {
-            if index > 0 {
-                self.text.push(b',');
-            }
-            self.number(value);
-        }
+        self.numbers(&consolidation::shown(values));
         self.text.push(b']');
         let found =
             percentiles.then(|| consolidation::percentiles(values, finish.saturating_sub(start))).flatten();
@@ -122,12 +120,16 @@ impl Answer {
         self.text.push(b'}');
     }
 
-    /// JSON has no NaN and no infinities.
-    fn number(&mut self, value: f64) {
-        if value.is_finite() {
-            serde_json::to_writer(&mut self.text, &value).expect("a vector takes all");
-        } else {
-            self.text.extend_from_slice(b"null");
+    /// The values of a list, in the shortest form that is read back as the same number. JSON has no NaN and no infinities.
+    fn numbers(&mut self, values: &[f64]) {
+        self.text.reserve(values.len() * NUMBER);
+        let mut buffer = zmij::Buffer::new();
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                self.text.push(b',');
+            }
+            let number = if value.is_finite() { buffer.format_finite(*value) } else { "null" };
+            self.text.extend_from_slice(number.as_bytes());
         }
     }
 
@@ -152,6 +154,7 @@ fn filled(values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
@@ -190,6 +193,16 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(Answer::new(FORM).finish(), b"{}");
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_are_written_as_everywhere_else(bits: u64, small in -1_000_000_i32..1_000_000) {
+            let values = [f64::from_bits(bits), f64::from(small), f64::from(small) / 1e6];
+            let found = text(FORM, |answer| answer.add(b"h", b"p", b"i", &[(b"value", &values)]));
+            let expected = serde_json::to_string(&values).unwrap();
+            prop_assert!(found.contains(&format!("\"data\":{expected}}}")), "{found} {expected}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Unknown values are NaN. They are left out of a mean; where all are, so is the mean.
 
+use std::borrow::Cow;
+
 /// From so many values on Visage makes fewer of them.
 const MOST: usize = 2000;
 
@@ -13,11 +15,11 @@ const PERCENTILE_STEP: i64 = 300;
 
 /// The values as they are shown: all, or where there are more than 2,000, means of neighbours.
 #[must_use]
-pub fn shown(values: &[f64]) -> Vec<f64> {
+pub fn shown(values: &[f64]) -> Cow<'_, [f64]> {
     if values.len() <= MOST {
-        return values.to_vec();
+        return values.into();
     }
-    means(values, values.len() / (values.len() / ABOUT))
+    means(values, values.len() / (values.len() / ABOUT)).into()
 }
 
 /// The means of so many groups of neighbours, of which the first have one more where they are not alike

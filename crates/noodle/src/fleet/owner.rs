@@ -135,7 +135,7 @@ impl Fleet {
 
     /// What was found. Who failed is of interest only where something is missing.
     fn found(&self, joining: Joining, question: &Question, failed: Vec<Failed>) -> Found {
-        let is_missing = !joining.has_no_gap(question.window, self.policy);
+        let is_missing = !failed.is_empty() && !joining.has_no_gap(question.window, self.policy);
         let (nodes, rows) = joining.finish(question);
         let failed = if is_missing { failed } else { Vec::new() };
         Found { nodes, reply: Reply::Series(rows), failed }

@@ -37,7 +37,7 @@ fn expected(fetched: &Fetched, name: usize) -> Vec<Option<f64>> {
     let rows = &fetched.rows[..fetched.rows.len() - 1];
     let values: Vec<f64> = rows.iter().map(|row| row[name]).collect();
     let shown = visage::consolidation::shown(&values);
-    shown.into_iter().map(|value| Some(value).filter(|value| value.is_finite())).collect()
+    shown.iter().map(|value| Some(*value).filter(|value| value.is_finite())).collect()
 }
 
 /// Numbers as they are written: how they are read back may differ in the last bit.
