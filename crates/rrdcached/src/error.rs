@@ -100,7 +100,7 @@ impl RefusalKind {
             || text.starts_with(b"No such file:")
         {
             Self::NotFound
-        } else if ends(b"is not an RRD file") || ends(b"reached EOF while loading header") {
+        } else if ends(b"is not an RRD file") || is_cut_off(text) {
             Self::NotRrd
         } else if ends(b"Permission denied.") || ends(b"Permission denied") {
             Self::Denied
@@ -110,6 +110,21 @@ impl RefusalKind {
             Self::Other
         }
     }
+}
+
+/// Whether a file is shorter than it says, or empty. What stands behind the header's name is a part of it.
+fn is_cut_off(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    let told = [b"rrd_fetch_r failed: ".as_slice(), b"RRD Error: "];
+    let told = told.iter().find_map(|front| text.strip_prefix(*front)).unwrap_or(text);
+    let is_too_small = || {
+        let front = text.strip_suffix(b" bytes)")?;
+        let digits = front.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        Some(front[..front.len() - digits].ends_with(b"' is too small (should be "))
+    };
+    told.starts_with(b"reached EOF while loading header")
+        || told.starts_with(b"mmaping file ") && text.ends_with(b"': Invalid argument")
+        || is_too_small() == Some(true)
 }
 
 #[cfg(test)]
@@ -128,7 +143,10 @@ mod tests {
             ("List /base/nosuch: No such file or directory", RefusalKind::NotFound),
             ("No such file: /base/nosuch.rrd.", RefusalKind::NotFound),
             ("rrd_fetch_r failed: '/base/x.rrd' is not an RRD file", RefusalKind::NotRrd),
-            ("rrd_fetch_r failed: reached EOF while loading header", RefusalKind::NotRrd),
+            ("rrd_fetch_r failed: reached EOF while loading header rrd->stat_head", RefusalKind::NotRrd),
+            ("RRD Error: mmaping file '/base/x.rrd': Invalid argument", RefusalKind::NotRrd),
+            ("rrd_fetch_r failed: mmaping file '/base/x.rrd': Cannot allocate memory", RefusalKind::Other),
+            ("rrd_fetch_r failed: '/base/x.rrd' is too small (should be 49448 bytes)", RefusalKind::NotRrd),
             ("Permission denied.", RefusalKind::Denied),
             ("/base/../../etc/passwd: Permission denied", RefusalKind::Denied),
             ("Unknown command: NOSUCH", RefusalKind::UnknownCommand),
