@@ -6,6 +6,8 @@
 //! Visage's faults that are not repeated: it drops all that stands in front of the first letter, digit or underscore of
 //! `INSTANCES`, so that `*-used` finds `-used` and `{a,b}` finds nothing.
 
+use std::cmp::Ordering;
+
 use crate::glob::{self, TooMany};
 
 /// What stands behind the host in a path.
@@ -53,7 +55,7 @@ impl Selection {
     #[must_use]
     pub fn of(&self, files: &[(&[u8], &[u8])]) -> Vec<usize> {
         let mut sorted: Vec<usize> = (0..files.len()).collect();
-        sorted.sort_unstable_by_key(|index| files[*index]);
+        sorted.sort_unstable_by(|one, other| order(files[*one], files[*other]));
         let mut is_found = vec![false; files.len()];
         let mut found = Vec::new();
         for plugin in &self.plugins {
@@ -72,6 +74,14 @@ impl Selection {
         }
         found
     }
+}
+
+/// The order of two metrics, each a plugin and an instance: that of Ruby's `Dir.glob`, which sorts the directories, and
+/// in each of them the files by their whole names, so that `load-1.rrd` stands before `load.rrd`.
+#[must_use]
+pub fn order(one: (&[u8], &[u8]), other: (&[u8], &[u8])) -> Ordering {
+    let file = |instance| <[u8]>::iter(instance).chain(b".rrd");
+    one.0.cmp(other.0).then_with(|| file(one.1).cmp(file(other.1)))
 }
 
 #[cfg(test)]
@@ -111,6 +121,15 @@ mod tests {
         assert_eq!(selected("{load,cpu-1}", None), "load/load cpu-1/cpu-user");
         assert_eq!(selected("load,cpu-1", None), "", "a comma is one of the name");
         assert_eq!(selected("*", Some("*-user")), "cpu-0/cpu-user cpu-1/cpu-user");
+    }
+
+    #[test]
+    fn metrics_stand_in_the_order_of_their_files() {
+        let sorted =
+            [("df", "b"), ("df-dev", "a"), ("df-dev-shm", "a"), ("load", "load-1"), ("load", "load")];
+        let bytes =
+            |(plugin, instance): (&'static str, &'static str)| (plugin.as_bytes(), instance.as_bytes());
+        assert!(sorted.is_sorted_by(|one, other| order(bytes(*one), bytes(*other)).is_lt()));
     }
 
     #[test]

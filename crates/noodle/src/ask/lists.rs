@@ -1,5 +1,6 @@
 //! Answers that are a list of names: `{"hosts": [...]}` and `{"metrics": [...]}`.
 
+use ::visage::selection::order;
 use serde::Serialize;
 
 use crate::ask::Content;
@@ -49,13 +50,18 @@ pub fn read(
     Ok(names)
 }
 
-/// An answer with these names, sorted: `{"hosts":["a","b"]}`.
+/// An answer with these names, in the order of Visage: `{"hosts":["a","b"]}`.
 pub fn write<N: AsRef<str> + Ord + Serialize>(
     content: Content,
     names: impl IntoIterator<Item = N>,
 ) -> Vec<u8> {
     let mut names: Vec<N> = names.into_iter().collect();
-    names.sort_unstable();
+    // A name of a host has no slash.
+    fn parts(name: &str) -> (&[u8], &[u8]) {
+        let (plugin, instance) = name.split_once('/').unwrap_or((name, ""));
+        (plugin.as_bytes(), instance.as_bytes())
+    }
+    names.sort_unstable_by(|one, other| order(parts(one.as_ref()), parts(other.as_ref())));
     names.dedup();
     // What escapes make longer is rare.
     let length: usize = names.iter().map(|name| name.as_ref().len() + 3).sum();
@@ -109,6 +115,8 @@ mod tests {
     fn what_is_written_is_sorted_and_has_each_name_once() {
         let names = ["b", "a\"", "c", "b"].map(str::to_owned);
         assert_eq!(write(Content::Hosts, &names), br#"{"hosts":["a\"","b","c"]}"#);
+        let names = ["df-dev/a", "df/b", "df/b-c"];
+        assert_eq!(write(Content::Metrics, names), br#"{"metrics":["df/b-c","df/b","df-dev/a"]}"#);
         assert_eq!(write::<String>(Content::Metrics, []), br#"{"metrics":[]}"#);
     }
 }
