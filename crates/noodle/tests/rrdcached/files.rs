@@ -57,7 +57,8 @@ pub(crate) struct Fetched {
     pub(crate) rows: Vec<Vec<f64>>,
 }
 
-/// Those for averages.
+/// Those for averages, which are all that Visage's API gives: the rows of MIN, MAX and LAST are for who reads replies
+/// alone, in `crates/rrdcached/tests/captures.rs`.
 pub(crate) fn fetched() -> Vec<Fetched> {
     let text = String::from_utf8(unpacked("windows.jsonl.gz")).expect("JSON");
     let lines = text.lines().map(|line| serde_json::from_str(line).expect("JSON"));

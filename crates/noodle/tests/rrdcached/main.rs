@@ -11,3 +11,4 @@ mod nodes;
 #[expect(dead_code, reason = "other tests use the rest")]
 mod noodle;
 mod proxy;
+mod said;

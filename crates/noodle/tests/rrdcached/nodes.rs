@@ -85,18 +85,26 @@ fn a_daemon_that_restarts_between_two_requests_costs_none() {
     assert!(noodle.errors().is_empty(), "{:?}", noodle.errors());
 }
 
-/// A file whose rows are so many seconds long, of a value that is the second since `base`.
-fn ramp(directory: &Directory, step: i64, unknown: std::ops::Range<i64>, base: i64, finish: i64) {
+/// A file with so many rows of so many seconds each, of a value that is the second since `base`.
+fn ramp(
+    directory: &Directory,
+    archives: &[(i64, i64)],
+    unknown: std::ops::Range<i64>,
+    base: i64,
+    finish: i64,
+) {
     let file = directory.path().join("web1/gauge/gauge.rrd");
     std::fs::create_dir_all(file.parent().expect("a file is in a directory")).expect("a directory");
     let begin = format!("--start={base}");
-    let archive = format!("RRA:AVERAGE:0.5:{step}:600");
+    let archives: Vec<_> =
+        archives.iter().map(|(step, rows)| format!("RRA:AVERAGE:0.5:{step}:{rows}")).collect();
     let rrdtool = |arguments: &[&str]| {
         let status = Command::new("rrdtool").args(arguments).status().expect("rrdtool is installed");
         assert!(status.success(), "{arguments:?}");
     };
     let path = file.to_str().expect("UTF-8");
-    rrdtool(&["create", path, &begin, "--step=1", "DS:value:GAUGE:10:U:U", &archive]);
+    let create = ["create", path, &begin, "--step=1", "DS:value:GAUGE:10:U:U"];
+    rrdtool(&create.into_iter().chain(archives.iter().map(String::as_str)).collect::<Vec<_>>());
     let value = |second: i64| match unknown.contains(&second) {
         true => format!("{second}:U"),
         false => format!("{second}:{}", second - base),
@@ -110,8 +118,8 @@ fn ramp(directory: &Directory, step: i64, unknown: std::ops::Range<i64>, base: i
 fn rows_of_another_step_stand_in_for_those_that_are_missing() {
     let [fine, coarse] = ["tier-0", "tier-1"].map(Directory::new);
     let base = LAST - 200;
-    ramp(&fine, 1, LAST - 60..LAST - 40, base, LAST);
-    ramp(&coarse, 5, 0..0, base, LAST);
+    ramp(&fine, &[(1, 600)], LAST - 60..LAST - 40, base, LAST);
+    ramp(&coarse, &[(5, 600)], 0..0, base, LAST);
     let daemons = [&fine, &coarse].map(|directory| Daemon::start(directory.path()));
     let noodle = Noodle::start(&tiers(&daemons.each_ref().map(url)), "");
     let answer = noodle.get(&format!("/data/web1/gauge/gauge?start={}&finish={LAST}", LAST - 100));
@@ -122,6 +130,37 @@ fn rows_of_another_step_stand_in_for_those_that_are_missing() {
         false => (second - base) as f64,
         // The mean of the five seconds in which it lies.
         true => ((second - base + 4) / 5 * 5 - 2) as f64,
+    });
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_same_file_with_another_step_on_another_node_fills_a_gap() {
+    const FLIP: i64 = 60;
+    // The second has gone on for ten seconds, so its fine rows begin ten seconds later.
+    let [stopped, going] = ["tier-0", "tier-1"].map(Directory::new);
+    let base = LAST - 200;
+    let archives = [(1, FLIP), (5, 600)];
+    ramp(&stopped, &archives, LAST - 30..LAST - 20, base, LAST);
+    ramp(&going, &archives, 0..0, base, LAST + 10);
+    let daemons = [&stopped, &going].map(|directory| Daemon::start(directory.path()));
+    let urls = daemons.each_ref().map(url);
+    let values = |urls: &[String], seconds: i64| {
+        let noodle = Noodle::start(&tiers(urls), "");
+        let answer = noodle.get(&format!("/data/web1/gauge/gauge?start={}&finish={LAST}", LAST - seconds));
+        let found: Vec<Option<f64>> = serde_json::from_str(data(&answer.text(), "value")).expect("numbers");
+        (found, answer.split_meta().1["sources"].clone())
+    };
+    // Where the window is as long as the fine rows, the step flips; on the second node sooner.
+    let rows = |node: usize, seconds: i64| values(&urls[node..=node], seconds).0.len();
+    assert_eq!([rows(0, FLIP), rows(0, FLIP + 5)], [60, 13]);
+    assert_eq!([rows(1, FLIP - 10), rows(1, FLIP - 5)], [50, 11]);
+    // So of one window: rows of a second with a gap, and rows of five seconds.
+    let (found, sources) = values(&urls, FLIP - 5);
+    assert_eq!(sources, "node0:1, node1:1");
+    let expected = (LAST - FLIP + 6..=LAST).map(|second| match (LAST - 30..LAST - 20).contains(&second) {
+        false => Some((second - base) as f64),
+        true => Some(((second - base + 4) / 5 * 5 - 2) as f64),
     });
     assert_eq!(found, expected.collect::<Vec<_>>());
 }
