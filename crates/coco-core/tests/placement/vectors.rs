@@ -2,7 +2,9 @@
 
 use std::io::Read;
 
+use coco_core::placement::Placement;
 use coco_core::placement::jump::Jump;
+use coco_core::placement::rendezvous::{Member, Rendezvous, Weight};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +57,9 @@ struct LargeJumpCluster {
     owners: Vec<Vec<usize>>,
 }
 
+/// Of targets enough that two names rarely have the same owners.
+const NAMES: [&str; 12] = ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12"];
+
 fn unpacked<T: DeserializeOwned>(packed: &[u8]) -> T {
     let mut json = Vec::new();
     GzDecoder::new(packed).read_to_end(&mut json).unwrap();
@@ -70,6 +75,9 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(byte).collect()
 }
 
+/// Owners of bytes as they are: the program knows nothing of how collectd stores a host, and hashes `/` as that byte. It
+/// stands, since a [`Rendezvous`](coco_core::placement::rendezvous::Rendezvous) is given the stored name; a host of `/` alone
+/// never comes to it as such, but as `root`, which the `Placement` around it sees to.
 #[test]
 fn rendezvous_owners_are_those_of_an_independent_program() {
     let RendezvousVectors { keys_hex, clusters, .. } = rendezvous_vectors();
@@ -88,6 +96,31 @@ fn rendezvous_owners_are_those_of_an_independent_program() {
             assert_eq!(ours, theirs, "{name}: {key}");
         }
     }
+}
+
+/// The names that agents send are stored otherwise, and placed by that.
+#[test]
+fn a_host_of_a_slash_is_placed_as_it_is_stored() {
+    let member = |name: &&'static str| Member { name, weight: Weight::default(), zone: None };
+    let members: Vec<_> = NAMES.iter().map(member).collect();
+    let rendezvous = Rendezvous::new(&members, 3).unwrap();
+    let jump = Jump::new(&[None; NAMES.len()], 3).unwrap();
+    let owners = |place: &dyn Fn(&mut Vec<usize>)| {
+        let mut owners = Vec::new();
+        place(&mut owners);
+        owners
+    };
+    let placements = [Placement::Rendezvous(rendezvous.clone()), Placement::Jump(jump.clone())];
+    for (sent, stored) in [("/", "root"), ("/a/b", "a_b"), ("web1", "web1")] {
+        let stored = stored.as_bytes();
+        let expected =
+            [owners(&|ours| rendezvous.owners(stored, ours)), owners(&|ours| jump.owners(stored, ours))];
+        for (placement, expected) in placements.iter().zip(expected) {
+            assert_eq!(owners(&|ours| placement.owners(sent.as_bytes(), ours)), expected, "{sent}");
+        }
+    }
+    let raw = owners(&|ours| rendezvous.owners(b"/", ours));
+    assert_ne!(raw, owners(&|ours| placements[0].owners(b"/", ours)), "else this tells nothing of `/`");
 }
 
 #[test]
