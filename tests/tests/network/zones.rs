@@ -147,7 +147,7 @@ fn a_zone_is_cut_off_and_reads_go_on_whole_and_its_gaps_are_joined_away() {
         let targets: Vec<_> = storages.iter().map(Storage::target).collect();
         let text = Config::new::<String>(&[]).text().replace(
             "[fetch]\n",
-            "[fetch]\nproxy_timeout = \"2s\"\nrecovery = \"100ms\"\nfill_gaps = false\ntree_age = \"0s\"\nsettle = \"0s\"\n",
+            "[fetch]\nproxy_timeout = \"1s\"\nrecovery = \"100ms\"\nfill_gaps = false\ntree_age = \"0s\"\nsettle = \"0s\"\n",
         ) + &format!(
             "[send]\nrecovery = \"250ms\"\n[tiers.zoned]\nhash = \"rendezvous\"\nreplicas = 2\ntargets = [{}]\n",
             targets.join(", ")
