@@ -30,7 +30,7 @@ the last update of the newest file, in Unix seconds; null where the node does no
 ///
 /// Every node is asked at its `fetch` for the hosts that it has, and for those that no tier has it keep, how many files
 /// there are and when the newest was updated. Exit status 1 means that there are such hosts, 2 that not every node could be
-/// asked. Nodes are asked by the limits of [fetch], as Noodle asks them.
+/// asked. Nodes are asked within the limits of `fetch.*`, as Noodle asks them.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
