@@ -32,6 +32,20 @@ pub(crate) struct Configuration {
     pub(crate) spread_hosts: bool,
     /// `state.max_memory` in bytes; the default if none.
     pub(crate) max_memory: Option<usize>,
+    pub(crate) placing: Placing,
+}
+
+/// How hosts lie; with each of them a value list leaves as often, and each target gets as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placing {
+    /// On a ring in each tier.
+    Ring,
+    /// By rendezvous of names that are the same in all tiers, so that these part the hosts alike.
+    Rendezvous,
+    /// By rendezvous of other names in each tier, so that each parts the hosts in its own way.
+    Apart,
+    /// By rendezvous, all targets in one tier with as many copies as there are tiers else.
+    Copies,
 }
 
 /// Two tiers of two targets, everything else as it comes.
@@ -41,6 +55,7 @@ pub(crate) const COCO: Configuration = Configuration {
     lanes: 1,
     spread_hosts: false,
     max_memory: None,
+    placing: Placing::Ring,
 };
 
 impl Subject {
@@ -70,13 +85,20 @@ impl Subject {
                 name.push_str(&what);
             }
         };
-        let Configuration { targets_per_tier, max_packet_size, lanes, spread_hosts, max_memory } =
+        let Configuration { targets_per_tier, max_packet_size, lanes, spread_hosts, max_memory, placing } =
             configuration;
         add(targets_per_tier != COCO.targets_per_tier, format!(", {targets_per_tier} targets per tier"));
         add(max_packet_size != COCO.max_packet_size, format!(", packets of {max_packet_size}"));
         add(lanes != COCO.lanes, format!(", {lanes} lanes"));
         add(spread_hosts, ", hosts spread".to_owned());
         add(max_memory.is_some(), format!(", state of {} MiB", max_memory.unwrap_or_default() >> 20));
+        let placing = match placing {
+            Placing::Ring => "",
+            Placing::Rendezvous => ", rendezvous",
+            Placing::Apart => ", rendezvous apart",
+            Placing::Copies => ", copies",
+        };
+        name.push_str(placing);
         name
     }
 }
@@ -99,9 +121,26 @@ impl Configuration {
         if let Some(bytes) = self.max_memory {
             add(format_args!("[state]\nmax_memory = {bytes}\n"));
         }
-        for (number, targets) in targets.chunks(self.targets_per_tier).enumerate() {
-            let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
-            add(format_args!("[tiers.tier{number}]\ntargets = {targets:?}\n"));
+        let of_tier = match self.placing {
+            Placing::Copies => targets.len(),
+            Placing::Ring | Placing::Rendezvous | Placing::Apart => self.targets_per_tier,
+        };
+        for (tier, targets) in targets.chunks(of_tier).enumerate() {
+            let target = |(number, address): (usize, &SocketAddr)| match self.placing {
+                Placing::Ring => format!("{:?}", address.to_string()),
+                Placing::Apart => format!("{{ name = \"t{tier}s{number}\", address = \"{address}\" }}"),
+                Placing::Rendezvous | Placing::Copies => {
+                    format!("{{ name = \"s{number}\", address = \"{address}\" }}")
+                }
+            };
+            let targets: Vec<String> = targets.iter().enumerate().map(target).collect();
+            add(format_args!("[tiers.tier{tier}]\ntargets = [{}]\n", targets.join(", ")));
+            if self.placing != Placing::Ring {
+                add(format_args!("hash = \"rendezvous\"\n"));
+            }
+            if self.placing == Placing::Copies {
+                add(format_args!("replicas = {TIERS}\n"));
+            }
         }
         text
     }
@@ -223,12 +262,19 @@ mod tests {
             lanes: 2,
             spread_hosts: true,
             max_memory: Some(64 << 20),
+            placing: Placing::Rendezvous,
         };
-        for configuration in [COCO, many] {
+        let [apart, copies] =
+            [Placing::Apart, Placing::Copies].map(|placing| Configuration { placing, ..COCO });
+        for configuration in [COCO, many, apart, copies] {
             let targets: Vec<SocketAddr> =
                 (1..=Subject::Coco(configuration).targets()).map(|n| loopback(n as u16)).collect();
             let config = Config::parse(&configuration.text(&targets), Program::Coco).unwrap();
-            assert_eq!(config.tiers.iter().count(), TIERS);
+            let copies = config.tiers.iter().map(|tier| tier.placement().facts().replicas).sum::<usize>();
+            assert_eq!(copies, TIERS);
+            let [first, last] =
+                [0, config.tiers.len() - 1].map(|tier| config.tiers.get(tier).unwrap().placement());
+            assert_eq!(first == last, configuration.placing != Placing::Apart);
             assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
             assert_eq!(config.pipeline.lanes, configuration.lanes);
             assert_eq!(config.pipeline.spread_hosts, configuration.spread_hosts);

@@ -5,7 +5,7 @@ use crate::blast::{Load, blast};
 use crate::corpus::{Corpus, Kind};
 use crate::error::{Doing, Error};
 use crate::sink::Sink;
-use crate::subject::{COCO, Configuration, Running, Subject};
+use crate::subject::{COCO, Configuration, Placing, Running, Subject};
 use std::time::Duration;
 
 /// How long a program that runs fifty times slower may be silent.
@@ -24,13 +24,7 @@ pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let mut counts = Vec::new();
     let spread = Configuration { lanes: 4, spread_hosts: true, ..COCO };
     for configuration in LANES.map(|lanes| Configuration { lanes, ..COCO }).into_iter().chain([spread]) {
-        let subject = Subject::Coco(configuration);
-        // What starting, ending and the first pass cost is the same in both and falls out of the difference.
-        let (few, few_lists) = instructions(bench, subject, &corpus, 2)?;
-        let (many, many_lists) = instructions(bench, subject, &corpus, 8)?;
-        let count = (many as f64 - few as f64) / (many_lists - few_lists) as f64;
-        (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
-        counts.push(count);
+        counts.push(per_value_list(bench, configuration, &corpus)?);
     }
     let spread = counts.pop().unwrap_or_default();
     let (least, largest) =
@@ -39,6 +33,39 @@ pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
         "{counts:.1?} instructions for {LANES:?} lanes, without the kernel's; {spread:.1} for 4 with hosts spread"
     );
     Ok(vec![Outcome::new("instructions", &[largest / least]).note(note)])
+}
+
+/// By rendezvous over on a ring, and two copies of a host in one tier over two tiers of one.
+pub(super) fn placings(bench: &Bench) -> Result<Vec<Outcome>, Error> {
+    let mut outcomes = Vec::new();
+    for (kind, [rendezvous_key, copies_key]) in
+        [(Kind::Agents, ["rendezvous", "copies"]), (Kind::Mixed, ["rendezvous-mixed", "copies-mixed"])]
+    {
+        let corpus = bench.corpus(kind, HOSTS)?;
+        let count = |placing| per_value_list(bench, Configuration { placing, ..COCO }, &corpus);
+        let ring = count(Placing::Ring)?;
+        let rendezvous = count(Placing::Rendezvous)?;
+        let apart = count(Placing::Apart)?;
+        let copies = count(Placing::Copies)?;
+        let note = format!("{rendezvous:.1} instructions, on a ring {ring:.1}, without the kernel's");
+        outcomes.push(Outcome::new(rendezvous_key, &[rendezvous / ring]).note(note));
+        let note = format!(
+            "{copies:.1} instructions; two tiers that part hosts each in its own way {apart:.1}, two that part them alike \
+             and are packed for once {rendezvous:.1}"
+        );
+        outcomes.push(Outcome::new(copies_key, &[copies / apart]).note(note));
+    }
+    Ok(outcomes)
+}
+
+/// What starting, ending and the first pass cost is the same in few passes and many, and falls out of the difference.
+fn per_value_list(bench: &Bench, configuration: Configuration, corpus: &Corpus) -> Result<f64, Error> {
+    let subject = Subject::Coco(configuration);
+    let (few, few_lists) = instructions(bench, subject, corpus, 2)?;
+    let (many, many_lists) = instructions(bench, subject, corpus, 8)?;
+    let count = (many as f64 - few as f64) / (many_lists - few_lists) as f64;
+    (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
+    Ok(count)
 }
 
 /// Instructions of a whole run and the value lists that came in.

@@ -54,7 +54,8 @@ pub(crate) enum Group {
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
     Flood,
-    /// Instructions per value list for 1, 2 and 4 lanes, counted by valgrind, which it needs (only when asked for)
+    /// Instructions per value list for 1, 2 and 4 lanes, by rendezvous, and with copies, counted by valgrind, which it needs
+    /// (only when asked for)
     Instructions,
 }
 
@@ -121,6 +122,11 @@ pub(crate) static ROWS: &[Row] = &[
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
     row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
     row("instructions", "instructions per value list, 1, 2, 4 lanes: largest over least", "x", Better::Less, Some(1.03), None),
+    // What is not to cost more may differ by what the same configuration does from one run to the next.
+    row("rendezvous", "instructions per value list by rendezvous, over a ring", "x", Better::Less, Some(1.03), None),
+    row("copies", "instructions per value list, 2 copies in one tier over two tiers", "x", Better::Less, Some(1.01), None),
+    row("rendezvous-mixed", "by rendezvous over a ring, hosts share datagrams", "x", Better::Less, Some(1.03), None),
+    row("copies-mixed", "2 copies over two tiers, hosts share datagrams", "x", Better::Less, Some(1.01), None),
 ];
 
 const fn row(
@@ -236,6 +242,7 @@ impl Bench {
         add(Group::Unique, &|| cost::unique(self))?;
         add(Group::Flood, &|| scale::flood(self))?;
         add(Group::Instructions, &|| instructions::lanes(self))?;
+        add(Group::Instructions, &|| instructions::placings(self))?;
         add(Group::Rrdcached, &|| reads::rrdcached(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);
         if let Some(tools) = tools {
