@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end this way")]
 
+#[path = "../../../graphite/tests/expressions/mod.rs"]
+mod expressions;
 mod files;
+mod graphite;
 mod hostile;
 mod node;
 mod nodes;
