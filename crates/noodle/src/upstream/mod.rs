@@ -4,7 +4,7 @@
 //! fares; `stored` is what it has, for tools that look at it alone. How to ask is its transport: [`visage`] over HTTP, or [`rrdcached`] by that protocol. `connect` makes
 //! connections for both.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use coco_core::address::{Address, AddressError};
@@ -102,7 +102,7 @@ pub struct Upstream {
 #[derive(Debug)]
 enum Transport {
     Visage(Visage),
-    Rrdcached(Rrdcached),
+    Rrdcached(Arc<Rrdcached>),
 }
 
 /// Which try of a question it is.
@@ -185,7 +185,7 @@ impl Upstream {
             }
             Endpoint::Rrdcached(endpoint) => {
                 let daemon = Rrdcached::new(endpoint.clone(), rrdcached::Terms::from(&terms));
-                (endpoint.to_string(), Transport::Rrdcached(daemon))
+                (endpoint.to_string(), Transport::Rrdcached(Arc::new(daemon)))
             }
         };
         Self {

@@ -1,6 +1,7 @@
 //! A real daemon.
 
 use std::path::Path as FilePath;
+use std::sync::Arc;
 use std::time::Duration;
 
 use coco_tests::rrd;
@@ -29,8 +30,9 @@ fn run<T>(work: impl Future<Output = T>) -> T {
     runtime().block_on(work)
 }
 
-fn over_tcp(daemon: &Daemon, terms: Terms) -> Rrdcached {
-    Rrdcached::new(Endpoint::Internet(daemon.address.to_string().parse().expect("an address")), terms)
+fn over_tcp(daemon: &Daemon, terms: Terms) -> Arc<Rrdcached> {
+    let endpoint = Endpoint::Internet(daemon.address.to_string().parse().expect("an address"));
+    Arc::new(Rrdcached::new(endpoint, terms))
 }
 
 async fn rows(node: &Rrdcached, paths: &[Path], window: Window) -> Result<Vec<Option<Rows>>, Trouble> {
@@ -68,7 +70,7 @@ fn assert_is(found: &Rows, expected: &Fetched) {
 fn rows_are_those_of_librrd_to_the_last_bit() {
     let files = made();
     let daemon = Daemon::start(&files);
-    let unix = Rrdcached::new(Endpoint::Unix(daemon.socket.clone()), terms());
+    let unix = Arc::new(Rrdcached::new(Endpoint::Unix(daemon.socket.clone()), terms()));
     for node in [over_tcp(&daemon, terms()), unix] {
         run(async {
             for expected in fetched() {

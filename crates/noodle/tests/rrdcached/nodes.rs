@@ -1,12 +1,15 @@
 //! Noodle among nodes of which one is not what it should be, or not as the others are.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 
 use coco_tests::directory::Directory;
 use coco_tests::rrdcached::Rrdcached as Daemon;
 use coco_tests::visage::Visage;
+use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::{Value, json};
 
 use crate::files::{LAST, fetched, made};
@@ -61,7 +64,7 @@ fn a_node_that_answers_nonsense_costs_its_answer_and_no_other() {
 #[test]
 fn a_silent_node_is_left_to_the_next_tier_in_time_and_is_down() {
     let daemon = Daemon::start(&made());
-    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let urls = [format!("rrdcached://{}", silent.local_addr().expect("a bound socket")), url(&daemon)];
     let noodle = Noodle::start(&tiers(&urls), "proxy_timeout = '500ms'");
     let answer = noodle.get(&format!("/data/alpha.example.org/load/load?start={}&finish={LAST}", LAST - 20));
@@ -70,6 +73,52 @@ fn a_silent_node_is_left_to_the_next_tier_in_time_and_is_down() {
     assert_eq!(noodle.get("/tiers").json()[0]["connections"]["node0:1"]["state"], "down");
     let alone = Noodle::start(&tiers(&urls[..1]), "proxy_timeout = '500ms'");
     assert_eq!(alone.get("/data/alpha.example.org/load/load").status, 504);
+}
+
+/// Answers LIST when `told` says so, and says each time that it was asked.
+fn slow(told: Receiver<()>) -> (SocketAddr, Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let (ask, asked) = mpsc::channel();
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            let Ok(mut client) = client else { return };
+            let mut line = [0; 7];
+            let _ = client.read_exact(&mut line);
+            assert_eq!(line, *b"LIST /\n");
+            // Both ends are the test's, which may be over.
+            if ask.send(()).is_err() || told.recv().is_err() {
+                return;
+            }
+            let _ = client.write_all(b"2 RRDs\nweb1\nweb2\n");
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_list_of_hosts_that_takes_too_long_for_one_request_is_there_for_the_next() {
+    let (tell, told) = mpsc::channel();
+    let (address, asked) = slow(told);
+    let noodle = Noodle::start(
+        &tiers(&[format!("rrdcached://{address}")]),
+        "proxy_timeout = '300ms'\ntree_age = '6s'",
+    );
+    for path in ["/metrics/find?query=*", "/data", "/metrics/find?query=*"] {
+        assert_eq!(noodle.get(path).status, 504, "{path}");
+    }
+    asked.recv().expect("the node was asked");
+    assert!(asked.try_recv().is_err(), "once for all of them");
+    tell.send(()).expect("the node waits");
+    wait_until(PATIENCE, "the list", || noodle.get("/data").status == 200);
+    assert_eq!(noodle.get("/metrics/expand?query=*").json(), json!({ "results": ["web1", "web2"] }));
+    assert!(asked.try_recv().is_err(), "the list that nobody waited for is the one");
+    // Half as old as it may be, it is made anew, and nobody waits for that.
+    wait_until(PATIENCE, "another list", || {
+        assert_eq!(noodle.get("/data").status, 200);
+        asked.try_recv().is_ok()
+    });
+    assert_eq!(noodle.get("/data").status, 200);
 }
 
 #[test]

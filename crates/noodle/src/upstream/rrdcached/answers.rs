@@ -1,6 +1,7 @@
 //! From a question to what a node says.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::rrdcached::command::Window;
@@ -24,7 +25,7 @@ const METRIC: usize = 256;
 impl Rrdcached {
     /// Answers, or fails, in time. What is under way by then is broken off, with its connection.
     pub(in crate::upstream) async fn ask(
-        &self,
+        self: &Arc<Self>,
         place: Place,
         question: &Question,
         budget: &Budget,
@@ -51,7 +52,11 @@ impl Rrdcached {
         told.map_err(|_| Failure::HeadTimeout(timeout))?.map_err(|trouble| failure(trouble, timeout))
     }
 
-    async fn answer(&self, question: &Question, budget: &Budget) -> Result<Option<Reply>, Trouble> {
+    async fn answer(
+        self: &Arc<Self>,
+        question: &Question,
+        budget: &Budget,
+    ) -> Result<Option<Reply>, Trouble> {
         match question.want {
             Content::Hosts => self.names(question, budget, async |hosts| Ok((hosts, None))).await,
             Content::Metrics => {
@@ -64,7 +69,7 @@ impl Rrdcached {
 
     /// What `names` makes of the hosts that are meant.
     async fn names(
-        &self,
+        self: &Arc<Self>,
         question: &Question,
         budget: &Budget,
         names: impl AsyncFnOnce(Vec<Name>) -> Result<(Vec<Name>, Option<Instant>), Trouble>,

@@ -1,9 +1,12 @@
 //! Which hosts and files a node has, remembered for a while.
 //!
-//! Hosts come by `LIST /`, the files of one by `LIST RECURSIVE /HOST`. All files of all hosts are never asked for at
+//! Hosts come by `LIST /`, which takes a daemon seconds where there are tens of thousands: it goes on when nobody waits for
+//! it any more, so that the next request finds it. The files of a host come by `LIST RECURSIVE /HOST`. All files of all hosts are never asked for at
 //! once: rrdcached 1.7.2 takes time that grows with the square of their number.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +14,8 @@ use rrdcached::command::Command;
 use rrdcached::error::{Malformed, Refusal, RefusalKind};
 use rrdcached::list::Listing;
 use rrdcached::name::NameError;
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
 
 use super::connection::Connection;
 use super::{Rrdcached, Talk, Trouble};
@@ -18,6 +23,12 @@ use crate::budget::{Budget, Reservation};
 
 /// The most names of one list.
 const MOST_NAMES: u64 = 1_000_000;
+
+/// A list of hosts for which nobody waits any more is given up after this long.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// A list that took longer is made anew before it is too old.
+const LONG: Duration = Duration::from_millis(500);
 
 /// LIST takes names with these for patterns, which it then finds nothing for: such a host can't be listed.
 const PATTERN: &[u8] = b"*?[";
@@ -55,17 +66,38 @@ impl<T> Listed<T> {
     }
 }
 
+/// The hosts of a node.
+#[derive(Debug, Clone)]
+struct Hosts {
+    listed: Arc<Listed<Name>>,
+    /// How long the node took.
+    took: Duration,
+}
+
 /// What is remembered of a node.
 #[derive(Debug)]
 pub(super) struct Tree {
     age: Duration,
-    hosts: Mutex<Option<Arc<Listed<Name>>>>,
+    hosts: Mutex<Option<Hosts>>,
+    /// Held by the only one who lists hosts.
+    listing: Arc<tokio::sync::Mutex<()>>,
     files: Mutex<HashMap<Name, Arc<Listed<File>>>>,
 }
 
 impl Tree {
     pub(super) fn new(age: Duration) -> Self {
-        Self { age, hosts: Mutex::default(), files: Mutex::default() }
+        Self { age, hosts: Mutex::default(), listing: Arc::default(), files: Mutex::default() }
+    }
+
+    /// The hosts that are remembered, if that is not too long ago.
+    fn hosts(&self) -> Option<Hosts> {
+        let known = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        known.filter(|hosts| hosts.listed.since.elapsed() < self.age)
+    }
+
+    /// Whether they are to be listed anew before they are too old: where that takes long, nobody shall wait for it.
+    fn is_due(&self, hosts: &Hosts) -> bool {
+        hosts.took > LONG && hosts.listed.since.elapsed() > self.age / 2
     }
 }
 
@@ -73,25 +105,55 @@ impl Rrdcached {
     /// How old the list of hosts is, if there is one.
     pub(in crate::upstream) fn tree_age(&self) -> Option<Duration> {
         let hosts = self.tree.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.as_ref().map(|hosts| hosts.since.elapsed())
+        hosts.as_ref().map(|hosts| hosts.listed.since.elapsed())
     }
 
-    /// All hosts of the node.
+    /// All hosts of the node. Whoever goes away while they are listed leaves that to its end, for the next.
     ///
     /// # Errors
     /// When the node gives no answer.
-    pub async fn hosts(&self, budget: &Budget) -> Result<Arc<Listed<Name>>, Trouble> {
-        let now = Instant::now();
-        let known = self.tree.hosts.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(hosts) = known.filter(|hosts| now.duration_since(hosts.since) < self.tree.age) {
-            return Ok(hosts);
+    pub async fn hosts(self: &Arc<Self>, budget: &Budget) -> Result<Arc<Listed<Name>>, Trouble> {
+        if let Some(hosts) = self.tree.hosts() {
+            if self.tree.is_due(&hosts)
+                && let Ok(alone) = Arc::clone(&self.tree.listing).try_lock_owned()
+            {
+                drop(self.listing(alone, budget));
+            }
+            return Ok(hosts.listed);
         }
+        let alone = Arc::clone(&self.tree.listing).lock_owned().await;
+        if let Some(hosts) = self.tree.hosts() {
+            return Ok(hosts.listed);
+        }
+        match self.listing(alone, budget).await {
+            Ok(hosts) => hosts,
+            // Nobody cancels it, so it can only have panicked.
+            Err(error) => resume_unwind(error.into_panic()),
+        }
+    }
+
+    /// Lists hosts to the end, whoever waits.
+    fn listing(
+        self: &Arc<Self>,
+        alone: OwnedMutexGuard<()>,
+        budget: &Budget,
+    ) -> JoinHandle<Result<Arc<Listed<Name>>, Trouble>> {
+        let (node, budget) = (Arc::clone(self), budget.clone());
+        tokio::spawn(async move {
+            let _alone = alone;
+            let late = |_| Trouble::Io(ErrorKind::TimedOut.into());
+            tokio::time::timeout(LONGEST, node.list_hosts(&budget)).await.map_err(late)?
+        })
+    }
+
+    async fn list_hosts(&self, budget: &Budget) -> Result<Arc<Listed<Name>>, Trouble> {
         let command = Command::List { directory: b"/" };
         // A file beside the directories of hosts is none.
         let host = |name: &[u8]| (!name.ends_with(b".rrd")).then(|| name.into());
-        let hosts = self.listed(command, host, budget, now).await?;
-        *self.tree.hosts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&hosts));
-        Ok(hosts)
+        let listed = self.listed(command, host, budget, Instant::now()).await?;
+        let hosts = Hosts { took: listed.since.elapsed(), listed: Arc::clone(&listed) };
+        *self.tree.hosts.lock().unwrap_or_else(PoisonError::into_inner) = Some(hosts);
+        Ok(listed)
     }
 
     /// All files of a host; none where the node has no such host, or can't list it.
