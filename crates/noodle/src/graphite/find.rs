@@ -106,9 +106,9 @@ impl Graphite {
 
     async fn look_for(&self, storage: &mut Storage, glob: Glob, want: Want) -> Result<Meant, Refused> {
         let kept = self.directory(storage).await?;
-        let (glob, directory) = (Arc::new(glob), Arc::clone(&kept));
+        let glob = Arc::new(glob);
         let pattern = Arc::clone(&glob);
-        let reached = self.turns.run(self.patience, move || reach(&directory, &pattern, want)).await?;
+        let reached = self.turns.run(self.patience, move || reach(&kept.directory, &pattern, want)).await?;
         let (branches, hosts) = reached;
         if hosts.is_empty() {
             return Ok(Meant { branches, ..Meant::default() });

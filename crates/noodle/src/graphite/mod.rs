@@ -44,6 +44,28 @@ pub mod turns;
 /// For so long the names of hosts are as they were, beside `fetch.tree_age`.
 const DIRECTORY_AGE: Duration = Duration::from_secs(5);
 
+/// The names of hosts as they were once.
+#[derive(Debug)]
+struct Kept {
+    /// When they were asked for.
+    since: Instant,
+    /// When they were there.
+    there: Instant,
+    directory: Directory,
+    /// Who did not tell its own.
+    failed: Vec<Failed>,
+    /// What they take.
+    _held: Reservation,
+}
+
+impl Kept {
+    /// Whether they are good enough for who asked then: what is not whole is so for those alone who waited for it, so that
+    /// a silent node costs all of them its timeout together, and nobody later.
+    fn is_for(&self, asked: Instant) -> bool {
+        if self.failed.is_empty() { self.since.elapsed() < DIRECTORY_AGE } else { asked < self.there }
+    }
+}
+
 /// Answers what Graphite's clients ask.
 #[derive(Debug)]
 pub struct Graphite {
@@ -56,7 +78,7 @@ pub struct Graphite {
     /// How long a request waits for memory, or for its turn.
     patience: Duration,
     clock: fn() -> SystemTime,
-    directory: tokio::sync::Mutex<Option<(Instant, Arc<Directory>, Reservation)>>,
+    directory: tokio::sync::Mutex<Option<Arc<Kept>>>,
     sources: Arc<Sources>,
     turns: Arc<Turns>,
     /// What is counted.
@@ -119,25 +141,23 @@ impl Graphite {
     }
 
     /// All hosts by their names. Those who ask at the same time ask once.
-    async fn directory(&self, storage: &mut Storage) -> Result<Arc<Directory>, Exhausted> {
+    async fn directory(&self, storage: &mut Storage) -> Result<Arc<Kept>, Exhausted> {
+        let asked = Instant::now();
         let mut kept = self.directory.lock().await;
-        if let Some((since, directory, _)) = &*kept
-            && since.elapsed() < DIRECTORY_AGE
+        if let Some(kept) = &*kept
+            && kept.is_for(asked)
         {
-            return Ok(Arc::clone(directory));
+            storage.failed.extend_from_slice(&kept.failed);
+            return Ok(Arc::clone(kept));
         }
         *kept = None;
         let since = Instant::now();
         let before = storage.failed.len();
         let (directory, held) = storage.hosts(&self.naming).await?;
-        let directory = Arc::new(directory);
-        // What is not whole is not what others shall see.
-        if storage.failed.len() == before {
-            *kept = Some((since, Arc::clone(&directory), held));
-        } else {
-            storage.keep(held);
-        }
-        Ok(directory)
+        let failed = storage.failed[before..].to_vec();
+        let new = Arc::new(Kept { since, there: Instant::now(), directory, failed, _held: held });
+        *kept = Some(Arc::clone(&new));
+        Ok(new)
     }
 
     /// Refuses an answer for which targets failed, where all are required or nothing came of the others.

@@ -41,8 +41,6 @@ pub struct Storage {
     files: HashMap<Host, Files>,
     /// What lists of files take.
     held: Reservation,
-    /// What else is held for this request.
-    kept: Vec<Reservation>,
 }
 
 /// A host, a plugin with its instance, and a type with its instance.
@@ -74,7 +72,6 @@ impl Storage {
             failed: Vec::new(),
             files: HashMap::new(),
             held: fleet.budget.nothing(),
-            kept: Vec::new(),
         }
     }
 
@@ -118,11 +115,6 @@ impl Storage {
         }
         let of = |entry: &Entry| self.files.get(&entry.host).cloned().unwrap_or_else(|| Arc::from([]));
         Ok(hosts.iter().map(of).collect())
-    }
-
-    /// Keeps memory until this is dropped.
-    pub fn keep(&mut self, held: Reservation) {
-        self.kept.push(held);
     }
 
     /// Takes memory for names until this is dropped.
