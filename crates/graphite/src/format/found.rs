@@ -1,6 +1,6 @@
 //! What `/metrics/find` answers: nodes below which there are others, branches, and those that are series, leaves.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
@@ -135,24 +135,36 @@ fn list(rows: impl Iterator<Item = Value>, to: &mut impl Write) -> io::Result<()
     to.write_all(b"]")
 }
 
+/// What a row says of a series, and of what has others below it.
+const LEAF: &[u8] = b",\"allowChildren\":0,\"expandable\":0,\"leaf\":1}";
+const BRANCH: &[u8] = b",\"allowChildren\":1,\"expandable\":1,\"leaf\":0}";
+
 /// The first of each last node, branches before leaves, under what stands before the last node of the query. Written as it
 /// is: a fleet has thousands of hosts.
 fn write_tree(query: &str, found: &[Found], has_wildcard: bool, to: &mut impl Write) -> io::Result<()> {
     let base = query.rfind('.').map_or("", |dot| &query[..=dot]);
-    let mut seen = HashSet::new();
-    let (leaves, branches): (Vec<_>, Vec<_>) =
-        found.iter().filter(|one| seen.insert(one.name())).partition(|one| one.is_leaf);
+    // They stand in the order of their last nodes.
+    let each = found.chunk_by(|one, other| one.name() == other.name()).map(|group| &group[0]);
+    let (leaves, branches): (Vec<_>, Vec<_>) = each.partition(|one| one.is_leaf);
     let are_leaves = found.iter().all(|one| one.is_leaf);
     let all = has_wildcard.then_some(("*", are_leaves));
     let each = branches.into_iter().chain(leaves).map(|one| (one.name(), one.is_leaf));
+    let (mut quoted_base, mut quoted_name, mut row) = (Vec::new(), Vec::new(), Vec::new());
+    serde_json::to_writer(&mut quoted_base, base)?;
+    // It goes on with the name.
+    quoted_base.pop();
     to.write_all(b"[")?;
     for (place, (name, is_leaf)) in all.into_iter().chain(each).enumerate() {
-        to.write_all(if place > 0 { b",{\"text\":" } else { b"{\"text\":" })?;
-        serde_json::to_writer(&mut *to, name)?;
-        to.write_all(b",\"id\":")?;
-        serde_json::to_writer(&mut *to, &[base, name].concat())?;
-        let (branch, leaf) = (u8::from(!is_leaf), u8::from(is_leaf));
-        write!(to, ",\"allowChildren\":{branch},\"expandable\":{branch},\"leaf\":{leaf}}}")?;
+        quoted_name.clear();
+        serde_json::to_writer(&mut quoted_name, name)?;
+        row.clear();
+        row.extend_from_slice(if place > 0 { b",{\"text\":" } else { b"{\"text\":" });
+        row.extend_from_slice(&quoted_name);
+        row.extend_from_slice(b",\"id\":");
+        row.extend_from_slice(&quoted_base);
+        row.extend_from_slice(&quoted_name[1..]);
+        row.extend_from_slice(if is_leaf { LEAF } else { BRANCH });
+        to.write_all(&row)?;
     }
     to.write_all(b"]")
 }

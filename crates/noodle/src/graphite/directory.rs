@@ -1,6 +1,5 @@
 //! Hosts by the names under which clients know them, and which of them a pattern reaches.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graphite::{Glob, Node};
@@ -29,8 +28,8 @@ pub struct Entry {
 /// What a pattern reaches among hosts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// Where the pattern ends within the names of hosts, or with them.
-    pub branches: BTreeSet<String>,
+    /// Where the pattern ends within the names of hosts, or with them; sorted.
+    pub branches: Vec<String>,
     /// Hosts that its first nodes match, with how many nodes these are.
     pub hosts: Vec<(Entry, usize)>,
 }
@@ -70,6 +69,7 @@ impl Directory {
         self.range(|entry| entry < &*literal, |entry| entry.starts_with(&literal)).for_each(|entry| {
             reached.add(nodes_of_pattern, entry);
         });
+        reached.sort();
         reached
     }
 
@@ -91,10 +91,16 @@ impl Reached {
             return;
         }
         if pattern.len() <= length {
-            self.branches.insert(first(&entry.name, pattern.len()).to_owned());
+            self.branches.push(first(&entry.name, pattern.len()).to_owned());
         } else {
             self.hosts.push((entry.clone(), length));
         }
+    }
+
+    /// Entries are sorted, and so are branches most of the time already.
+    fn sort(&mut self) {
+        self.branches.sort();
+        self.branches.dedup();
     }
 }
 
@@ -186,6 +192,7 @@ mod tests {
             let glob = Glob::new(&pattern, &Limits::default()).unwrap();
             let mut all = Reached::default();
             directory.entries.iter().for_each(|entry| all.add(glob.nodes(), entry));
+            all.sort();
             let mut reached = directory.reach(&glob);
             reached.hosts.sort_unstable();
             all.hosts.sort_unstable();

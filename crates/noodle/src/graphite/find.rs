@@ -171,8 +171,9 @@ fn reach(directory: &Directory, pattern: &Glob, want: Want) -> Reach {
         return (BTreeSet::new(), directory.all().collect());
     }
     let reached = directory.reach(pattern);
-    let branches = if want == Want::Nodes { reached.branches } else { BTreeSet::new() };
-    (branches, reached.hosts)
+    let branches = if want == Want::Nodes { reached.branches } else { Vec::new() };
+    // Of what is sorted, a set is made without a search.
+    (branches.into_iter().collect(), reached.hosts)
 }
 
 /// A parameter as text.

@@ -242,7 +242,7 @@ mod tests {
             room: 1 << 20,
         };
         let reached = directory.reach(&glob);
-        let mut meant = Meant { branches: reached.branches, ..Meant::default() };
+        let mut meant = Meant { branches: reached.branches.into_iter().collect(), ..Meant::default() };
         for (entry, nodes) in &reached.hosts {
             search.look(entry, 0, *nodes, &files, &mut meant).unwrap();
         }

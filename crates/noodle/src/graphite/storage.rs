@@ -251,8 +251,7 @@ fn series(name: &str, rows: &series::series::Series, window: Window) -> Option<T
     let skipped = count(window.from);
     let end = count(window.until);
     let (skipped, end) = if end > skipped { (skipped, end) } else { (0, grid.rows().min(1)) };
-    let values: Vec<f64> =
-        rows.values().take(end).skip(skipped).map(|value| value.unwrap_or(f64::NAN)).collect();
+    let values = rows.nan_values()[skipped..end].to_vec();
     if values.is_empty() {
         return None;
     }
