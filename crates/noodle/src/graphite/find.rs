@@ -98,13 +98,28 @@ impl Graphite {
         .await
     }
 
-    /// The metrics that a pattern stands for.
-    pub(super) async fn leaves(&self, storage: &mut Storage, pattern: &str) -> Result<Vec<Leaf>, Refused> {
+    /// The metrics that a pattern stands for, if there are no more than `most`.
+    pub(super) async fn leaves(
+        &self,
+        storage: &mut Storage,
+        pattern: &str,
+        most: usize,
+    ) -> Result<Vec<Leaf>, Refused> {
         let glob = Glob::new(pattern, &self.limits)?;
-        Ok(self.look_for(storage, glob, Want::Leaves).await?.leaves)
+        Ok(self.look_for_some(storage, glob, Want::Leaves, most).await?.leaves)
     }
 
     async fn look_for(&self, storage: &mut Storage, glob: Glob, want: Want) -> Result<Meant, Refused> {
+        self.look_for_some(storage, glob, want, usize::MAX).await
+    }
+
+    async fn look_for_some(
+        &self,
+        storage: &mut Storage,
+        glob: Glob,
+        want: Want,
+        most: usize,
+    ) -> Result<Meant, Refused> {
         let kept = self.directory(storage).await?;
         let glob = Arc::new(glob);
         let pattern = Arc::clone(&glob);
@@ -130,6 +145,7 @@ impl Graphite {
                     sources: &sources,
                     wants_branches: want == Want::Nodes,
                     room,
+                    most,
                 };
                 let mut meant = Meant { branches, ..Meant::default() };
                 let (hosts, files, owners) = &*looked;
@@ -141,7 +157,10 @@ impl Graphite {
                 }
                 Ok(meant)
             });
-            let found = found.await?.map_err(|Full| Exhausted)?;
+            let found = found.await?.map_err(|full| match full {
+                Full::Bytes => Exhausted.into(),
+                Full::Metrics => self.too_many("series"),
+            })?;
             if has_learnt || found.unknown.is_empty() {
                 storage.hold(found.bytes).await?;
                 return Ok(found);

@@ -64,11 +64,18 @@ pub struct Search<'a> {
     pub wants_branches: bool,
     /// More bytes of names are not taken.
     pub room: usize,
+    /// More metrics are not looked for.
+    pub most: usize,
 }
 
-/// There are more names than there is room for.
+/// Why not all is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub enum Full {
+    /// There are more names than there is room for.
+    Bytes,
+    /// There are more metrics.
+    Metrics,
+}
 
 impl Search<'_> {
     /// Adds what the pattern means of a host, behind whose name `rest` of it is left.
@@ -193,7 +200,11 @@ impl Search<'_> {
     }
 
     fn check(&self, meant: &Meant) -> Result<(), Full> {
-        if meant.bytes > self.room { Err(Full) } else { Ok(()) }
+        // Who asks for too many is told so, however little memory there is for them.
+        if meant.leaves.len() > self.most {
+            return Err(Full::Metrics);
+        }
+        if meant.bytes > self.room { Err(Full::Bytes) } else { Ok(()) }
     }
 }
 
@@ -240,6 +251,7 @@ mod tests {
             sources: &sources,
             wants_branches: true,
             room: 1 << 20,
+            most: 100,
         };
         let reached = directory.reach(&glob);
         let mut meant = Meant { branches: reached.branches.into_iter().collect(), ..Meant::default() };

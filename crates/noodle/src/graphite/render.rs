@@ -185,7 +185,7 @@ impl Graphite {
         let mut room = evaluation.room();
         let mut windows: BTreeMap<Window, Vec<(Fetch, Vec<Leaf>)>> = BTreeMap::new();
         for fetch in fetches {
-            let leaves = self.leaves(storage, &fetch.pattern).await?;
+            let leaves = self.leaves(storage, &fetch.pattern, room.series).await?;
             room.series = room.series.checked_sub(leaves.len()).ok_or_else(|| self.too_many("series"))?;
             windows.entry(fetch.window).or_default().push((fetch, leaves));
         }
@@ -217,7 +217,7 @@ impl Graphite {
         Ok(supplies)
     }
 
-    fn too_many(&self, what: &'static str) -> Refused {
+    pub(super) fn too_many(&self, what: &'static str) -> Refused {
         let limit = if what == "series" { self.limits.series } else { self.limits.points };
         Error::Limit { what, limit }.into()
     }
