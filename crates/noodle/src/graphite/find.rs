@@ -12,9 +12,12 @@ use percent_encoding::percent_decode;
 use super::Graphite;
 use super::answer::{Refused, Text};
 use super::directory::{Directory, Entry};
-use super::metrics::{Full, Leaf, Meant, Search};
+use super::metrics::{Files, Full, Leaf, Meant, Search};
 use super::storage::Storage;
 use crate::budget::Exhausted;
+
+/// Bytes of names for which there is room at first: most patterns mean few.
+const FEW_NAMES: usize = 4 << 20;
 
 /// Patterns of one request.
 const MOST_PATTERNS: usize = 200;
@@ -29,6 +32,30 @@ enum Want {
     Leaves,
     /// Whatever the pattern.
     AllLeaves,
+}
+
+/// Where names are looked for.
+#[derive(Debug)]
+struct Looked {
+    /// Where the pattern ends within the names of hosts.
+    branches: BTreeSet<String>,
+    /// Hosts, each with the nodes of the pattern that its name takes.
+    hosts: Vec<(Entry, usize)>,
+    files: Vec<Files>,
+    owners: Vec<usize>,
+}
+
+impl Looked {
+    fn search(&self, search: &Search<'_>, want: Want) -> Result<Meant, Full> {
+        let mut meant = Meant { branches: self.branches.clone(), ..Meant::default() };
+        for (((entry, nodes), files), owner) in self.hosts.iter().zip(&self.files).zip(&self.owners) {
+            match want {
+                Want::AllLeaves => search.every(entry, *owner, files, &mut meant)?,
+                _ => search.look(entry, *owner, *nodes, files, &mut meant)?,
+            }
+        }
+        Ok(meant)
+    }
 }
 
 impl Graphite {
@@ -131,42 +158,36 @@ impl Graphite {
         let entries: Vec<Entry> = hosts.iter().map(|(entry, _)| entry.clone()).collect();
         let files = storage.files(&self.naming, &entries).await?;
         let owners: Vec<usize> = entries.iter().map(|entry| storage.owner(&entry.host)).collect();
-        let looked = Arc::new((hosts, files, owners));
-        // A second time where data sources had to be learnt first. What has no rows has none then, either.
-        let mut has_learnt = false;
+        let looked = Arc::new(Looked { branches, hosts, files, owners });
+        let most_room = self.fleet.budget.limit() / 4;
+        let (mut room, mut has_learnt) = (FEW_NAMES.min(most_room), false);
         loop {
+            let working = self.fleet.budget.lend(room, self.patience).await?;
             let (naming, sources) = (self.naming.clone(), Arc::clone(&self.sources));
-            let (looked, glob, branches) = (Arc::clone(&looked), Arc::clone(&glob), branches.clone());
-            let room = self.fleet.budget.limit() / 4;
+            let (looked, glob) = (Arc::clone(&looked), Arc::clone(&glob));
             let found = self.turns.run(self.patience, move || {
-                let search = Search {
-                    naming: &naming,
-                    pattern: glob.nodes(),
-                    sources: &sources,
-                    wants_branches: want == Want::Nodes,
-                    room,
-                    most,
-                };
-                let mut meant = Meant { branches, ..Meant::default() };
-                let (hosts, files, owners) = &*looked;
-                for (((entry, nodes), files), owner) in hosts.iter().zip(files).zip(owners) {
-                    match want {
-                        Want::AllLeaves => search.every(entry, *owner, files, &mut meant)?,
-                        _ => search.look(entry, *owner, *nodes, files, &mut meant)?,
-                    }
-                }
-                Ok(meant)
+                let pattern = glob.nodes();
+                let wants_branches = want == Want::Nodes;
+                let search =
+                    Search { naming: &naming, pattern, sources: &sources, wants_branches, room, most };
+                // What it takes stays lent until it is held, or given up.
+                (looked.search(&search, want), working)
             });
-            let found = found.await?.map_err(|full| match full {
-                Full::Bytes => Exhausted.into(),
-                Full::Metrics => self.too_many("series"),
-            })?;
-            if has_learnt || found.unknown.is_empty() {
-                storage.hold(found.bytes).await?;
-                return Ok(found);
+            let (found, _working) = found.await?;
+            match found {
+                Err(Full::Metrics) => return Err(self.too_many("series")),
+                Err(Full::Bytes) if room < most_room => room = most_room,
+                Err(Full::Bytes) => return Err(Exhausted.into()),
+                Ok(found) if has_learnt || found.unknown.is_empty() => {
+                    storage.hold(found.bytes).await?;
+                    return Ok(found);
+                }
+                // Data sources have to be learnt first, once: what has no rows has none then, either.
+                Ok(found) => {
+                    storage.learn(&self.sources, found.unknown).await?;
+                    has_learnt = true;
+                }
             }
-            storage.learn(&self.sources, found.unknown).await?;
-            has_learnt = true;
         }
     }
 
