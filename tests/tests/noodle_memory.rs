@@ -123,3 +123,53 @@ fn clients_that_do_not_take_large_answers_give_way_to_one_that_does() {
     drop(slow);
     assert!(noodle.stop().success());
 }
+
+/// A node that says to be an rrdcached with so many hosts of so many files each, and has the same two rows of all.
+fn daemon(hosts: usize, files: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("a bound socket");
+    let list = |count: usize, name: fn(usize) -> String| -> Arc<[u8]> {
+        let names: String = (0..count).map(name).collect();
+        format!("{count} RRDs\n{names}").into_bytes().into()
+    };
+    let hosts = list(hosts, |number| format!("web{number:05}\n"));
+    let files = list(files, |number| format!("plugin{number}/gauge-x.rrd\n"));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let (hosts, files) = (Arc::clone(&hosts), Arc::clone(&files));
+            thread::spawn(move || tell(client, &hosts, &files));
+        }
+    });
+    address
+}
+
+/// An error is a Noodle that went away.
+fn tell(mut client: TcpStream, hosts: &[u8], files: &[u8]) -> std::io::Result<()> {
+    const ROWS: &[u8] =
+        b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n\
+        DSName-value: BinaryData 2 8 LITTLE\n\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\xf0\x3f\n";
+    for line in BufReader::new(client.try_clone()?).lines() {
+        client.write_all(match &*line? {
+            "LIST /" => hosts,
+            line if line.starts_with("LIST RECURSIVE") => files,
+            _ => ROWS,
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "long: a million names"]
+fn a_glob_that_means_a_million_series_is_refused_with_the_number_and_the_key() {
+    let node = daemon(20_000, 50);
+    let noodle = Noodle::start(&format!(
+        "[tiers.t]\ntargets = [ {{ address = \"a:1\", fetch = \"rrdcached://{node}\" }} ]\n\
+         [fetch]\nbind = \"127.0.0.1:0\"\nproxy_timeout = \"60s\"\n"
+    ));
+    for _ in 0..2 {
+        let answer = noodle.get("/render?target=*.*.*&from=-1h");
+        assert_eq!((answer.status, &*answer.body), (400, "more than 20000 series (graphite.max_series)\n"));
+    }
+    assert_eq!(noodle.get("/render?target=web00000.*.*&from=-1h").status, 200);
+    assert_within_limits(&noodle);
+}

@@ -101,7 +101,7 @@ pub struct Upstream {
 /// How a target is asked.
 #[derive(Debug)]
 enum Transport {
-    Visage(Visage),
+    Visage(Box<Visage>),
     Rrdcached(Arc<Rrdcached>),
 }
 
@@ -181,7 +181,7 @@ impl Upstream {
     pub fn new(endpoint: &Endpoint, terms: Terms, room: Room) -> Self {
         let (root, transport) = match endpoint {
             Endpoint::Visage(address) => {
-                (visage::root(address), Transport::Visage(Visage::new(address, &terms, room)))
+                (visage::root(address), Transport::Visage(Box::new(Visage::new(address, &terms, room))))
             }
             Endpoint::Rrdcached(endpoint) => {
                 let daemon = Rrdcached::new(endpoint.clone(), rrdcached::Terms::from(&terms));
