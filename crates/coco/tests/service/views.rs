@@ -98,7 +98,9 @@ fn agree(document: &Value, metrics: &str) {
         .map(|definition| (definition.prometheus_name(), definition))
         .collect();
     let mut from_metrics = BTreeMap::new();
-    for row in metrics.lines().filter(|line| !line.starts_with('#')) {
+    // What any program tells of itself is in one view alone.
+    let is_counted = |line: &&str| !line.starts_with('#') && !line.starts_with("process_");
+    for row in metrics.lines().filter(is_counted) {
         let (series, value) = row.rsplit_once(' ').unwrap();
         let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels: BTreeMap<&str, &str> = labels
