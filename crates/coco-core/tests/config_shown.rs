@@ -64,10 +64,9 @@ fn every_default_stands_in_it() {
             None => assert_eq!(line.is_some(), !key.required_by.is_empty(), "{}: {line:?}", key.path()),
         }
     }
-    assert!(
-        shown.contains("[tiers.a]\ntargets = [\"a:1\"]\n# virtual_replicas = 20, by the number of targets\n"),
-        "{shown}"
-    );
+    let tier = "[tiers.a]\ntargets = [\"a:1\"]\nhash = \"ring\"\nreplicas = 1\n\
+                # virtual_replicas = 20, by the number of targets\n";
+    assert!(shown.contains(tier), "{shown}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn unknown_names_lead_to_known_ones() {
                 "\"a b\\n\" = 1",
                 "\"a b\\n\": unknown key, expected `bind`, `idle_timeout`, `proxy_timeout`, `recovery`, `protocol`, \
                  `remote_port`, `keep_alive`, `max_requests`, `max_window`, `max_hosts`, `max_body`, `max_form`, \
-                 `max_memory`, `max_rows`, `tree_age`, `join`, `settle`, `fill_gaps`, `metadata`, `jsonp` or `allow_origin`",
+                 `max_memory`, `max_rows`, `tree_age`, `join`, `prefer`, `settle`, `fill_gaps`, `metadata`, `jsonp` or `allow_origin`",
             ),
             (
                 "allow_origin = ['https://a', '*']",
