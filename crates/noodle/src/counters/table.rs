@@ -99,7 +99,7 @@ pub static MEMORY: Definition = Definition::gauge(
     "Memory of requests to targets and of answers on their way to clients, in bytes.",
 );
 
-/// The definition of each [`ErrorCount`], in their order, and of what no longer happens.
+/// The definition of each [`ErrorCount`](crate::failure::ErrorCount), in their order, and of what no longer happens.
 pub static ERRORS: [Definition; 5] = [
     Definition::counter(
         &["noodle", "errors", "fetch.con.get"],
