@@ -19,6 +19,9 @@ use crate::budget::Exhausted;
 /// Bytes of names for which there is room at first: most patterns mean few.
 const FEW_NAMES: usize = 4 << 20;
 
+/// Hosts that are looked at before others are asked for: most patterns that mean too much do so among them.
+const FEW_HOSTS: usize = 512;
+
 /// Patterns of one request.
 const MOST_PATTERNS: usize = 200;
 
@@ -152,6 +155,25 @@ impl Graphite {
         let pattern = Arc::clone(&glob);
         let reached = self.turns.run(self.patience, move || reach(&kept.directory, &pattern, want)).await?;
         let (branches, hosts) = reached;
+        // Too many are told before the files of all hosts are asked for.
+        let mut some = FEW_HOSTS;
+        while most < usize::MAX && some < hosts.len() {
+            self.look_at(storage, &glob, want, most, BTreeSet::new(), hosts[..some].to_vec()).await?;
+            some *= 4;
+        }
+        self.look_at(storage, &glob, want, most, branches, hosts).await
+    }
+
+    /// What a pattern stands for among hosts that it reaches.
+    async fn look_at(
+        &self,
+        storage: &mut Storage,
+        glob: &Arc<Glob>,
+        want: Want,
+        most: usize,
+        branches: BTreeSet<String>,
+        hosts: Vec<(Entry, usize)>,
+    ) -> Result<Meant, Refused> {
         if hosts.is_empty() {
             return Ok(Meant { branches, ..Meant::default() });
         }
@@ -164,7 +186,7 @@ impl Graphite {
         loop {
             let working = self.fleet.budget.lend(room, self.patience).await?;
             let (naming, sources) = (self.naming.clone(), Arc::clone(&self.sources));
-            let (looked, glob) = (Arc::clone(&looked), Arc::clone(&glob));
+            let (looked, glob) = (Arc::clone(&looked), Arc::clone(glob));
             let found = self.turns.run(self.patience, move || {
                 let pattern = glob.nodes();
                 let wants_branches = want == Want::Nodes;
