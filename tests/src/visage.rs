@@ -132,15 +132,21 @@ impl Shared {
 
     fn metrics(&self, hosts: &str) -> String {
         let hosts = names(&self.directory, &format!("{{{hosts}}}"), "");
-        let mut metrics = BTreeSet::new();
+        // By folder, then by the whole name of the file.
+        let mut files = BTreeSet::new();
         for host in &hosts {
             let directory = self.directory.join(host);
             for plugin in names(&directory, "*", "") {
                 let instances = names(&directory.join(&plugin), "*", ".rrd");
-                metrics.extend(instances.into_iter().map(|instance| format!("{plugin}/{instance}")));
+                files.extend(
+                    instances.into_iter().map(|instance| (plugin.clone(), format!("{instance}.rrd"))),
+                );
             }
         }
-        let metrics = (!hosts.is_empty()).then_some(metrics);
+        let metric = |(plugin, file): &(String, String)| {
+            format!("{plugin}/{}", file.strip_suffix(".rrd").unwrap_or(file))
+        };
+        let metrics = (!hosts.is_empty()).then(|| files.iter().map(metric).collect::<Vec<_>>());
         serde_json::json!({ "metrics": metrics }).to_string()
     }
 

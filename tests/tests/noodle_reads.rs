@@ -98,9 +98,14 @@ impl Fleet {
         }
     }
 
-    /// The names of the series of these hosts.
-    fn metrics<'a>(&self, hosts: impl IntoIterator<Item = &'a String>) -> BTreeSet<&str> {
-        hosts.into_iter().flat_map(|host| self.sent[host].keys().map(String::as_str)).collect()
+    /// The names of the series of these hosts, as a Visage lists them: by folder, then by the whole name of the file.
+    fn metrics<'a>(&self, hosts: impl IntoIterator<Item = &'a String>) -> Vec<&str> {
+        let sent: BTreeSet<_> = hosts.into_iter().flat_map(|host| self.sent[host].keys()).collect();
+        let mut metrics: Vec<_> = sent.into_iter().map(String::as_str).collect();
+        metrics.sort_by_key(|metric| {
+            metric.split_once('/').map(|(folder, file)| (folder, format!("{file}.rrd")))
+        });
+        metrics
     }
 
     /// The owners of a host by tier.
@@ -244,7 +249,7 @@ fn many_hosts_are_joined(fleet: &Fleet) {
     assert_eq!(answer["_meta"]["partial"], Value::Null, "{answer}");
     for hosts in [&fleet.hosts[0][..1], &[fleet.hosts[0][0].clone(), fleet.hosts[1][0].clone()]] {
         let answer = noodle.json(&format!("/data/{}", hosts.join(",")));
-        let expected: Vec<_> = fleet.metrics(hosts).into_iter().collect();
+        let expected = fleet.metrics(hosts);
         assert_eq!(strings(&answer["metrics"]), expected, "sorted, each once");
     }
 
@@ -291,7 +296,7 @@ fn hosts_without_any_owner_are_errors_and_spoil_no_others(fleet: &Fleet) {
     let by_name = noodle.json(&format!("/data/{everybody}/load{query}"));
     let by_glob = noodle.json(&format!("/data/agent-*/load{query}"));
     let metrics = noodle.json(&format!("/data/{everybody}"));
-    assert_eq!(strings(&metrics["metrics"]), fleet.metrics(&fleet.hosts[1]).into_iter().collect::<Vec<_>>());
+    assert_eq!(strings(&metrics["metrics"]), fleet.metrics(&fleet.hosts[1]));
     for answer in [&hosts, &by_name, &by_glob, &metrics] {
         let meta = &answer["_meta"];
         assert_eq!(meta["partial"], true, "{meta}");
