@@ -33,7 +33,9 @@ fn a_good_configuration_passes_the_check() {
     let ended = check(&good().text());
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     let held = "listen.receive_buffer: 16777216 bytes hold 14563 datagrams of 1.2 KB, ";
-    assert!(ended.stdout.starts_with(held) && ended.stdout.lines().count() == 1, "{ended:?}");
+    let tier = "\ntiers.shortterm: ring, 90 virtual replicas, targets: 2, copies of a host: 1, fingerprint ";
+    assert!(ended.stdout.starts_with(held) && ended.stdout.contains(tier), "{ended:?}");
+    assert_eq!(ended.stdout.lines().count(), 2, "{ended:?}");
 }
 
 #[test]
