@@ -134,6 +134,12 @@ fn body_of(name: &str) -> Value {
 fn metrics(of: &[&str]) -> Value {
     let metrics = of.iter().flat_map(|name| body_of(name)["metrics"].as_array().unwrap().clone());
     let metrics: BTreeSet<_> = metrics.map(|metric| metric.as_str().unwrap().to_owned()).collect();
+    let mut metrics: Vec<_> = metrics.into_iter().collect();
+    // By folder, then by the whole name of the file.
+    metrics.sort_by_key(|metric| {
+        let (folder, file) = metric.split_once('/').unwrap_or((metric, ""));
+        (folder.to_owned(), format!("{file}.rrd"))
+    });
     json!({ "metrics": metrics })
 }
 
