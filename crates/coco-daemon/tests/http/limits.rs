@@ -226,6 +226,8 @@ fn clients_that_do_not_read_make_room_for_newcomers() {
 fn who_pipelines_without_end_makes_room_with_its_next_answer() {
     let server = Server::start(router(), Limits { connections: 1, ..Limits::default() });
     let mut busy = server.connect();
+    // So that it has the place before anyone else comes.
+    assert_eq!(busy.ask("GET", "/small").status, 200);
     busy.0.get_ref().set_write_timeout(Some(Duration::from_secs(60))).unwrap();
     let mut writes = busy.0.get_ref().try_clone().unwrap();
     let writer = std::thread::spawn(move || {
