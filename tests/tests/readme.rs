@@ -130,9 +130,7 @@ fn every_counter_of_noodle_is_in_the_table() {
 fn noodle_counts_nothing_that_is_not_in_its_table() {
     let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
     let mut snapshot = Snapshot::new();
-    Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)
-        .expect("the target has an address")
-        .add_to(&mut snapshot);
+    Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).add_to(&mut snapshot);
     Counts::default().add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     Reloads::new(Program::Noodle, &config).add_to(&mut snapshot);
@@ -214,9 +212,7 @@ fn every_route_of_coco_is_in_the_table() {
 #[test]
 fn every_route_of_noodle_is_in_the_table() {
     let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
-    let fleet = Arc::new(
-        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).expect("the target has an address"),
-    );
+    let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
     let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
     let graphite = Graphite::new(fleet, &config);

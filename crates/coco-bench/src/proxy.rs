@@ -293,7 +293,7 @@ mod tests {
     fn the_configuration_is_one_that_noodle_accepts() {
         let config = Config::parse(&config(([127, 0, 0, 1], 8080).into()), Program::Noodle).unwrap();
         let tier = config.tiers.get(0).unwrap();
-        assert_eq!(tier.targets()[0].fetch.as_deref(), Some("http://127.0.0.1:8080"));
+        assert_eq!(tier.targets()[0].fetch.as_ref().unwrap().to_string(), "http://127.0.0.1:8080");
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Address {
         self.port
     }
 
+    /// The same host at another port.
+    pub fn with_port(&self, port: u16) -> Self {
+        Self { host: self.host.clone(), port }
+    }
+
     /// The IP address, if one was written.
     ///
     /// `None` for an address with a zone too: only the system that resolves the [`host`](Self::host) knows the

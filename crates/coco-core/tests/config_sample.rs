@@ -91,7 +91,7 @@ fn the_sample_works_for_both() {
 fn everything_uncommented_works_too() {
     let config = Config::parse(&everything_set(), Program::Coco).unwrap();
     let tier = |name: &str| config.tiers.iter().find(|tier| tier.name() == name).unwrap();
-    assert_eq!(tier("longterm").targets()[1].fetch.as_deref(), Some("http://127.0.0.1:8082"));
+    assert_eq!(tier("longterm").targets()[1].fetch.as_ref().unwrap().to_string(), "http://127.0.0.1:8082");
     assert_eq!(tier("longterm").placement().facts().virtual_replicas, Some(90));
     let facts = ["archive", "relay"].map(|name| tier(name).placement().facts());
     assert_eq!(facts.map(|facts| (facts.hash, facts.replicas)), [("rendezvous", 2), ("jump", 1)]);

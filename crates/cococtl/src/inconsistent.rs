@@ -9,7 +9,7 @@ use clap::Args;
 use coco_core::config::{Config, Fetch};
 use coco_core::tier::Tiers;
 use noodle::budget::Budget;
-use noodle::upstream::{Endpoint, Room, Terms, Upstream};
+use noodle::upstream::{Room, Terms, Upstream};
 use serde_json::{Map, Value, json};
 
 use crate::api;
@@ -82,7 +82,7 @@ async fn find(
 ) -> Result<Outcome, Failure> {
     let budget = Budget::new(fetch.max_memory);
     let mut asked = Vec::new();
-    for node in nodes(&tiers, fetch)? {
+    for node in nodes(&tiers, fetch) {
         let (tiers, budget, url) = (Arc::clone(&tiers), budget.clone(), node.upstream.root().to_owned());
         asked.push((url, tokio::spawn(async move { look(&node, &tiers, &budget).await })));
     }
@@ -110,15 +110,11 @@ async fn find(
 }
 
 /// All nodes, each once: targets of several tiers may store their files in one place.
-fn nodes(tiers: &Tiers, fetch: &Fetch) -> Result<Vec<Node>, Failure> {
+fn nodes(tiers: &Tiers, fetch: &Fetch) -> Vec<Node> {
     let (mut nodes, mut places, room) = (Vec::<Node>::new(), HashMap::new(), Room::new());
     for (tier_number, tier) in tiers.iter().enumerate() {
         for (number, target) in tier.targets().iter().enumerate() {
-            let endpoint = Endpoint::of(target, fetch).map_err(|problem| Failure::Api {
-                url: target.fetch.clone().unwrap_or_else(|| target.name.clone()),
-                reason: problem.to_string(),
-            })?;
-            let place = *places.entry(endpoint).or_insert_with_key(|endpoint| {
+            let place = *places.entry(fetch.endpoint(target)).or_insert_with_key(|endpoint| {
                 let upstream = Upstream::new(endpoint, Terms::from(fetch), room.clone());
                 nodes.push(Node { upstream, targets: Vec::new() });
                 nodes.len() - 1
@@ -126,7 +122,7 @@ fn nodes(tiers: &Tiers, fetch: &Fetch) -> Result<Vec<Node>, Failure> {
             nodes[place].targets.push((tier_number, number));
         }
     }
-    Ok(nodes)
+    nodes
 }
 
 /// What a node has. One question after the other: it has others to answer.

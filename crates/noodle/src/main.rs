@@ -13,7 +13,7 @@ fn main() -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         noodle::ABOUT,
         async |config, warnings| {
-            warnings.extend(check(config).await?);
+            warnings.extend(check(config).await);
             Ok(())
         },
         async |config, signals, deadline, source| {

@@ -3,6 +3,7 @@
 //! Start: the address is bound before anything else. Stop: `/healthz` turns to 503, no connection is accepted any
 //! more, requests in progress get the grace period; what is not finished then is cut off, and the exit status says so.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -23,9 +24,9 @@ use thiserror::Error;
 use tracing::info;
 
 use crate::api::Api;
-use crate::fleet::{Fleet, FleetError};
+use crate::fleet::Fleet;
 use crate::graphite::Graphite;
-use crate::upstream::{Endpoint, State};
+use crate::upstream::State;
 use crate::visage::proxy::Proxy;
 
 /// How long `--check` waits for each name to resolve.
@@ -40,9 +41,6 @@ pub enum StartError {
     /// There is no HTTP address.
     #[error("fetch.bind: missing")]
     NoBind,
-    /// A target leads nowhere.
-    #[error(transparent)]
-    Fleet(#[from] FleetError),
     /// The system refuses something that every process has.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -61,14 +59,11 @@ pub enum RunError {
 
 /// Everything that `--check` looks at beside the text of the configuration: names of targets that do not resolve are
 /// warnings.
-pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
-    // Finds what is no URL; connects to nothing.
-    Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?;
+pub async fn check(config: &Config) -> Vec<String> {
     let mut targets = Vec::new();
     for tier in &config.tiers {
         for target in tier.targets() {
-            let endpoint = Endpoint::of(target, &config.fetch).ok();
-            if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
+            if let Some(address) = config.fetch.endpoint(target).address() {
                 targets.push((tier.name(), target.name.as_str(), address.clone()));
             }
         }
@@ -78,7 +73,7 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     let warning = |((tier, target, address), result): (&(&str, &str, _), io::Result<_>)| {
         result.err().map(|problem| format!("tiers.{tier}.targets: {target}: {address}: {problem}"))
     };
-    Ok(targets.iter().zip(resolved).filter_map(warning).collect())
+    targets.iter().zip(resolved).filter_map(warning).collect()
 }
 
 /// A noodle that is bound, and has not answered anything yet.
@@ -93,7 +88,7 @@ impl Service {
     /// Binds; no target is asked before a client asks.
     pub fn prepare(config: Config) -> Result<Self, StartError> {
         let listener = http::bind(config.fetch.bind.as_ref().ok_or(StartError::NoBind)?)?;
-        let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)?);
+        let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
         info!(address = %listener.local_addr()?, "serving HTTP");
         Ok(Self { config, listener, fleet })
     }
@@ -126,9 +121,9 @@ impl Service {
             deadline.set(&config.stop);
             deadline.tell(move || RunError::GraceOver(counted.unanswered()).to_string());
             let take_over = async |new: Config| {
-                let changes = take_over(&proxy, &graphite, &new)?;
+                let changes = take_over(&proxy, &graphite, &new);
                 deadline.set(&new.stop);
-                Ok::<_, FleetError>(changes)
+                Ok::<_, Infallible>(changes)
             };
             let reload = async || reloads.reload(&config, &load, &take_over, status).await;
             let drained = async {
@@ -173,21 +168,17 @@ fn status(fleet: &Fleet) -> String {
     format!("fingerprint {}, {down} of {} targets down", fleet.tiers.fingerprint(), states.len())
 }
 
-/// Has requests to come answered as configured now. Nothing changes if that can't be.
-fn take_over(
-    proxy: &ArcSwap<Proxy>,
-    graphite: &ArcSwap<Graphite>,
-    config: &Config,
-) -> Result<Changes, FleetError> {
+/// Has requests to come answered as configured now.
+fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &Config) -> Changes {
     let old = Arc::clone(proxy.load().fleet());
-    let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch)?);
+    let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch));
     graphite.store(Arc::new(graphite.load().renewed(Arc::clone(&new), config)));
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
-    Ok(Changes {
+    Changes {
         old: old.tiers.fingerprint(),
         // Coco says so, which is where they begin.
         begin_anew: Vec::new(),
         added: new.targets_beyond(&old),
         removed: old.targets_beyond(&new),
-    })
+    }
 }

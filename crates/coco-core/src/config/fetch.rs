@@ -1,14 +1,13 @@
 //! How storage nodes are read.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use super::document::Section;
 use super::value::Port;
 use crate::address::Address;
 use crate::origin::Origin;
-
-/// What URLs of an rrdcached begin with.
-pub const RRDCACHED: &str = "rrdcached://";
+use crate::tier::{DaemonAddress, Endpoint, Protocol, Target};
 
 /// `[fetch]`
 #[derive(Debug, Clone)]
@@ -23,8 +22,8 @@ pub struct Fetch {
     pub recovery: Duration,
     /// What answers on targets that have no `fetch` of their own.
     pub protocol: Protocol,
-    /// Port of that; never 0.
-    pub remote_port: u16,
+    /// Port of that.
+    pub remote_port: NonZero<u16>,
     /// Whether connections to targets are used again.
     pub keep_alive: bool,
     /// Requests to one target at a time, from 1.
@@ -59,15 +58,6 @@ pub struct Fetch {
     pub allow_origin: Vec<Origin>,
 }
 
-/// What answers on a storage node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// A Visage, over HTTP.
-    Visage,
-    /// An rrdcached, by its own protocol.
-    Rrdcached,
-}
-
 /// When the next tier is asked for a host that an rrdcached has rows of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
@@ -88,25 +78,18 @@ pub enum Prefer {
     Any,
 }
 
-impl Protocol {
-    /// The port that it listens at unless it is told otherwise.
-    pub const fn port(self) -> u16 {
-        match self {
-            Self::Visage => 80,
-            Self::Rrdcached => 42217,
-        }
-    }
-
-    /// What URLs begin with.
-    pub const fn scheme(self) -> &'static str {
-        match self {
-            Self::Visage => "http://",
-            Self::Rrdcached => RRDCACHED,
-        }
-    }
-}
-
 impl Fetch {
+    /// Where a target is read: where it says so itself, or else at its own host, by the protocol and the port of all.
+    pub fn endpoint(&self, target: &Target) -> Endpoint {
+        target.fetch.clone().unwrap_or_else(|| {
+            let address = target.address.with_port(self.remote_port.get());
+            match self.protocol {
+                Protocol::Visage => Endpoint::Visage(address),
+                Protocol::Rrdcached => Endpoint::Rrdcached(DaemonAddress::Internet(address)),
+            }
+        })
+    }
+
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         let protocol: Protocol = section.read("protocol");
         let remote_port = section.optional("remote_port").and_then(|Port(port)| port);

@@ -35,7 +35,7 @@ use document::Document;
 use shown::Entry;
 
 pub use error::{Problem, Problems};
-pub use fetch::{Fetch, Join, Prefer, Protocol, RRDCACHED};
+pub use fetch::{Fetch, Join, Prefer};
 pub use graphite::Graphite;
 pub use keys::{KEYS, Key, Kind};
 pub use listen::{Listen, Security};

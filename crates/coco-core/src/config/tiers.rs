@@ -9,7 +9,7 @@ use super::loops::is_plain_loop;
 use super::placement::Said;
 use super::security::{CanRead, credentials};
 use super::suggest::belongs_elsewhere;
-use super::value::{Destination, FromToml, Label, Mismatch, Url, found};
+use super::value::{Destination, FromToml, Label, Mismatch, found};
 use super::written::path;
 use crate::address::Address;
 use crate::placement::rendezvous::Weight;
@@ -132,7 +132,7 @@ fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option<Targ
         },
         DeValue::Table(_) => {
             let mut section = Section::open(TARGET, path.to_owned(), Some(value), findings);
-            let fetch = section.optional::<Url>("fetch").map(|Url(url)| url);
+            let fetch = section.optional("fetch");
             let placed = Placed {
                 name: section.optional("name").map(|Label(name)| name),
                 weight: section.optional("weight").and_then(Weight::new).unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use regex::bytes::Regex;
 use toml::de::DeValue;
 
 use super::keys::{Kind, LABEL_MAX};
-use super::{Join, Level, Prefer, Protocol, RRDCACHED, duration, size};
+use super::{Join, Level, Prefer, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
 use crate::placement::Way;
+use crate::tier::{DaemonAddress, Endpoint, Protocol};
 use crate::wire::SecurityLevel;
 use crate::wire::part::USER_MAX;
 
@@ -167,17 +169,17 @@ impl FromToml for u32 {
 
 /// A port; the empty string means that of the protocol, as it meant 80 in Noodle's first version.
 #[derive(Debug)]
-pub(super) struct Port(pub(super) Option<u16>);
+pub(super) struct Port(pub(super) Option<NonZero<u16>>);
 
 impl FromToml for Port {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
-        let port = match value {
+        let port: u16 = match value {
             DeValue::Integer(_) => integer(&(1..=u64::from(u16::MAX)), value)?,
             DeValue::String(text) if text.is_empty() => return Ok(Self(None)),
             DeValue::String(text) => text.parse().map_err(|_| Mismatch::Limits)?,
             _ => return Err(Mismatch::Type),
         };
-        if port == 0 { Err(Mismatch::Limits) } else { Ok(Self(Some(port))) }
+        NonZero::new(port).map(|port| Self(Some(port))).ok_or(Mismatch::Limits)
     }
 }
 
@@ -272,46 +274,40 @@ impl FromToml for User {
     }
 }
 
-/// Where a node is read, kept as `http://host:port`, `rrdcached://host:port` or `rrdcached:///path`.
-#[derive(Debug)]
-pub(super) struct Url(pub(super) String);
-
-impl FromToml for Url {
+impl FromToml for Endpoint {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let written = text(value)?;
         let because = |reason: &str| Mismatch::Because(reason.to_owned());
-        if let Some(rest) = written.strip_prefix(RRDCACHED) {
-            return Self::of_rrdcached(rest);
+        if let Some(rest) = written.strip_prefix(Protocol::Rrdcached.scheme()) {
+            return daemon_address(rest).map(Self::Rrdcached);
         }
         let authority = written
-            .strip_prefix("http://")
+            .strip_prefix(Protocol::Visage.scheme())
             .ok_or_else(|| because("it must start with http:// or rrdcached://"))?;
         let authority = authority.trim_end_matches('/');
         if authority.contains(['/', '?', '#']) {
             return Err(because("the path is Noodle's to add"));
         }
-        Ok(Self(format!("http://{}", destination(authority)?)))
+        destination(authority).map(Self::Visage)
     }
 }
 
-impl Url {
-    fn of_rrdcached(rest: &str) -> Result<Self, Mismatch> {
-        if rest.starts_with('/') {
-            return match rest.len() {
-                1 => Err(Mismatch::Because("missing path of a socket".to_owned())),
-                _ => Ok(Self(format!("{RRDCACHED}{rest}"))),
-            };
-        }
-        let authority = rest.trim_end_matches('/');
-        // rrdcached's own port.
-        let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
-        let authority = if has_port {
-            authority.to_owned()
-        } else {
-            format!("{authority}:{}", Protocol::Rrdcached.port())
+/// Where an rrdcached listens, as its URL has it behind the scheme.
+fn daemon_address(rest: &str) -> Result<DaemonAddress, Mismatch> {
+    if rest.starts_with('/') {
+        return match rest.len() {
+            1 => Err(Mismatch::Because("missing path of a socket".to_owned())),
+            _ => Ok(DaemonAddress::Unix(rest.into())),
         };
-        Ok(Self(format!("{RRDCACHED}{}", destination(&authority)?)))
     }
+    let authority = rest.trim_end_matches('/');
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let address = if has_port {
+        destination(authority)
+    } else {
+        destination(&format!("{authority}:{}", Protocol::Rrdcached.port()))
+    };
+    address.map(DaemonAddress::Internet)
 }
 
 fn destination(text: &str) -> Result<Address, Mismatch> {

@@ -109,7 +109,7 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{sample, target, tier};
-    use super::super::{Placed, Placing, Target, Tier, Tiers};
+    use super::super::{Endpoint, Placed, Placing, Target, Tier, Tiers};
     use super::Fingerprint;
     use crate::placement::rendezvous::Weight;
     use crate::placement::ring::default_virtual_replicas;
@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn neither_the_way_to_read_nor_the_way_to_say_changes_the_fingerprint() {
         let targets = ["a:1", "b:1"];
-        let fetched = targets.map(|name| Target { fetch: Some("http://r/".to_owned()), ..target(name) });
+        let fetched = targets
+            .map(|name| Target { fetch: Some(Endpoint::Visage("r:80".parse().unwrap())), ..target(name) });
         let fetched = Tier::new("t".to_owned(), fetched.to_vec(), None).unwrap();
         let table = default_virtual_replicas(2);
         assert_eq!(fetched.fingerprint(), tier("t", &targets, None).unwrap().fingerprint());

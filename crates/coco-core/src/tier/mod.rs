@@ -3,6 +3,7 @@
 //! Every value list goes to every tier, and within a tier to each target that owns its host: one, or as many as the tier
 //! has copies of it.
 
+mod endpoint;
 mod fingerprint;
 mod target;
 
@@ -17,6 +18,7 @@ use crate::placement::rendezvous::{Member, Rendezvous};
 use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas};
 use crate::placement::{Placement, PlacementError};
 
+pub use endpoint::{DaemonAddress, Endpoint, Protocol};
 pub use fingerprint::Fingerprint;
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 

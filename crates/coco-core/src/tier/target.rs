@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::endpoint::Endpoint;
 use crate::address::Address;
 use crate::placement::rendezvous::Weight;
 
@@ -12,8 +13,8 @@ pub struct Target {
     pub name: String,
     /// Where value lists are sent.
     pub address: Address,
-    /// Base of the URL that Noodle reads from; `None` makes one from the address and `fetch.remote_port`.
-    pub fetch: Option<String>,
+    /// Where Noodle reads it; `None` is at its own host, by [`Fetch`](crate::config::Fetch).
+    pub fetch: Option<Endpoint>,
     /// What its hosts follow from, beside its place in the list.
     pub placed: Placed,
 }

@@ -65,7 +65,7 @@ fn a_node_is_read_by_visage_or_by_rrdcached() {
         let text =
             format!("fetch.bind = ':1'\n[tiers.a]\ntargets = [{{ address = 'a:1', fetch = '{fetch}' }}]");
         let config = Config::parse(&text, Program::Noodle).unwrap();
-        config.tiers.get(0).unwrap().targets()[0].fetch.clone().unwrap()
+        config.tiers.get(0).unwrap().targets()[0].fetch.as_ref().unwrap().to_string()
     };
     assert_eq!(read("http://a:80/"), "http://a:80");
     assert_eq!(read("rrdcached://10.1.1.112:42217"), "rrdcached://10.1.1.112:42217");
@@ -78,7 +78,7 @@ fn a_node_is_read_by_visage_or_by_rrdcached() {
 fn the_port_of_all_nodes_is_that_of_their_protocol() {
     let port = |keys: &str| {
         let text = format!("tiers.a.targets = ['a:1']\n[fetch]\nbind = ':1'\n{keys}");
-        Config::parse(&text, Program::Noodle).unwrap().fetch.remote_port
+        Config::parse(&text, Program::Noodle).unwrap().fetch.remote_port.get()
     };
     assert_eq!(port(""), 80);
     assert_eq!(port("remote_port = ''"), 80);

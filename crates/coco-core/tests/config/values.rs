@@ -1,9 +1,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use coco_core::config::{Config, Join, Key, Level, Program, Protocol};
+use coco_core::config::{Config, Join, Key, Level, Program};
 use coco_core::network::Network;
-use coco_core::tier::{Credentials, PasswordSource, Protection};
+use coco_core::tier::{Credentials, PasswordSource, Protection, Protocol, Target};
 use coco_core::wire::SecurityLevel;
 
 use super::{TIER, coco};
@@ -27,7 +27,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
     assert_eq!(config.fetch.bind, None);
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
-    assert_eq!((config.fetch.protocol, config.fetch.remote_port), (Protocol::Visage, 80));
+    assert_eq!((config.fetch.protocol, config.fetch.remote_port.get()), (Protocol::Visage, 80));
     assert_eq!((config.fetch.max_rows, config.fetch.tree_age), (1_000_000, Duration::from_secs(60)));
     assert_eq!((config.fetch.join, config.fetch.settle), (Join::Gaps, Duration::from_secs(300)));
     assert!(!config.fetch.fill_gaps);
@@ -110,7 +110,7 @@ fn every_value_is_taken() {
     assert_eq!(config.api.bind.to_string(), "localhost:0");
     assert_eq!(config.fetch.bind.unwrap().to_string(), ":9080");
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));
-    assert_eq!(config.fetch.remote_port, 8080);
+    assert_eq!(config.fetch.remote_port.get(), 8080);
     assert_eq!(config.measure.interval, Duration::from_millis(100));
     assert_eq!(config.state.max_memory, 2 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(3600));
@@ -124,9 +124,10 @@ fn every_value_is_taken() {
         password: PasswordSource::Password("/etc/coco/password".into()),
     };
     assert_eq!(tier.credentials(), Some(&credentials));
-    let targets: Vec<_> =
-        tier.targets().iter().map(|target| (target.name.as_str(), target.fetch.as_deref())).collect();
-    assert_eq!(targets, [("storage1:25826", Some("http://storage1:8080")), ("storage2:25826", None)]);
+    let fetch = |target: &Target| target.fetch.as_ref().map(ToString::to_string);
+    let targets: Vec<_> = tier.targets().iter().map(|target| (target.name.as_str(), fetch(target))).collect();
+    let first = Some("http://storage1:8080".to_owned());
+    assert_eq!(targets, [("storage1:25826", first), ("storage2:25826", None)]);
 }
 
 #[test]

@@ -10,11 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
-use coco_core::address::AddressError;
 use coco_core::config::{Fetch, Prefer};
-use coco_core::tier::Tiers;
+use coco_core::tier::{Endpoint, Tiers};
 use coco_daemon::counters::Snapshot;
-use thiserror::Error;
 
 use crate::ask::{Question, Reply};
 use crate::budget::Budget;
@@ -23,7 +21,7 @@ use crate::budget::forms::Forms;
 use crate::counters::Counters;
 use crate::counters::table::{TARGET_STATE, TIER_TREE_AGE};
 use crate::failure::Failure;
-use crate::upstream::{Endpoint, Place, Room, Said, State, Terms, Try, Upstream};
+use crate::upstream::{Place, Room, Said, State, Terms, Try, Upstream};
 use join::Policy;
 
 pub mod gather;
@@ -67,18 +65,9 @@ pub struct Node {
 /// A target that gave no answer, and why.
 pub type Failed = (Node, Failure);
 
-/// A target whose `fetch` is no URL.
-#[derive(Debug, Error)]
-#[error("tiers.{tier}.targets: {target}: {source}")]
-pub struct FleetError {
-    tier: String,
-    target: String,
-    source: AddressError,
-}
-
 impl Fleet {
     /// Nothing is connected yet.
-    pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
+    pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Self {
         let counters = Counters::new(&tiers);
         let budget = Budget::new(config.max_memory);
         let shared = (Crowd::new(&budget), Forms::new(&budget, config), budget, Room::new());
@@ -86,7 +75,7 @@ impl Fleet {
     }
 
     /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
-    pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Result<Self, FleetError> {
+    pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Self {
         let counters = self.counters.renewed(&tiers);
         let budget = self.budget.with_limit(config.max_memory);
         let forms = self.forms.renewed(&budget, config);
@@ -100,7 +89,7 @@ impl Fleet {
         counters: Counters,
         (crowd, forms, budget, room): (Crowd, Forms, Budget, Room),
         known: &HashMap<Endpoint, Arc<Upstream>>,
-    ) -> Result<Self, FleetError> {
+    ) -> Self {
         let terms = Terms::from(config);
         let known =
             |endpoint: &Endpoint| known.get(endpoint).filter(|known| *known.terms() == terms).cloned();
@@ -109,11 +98,7 @@ impl Fleet {
         for tier in tiers.iter() {
             let mut of_tier = Vec::with_capacity(tier.targets().len());
             for target in tier.targets() {
-                let endpoint = Endpoint::of(target, config).map_err(|source| FleetError {
-                    tier: tier.name().to_owned(),
-                    target: target.name.clone(),
-                    source,
-                })?;
+                let endpoint = config.endpoint(target);
                 let new = || Arc::new(Upstream::new(&endpoint, terms.clone(), room.clone()));
                 let upstream = by_endpoint
                     .entry(endpoint.clone())
@@ -124,19 +109,7 @@ impl Fleet {
         }
         let policy = Policy { join: config.join, settle: config.settle };
         let (prefer, turns) = (config.prefer, AtomicUsize::new(0));
-        Ok(Self {
-            tiers,
-            counters,
-            budget,
-            crowd,
-            forms,
-            room,
-            by_endpoint,
-            policy,
-            prefer,
-            turns,
-            upstreams,
-        })
+        Self { tiers, counters, budget, crowd, forms, room, by_endpoint, policy, prefer, turns, upstreams }
     }
 
     /// Whether any target has rows, so that questions must say which metrics they mean.

@@ -7,9 +7,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use coco_core::address::{Address, AddressError};
-use coco_core::config::{Fetch, Protocol, RRDCACHED};
-use coco_core::tier::Target;
+use coco_core::config::Fetch;
+use coco_core::tier::Endpoint;
 use coco_daemon::health::{self, Health, News};
 use coco_daemon::logging::Throttle;
 use tracing::{info, warn};
@@ -55,15 +54,6 @@ impl State {
             Self::Flapping => health::State::Flapping.as_str(),
         }
     }
-}
-
-/// Where a target is asked, and what is spoken there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// `http://HOST:PORT`
-    Visage(Address),
-    /// `rrdcached://HOST:PORT` or `rrdcached:///PATH`
-    Rrdcached(rrdcached::Endpoint),
 }
 
 /// What of the configuration a target is asked by.
@@ -125,43 +115,6 @@ pub enum Said {
     Doubtful,
 }
 
-impl Endpoint {
-    /// Where a target is asked.
-    ///
-    /// # Errors
-    /// When its `fetch` is no URL.
-    pub fn of(target: &Target, config: &Fetch) -> Result<Self, AddressError> {
-        match &target.fetch {
-            Some(url) => match url.strip_prefix(RRDCACHED) {
-                Some(path) if path.starts_with('/') => {
-                    Ok(Self::Rrdcached(rrdcached::Endpoint::Unix(path.into())))
-                }
-                Some(address) => Ok(Self::Rrdcached(rrdcached::Endpoint::Internet(address.parse()?))),
-                None => Ok(Self::Visage(url.trim_start_matches("http://").trim_end_matches('/').parse()?)),
-            },
-            None => {
-                let (host, port) = (target.address.host(), config.remote_port);
-                let address: Address = match host.contains(':') {
-                    true => format!("[{host}]:{port}").parse()?,
-                    false => format!("{host}:{port}").parse()?,
-                };
-                Ok(match config.protocol {
-                    Protocol::Visage => Self::Visage(address),
-                    Protocol::Rrdcached => Self::Rrdcached(rrdcached::Endpoint::Internet(address)),
-                })
-            }
-        }
-    }
-
-    /// Its host and port, if it has those.
-    pub fn address(&self) -> Option<&Address> {
-        match self {
-            Self::Visage(address) | Self::Rrdcached(rrdcached::Endpoint::Internet(address)) => Some(address),
-            Self::Rrdcached(rrdcached::Endpoint::Unix(_)) => None,
-        }
-    }
-}
-
 impl From<&Fetch> for Terms {
     fn from(config: &Fetch) -> Self {
         Self {
@@ -183,9 +136,9 @@ impl Upstream {
             Endpoint::Visage(address) => {
                 (visage::root(address), Transport::Visage(Box::new(Visage::new(address, &terms, room))))
             }
-            Endpoint::Rrdcached(endpoint) => {
-                let daemon = Rrdcached::new(endpoint.clone(), rrdcached::Terms::from(&terms));
-                (endpoint.to_string(), Transport::Rrdcached(Arc::new(daemon)))
+            Endpoint::Rrdcached(address) => {
+                let daemon = Rrdcached::new(address.clone(), rrdcached::Terms::from(&terms));
+                (address.to_string(), Transport::Rrdcached(Arc::new(daemon)))
             }
         };
         Self {

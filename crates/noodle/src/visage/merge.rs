@@ -149,7 +149,7 @@ mod tests {
 
     fn fleet() -> Fleet {
         let config = Config::parse(CONFIG, Program::Noodle).unwrap();
-        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap()
+        Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)
     }
 
     fn piece(fleet: &Fleet, node: Node, content: Content, text: &str) -> Piece {

@@ -60,7 +60,7 @@ impl Noodle {
         let config = Config::parse(&text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}"));
         let listener = bind(config.fetch.bind.as_ref().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
-        let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap());
+        let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
         let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);

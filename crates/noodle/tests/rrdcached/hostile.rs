@@ -5,8 +5,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use coco_core::tier::DaemonAddress;
 use noodle::budget::Budget;
-use noodle::upstream::rrdcached::{Endpoint, Path, Rows, Rrdcached, Terms, Trouble};
+use noodle::upstream::rrdcached::{Path, Rows, Rrdcached, Terms, Trouble};
 use rrdcached::command::Window;
 use tokio::runtime::Runtime;
 
@@ -26,7 +27,7 @@ fn answering(replies: &'static [&'static [u8]]) -> Rrdcached {
         max_rows: 1_000_000,
         tree_age: Duration::from_secs(60),
     };
-    Rrdcached::new(Endpoint::Internet(address.to_string().parse().expect("an address")), terms)
+    Rrdcached::new(DaemonAddress::Internet(address.to_string().parse().expect("an address")), terms)
 }
 
 /// Where this reply is the answer to whatever is asked, on so many connections.

@@ -4,10 +4,11 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
+use coco_core::tier::DaemonAddress;
 use coco_tests::rrd;
 use coco_tests::rrdcached::Rrdcached as Daemon;
 use noodle::budget::Budget;
-use noodle::upstream::rrdcached::{Endpoint, Path, Rows, Rrdcached, Terms, Trouble};
+use noodle::upstream::rrdcached::{Path, Rows, Rrdcached, Terms, Trouble};
 use rrdcached::command::Window;
 use tokio::runtime::Runtime;
 
@@ -31,7 +32,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn over_tcp(daemon: &Daemon, terms: Terms) -> Arc<Rrdcached> {
-    let endpoint = Endpoint::Internet(daemon.address.to_string().parse().expect("an address"));
+    let endpoint = DaemonAddress::Internet(daemon.address.to_string().parse().expect("an address"));
     Arc::new(Rrdcached::new(endpoint, terms))
 }
 
@@ -70,7 +71,7 @@ fn assert_is(found: &Rows, expected: &Fetched) {
 fn rows_are_those_of_librrd_to_the_last_bit() {
     let files = made();
     let daemon = Daemon::start(&files);
-    let unix = Arc::new(Rrdcached::new(Endpoint::Unix(daemon.socket.clone()), terms()));
+    let unix = Arc::new(Rrdcached::new(DaemonAddress::Unix(daemon.socket.clone()), terms()));
     for node in [over_tcp(&daemon, terms()), unix] {
         run(async {
             for expected in fetched() {

@@ -2,11 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use coco_core::address::Address;
-use coco_core::config::RRDCACHED;
+use coco_core::tier::DaemonAddress;
 use rrdcached::cursor::Cursor;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -16,24 +14,6 @@ use crate::upstream::connect::connect;
 
 /// Bytes that are read at a time, at least.
 const AT_A_TIME: usize = 16 * 1024;
-
-/// Where a daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// `rrdcached://HOST:PORT`
-    Internet(Address),
-    /// `rrdcached:///PATH`
-    Unix(PathBuf),
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Internet(address) => write!(f, "{RRDCACHED}{address}"),
-            Self::Unix(path) => write!(f, "{RRDCACHED}{}", path.display()),
-        }
-    }
-}
 
 /// What a connection is made of.
 trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -59,14 +39,14 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// `timeout` is for all addresses of a name together.
-    pub(super) async fn open(endpoint: &Endpoint, timeout: Duration) -> io::Result<Self> {
-        let stream: Box<dyn Stream> = match endpoint {
-            Endpoint::Internet(address) => {
+    pub(super) async fn open(address: &DaemonAddress, timeout: Duration) -> io::Result<Self> {
+        let stream: Box<dyn Stream> = match address {
+            DaemonAddress::Internet(address) => {
                 let stream = connect(address, timeout).await?;
                 stream.set_nodelay(true)?;
                 Box::new(stream)
             }
-            Endpoint::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            DaemonAddress::Unix(path) => Box::new(UnixStream::connect(path).await?),
         };
         Ok(Self { stream, arrived: Vec::new(), read: 0, has_answered: false })
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use coco_core::tier::DaemonAddress;
 use rrdcached::error::{Error, Malformed, Refusal};
 use rrdcached::name::NameError;
 use thiserror::Error as DeriveError;
@@ -20,7 +21,6 @@ use thiserror::Error as DeriveError;
 use crate::budget::Exhausted;
 use cache::Cache;
 use connection::Connection;
-pub use connection::Endpoint;
 pub use rows::{Path, Rows};
 use tree::Tree;
 pub use tree::{File, Listed, Name};
@@ -111,7 +111,7 @@ impl From<Exhausted> for Trouble {
 /// A daemon, with the connections to it that are not in use.
 #[derive(Debug)]
 pub struct Rrdcached {
-    endpoint: Endpoint,
+    address: DaemonAddress,
     terms: Terms,
     kept: Mutex<Vec<Connection>>,
     tree: Tree,
@@ -136,10 +136,10 @@ trait Talk {
 
 impl Rrdcached {
     /// Nothing is connected yet.
-    pub fn new(endpoint: Endpoint, terms: Terms) -> Self {
+    pub fn new(address: DaemonAddress, terms: Terms) -> Self {
         let tree = Tree::new(terms.tree_age);
         Self {
-            endpoint,
+            address,
             terms,
             kept: Mutex::default(),
             tree,
@@ -162,7 +162,7 @@ impl Rrdcached {
             let mut connection = match kept {
                 Some(connection) => connection,
                 None => {
-                    Connection::open(&self.endpoint, self.terms.timeout).await.map_err(Trouble::Connect)?
+                    Connection::open(&self.address, self.terms.timeout).await.map_err(Trouble::Connect)?
                 }
             };
             let was_kept = connection.has_answered;

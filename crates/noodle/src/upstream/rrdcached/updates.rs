@@ -57,17 +57,18 @@ impl Talk for Lasts<'_> {
 mod tests {
     use std::time::Duration;
 
+    use coco_core::tier::DaemonAddress;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
 
-    use super::super::{Endpoint, Terms};
+    use super::super::Terms;
     use super::*;
 
     /// The replies to the commands behind it would answer whatever is asked next.
     #[tokio::test]
     async fn a_connection_on_which_replies_are_still_to_come_is_not_used_again() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = Endpoint::Internet(listener.local_addr().unwrap().to_string().parse().unwrap());
+        let address = DaemonAddress::Internet(listener.local_addr().unwrap().to_string().parse().unwrap());
         let server = tokio::spawn(async move {
             let mut connections = Vec::new();
             for reply in ["-1 Permission denied.\n", "0 5\n0 7\n"] {
@@ -87,7 +88,7 @@ mod tests {
             max_rows: 1000,
             tree_age: Duration::from_secs(60),
         };
-        let daemon = Rrdcached::new(endpoint, terms);
+        let daemon = Rrdcached::new(address, terms);
         let paths = ["a", "b"].map(|instance| Path::new(b"web1", b"load", instance.as_bytes()));
         assert!(matches!(daemon.newest_update(&paths).await, Err(Trouble::Refused(_))));
         assert!(daemon.kept.lock().unwrap().is_empty());

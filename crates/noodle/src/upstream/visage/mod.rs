@@ -251,9 +251,9 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
 #[cfg(test)]
 mod tests {
     use coco_core::config::{Config, Program};
+    use coco_core::tier::Endpoint;
 
     use super::*;
-    use crate::upstream::Endpoint;
 
     #[test]
     fn urls_are_built_from_the_target_or_its_fetch() {
@@ -271,9 +271,7 @@ mod tests {
             let config = Config::parse(text, Program::Noodle).unwrap();
             let tier = config.tiers.get(0).unwrap().clone();
             let upstream = |target| {
-                let Endpoint::Visage(address) = Endpoint::of(target, &config.fetch).unwrap() else {
-                    panic!()
-                };
+                let Endpoint::Visage(address) = config.fetch.endpoint(target) else { panic!() };
                 let visage = Visage::new(&address, &Terms::from(&config.fetch), Room::new());
                 (root(&address), visage.fields[HOST].to_str().unwrap().to_owned())
             };
