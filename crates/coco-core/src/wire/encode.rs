@@ -202,6 +202,23 @@ impl PacketBuilder {
         }
     }
 
+    /// Has packets be of at most so many bytes from now on, when nothing has been pushed yet.
+    pub fn restart(&mut self, limit: usize) {
+        debug_assert!(self.is_empty());
+        self.limit = limit;
+    }
+
+    /// Bytes that the packets take, with what is known of each.
+    #[inline]
+    pub fn size(&self) -> usize {
+        self.bytes.len() + self.packets.len() * size_of::<Packet>()
+    }
+
+    /// Bytes that it has room for.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.packets.capacity() * size_of::<Packet>()
+    }
+
     /// The closed packets with their bytes, in order.
     pub fn packets(&self) -> impl ExactSizeIterator<Item = (&Packet, &[u8])> {
         self.packets.iter().map(|packet| (packet, self.bytes.get(packet.bytes.clone()).unwrap_or_default()))

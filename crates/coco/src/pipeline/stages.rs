@@ -18,7 +18,7 @@ use crate::decide::{Decided, Filter};
 use crate::intake::{self, Gate, decode};
 use crate::lane::{Clock, Lane};
 use crate::plan::{Newest, Routing};
-use crate::send::{Packing, Sending};
+use crate::send::{Packing, Progress, Sending};
 
 /// The time for which a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);
@@ -211,18 +211,30 @@ impl SendStage {
         }
     }
 
-    /// What a panic keeps from being sent is counted as lost. Returns how many value lists there were to send.
+    /// Packs and sends a batch, portion by portion. Returns how many value lists there were to send.
     fn pack_and_send(&mut self, batch: &Batch) -> u64 {
+        let mut progress = Progress::default();
+        let mut packed = 0;
+        while !progress.is_done(batch) {
+            packed += self.pack_and_send_portion(batch, &mut progress);
+        }
+        packed
+    }
+
+    /// What a panic keeps from being sent is counted as lost, and what is behind it too if that was in packing.
+    fn pack_and_send_portion(&mut self, batch: &Batch, progress: &mut Progress) -> u64 {
         let Self { packing, sending, lane, .. } = self;
+        let start = *progress;
         let packed = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             crate::lane::faults::provoke("pack", batch);
-            packing.pack(batch)
+            packing.pack(batch, progress)
         }));
         let Ok(packed) = packed else {
             lane.counts.add(Count::SendUnhandled, 1);
-            let lost = packing.lose(batch, lane);
+            let lost = packing.lose(batch, start, lane);
             self.packing = Packing::new(Arc::clone(packing.routing()));
+            *progress = Progress::end(batch);
             return lost;
         };
         let sent = catch_unwind(AssertUnwindSafe(|| {

@@ -4,7 +4,7 @@ mod pack;
 mod patience;
 mod sealed;
 
-pub use pack::Packing;
+pub use pack::{Packing, Progress};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +15,11 @@ use nix::errno::Errno;
 use tracing::info;
 
 use self::patience::Patience;
-use self::sealed::Sealed;
+use self::sealed::{Sealed, Sealing};
 use crate::counters::{OutletCells, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
-use crate::share::Share;
 
 /// How long to wait between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -42,17 +41,16 @@ struct Hands {
     /// With each outlet.
     patience: Box<[Patience]>,
     vectors: InitializationVectors,
-    /// Kept for its memory; what is pending says which is in use.
-    sealed: Vec<Sealed>,
+    /// Kept for its memory.
+    sealed: Sealed,
 }
 
 /// Packets that an outlet has yet to take.
 struct Pending {
     outlet: usize,
-    share: Share,
-    /// The packets as they leave, if they do not leave as they are.
-    sealed: Option<usize>,
-    /// The first of them.
+    /// Which of the packings it gets.
+    packets: usize,
+    /// The first packet that it has not taken.
     next: usize,
     /// Why it is not done with.
     full: Option<Errno>,
@@ -65,7 +63,7 @@ impl Sending {
     pub fn new(outlets: &Outlets, vectors: InitializationVectors) -> Self {
         let now = Instant::now();
         let patience = outlets.iter().map(|_| Patience::new(now)).collect();
-        let hands = Hands { transmitter: Transmitter::new(), patience, vectors, sealed: Vec::new() };
+        let hands = Hands { transmitter: Transmitter::new(), patience, vectors, sealed: Sealed::default() };
         Self { hands, pending: Vec::new() }
     }
 
@@ -81,16 +79,10 @@ impl Sending {
 
     /// Takes note of everything that is packed, so that [`lose_rest`](Self::lose_rest) knows what is not done with.
     pub fn start(&mut self, packing: &Packing) {
-        for &share in &packing.touched {
+        for (packets, &share) in packing.touched.iter().enumerate() {
             let outlets = packing.routing.partitions.outlets(share).iter();
-            let first = |&outlet| Pending {
-                outlet,
-                share,
-                sealed: None,
-                next: 0,
-                full: None,
-                patience: Duration::ZERO,
-            };
+            let first =
+                |&outlet| Pending { outlet, packets, next: 0, full: None, patience: Duration::ZERO };
             self.pending.extend(outlets.map(first));
         }
     }
@@ -99,7 +91,6 @@ impl Sending {
     /// then those whose buffer is full are waited for, as long as they have not been too often.
     pub fn send(&mut self, packing: &Packing, lane: &Lane) {
         let Self { hands, pending } = self;
-        hands.seal(pending, packing);
         pending.retain_mut(|pending| !hands.try_to_send(pending, packing, lane));
         if !pending.is_empty() {
             hands.wait_for(pending, packing, lane);
@@ -113,21 +104,6 @@ impl Sending {
 }
 
 impl Hands {
-    /// Signs or encrypts packets for those outlets that want it.
-    #[inline]
-    fn seal(&mut self, pending: &mut [Pending], packing: &Packing) {
-        let mut in_use = 0;
-        for Pending { outlet, share, sealed, .. } in pending {
-            let Some(seal) = packing.routing.seals.get(*outlet) else { continue };
-            if in_use == self.sealed.len() {
-                self.sealed.push(Sealed::default());
-            }
-            self.sealed[in_use].fill(&packing.packets[share.number()], seal, &mut self.vectors);
-            *sealed = Some(in_use);
-            in_use += 1;
-        }
-    }
-
     #[cold]
     fn wait_for(&mut self, pending: &mut Vec<Pending>, packing: &Packing, lane: &Lane) {
         let start = Instant::now();
@@ -154,16 +130,19 @@ impl Hands {
         }
     }
 
-    /// Whether all packets are done with.
+    /// Signs or encrypts packets for an outlet that wants it. Whether all packets are done with.
     fn try_to_send(&mut self, pending: &mut Pending, packing: &Packing, lane: &Lane) -> bool {
-        let packets = &packing.packets[pending.share.number()];
+        let packets = &packing.packets[pending.packets];
         let outlet = packing.routing.outlets.get(pending.outlet);
         let counts = outlet.counts(lane.number);
-        let sealed = pending.sealed.map(|index| &self.sealed[index]);
-        let largest_segment = largest_segment(&packing.routing, outlet, sealed.is_some());
-        let transmitter = &mut self.transmitter;
+        let Self { transmitter, vectors, sealed, .. } = self;
+        let sealing = packing.routing.seals.get(pending.outlet).map(|seal| {
+            sealed.clear();
+            Sealing { seal, vectors, sealed }
+        });
+        let largest_segment = largest_segment(&packing.routing, outlet, sealing.is_some());
         pending.full =
-            send_from(transmitter, &mut pending.next, packets, sealed, outlet, counts, largest_segment);
+            send_from(transmitter, &mut pending.next, packets, sealing, outlet, counts, largest_segment);
         pending.full.is_none()
     }
 }
@@ -171,7 +150,7 @@ impl Hands {
 fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
     let outlet = packing.routing.outlets.get(pending.outlet);
     let counts = outlet.counts(lane.number);
-    let left = packing.packets[pending.share.number()].packets().skip(pending.next);
+    let left = packing.packets[pending.packets].packets().skip(pending.next);
     left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
     if let Some(full) = pending.full {
         outlet.note_fault(full);
@@ -190,7 +169,7 @@ fn send_from(
     transmitter: &mut Transmitter,
     next: &mut usize,
     packets: &PacketBuilder,
-    sealed: Option<&Sealed>,
+    mut sealing: Option<Sealing<'_>>,
     outlet: &Outlet,
     counts: &OutletCells,
     mut largest_segment: usize,
@@ -204,13 +183,16 @@ fn send_from(
     }
     let (mut taken, mut in_a_row, mut fault, mut full) = (0, 0, None, None);
     while *next < packets.packets().len() {
-        let result = match sealed {
+        let result = match &mut sealing {
             None => {
                 let packets = packets.packets().skip(*next).map(|(_, bytes)| bytes);
                 transmitter.send(&socket, packets, largest_segment)
             }
-            Some(sealed) if sealed.lacks(*next) => Err(Errno::EMSGSIZE),
-            Some(sealed) => transmitter.send(&socket, sealed.from(*next), 0),
+            Some(sealing) => {
+                let mut packets = sealing.from(packets, *next).peekable();
+                let is_too_long = packets.peek().is_none();
+                if is_too_long { Err(Errno::EMSGSIZE) } else { transmitter.send(&socket, packets, 0) }
+            }
         };
         match result {
             Ok(sent) => {

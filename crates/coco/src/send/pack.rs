@@ -1,19 +1,29 @@
-//! Packing: one packing of packets for each share of the hosts.
+//! Packing: packets for each share of the hosts, a portion of a batch at a time.
 
 use std::sync::Arc;
 
 use coco_core::wire::{PacketBuilder, Span};
 
-use crate::batch::{Batch, Datagram, Verdict};
+use crate::batch::{Batch, Datagram, Item, Verdict};
 use crate::counters::OutletCount;
 use crate::lane::Lane;
 use crate::plan::Routing;
 use crate::share::{Share, Start};
 
-/// Bytes of packets that memory is always kept for, divided among the shares.
-const KEPT: usize = 2 << 20;
+/// Bytes of a portion, beyond which it ends: what one value list, datagram or notification has for all its shares may
+/// exceed it. Strangers can have value lists leave a hundred times larger than they came, with long names restated in
+/// each packet.
+const PORTION: usize = 1 << 20;
 
-/// Packets for every target: one packing for each [share](Share) of the hosts.
+/// Bytes of packets that memory is kept for from portion to portion: a table that doubles takes twice what is in it.
+const KEPT: usize = 2 * PORTION;
+
+/// Bytes of packets of one share that memory is kept for once it was needed.
+const KEPT_OF_ONE: usize = KEPT / 16;
+
+/// Packets for every target: those of one [share](Share) of the hosts are packed once, and sent to all its outlets.
+///
+/// A batch is packed portion by portion: each is sent, and [cleared](Self::clear), before the next one.
 pub struct Packing {
     /// What batches must have been decided by.
     pub(super) routing: Arc<Routing>,
@@ -21,11 +31,53 @@ pub struct Packing {
     copies: usize,
     /// Bytes of the largest datagram that may leave whole to all.
     limit: usize,
-    /// Of each share.
-    pub(super) packets: Vec<PacketBuilder>,
+    /// Of all shares, by their numbers.
+    places: Box<[Place]>,
     /// Shares that have something to send.
     pub(super) touched: Vec<Share>,
+    /// What they have, in their order, and behind it builders without use: who gets nothing holds nothing.
+    pub(super) packets: Vec<PacketBuilder>,
+    /// Bytes of all packets.
+    size: usize,
     cuts: Vec<Span>,
+}
+
+/// Where the packets of a share are.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Bytes of its largest packet.
+    room: usize,
+    /// Which of the touched it is, if it is one.
+    touched: Option<u32>,
+}
+
+/// How far a batch is packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    datagrams: usize,
+    /// Of the datagram that is next.
+    items: usize,
+    notifications: usize,
+}
+
+impl Progress {
+    /// When all of it is packed.
+    pub fn end(batch: &Batch) -> Self {
+        Self { datagrams: batch.datagrams.len(), items: 0, notifications: batch.notifications.len() }
+    }
+
+    /// Whether there is nothing left of it.
+    pub fn is_done(self, batch: &Batch) -> bool {
+        self == Self::end(batch)
+    }
+
+    /// The value lists that are left of it.
+    fn left(self, batch: &Batch) -> &[Item] {
+        let from = batch.datagrams.get(self.datagrams).map_or(batch.value_lists.len(), |datagram| {
+            datagram.value_lists.start as usize + self.items
+        });
+        &batch.value_lists[from..]
+    }
 }
 
 impl Packing {
@@ -33,11 +85,19 @@ impl Packing {
     pub fn new(routing: Arc<Routing>) -> Self {
         let Routing { partitions, seals, max_packet_size, .. } = &*routing;
         let room = |share| max_packet_size - seals.overhead(partitions.outlets(share));
-        let kept = KEPT / partitions.shares().len().max(1);
-        let packets =
-            partitions.shares().map(|share| PacketBuilder::new(room(share)).keeping(kept)).collect();
-        let limit = partitions.shares().map(room).min().unwrap_or(*max_packet_size);
-        Self { copies: partitions.copies(), routing, limit, packets, touched: Vec::new(), cuts: Vec::new() }
+        let places: Box<[_]> =
+            partitions.shares().map(|share| Place { room: room(share), touched: None }).collect();
+        let limit = places.iter().map(|place| place.room).min().unwrap_or(*max_packet_size);
+        Self {
+            copies: partitions.copies(),
+            routing,
+            limit,
+            places,
+            touched: Vec::new(),
+            packets: Vec::new(),
+            size: 0,
+            cuts: Vec::new(),
+        }
     }
 
     /// What batches must have been decided by.
@@ -45,27 +105,42 @@ impl Packing {
         &self.routing
     }
 
-    /// Packs the accepted value lists and the notifications of a batch. Returns how many value lists that were.
-    pub fn pack(&mut self, batch: &Batch) -> u64 {
+    /// Packs the accepted value lists and then the notifications of a batch, as far as a portion goes. Returns how many
+    /// value lists that were.
+    pub fn pack(&mut self, batch: &Batch, progress: &mut Progress) -> u64 {
         let mut packed = 0;
-        for datagram in &batch.datagrams {
+        while self.has_room()
+            && let Some(datagram) = batch.datagrams.get(progress.datagrams)
+        {
             let length = usize::from(datagram.length() - datagram.start);
-            packed += if datagram.whole && length <= self.limit {
-                self.pack_whole(batch, datagram)
+            if datagram.whole && length <= self.limit {
+                packed += self.pack_whole(batch, datagram);
+                progress.datagrams += 1;
             } else {
-                self.pack_anew(batch, datagram)
-            };
-        }
-        for notification in &batch.notifications {
-            let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            for &share in batch.shares_from(notification.shares, self.copies) {
-                self.builder(share).push_notification(&notification.spans.of(bytes));
+                packed += self.pack_anew(batch, datagram, &mut progress.items);
+                if progress.items == datagram.value_lists.len() {
+                    progress.datagrams += 1;
+                    progress.items = 0;
+                }
             }
         }
-        for &share in &self.touched {
-            self.packets[share.number()].close();
+        while self.has_room()
+            && let Some(notification) = batch.notifications.get(progress.notifications)
+        {
+            let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
+            for &share in batch.shares_from(notification.shares, self.copies) {
+                self.add(share, |packets| packets.push_notification(&notification.spans.of(bytes)));
+            }
+            progress.notifications += 1;
         }
+        self.packets[..self.touched.len()].iter_mut().for_each(PacketBuilder::close);
         packed
+    }
+
+    /// Whether the portion may go on.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.size < PORTION
     }
 
     /// The bytes that came, less the values that are not sent.
@@ -87,7 +162,7 @@ impl Packing {
         if let Some((first, shares)) = first {
             let relied_on = first.carried(bytes);
             for &share in batch.shares_from(shares, self.copies) {
-                self.builder(share).append(bytes, &cuts, relied_on, datagram.carried, count);
+                self.add(share, |packets| packets.append(bytes, &cuts, relied_on, datagram.carried, count));
             }
         }
         cuts.clear();
@@ -95,33 +170,54 @@ impl Packing {
         u64::from(count)
     }
 
-    fn pack_anew(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+    /// Value list by value list, from number `next` on.
+    fn pack_anew(&mut self, batch: &Batch, datagram: &Datagram, next: &mut usize) -> u64 {
         let bytes = batch.bytes(datagram);
         let mut count = 0;
-        for item in batch.items(datagram) {
+        for item in &batch.items(datagram)[*next..] {
+            if !self.has_room() {
+                break;
+            }
             if let Verdict::Accepted(shares) = item.verdict {
                 let list = item.spans.of(bytes);
                 for &share in batch.shares_from(shares, self.copies) {
-                    self.builder(share).push(&list);
+                    self.add(share, |packets| packets.push(&list));
                 }
                 count += 1;
             }
+            *next += 1;
         }
         count
     }
 
-    /// The packets of a share.
+    /// Adds to the packets of a share.
     #[inline]
-    fn builder(&mut self, share: Share) -> &mut PacketBuilder {
-        let builder = &mut self.packets[share.number()];
-        if builder.is_empty() {
-            self.touched.push(share);
-        }
-        builder
+    fn add(&mut self, share: Share, add: impl FnOnce(&mut PacketBuilder)) {
+        let place = match self.places[share.number()].touched {
+            Some(place) => place as usize,
+            None => self.touch(share),
+        };
+        let packets = &mut self.packets[place];
+        let before = packets.size();
+        add(packets);
+        self.size += packets.size() - before;
     }
 
-    /// Counts all that a batch has for the outlets as lost. Returns how many value lists that is.
-    pub fn lose(&self, batch: &Batch, lane: &Lane) -> u64 {
+    /// Has a share have packets. Returns its place among those that do.
+    fn touch(&mut self, share: Share) -> usize {
+        let Place { room, touched } = &mut self.places[share.number()];
+        let place = self.touched.len();
+        *touched = Some(place as u32);
+        self.touched.push(share);
+        if place == self.packets.len() {
+            self.packets.push(PacketBuilder::new(*room).keeping(KEPT_OF_ONE));
+        }
+        self.packets[place].restart(*room);
+        place
+    }
+
+    /// Counts all that is left of a batch for the outlets as lost. Returns how many value lists that is.
+    pub fn lose(&self, batch: &Batch, progress: Progress, lane: &Lane) -> u64 {
         let Routing { partitions, outlets, .. } = &*self.routing;
         let count = |shares: Start, why| {
             let shares = batch.shares_from(shares, self.copies);
@@ -130,13 +226,13 @@ impl Packing {
             }
         };
         let mut lost = 0;
-        for item in &batch.value_lists {
+        for item in progress.left(batch) {
             if let Verdict::Accepted(shares) = item.verdict {
                 count(shares, OutletCount::Write);
                 lost += 1;
             }
         }
-        for notification in &batch.notifications {
+        for notification in &batch.notifications[progress.notifications..] {
             count(notification.shares, OutletCount::NotificationsLost);
         }
         lost
@@ -144,16 +240,30 @@ impl Packing {
 
     /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
-        self.touched.iter().flat_map(|&share| {
-            let packets = &self.packets[share.number()];
+        self.touched.iter().zip(&self.packets).flat_map(|(&share, packets)| {
             self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
         })
     }
 
-    /// Forgets what is packed and keeps the memory.
+    /// Forgets what is packed and keeps the memory, within its bound.
     pub fn clear(&mut self) {
-        for share in self.touched.drain(..) {
-            self.packets[share.number()].clear();
+        for (share, packets) in self.touched.drain(..).zip(&mut self.packets) {
+            self.places[share.number()].touched = None;
+            packets.clear();
         }
+        self.size = 0;
+        // Those at the end are needed most seldom.
+        let mut kept = 0;
+        let keeps = |packets: &&PacketBuilder| {
+            kept += packets.capacity();
+            kept <= KEPT
+        };
+        let kept = self.packets.iter().take_while(keeps).count();
+        self.packets.truncate(kept);
+    }
+
+    /// Bytes that packets have room for.
+    pub fn capacity(&self) -> usize {
+        self.packets.iter().map(PacketBuilder::capacity).sum()
     }
 }

@@ -2,6 +2,7 @@
 
 use coco::counters::Count;
 use coco::intake::{Gate, decode};
+use coco::send::Progress;
 use coco_core::wire::{Decoder, Event};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -91,7 +92,7 @@ fn what_the_filter_left_undecided_is_rejected_and_counted() {
     stages.batch.add(datagram.len(), None);
     decode(&mut stages.batch, &stages.lane, &Gate::default());
     stages.filter.recover(&mut stages.batch, &stages.lane);
-    assert_eq!(stages.packing.pack(&stages.batch), 0);
+    assert_eq!(stages.packing.pack(&stages.batch, &mut Progress::default()), 0);
     assert_eq!(stages.packing.packed().count(), 0);
     let counts = [Count::Decoded, Count::Rejected, Count::Accepted, Count::Unhandled];
     assert_eq!(counts.map(|count| stages.lane.counts.get(count)), [1, 1, 0, 1]);

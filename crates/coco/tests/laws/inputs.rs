@@ -101,10 +101,14 @@ fn values(values: &[Value]) -> Vec<u8> {
 
 /// The smallest datagram that means something.
 pub(crate) fn one_value_list(host: &[u8]) -> Vec<u8> {
+    one_value_list_of(host, b"p")
+}
+
+fn one_value_list_of(host: &[u8], plugin: &[u8]) -> Vec<u8> {
     [
         string(PartType::HOST, host),
         number(PartType::TIME, 9),
-        string(PartType::PLUGIN, b"p"),
+        string(PartType::PLUGIN, plugin),
         string(PartType::TYPE, b"t"),
         values(&[Value::Gauge(1.0)]),
     ]
@@ -113,7 +117,12 @@ pub(crate) fn one_value_list(host: &[u8]) -> Vec<u8> {
 
 /// One value list after another with the same names, up to so many bytes.
 pub(crate) fn many_value_lists(list: &[Value], bytes: usize) -> Vec<u8> {
-    let mut datagram = one_value_list(b"web1");
+    many_value_lists_of((b"web1", b"p"), list, bytes)
+}
+
+/// The same, of a host and a plugin.
+pub(crate) fn many_value_lists_of((host, plugin): (&[u8], &[u8]), list: &[Value], bytes: usize) -> Vec<u8> {
+    let mut datagram = one_value_list_of(host, plugin);
     let list = values(list);
     while datagram.len() + list.len() <= bytes {
         datagram.extend(&list);

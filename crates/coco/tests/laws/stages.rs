@@ -9,7 +9,7 @@ use coco::intake::{Gate, decode};
 use coco::lane::Lane;
 use coco::plan::{Newest, Routing, Rules};
 use coco::secrets::Seals;
-use coco::send::Packing;
+use coco::send::{Packing, Progress};
 use coco_core::config::{Config, Program};
 use coco_core::tier::{Placed, Placing, Target, Tier, Tiers};
 use coco_core::value_list::ValueListRef;
@@ -28,6 +28,8 @@ pub(crate) struct Stages {
     pub(crate) lane: Lane,
     pub(crate) filter: Filter,
     pub(crate) packing: Packing,
+    /// Bytes that packets had room for, at most.
+    pub(crate) most_packed: usize,
     pub(crate) batch: Batch,
     pub(crate) gate: Gate,
 }
@@ -53,6 +55,7 @@ impl Stages {
             lane: Lane::new(0, memory),
             filter: Filter::new(Arc::clone(&newest)),
             packing: Packing::new(newest.load_full()),
+            most_packed: 0,
             batch: Batch::new(batch),
             newest,
             gate: Gate::default(),
@@ -109,22 +112,29 @@ impl Stages {
 
     /// The same from the second stage on.
     pub(crate) fn finish(&mut self) -> Packets {
-        self.packing.clear();
         self.filter.decide(&mut self.batch, &self.lane);
         assert_eq!(self.lane.raw.waiting(), 0);
         let routing = self.filter.routing();
         if !Arc::ptr_eq(routing, self.packing.routing()) {
             self.packing = Packing::new(Arc::clone(routing));
         }
-        let packed = self.packing.pack(&self.batch);
+        let (mut progress, mut packed, mut left) = (Progress::default(), 0, Packets::new());
+        while !progress.is_done(&self.batch) {
+            let before = progress;
+            packed += self.packing.pack(&self.batch, &mut progress);
+            assert_ne!(progress, before);
+            let packets = self.packing.packed().flat_map(|(outlet, packets)| {
+                packets.packets().map(move |(packet, bytes)| {
+                    (outlet, bytes.to_vec(), packet.value_lists, packet.notifications)
+                })
+            });
+            left.extend(packets);
+            self.most_packed = self.most_packed.max(self.packing.capacity());
+            self.packing.clear();
+        }
         assert_eq!(self.lane.filtered.waiting(), packed);
         self.lane.filtered.leave(packed);
-        let packets = self.packing.packed().flat_map(|(outlet, packets)| {
-            packets.packets().map(move |(packet, bytes)| {
-                (outlet, bytes.to_vec(), packet.value_lists, packet.notifications)
-            })
-        });
-        packets.collect()
+        left
     }
 }
 

@@ -1,11 +1,14 @@
 //! What strangers make Coco do for what they send.
 
 use coco::batch::Item;
-use coco::counters::{ByReason, Count};
+use coco::counters::{ByReason, Count, OutletCount};
 use coco_core::value_list::Value;
-use coco_core::wire::{ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
+use coco::intake::{Admission, Gate};
+use coco::send::Progress;
+use coco_core::tier::Placing;
+use coco_core::wire::{Guard, ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
 
-use crate::inputs::{LARGEST, many_notifications, many_value_lists, one_value_list};
+use crate::inputs::{LARGEST, many_notifications, many_value_lists, many_value_lists_of, one_value_list};
 use crate::stages::{Stages, ring, tiers};
 
 /// Each would leave by itself, with all its names.
@@ -30,6 +33,73 @@ fn no_more_than_some_notifications_of_a_datagram_leave() {
     assert_eq!(taken as usize, 64 * MOST_NOTIFICATIONS);
     let messages = (datagram.len() - many_notifications(0).len()) / 6;
     assert_eq!((taken + refused) as usize, 64 * messages);
+}
+
+/// What is packed for all targets together is made and sent in portions. What is left afterwards is less, also of those
+/// who had much once and then nothing.
+#[test]
+fn packets_take_little_memory_however_long_the_names_and_many_the_targets_and_copies() {
+    let of = |host: usize, name: usize, bytes| {
+        let host = format!("{host:0>name$}");
+        many_value_lists_of((host.as_bytes(), &vec![b'p'; name]), &[Value::Gauge(1.0)], bytes)
+    };
+    let copies = (10, Placing::Rendezvous { replicas: 8 });
+    let cases = [
+        (ring(200), (0..260).map(|host| of(host, 127, 12_000)).collect()),
+        (copies, vec![of(0, 127, LARGEST); 10]),
+        (ring(2), vec![of(0, 1023, LARGEST)]),
+        (copies, vec![of(0, 1023, LARGEST)]),
+    ];
+    for (shape, datagrams) in cases {
+        let datagrams: Vec<Vec<u8>> = datagrams;
+        let mut stages = Stages::new(tiers(&[shape]), None, 1452, 1 << 20, 16);
+        let long = Guard::default().with_name_max(1024);
+        stages.gate = Gate::new(Admission::new(Vec::new(), long));
+        let mut left = 0;
+        for datagrams in datagrams.chunks(16) {
+            left += stages.run(datagrams, 1).iter().map(|(_, bytes, ..)| bytes.len()).sum::<usize>();
+        }
+        assert!(left > 3 << 20, "{shape:?}: {left}");
+        assert!(stages.most_packed <= 5 << 20, "{shape:?}: {}", stages.most_packed);
+        assert!(stages.packing.capacity() <= 2 << 20, "{shape:?}: {}", stages.packing.capacity());
+        let copies = stages.newest.load().partitions.copies() as u64;
+        let decoded = stages.lane.counts.get(Count::Decoded);
+        let sent = stages.run(&[one_value_list(b"good")], 1).iter().map(|(.., lists, _)| *lists).sum::<u32>();
+        assert!(decoded > 4000 && u64::from(sent) == copies);
+    }
+}
+
+#[test]
+fn of_a_batch_that_is_not_packed_to_its_end_the_rest_is_lost_and_counted() {
+    let mut stages = Stages::new(tiers(&[ring(2), ring(3)]), None, 1452, 1 << 20, 8);
+    let [many, few] = [LARGEST, 60_000].map(|bytes| many_value_lists(&[Value::Gauge(1.0)], bytes));
+    stages.gate = Gate::new(Admission::new(Vec::new(), Guard::default().with_name_max(1024)));
+    let long = many_value_lists_of((b"web1", &[b'p'; 1023]), &[Value::Gauge(1.0)], LARGEST);
+    for datagrams in [vec![few.clone(), long], vec![many_notifications(LARGEST), few, many]] {
+        stages.take_in(&datagrams, 1);
+        stages.rounds(|stages| {
+            let before = stages.lane.counts.get(Count::Accepted);
+            stages.filter.decide(&mut stages.batch, &stages.lane);
+            let accepted = stages.lane.counts.get(Count::Accepted) - before;
+            let routing = stages.newest.load_full();
+            let sum = |count| {
+                let counts = routing.outlets.iter().map(|outlet| outlet.counts(0).get(count));
+                counts.sum::<u64>()
+            };
+            let lost_before = [OutletCount::Write, OutletCount::NotificationsLost].map(sum);
+            let mut progress = Progress::default();
+            let packed = stages.packing.pack(&stages.batch, &mut progress);
+            let all_left = stages.batch.notifications.len() as u64;
+            let packed_notifications = stages.packing.packed().flat_map(|(_, packets)| packets.packets());
+            let notifications: u64 = packed_notifications.map(|(it, _)| u64::from(it.notifications)).sum();
+            let lost = stages.packing.lose(&stages.batch, progress, &stages.lane);
+            assert_eq!(packed + lost, accepted);
+            let lost_now = [OutletCount::Write, OutletCount::NotificationsLost].map(sum);
+            assert_eq!(lost_now[0] - lost_before[0], 2 * lost, "of each tier");
+            assert_eq!(lost_now[1] - lost_before[1], 2 * all_left - notifications);
+            stages.packing.clear();
+        });
+    }
 }
 
 /// What is known of a value list is larger than the smallest one.
