@@ -393,10 +393,10 @@ fn grow(table: &mut Vec<Item>, more: usize, datagrams: usize) {
     table.reserve_exact(capacity - table.len());
 }
 
-/// Bytes of the pages that a datagram of this length touches at most, wherever it starts.
+/// Bytes of the pages that a datagram of this length touches at most, wherever it starts: an empty one none.
 #[inline]
 const fn pages(length: usize) -> usize {
-    (length + 2 * (PAGE - 1)) / PAGE * PAGE
+    if length == 0 { 0 } else { (length + 2 * (PAGE - 1)) / PAGE * PAGE }
 }
 
 /// A mapping of its own, that is memory which goes back to the system with it. In large pages, each datagram would
@@ -411,4 +411,24 @@ fn slots(datagrams: usize) -> MmapMut {
 fn bytes<'a>(buffer: &'a [u8], datagram: &Datagram) -> &'a [u8] {
     let start = usize::from(datagram.slot) * STRIDE;
     &buffer[start..start + usize::from(datagram.length)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_that_a_datagram_reaches_is_counted_and_once() {
+        let mut batch = Batch::new(8);
+        for (length, pages) in [(0, 0), (1, 1), (PAGE, 3), (1452, 5), (LARGEST_DATAGRAM, 22)] {
+            batch.add(length, None);
+            assert_eq!(batch.reached, pages * PAGE, "of {length} bytes more");
+        }
+        batch.clear();
+        assert_eq!(batch.reached, 22 * PAGE, "they are kept");
+        for (length, pages) in [(1, 23), (1, 23), (1, 23)] {
+            batch.add(length, None);
+            assert_eq!(batch.reached, pages * PAGE, "where one of {length} bytes comes");
+        }
+    }
 }
