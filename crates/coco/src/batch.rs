@@ -24,9 +24,6 @@ const MOST_VALUE_LISTS: usize = 59;
 /// Bytes of the smallest value list: one that repeats all names.
 const SMALLEST_VALUE_LIST: usize = 15;
 
-/// Bytes for the owners of a value list, if there are partitions as [`Owners`](crate::memory::Owners) expects.
-const OWNERS: usize = 4 * size_of::<u16>();
-
 /// Bytes of pages that datagrams of a batch may reach, for each that it has room for. Larger ones travel apart.
 const MOST_REACHED: usize = 16 * 1024;
 
@@ -36,10 +33,12 @@ const KEPT: usize = 64;
 /// The system's pages, as nearly all have them.
 const PAGE: usize = 4096;
 
-/// Bytes that a batch of so many datagrams takes at most while it travels.
-pub const fn most_bytes(datagrams: usize) -> usize {
-    let value_lists = most_value_lists(datagrams) * (size_of::<Item>() + OWNERS);
-    let notifications = datagrams * MOST_NOTIFICATIONS * (size_of::<Notification>() + OWNERS);
+/// Bytes that a batch of so many datagrams takes at most while it travels, if so many copies are sent of each host.
+pub const fn most_bytes(datagrams: usize, copies: usize) -> usize {
+    // Their table doubles as it grows.
+    let shares = 2 * copies * size_of::<Share>();
+    let value_lists = most_value_lists(datagrams) * (size_of::<Item>() + shares);
+    let notifications = datagrams * MOST_NOTIFICATIONS * (size_of::<Notification>() + shares);
     MOST_REACHED * datagrams + value_lists + notifications
 }
 

@@ -32,7 +32,7 @@ impl Start {
     /// Behind so many shares.
     #[inline]
     pub fn behind(shares: usize) -> Self {
-        // Four bytes each: a batch never takes as much memory.
+        // Two bytes each: a batch never takes as much memory.
         Self(shares as u32)
     }
 

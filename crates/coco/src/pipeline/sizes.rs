@@ -19,6 +19,8 @@ pub(super) struct Shape {
     pub(super) threads: usize,
     /// Whether every lane hands on to every other.
     pub(super) spreads: bool,
+    /// How many copies are sent of each host. A reload that asks for more changes nothing.
+    pub(super) copies: usize,
 }
 
 /// How large batches and queues are.
@@ -41,7 +43,8 @@ impl Shape {
 
     /// Bytes that the batches of all lanes take at most.
     fn most(self, sizes: Sizes) -> usize {
-        self.lanes * (self.under_way(sizes) * most_bytes(sizes.batch) + most_received(sizes.batch))
+        let Self { lanes, copies, .. } = self;
+        lanes * (self.under_way(sizes) * most_bytes(sizes.batch, copies) + most_received(sizes.batch))
     }
 
     /// The largest sizes up to those that are wanted with which all lanes stay within so many bytes: queues get shorter
@@ -77,7 +80,7 @@ mod tests {
     const WANTED: Sizes = Sizes { batch: 64, queue: 8 };
 
     fn shape(lanes: usize, threads: usize) -> Shape {
-        Shape { lanes, threads, spreads: false }
+        Shape { lanes, threads, spreads: false, copies: 2 }
     }
 
     #[test]
@@ -92,7 +95,7 @@ mod tests {
     #[test]
     fn batches_of_all_lanes_stay_within_the_bound() {
         for wanted in [WANTED, Sizes { batch: 1, queue: 1024 }, Sizes { batch: 1024, queue: 1024 }] {
-            for (threads, lanes, of_spread) in [(1, 24, 1), (2, 12, 6), (3, 10, 6)] {
+            for (threads, lanes, of_spread) in [(1, 28, 1), (2, 17, 7), (3, 12, 6)] {
                 for lanes in 1..=lanes {
                     for spreads in [false, threads > 1 && (2..=of_spread).contains(&lanes)] {
                         let shape = Shape { spreads, ..shape(lanes, threads) };
@@ -110,6 +113,20 @@ mod tests {
                 let most = shape.most(shape.within(MOST, wanted));
                 assert!(most <= 64 * 3 * MIB, "{shape:?}: {most}");
             }
+        }
+    }
+
+    /// Those of each value list travel with it.
+    #[test]
+    fn with_many_copies_of_hosts_batches_are_smaller() {
+        let sizes = |copies| Shape { copies, ..shape(4, 2) }.within(MOST, WANTED);
+        assert!(sizes(48).queue < sizes(1).queue || sizes(48).batch < sizes(1).batch);
+        for copies in [1, 2, 8, 48] {
+            let shape = Shape { copies, ..shape(4, 2) };
+            let Sizes { batch, .. } = sizes(copies);
+            let shares = 2 * 59 * batch * copies;
+            assert!(shape.most(sizes(copies)) > shape.lanes * shape.under_way(sizes(copies)) * shares);
+            assert!(shape.most(sizes(copies)) <= MOST);
         }
     }
 
