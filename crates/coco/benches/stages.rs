@@ -21,6 +21,7 @@ use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const HOSTS: usize = 1500;
+
 fn stages(criterion: &mut Criterion) {
     let config = Config::parse(CONFIGURATION, Program::Coco).expect("a good configuration");
     let newest = Arc::new(Newest::from_pointee(Routing::new(&config, Seals::default(), 1)));

@@ -81,8 +81,7 @@ impl Sending {
     pub fn start(&mut self, packing: &Packing) {
         for (packets, &share) in packing.touched.iter().enumerate() {
             let outlets = packing.routing.partitions.outlets(share).iter();
-            let first =
-                |&outlet| Pending { outlet, packets, next: 0, full: None, patience: Duration::ZERO };
+            let first = |&outlet| Pending { outlet, packets, next: 0, full: None, patience: Duration::ZERO };
             self.pending.extend(outlets.map(first));
         }
     }

@@ -73,9 +73,10 @@ impl Progress {
 
     /// The value lists that are left of it.
     fn left(self, batch: &Batch) -> &[Item] {
-        let from = batch.datagrams.get(self.datagrams).map_or(batch.value_lists.len(), |datagram| {
-            datagram.value_lists.start as usize + self.items
-        });
+        let from = batch
+            .datagrams
+            .get(self.datagrams)
+            .map_or(batch.value_lists.len(), |datagram| datagram.value_lists.start as usize + self.items);
         &batch.value_lists[from..]
     }
 }

@@ -2,10 +2,10 @@
 
 use coco::batch::Item;
 use coco::counters::{ByReason, Count, OutletCount};
-use coco_core::value_list::Value;
 use coco::intake::{Admission, Gate};
 use coco::send::Progress;
 use coco_core::tier::Placing;
+use coco_core::value_list::Value;
 use coco_core::wire::{Guard, ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
 
 use crate::inputs::{LARGEST, many_notifications, many_value_lists, many_value_lists_of, one_value_list};
