@@ -19,13 +19,13 @@ const LAYERS: [&[&str]; 6] = [
     &["coco-manual", "coco-fuzz", "coco-bench", "coco-tests"],
     &["cococtl"],
     &["coco", "noodle", "coco-checks"],
-    &["coco-daemon", "coco-udp"],
+    &["coco-daemon", "coco-udp", "remote-write"],
     &["coco-core"],
     &["graphite", "rrdcached", "series", "visage"],
 ];
 
 /// Crates that turn bytes into meaning and back, and nothing else.
-const PURE: [&str; 5] = ["coco-core", "graphite", "rrdcached", "series", "visage"];
+const PURE: [&str; 6] = ["coco-core", "graphite", "remote-write", "rrdcached", "series", "visage"];
 
 /// What nobody can have without a socket, a thread, a file or a clock.
 const IMPURE: [&str; 9] =

@@ -7,7 +7,8 @@
 //! - [`decode`], [`secured`]: a datagram, for a listener that trusts everyone and for one with users;
 //! - [`types_db`], [`config`]: files of an operator;
 //! - [`answer`], [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks, [`form`] in which form;
-//! - [`target`], [`glob`], [`time`]: what a client of Graphite's asks;
+//! - [`target`], [`glob`], [`time`]: what a client of Graphite's asks; [`remote_read`]: what a Prometheus asks;
+//! - [`series_names`]: what an agent calls its values;
 //! - [`corpus`] reads and writes files of inputs.
 
 #![forbid(unsafe_code)]
@@ -19,9 +20,11 @@ pub mod corpus;
 pub mod decode;
 pub mod form;
 pub mod glob;
+pub mod remote_read;
 pub mod request;
 pub mod rrdcached;
 pub mod secured;
+pub mod series_names;
 pub mod target;
 pub mod time;
 pub mod types_db;
@@ -30,7 +33,7 @@ pub mod types_db;
 pub type Law = fn(&[u8]);
 
 /// Each law behind its name, which is that of its corpus and of its fuzz target.
-pub const LAWS: [(&str, Law); 11] = [
+pub const LAWS: [(&str, Law); 13] = [
     ("decode", decode::holds),
     ("secured", secured::holds),
     ("types_db", types_db::holds),
@@ -42,4 +45,6 @@ pub const LAWS: [(&str, Law); 11] = [
     ("target", target::holds),
     ("glob", glob::holds),
     ("time", time::holds),
+    ("remote_read", remote_read::holds),
+    ("series_names", series_names::holds),
 ];

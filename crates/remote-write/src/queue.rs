@@ -1,0 +1,400 @@
+//! What waits to be sent to one engine, in bounded memory: the oldest is sent first, and dropped first.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use coco_core::types_db::TypesDb;
+use coco_core::value_list::ValueListRef;
+
+use crate::answer::Refusal;
+use crate::relabel::Rule;
+use crate::request::push_series;
+use crate::sample::{ListDrop, milliseconds, number};
+use crate::series::{Making, Number, Order, SeriesTable};
+
+/// How long a series is remembered that nobody names, in milliseconds.
+const FORGET_AFTER: i64 = 24 * 3_600_000;
+/// How often it is looked for such.
+const FORGET_EVERY: i64 = 600_000;
+/// Shorter and shorter, when there is no memory.
+const FORGET_IN_NEED: [i64; 4] = [3_600_000, 600_000, 60_000, -1];
+
+/// Settings of an operator.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Samples of so many milliseconds are too old.
+    pub max_age: i64,
+    /// Samples of more than so many milliseconds after now are of a wrong clock.
+    pub max_ahead: i64,
+    /// Bytes of all that is kept.
+    pub max_memory: usize,
+    /// Most samples of a request.
+    pub batch_samples: usize,
+    /// For how many milliseconds samples are gathered.
+    pub batch_delay: i64,
+    /// Labels of all series.
+    pub labels: Vec<(String, String)>,
+    /// Which series are dropped.
+    pub relabel: Vec<Rule>,
+}
+
+/// Why a sample is not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SampleDrop {
+    /// Older than the last one of its series.
+    Old,
+    /// Of the time of the last one of its series.
+    Duplicate,
+    /// Of a time to come.
+    Future,
+    /// Older than it may be.
+    TooOld,
+    /// A rule says so.
+    Relabel,
+    /// There was no memory for it.
+    Full,
+    /// The engine has newer ones of its series.
+    OutOfOrder,
+    /// The engine has another value of its time.
+    RefusedDuplicate,
+    /// The engine finds it too old.
+    OutOfBounds,
+    /// The engine refuses it with other words.
+    Other,
+}
+
+impl SampleDrop {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Old,
+        Self::Duplicate,
+        Self::Future,
+        Self::TooOld,
+        Self::Relabel,
+        Self::Full,
+        Self::OutOfOrder,
+        Self::RefusedDuplicate,
+        Self::OutOfBounds,
+        Self::Other,
+    ];
+
+    /// The name in counters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Old => "old",
+            Self::Duplicate => "duplicate",
+            Self::Future => "future",
+            Self::TooOld => "too_old",
+            Self::Relabel => "relabel",
+            Self::Full => "full",
+            Self::OutOfOrder => "out_of_order",
+            Self::RefusedDuplicate => "refused_duplicate",
+            Self::OutOfBounds => "out_of_bounds",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<Refusal> for SampleDrop {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::OutOfOrder => Self::OutOfOrder,
+            Refusal::Duplicate => Self::RefusedDuplicate,
+            Refusal::OutOfBounds => Self::OutOfBounds,
+            Refusal::Other => Self::Other,
+        }
+    }
+}
+
+/// What became of value lists and samples since it was last asked.
+///
+/// `lists = queued_lists + dropped_lists`, and `queued = delivered + dropped + what waits`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Value lists that became samples.
+    pub queued_lists: u64,
+    /// Samples that they became.
+    pub queued: u64,
+    /// Samples that the engine has.
+    pub delivered: u64,
+    /// Value lists that did not, by reason.
+    pub dropped_lists: [u64; ListDrop::ALL.len()],
+    /// Samples that it will not have, by reason.
+    pub dropped: [u64; SampleDrop::ALL.len()],
+}
+
+impl Tally {
+    fn drop_list(&mut self, why: ListDrop) {
+        self.dropped_lists[why as usize] += 1;
+    }
+
+    fn drop_samples(&mut self, why: SampleDrop, samples: usize) {
+        self.dropped[why as usize] += samples as u64;
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    series: Number,
+    milliseconds: i64,
+    value: f64,
+}
+
+/// Samples that are sent together, a range of them at least.
+#[derive(Debug)]
+pub struct Batch {
+    samples: Vec<Waiting>,
+    /// When the first of them came.
+    since: i64,
+}
+
+impl Batch {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Milliseconds of the newest of some.
+    pub fn newest(&self, range: Range<usize>) -> Option<i64> {
+        self.samples[range].iter().map(|sample| sample.milliseconds).max()
+    }
+
+    fn bytes(&self) -> usize {
+        self.samples.capacity() * size_of::<Waiting>()
+    }
+}
+
+/// See the module. All times are in milliseconds since the epoch.
+#[derive(Debug)]
+pub struct Queue {
+    settings: Settings,
+    types: Arc<TypesDb>,
+    series: SeriesTable,
+    batches: VecDeque<Batch>,
+    /// Bytes of batches, that in flight included.
+    bytes: usize,
+    waiting: usize,
+    forgotten_at: i64,
+    tally: Tally,
+}
+
+impl Queue {
+    /// Empty.
+    pub fn new(settings: Settings, types: Arc<TypesDb>) -> Self {
+        Self {
+            settings,
+            types,
+            series: SeriesTable::default(),
+            batches: VecDeque::new(),
+            bytes: 0,
+            waiting: 0,
+            forgotten_at: i64::MIN,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Goes on with other settings. What waits stays.
+    pub fn change(&mut self, settings: Settings, types: Arc<TypesDb>) {
+        let of = |settings: &Settings| (settings.labels.clone(), settings.relabel.clone());
+        if of(&settings) != of(&self.settings) || *types != *self.types {
+            self.series.forget_lists();
+        }
+        self.settings = settings;
+        self.types = types;
+    }
+
+    /// What became of all since this was last asked.
+    pub fn tally(&mut self) -> Tally {
+        std::mem::take(&mut self.tally)
+    }
+
+    /// Samples that wait, those in flight included.
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Bytes in use.
+    pub fn bytes(&self) -> usize {
+        self.bytes + self.series.bytes()
+    }
+
+    /// How many series are remembered.
+    pub fn series(&self) -> usize {
+        self.series.len()
+    }
+
+    /// When the oldest of what waits, and is not in flight, came.
+    pub fn since(&self) -> Option<i64> {
+        self.batches.front().map(|batch| batch.since)
+    }
+
+    /// Takes note that there was no memory for so many value lists before they came here.
+    pub fn lose_lists(&mut self, lists: u64) {
+        self.tally.dropped_lists[ListDrop::Full as usize] += lists;
+    }
+
+    /// Takes a value list.
+    pub fn push(&mut self, list: &ValueListRef<'_>, now: i64) {
+        self.forget(now);
+        if !self.make_room(now) {
+            self.tally.drop_list(ListDrop::Full);
+            return;
+        }
+        let making =
+            Making { types: &self.types, external: &self.settings.labels, rules: &self.settings.relabel };
+        let places = match self.series.of_list(list, making, now) {
+            Ok(places) => places,
+            Err(why) => return self.tally.drop_list(why),
+        };
+        self.tally.queued_lists += 1;
+        self.tally.queued += places.len() as u64;
+        let milliseconds = milliseconds(list.time);
+        let age = now.saturating_sub(milliseconds);
+        for (&(place, kind), value) in places.iter().zip(list.values.iter()) {
+            let Some(series) = place else {
+                self.tally.drop_samples(SampleDrop::Relabel, 1);
+                continue;
+            };
+            let why = if age < -self.settings.max_ahead {
+                SampleDrop::Future
+            } else if age > self.settings.max_age {
+                SampleDrop::TooOld
+            } else {
+                match self.series.order(series, milliseconds) {
+                    Order::Older => SampleDrop::Old,
+                    Order::Equal => SampleDrop::Duplicate,
+                    Order::Newer => {
+                        self.series.add(series, milliseconds);
+                        self.add(Waiting { series, milliseconds, value: number(kind, value) }, now);
+                        continue;
+                    }
+                }
+            };
+            self.tally.drop_samples(why, 1);
+        }
+    }
+
+    fn add(&mut self, sample: Waiting, now: i64) {
+        self.waiting += 1;
+        let most = self.settings.batch_samples;
+        match self.batches.back_mut() {
+            Some(batch) if batch.len() < most.min(batch.samples.capacity()) => batch.samples.push(sample),
+            _ => {
+                let mut samples = Vec::with_capacity(most);
+                samples.push(sample);
+                let batch = Batch { samples, since: now };
+                self.bytes += batch.bytes();
+                self.batches.push_back(batch);
+            }
+        }
+    }
+
+    /// The oldest samples, if there are as many as a request may have, they have been gathered long enough, or `at_once`.
+    /// They count as waiting until they are [done](Self::finish) with.
+    pub fn take(&mut self, now: i64, at_once: bool) -> Option<Batch> {
+        loop {
+            let front = self.batches.front()?;
+            let is_gathered =
+                now.saturating_sub(front.since) >= self.settings.batch_delay || now < front.since;
+            let is_full = self.batches.len() > 1 || front.len() >= self.settings.batch_samples;
+            if !at_once && !is_gathered && !is_full {
+                return None;
+            }
+            let mut batch = self.batches.pop_front()?;
+            let least = now.saturating_sub(self.settings.max_age);
+            let before = batch.len();
+            batch.samples.retain(|sample| {
+                let stays = sample.milliseconds >= least;
+                if !stays {
+                    self.series.done(sample.series);
+                }
+                stays
+            });
+            self.waiting -= before - batch.len();
+            self.tally.drop_samples(SampleDrop::TooOld, before - batch.len());
+            if batch.is_empty() {
+                self.bytes -= batch.bytes();
+                continue;
+            }
+            // A series stands once in a request. Its samples came in order, and stay so.
+            batch.samples.sort_by_key(|sample| sample.series);
+            return Some(batch);
+        }
+    }
+
+    /// The body of a request for some samples of a batch, not compressed.
+    pub fn body(&self, batch: &Batch, range: Range<usize>) -> Vec<u8> {
+        let mut body = Vec::new();
+        for of_series in batch.samples[range].chunk_by(|one, next| one.series == next.series) {
+            let samples = of_series.iter().map(|sample| (sample.milliseconds, sample.value));
+            push_series(&mut body, self.series.labels(of_series[0].series), samples);
+        }
+        body
+    }
+
+    /// The labels of a sample, for who looks at one.
+    pub fn labels(&self, batch: &Batch, at: usize) -> &[u8] {
+        self.series.labels(batch.samples[at].series)
+    }
+
+    /// Takes note that the engine has samples of a batch.
+    pub fn delivered(&mut self, batch: &Batch, range: Range<usize>) {
+        self.tally.delivered += range.len() as u64;
+        self.done(batch, range);
+    }
+
+    /// Takes note that the engine will not have samples of a batch.
+    pub fn dropped(&mut self, batch: &Batch, range: Range<usize>, why: SampleDrop) {
+        self.tally.drop_samples(why, range.len());
+        self.done(batch, range);
+    }
+
+    fn done(&mut self, batch: &Batch, range: Range<usize>) {
+        self.waiting -= range.len();
+        batch.samples[range].iter().for_each(|sample| self.series.done(sample.series));
+    }
+
+    /// Frees the memory of a batch, all samples of which are done with.
+    pub fn finish(&mut self, batch: Batch) {
+        self.bytes -= batch.bytes();
+        drop(batch);
+    }
+
+    fn forget(&mut self, now: i64) {
+        // The clock may have been set back.
+        if now.saturating_sub(self.forgotten_at) >= FORGET_EVERY || now < self.forgotten_at {
+            self.forgotten_at = now;
+            self.series.forget(now - FORGET_AFTER);
+        }
+    }
+
+    /// Whether there is memory for one more value list. Series that nothing waits for are forgotten for it, then the
+    /// oldest samples dropped, and each time more than is needed, so that it is seldom done.
+    fn make_room(&mut self, now: i64) -> bool {
+        if self.bytes() <= self.settings.max_memory {
+            return true;
+        }
+        let enough = self.settings.max_memory - self.settings.max_memory / 8;
+        for unseen in FORGET_IN_NEED {
+            self.series.forget(now - unseen);
+            if self.bytes() <= enough {
+                return true;
+            }
+        }
+        while self.bytes() > enough {
+            let Some(oldest) = self.batches.pop_front() else { break };
+            self.dropped(&oldest, 0..oldest.len(), SampleDrop::Full);
+            self.finish(oldest);
+            if self.bytes() > enough && self.batches.is_empty() {
+                self.series.forget(now + 1);
+            }
+        }
+        self.bytes() <= self.settings.max_memory
+    }
+}
