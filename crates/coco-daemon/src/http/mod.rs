@@ -2,6 +2,7 @@
 //!
 //! - [`body`] makes answers: JSON, text, errors, and large ones that are produced while they are sent;
 //! - [`router`] is the table of routes, listed at `/`; [`request`] is what they are asked, with its [`parameters`];
+//! - [`encoding`] compresses them;
 //! - [`form`] reads the bodies of requests, within memory that is lent;
 //! - [`shared`] makes one rendering of a view for all who ask for it;
 //! - [`listener`] binds, [`limits`] is what clients may take of us;
@@ -17,6 +18,7 @@ mod activity;
 pub mod body;
 mod connections;
 mod conversation;
+pub mod encoding;
 pub mod form;
 mod host;
 pub mod limits;
@@ -34,6 +36,7 @@ mod turns;
 
 pub use body::{Body, Response};
 pub use connections::HangUp;
+pub use encoding::Encoding;
 pub use form::{FormTerms, Loan};
 pub use limits::Limits;
 pub use listener::{BindError, bind};
@@ -42,5 +45,5 @@ pub use refusals::Refusals;
 pub use request::Request;
 pub use router::{Answer, Handler, Preflight, Route, Router};
 pub use server::{Server, serve};
-pub use shared::{Rendered, Shared};
+pub use shared::{Rendered, Shared, Untaken};
 pub use site::Pulse;

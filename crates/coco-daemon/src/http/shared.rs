@@ -124,13 +124,14 @@ fn lock(budget: &Mutex<Budget>) -> std::sync::MutexGuard<'_, Budget> {
 }
 
 /// Bytes that count until the last client has taken them.
-struct Untaken {
+pub struct Untaken {
     bytes: Bytes,
     counted: Arc<AtomicUsize>,
 }
 
 impl Untaken {
-    fn new(bytes: Bytes, counted: Arc<AtomicUsize>) -> Self {
+    /// Counted from now on.
+    pub fn new(bytes: Bytes, counted: Arc<AtomicUsize>) -> Self {
         counted.fetch_add(bytes.len(), Ordering::Relaxed);
         Self { bytes, counted }
     }

@@ -3,14 +3,18 @@
 //! | path | file |
 //! |---|---|
 //! | `/tiers` | `tiers.rs` |
+//! | `/targets` | `targets.rs` |
+//! | `/hosts` | `hosts.rs` |
 //! | `/blacklisted` | `blacklisted.rs` |
 //! | `/healthz` | `healthz.rs` |
-//! | how the first two are sent | `large.rs` |
+//! | how the first four are sent | `large.rs` |
 //! | `/lookup`, `/debug/vars`, `/metrics`, `/config`, `/` | coco-daemon |
 
 mod blacklisted;
 mod healthz;
+mod hosts;
 mod large;
+mod targets;
 mod tiers;
 
 pub use healthz::Health;
@@ -23,11 +27,12 @@ use coco_core::config::Program;
 use coco_core::text::in_json;
 use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
-use coco_daemon::http::{Answer, Request, Route, Router};
+use coco_daemon::http::{Answer, Encoding, Request, Route, Router, body};
 use coco_daemon::routes::{self, Common, Daemon};
+use hyper::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::lane::Lane;
+use crate::lane::{Clock, Lane};
 use crate::memory::MetricView;
 use crate::plan::Newest;
 use crate::watch::{Hosts, Measure, ReceiveBuffers, snapshot};
@@ -46,15 +51,29 @@ pub struct Api {
     pub buffers: Arc<ReceiveBuffers>,
     /// Whether all is well.
     pub health: Arc<Health>,
-    /// Who waits for large answers.
+    /// Who waits for answers as large as what is remembered.
     pub large: LargeAnswers,
+    /// Who waits for those that have a bound.
+    pub bounded: LargeAnswers,
+    /// The time of day, by which hosts are silent.
+    pub clock: Clock,
 }
 
 impl Api {
     /// The table of routes.
     pub fn router(self) -> Router<Self> {
         routes::router(Arc::new(self)).routes([
-            Route::new("/tiers", "Tiers, targets, and which metrics went where.", tiers),
+            Route::new("/hosts", hosts::SUMMARY, hosts),
+            Route::new(
+                "/targets",
+                "The targets of each tier: how they are, and what was sent to them.",
+                targets,
+            ),
+            Route::new(
+                "/tiers",
+                "Tiers, targets, and which metrics went where; /tiers?routes=false: without the last.",
+                tiers,
+            ),
             Route::new("/blacklisted", "Metrics that the blacklist refuses.", blacklisted),
         ])
     }
@@ -76,7 +95,7 @@ impl Daemon for Api {
         let routing = self.routing.load_full();
         snapshot::add_to(snapshot, &self.lanes, &routing, &self.measure.last());
         self.buffers.add_to(snapshot);
-        self.large.add_to(snapshot);
+        large::add_to(snapshot, [&self.large, &self.bounded]);
     }
 
     fn trouble(&self) -> Option<&'static str> {
@@ -90,21 +109,52 @@ impl Daemon for Api {
     }
 }
 
-fn tiers(api: &Arc<Api>, _: Request) -> Answer {
-    streamed(api, tiers::write)
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn hosts(api: &Arc<Api>, request: Request) -> Answer {
+    match hosts::Question::of(&request, &api.routing.load_full()) {
+        Ok(question) => whole(api, &request, move |api, out| hosts::write(api, &question, out)),
+        Err(wrong) => body::error(wrong.status(), wrong).into(),
+    }
 }
 
-fn blacklisted(api: &Arc<Api>, _: Request) -> Answer {
-    streamed(api, blacklisted::write)
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn targets(api: &Arc<Api>, request: Request) -> Answer {
+    whole(api, &request, targets::write)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn tiers(api: &Arc<Api>, request: Request) -> Answer {
+    match request.parameter("routes").as_deref() {
+        None | Some(b"" | b"true" | b"1") => streamed(api, &request, tiers::write),
+        Some(b"false" | b"0") => whole(api, &request, tiers::write_without_routes),
+        Some(_) => body::error(StatusCode::BAD_REQUEST, "routes is true or false").into(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn blacklisted(api: &Arc<Api>, request: Request) -> Answer {
+    streamed(api, &request, blacklisted::write)
 }
 
 type WriteAnswer = fn(&Api, &mut dyn Write) -> io::Result<()>;
 
-fn streamed(api: &Arc<Api>, write: WriteAnswer) -> Answer {
-    let api = Arc::clone(api);
+fn streamed(api: &Arc<Api>, request: &Request, write: WriteAnswer) -> Answer {
+    let (api, encoding) = (Arc::clone(api), Encoding::of(request));
     Answer::later(async move {
         let written = Arc::clone(&api);
-        api.large.answer(move |out| write(&written, out)).await
+        api.large.stream(encoding, move |out| write(&written, out)).await
+    })
+}
+
+fn whole(
+    api: &Arc<Api>,
+    request: &Request,
+    write: impl FnOnce(&Api, &mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Answer {
+    let (api, encoding) = (Arc::clone(api), Encoding::of(request));
+    Answer::later(async move {
+        let written = Arc::clone(&api);
+        api.bounded.whole(encoding, move |out| write(&written, out)).await
     })
 }
 

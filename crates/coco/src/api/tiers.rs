@@ -1,5 +1,5 @@
 //! `/tiers`: an array of tiers in the order of the configuration, each with its targets and with the time at which
-//! each metric was last sent.
+//! each metric was last sent; with `routes=false` without the times.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,40 +13,60 @@ use crate::plan::{Routing, Rules};
 use crate::watch::{Hosts, OfTarget};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
+    write_tiers(api, true, out)
+}
+
+pub(super) fn write_without_routes(api: &Api, out: &mut dyn Write) -> io::Result<()> {
+    write_tiers(api, false, out)
+}
+
+fn write_tiers(api: &Api, has_routes: bool, out: &mut dyn Write) -> io::Result<()> {
     let routing = api.routing.load_full();
     out.write_all(b"[")?;
     for (index, tier) in routing.tiers.iter().enumerate() {
         if index > 0 {
             out.write_all(b",")?;
         }
-        write_tier(api, &routing, index, tier, out)?;
+        let mut object = ObjectWriter::new(out)?;
+        write_head(api, &routing, index, tier, &mut object)?;
+        if has_routes {
+            write_routes(api, &routing, index, tier, object.key("routes")?)?;
+        }
+        object.end()?;
     }
     out.write_all(b"]")
 }
 
-fn write_tier(
+fn write_head(
+    api: &Api,
+    routing: &Routing,
+    index: usize,
+    tier: &Tier,
+    object: &mut ObjectWriter<'_>,
+) -> io::Result<()> {
+    let mut members = head_of_tier(tier);
+    add_hosts(&mut members, api, routing, index);
+    members.insert("connections".to_owned(), connections(routing, index));
+    for (key, value) in members {
+        serde_json::to_writer(object.key(&key)?, &value)?;
+    }
+    Ok(())
+}
+
+fn write_routes(
     api: &Api,
     routing: &Arc<Routing>,
     index: usize,
     tier: &Tier,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
-    let mut members = head_of_tier(tier);
-    add_hosts(&mut members, api, routing, index);
-    members.insert("connections".to_owned(), connections(routing, index));
-    let mut object = ObjectWriter::new(out)?;
-    for (key, value) in members {
-        serde_json::to_writer(object.key(&key)?, &value)?;
-    }
     let partition = routing.partitions.of_tier(index);
     let mut hosts = Hosts::new(&api.lanes, Rules::new(Arc::clone(routing)), Some(partition));
-    let mut routes = ObjectWriter::new(object.key("routes")?)?;
-    for (target, owner) in names.iter().zip(0..) {
-        write_hosts(routes.key(target)?, &mut hosts, owner, |metric| !metric.rejected)?;
+    let mut routes = ObjectWriter::new(out)?;
+    for (target, owner) in tier.targets().iter().zip(0..) {
+        write_hosts(routes.key(&target.name)?, &mut hosts, owner, |metric| !metric.rejected)?;
     }
-    routes.end()?;
-    object.end()
+    routes.end()
 }
 
 /// Adds to each target how many hosts it is the first owner of, and of how many it has a further copy, as last measured.

@@ -147,7 +147,7 @@ pub static FLAP_PENALTY: Definition = Definition::gauge(
 /// Large answers that were refused.
 pub static API_BUSY: Definition = Definition::counter(
     &["coco", "errors", "api.busy"],
-    "Requests for `/tiers` or `/blacklisted` answered with 503 because too many were under way.",
+    "Requests for `/tiers`, `/blacklisted`, `/hosts` or `/targets` answered with 503 because too many were under way.",
 );
 /// Between listen and filter.
 pub static QUEUES_RAW: Definition =
@@ -168,6 +168,11 @@ pub static STATE_BYTES: Definition = Definition::gauge(
 );
 /// Hosts remembered.
 pub static STATE_HOSTS: Definition = Definition::gauge(&["coco", "state", "hosts"], "Hosts remembered.");
+/// Hosts that are silent.
+pub static STATE_SILENT: Definition = Definition::gauge(
+    &["coco", "state", "silent_hosts"],
+    "Hosts remembered that had been silent for five minutes, as last measured. `/hosts?silent_for=5m` names them.",
+);
 /// Since when hosts are remembered.
 pub static STATE_SINCE: Definition =
     Definition::gauge(&["coco", "state", "since"], "Since when hosts are remembered, in Unix seconds.");
@@ -207,6 +212,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &STATE_BYTES,
         &STATE_SINCE,
         &STATE_HOSTS,
+        &STATE_SILENT,
         &STATE_METRICS,
     ];
     let summaries = METRICS_PER_HOST.iter().flat_map(|(of_target, of_tier)| [of_target, of_tier]);

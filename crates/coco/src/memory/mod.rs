@@ -3,6 +3,7 @@
 //! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
 //! remembered by no one. Forwarding never depends on it.
 
+mod glance;
 mod index;
 mod metrics;
 mod names;
@@ -12,6 +13,7 @@ mod renew;
 mod tests;
 mod view;
 
+pub use glance::{Candidate, Glance};
 pub use names::{Name, NameId};
 pub use renew::{Judge, Version};
 pub use view::{HostView, MetricView, Unread};

@@ -81,7 +81,7 @@ impl Memory {
         host.metrics_by(&self.names, judge).filter(|(_, cell)| !cell.rejected()).count() as u32
     }
 
-    fn host_of(&self, name: &[u8]) -> Option<&Host> {
+    pub(super) fn host_of(&self, name: &[u8]) -> Option<&Host> {
         self.host(self.id_of(self.hash(name), name)?)
     }
 

@@ -201,6 +201,8 @@ impl Service {
             buffers,
             health: Arc::clone(&health),
             large: LargeAnswers::default(),
+            bounded: LargeAnswers::default(),
+            clock,
         };
         let serving = Serving::start(shown, api, config.api.idle_timeout);
         let parts = Parts { ended, stages, serving, looking, reloads };

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::reading::count_accepted;
 use super::receive_buffers::ReceiveBuffers;
+use super::search::count_silent;
 use super::summary::{Sizes, Summary};
 use crate::counters::Count;
 use crate::lane::{Clock, Lane};
@@ -26,6 +27,8 @@ pub struct Measurement {
     tiers: HashMap<Arc<str>, Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
+    /// Hosts that had been silent for [`SILENCE`] seconds.
+    pub silent_hosts: u64,
     /// When remembering began, in Unix seconds.
     pub since: u64,
     /// Value lists of metrics that there was no room to remember, until then.
@@ -53,6 +56,9 @@ impl Measurement {
         self.tiers.get(tier).copied().unwrap_or_default()
     }
 }
+
+/// Seconds after which a host counts as silent: several of collectd's usual intervals.
+const SILENCE: u32 = 300;
 
 /// Times that measuring goes by.
 #[derive(Clone, Copy, Debug)]
@@ -123,8 +129,9 @@ impl Measure {
         });
         let (outlets, tiers) = self.spread();
         let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
-        let measurement =
-            Measurement { outlets, tiers, kernel_drops, since: self.last().since, unremembered };
+        let silent_hosts = count_silent(&self.lanes, Rules::new(self.routing.load_full()), now, SILENCE);
+        let since = self.last().since;
+        let measurement = Measurement { outlets, tiers, kernel_drops, silent_hosts, since, unremembered };
         self.complain(&measurement);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(measurement);
     }

@@ -4,10 +4,12 @@ mod measure;
 mod page;
 mod reading;
 mod receive_buffers;
+mod search;
 pub mod snapshot;
 mod summary;
 
 pub use measure::{Intervals, Measure, Measurement, OfTarget};
 pub use reading::{Hosts, count_accepted};
 pub use receive_buffers::{Capacity, ReceiveBuffers};
+pub use search::{Found, Name, Row, Search, count_silent};
 pub use summary::{Sizes, Summary};

@@ -43,6 +43,23 @@ impl<'a> Hosts<'a> {
         hosts
     }
 
+    /// Those of these names, which are in order and each there once: at hand all of them, each at its place.
+    pub(super) fn named<'n>(
+        lanes: &'a [Arc<Lane>],
+        rules: Rules,
+        names: impl Iterator<Item = &'n [u8]>,
+    ) -> Self {
+        let mut page = Page::new(usize::MAX / 4);
+        let mut key = vec![0; GROUP];
+        for name in names {
+            key.truncate(GROUP);
+            key.extend(name);
+            page.offer(&key, 0);
+        }
+        page.sort();
+        Self { lanes, rules, partition: None, page, next: 0 }
+    }
+
     fn gather(&mut self) {
         let Self { lanes, rules, partition, page, .. } = self;
         let mut key = Vec::new();
@@ -220,7 +237,8 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
         }
         for (lanes, accepted) in known {
             let place = hosts.next;
-            let accepted = if lanes > 1 { hosts.count_union(place) } else { accepted };
+            let accepted =
+                if lanes > 1 { hosts.count_union(place, |metric| !metric.rejected) } else { accepted };
             count(&rules.shares(&hosts.page.key(place)[GROUP..]), accepted);
             hosts.next = place + 1;
         }
@@ -228,12 +246,12 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
 }
 
 impl Hosts<'_> {
-    /// Number of metrics sent of a host that several lanes know.
-    fn count_union(&mut self, place: usize) -> u32 {
+    /// Number of metrics of a host that several lanes know, of those that are wanted.
+    pub(super) fn count_union(&mut self, place: usize, wanted: impl Fn(&MetricView<'_>) -> bool) -> u32 {
         let mut metrics = Page::new(METRICS);
         let mut count = 0;
         loop {
-            self.gather_metrics(place, place + 1, &|metric| !metric.rejected, &mut metrics);
+            self.gather_metrics(place, place + 1, &wanted, &mut metrics);
             count += metrics.len() as u32;
             if !metrics.turn() {
                 return count;
@@ -243,7 +261,7 @@ impl Hosts<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeMap;
     use std::convert::Infallible;
 
@@ -257,7 +275,7 @@ mod tests {
     use crate::secrets::Seals;
 
     /// Takes note on a lane that a metric was seen.
-    fn see(lane: &Lane, rules: &mut Rules, host: &[u8], metric: &str, now: u32) {
+    pub(in crate::watch) fn see(lane: &Lane, rules: &mut Rules, host: &[u8], metric: &str, now: u32) {
         let mut memory = lane.memory();
         let shares = rules.shares(host);
         let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &shares, now)).unwrap();
@@ -269,7 +287,7 @@ mod tests {
         }
     }
 
-    fn rules() -> Rules {
+    pub(in crate::watch) fn rules() -> Rules {
         let text = "filter.blacklist = '7$'\ntiers.a.targets = ['a:1', 'b:1', 'c:1']";
         let config = Config::parse(text, Program::Coco).unwrap();
         Rules::new(Arc::new(Routing::new(&config, Seals::default(), 1)))

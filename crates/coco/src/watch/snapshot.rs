@@ -100,6 +100,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     snapshot.add(&counters::STATE_SINCE, &[], measurement.since);
     snapshot.add(&counters::STATE_BYTES, &[], remembered(|it| &it.bytes));
     snapshot.add(&counters::STATE_HOSTS, &[], remembered(|it| &it.hosts));
+    snapshot.add(&counters::STATE_SILENT, &[], measurement.silent_hosts);
     snapshot.add(&counters::STATE_METRICS, &[], remembered(|it| &it.metrics));
 }
 

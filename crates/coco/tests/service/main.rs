@@ -9,6 +9,8 @@ mod copies;
 mod delivery;
 // Bounds: memory, the kernel's buffer, the time that a stop may take.
 mod limits;
+// Hosts and targets, as operators ask for them.
+mod questions;
 mod running;
 // The shapes of what the API answers.
 mod views;

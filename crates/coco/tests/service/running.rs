@@ -56,7 +56,7 @@ fn run_by(
 
 pub(crate) struct Running {
     pub(crate) listen: SocketAddr,
-    api: SocketAddr,
+    pub(crate) api: SocketAddr,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), RunError>>,
 }

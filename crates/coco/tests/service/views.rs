@@ -285,7 +285,17 @@ fn the_api_shows_where_what_went() {
     assert!(coco.get("/metrics").text.contains("\ncoco_listen_last_datagram_age "));
     assert!(coco.get("/metrics").head.contains("content-type: text/plain; version=0.0.4"));
     let all = coco.get("/").json();
-    let routes = ["/blacklisted", "/config", "/debug/vars", "/healthz", "/lookup", "/metrics", "/tiers"];
+    let routes = [
+        "/blacklisted",
+        "/config",
+        "/debug/vars",
+        "/healthz",
+        "/hosts",
+        "/lookup",
+        "/metrics",
+        "/targets",
+        "/tiers",
+    ];
     assert_eq!(keys(&all["routes"]), routes);
     coco.stop().unwrap();
 }
