@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use coco::counters::{self, ByReason};
-use coco_core::config::{Config, KEYS, Key, Program};
+use coco_core::config::{Config, KEYS, Key, NoodleConfig, Program};
 use coco_daemon::counters::{Definition, Snapshot, View};
 use coco_daemon::http::Refusals;
 use coco_daemon::logging;
@@ -57,8 +57,8 @@ fn assert_table(heading: &str, expected: impl IntoIterator<Item = String>) {
     assert!(found == expected, "below {heading:?} is to stand:\n\n{}\n", expected.join("\n"));
 }
 
-fn config(text: &str) -> Config {
-    Config::parse(text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+fn config(text: &str) -> NoodleConfig {
+    NoodleConfig::parse(text).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
 fn key_row(key: &Key) -> String {
@@ -133,7 +133,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
     Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).add_to(&mut snapshot);
     Counts::default().add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
-    Reloads::new(Program::Noodle, &config).add_to(&mut snapshot);
+    Reloads::new(&config).add_to(&mut snapshot);
     logging::add_to(&mut snapshot, Program::Noodle);
     Refusals::default().add_to(&mut snapshot, Program::Noodle);
     let text = snapshot.prometheus();
@@ -214,7 +214,7 @@ fn every_route_of_noodle_is_in_the_table() {
     let config = config("[tiers.a]\ntargets = [\"127.0.0.1:9\"]\n[fetch]\nbind = \"127.0.0.1:0\"\n");
     let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
-    let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
+    let common = Common::new(Arc::new(Reloads::new(&config)), Arc::default());
     let graphite = Graphite::new(fleet, &config);
     let (proxy, graphite) = (ArcSwap::from_pointee(proxy), ArcSwap::from_pointee(graphite));
     let router = Api::new(common, Arc::new(proxy), Arc::new(graphite)).router();

@@ -275,7 +275,7 @@ fn free_port() -> Result<SocketAddr, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
 
     #[test]
     fn the_answer_is_as_large_as_agreed_and_visages() {
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_configuration_is_one_that_noodle_accepts() {
-        let config = Config::parse(&config(([127, 0, 0, 1], 8080).into()), Program::Noodle).unwrap();
+        let config = NoodleConfig::parse(&config(([127, 0, 0, 1], 8080).into())).unwrap();
         let tier = config.tiers.get(0).unwrap();
         assert_eq!(tier.targets()[0].fetch.as_ref().unwrap().to_string(), "http://127.0.0.1:8080");
     }

@@ -252,7 +252,7 @@ pub(crate) fn loopback(port: u16) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
 
     #[test]
     fn every_configuration_is_one_that_coco_accepts() {
@@ -269,7 +269,7 @@ mod tests {
         for configuration in [COCO, many, apart, copies] {
             let targets: Vec<SocketAddr> =
                 (1..=Subject::Coco(configuration).targets()).map(|n| loopback(n as u16)).collect();
-            let config = Config::parse(&configuration.text(&targets), Program::Coco).unwrap();
+            let config = CocoConfig::parse(&configuration.text(&targets)).unwrap();
             let copies = config.tiers.iter().map(|tier| tier.placement().facts().replicas).sum::<usize>();
             assert_eq!(copies, TIERS);
             let [first, last] =

@@ -83,7 +83,7 @@ fn the_sample_works_for_both() {
         let tiers: Vec<_> = config.tiers.iter().map(Tier::name).collect();
         assert_eq!(tiers, ["shortterm", "midterm"]);
         assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
-        assert_eq!(config.fetch.bind.unwrap().to_string(), "127.0.0.1:9080");
+        assert_eq!(config.fetch_bind.unwrap().to_string(), "127.0.0.1:9080");
     }
 }
 
@@ -95,7 +95,7 @@ fn everything_uncommented_works_too() {
     assert_eq!(tier("longterm").placement().facts().virtual_replicas, Some(90));
     let facts = ["archive", "relay"].map(|name| tier(name).placement().facts());
     assert_eq!(facts.map(|facts| (facts.hash, facts.replicas)), [("rendezvous", 2), ("jump", 1)]);
-    assert_eq!(config.warnings, []);
+    assert_eq!(config.file.warnings, []);
 }
 
 #[test]

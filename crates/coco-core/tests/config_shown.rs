@@ -31,9 +31,23 @@ fn parse(text: &str, program: Program) -> Config {
 
 /// All that there is of it but for the text itself.
 fn facts(config: &Config) -> String {
-    let Config { listen, pipeline, filter, send, tiers, api, fetch, measure, state, stop, log, .. } = config;
+    let Config {
+        listen,
+        pipeline,
+        filter,
+        send,
+        tiers,
+        api,
+        fetch_bind,
+        fetch,
+        measure,
+        state,
+        stop,
+        log,
+        ..
+    } = config;
     format!(
-        "{listen:?} {pipeline:?} {filter:?} {send:?} {tiers:?} {api:?} {fetch:?} {measure:?} {state:?} {stop:?} {log:?}"
+        "{listen:?} {pipeline:?} {filter:?} {send:?} {tiers:?} {api:?} {fetch_bind:?} {fetch:?} {measure:?} {state:?} {stop:?} {log:?}"
     )
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
-use coco_core::config::{Config, Problems, Program};
+use coco_core::config::{Configuration, Problems, Program};
 use coco_core::text::Line;
 use thiserror::Error;
 
@@ -63,11 +63,11 @@ fn name(program: Program) -> &'static str {
 }
 
 /// Reads and checks a configuration file. Takes a few seconds at most for each file that does not answer.
-pub fn load(path: &Path, program: Program, accept: Accept) -> Result<Config, LoadError> {
+pub fn load<C: Configuration>(path: &Path, accept: Accept) -> Result<C, LoadError> {
     let text = files::read_text(path, accept)
         .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
     let can_read = |path: &Path| files::can_read(path, accept);
-    Config::parse_with_files(&text, program, can_read)
+    C::parse_with_files(&text, can_read)
         .map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
 }
 
@@ -76,16 +76,14 @@ pub fn load(path: &Path, program: Program, accept: Accept) -> Result<Config, Loa
 pub struct Source {
     /// Where it is.
     pub path: PathBuf,
-    /// Who reads it.
-    pub program: Program,
 }
 
 impl Source {
     /// Reads and checks it again, while others share the thread.
-    pub async fn load_again(&self) -> Result<Config, LoadError> {
-        let Self { path, program } = self.clone();
+    pub async fn load_again<C: Configuration>(&self) -> Result<C, LoadError> {
+        let path = self.path.clone();
         let unreadable = |source| LoadError::Unreadable { path: self.path.clone(), source };
-        files::apart(move || load(&path, program, Accept::Files)).await.map_err(unreadable)?
+        files::apart(move || load(&path, Accept::Files)).await.map_err(unreadable)?
     }
 }
 
@@ -139,6 +137,7 @@ pub fn give_up(reason: impl Display) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use clap::error::ErrorKind;
+    use coco_core::config::CocoConfig;
 
     use super::*;
 
@@ -175,9 +174,7 @@ mod tests {
 
     #[test]
     fn every_problem_stands_on_a_line_with_the_name_of_the_file() {
-        let Err(problems) = Config::parse("[listen]\nbind = 1\nbnid = 2\n", Program::Coco) else {
-            panic!("accepted")
-        };
+        let Err(problems) = CocoConfig::parse("[listen]\nbind = 1\nbnid = 2\n") else { panic!("accepted") };
         let count = problems.iter().count();
         assert!(count >= 2, "{problems}");
         let text = LoadError::Wrong { path: "coco.conf".into(), problems }.to_string();
@@ -189,7 +186,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_named() {
         let problem =
-            load(Path::new("no/such/coco.conf"), Program::Coco, Accept::Files).unwrap_err().to_string();
+            load::<CocoConfig>(Path::new("no/such/coco.conf"), Accept::Files).unwrap_err().to_string();
         assert!(problem.starts_with("no/such/coco.conf: No such file"), "{problem}");
     }
 }

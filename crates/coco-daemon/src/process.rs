@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use coco_core::config::{Config, Program};
+use coco_core::config::Configuration;
 use tracing::warn;
 
 use crate::command_line::{CommandLine, Source, give_up, load};
@@ -24,17 +24,16 @@ pub type Reason = Box<dyn Error>;
 /// `check` adds warnings and binds nothing; what it fails by may be one line a problem, as may be what `serve` fails
 /// by. `serve` starts, runs until a signal says stop, and stops; it runs on a runtime of this one thread, and can read
 /// the file again. Exit statuses: 0 all is well, 1 it is not, 2 wrong usage.
-pub fn run(
-    program: Program,
+pub fn run<C: Configuration>(
     version: &'static str,
     about: &'static str,
-    check: impl AsyncFnOnce(&Config, &mut Vec<String>) -> Result<(), Reason>,
-    serve: impl AsyncFnOnce(Config, Signals, &Arc<Deadline>, &Source) -> Result<(), Reason>,
+    check: impl AsyncFnOnce(&C, &mut Vec<String>) -> Result<(), Reason>,
+    serve: impl AsyncFnOnce(C, Signals, &Arc<Deadline>, &Source) -> Result<(), Reason>,
 ) -> ExitCode {
-    let arguments = CommandLine::parse(program, version, about);
+    let arguments = CommandLine::parse(C::PROGRAM, version, about);
     let give_up: fn(String) -> ExitCode =
         if arguments.check { |reason| give_up(reason) } else { give_up_in_time };
-    let config = match load(&arguments.config, program, Accept::Pipes) {
+    let config = match load::<C>(&arguments.config, Accept::Pipes) {
         Ok(config) => config,
         Err(problems) => return give_up(problems.to_string()),
     };
@@ -53,24 +52,24 @@ pub fn run(
     };
     let result = runtime.block_on(async {
         if arguments.check {
-            let mut warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+            let mut warnings: Vec<_> = config.file().warnings.iter().map(ToString::to_string).collect();
             let result = check(&config, &mut warnings).await;
             for warning in warnings {
                 give_up(format!("warning: {warning}"));
             }
             if result.is_ok() {
                 // Fails only where nobody reads it.
-                let _ = io::stdout().write_all(tiers::summary(&config.tiers).as_bytes());
+                let _ = io::stdout().write_all(tiers::summary(config.tiers()).as_bytes());
             }
             return result;
         }
-        logging::init(config.log.level).map_err(|problem| format!("cannot start the log: {problem}"))?;
+        logging::init(config.log().level).map_err(|problem| format!("cannot start the log: {problem}"))?;
         // Before anything is bound, so that no signal ends the process half way.
         let signals = Signals::new().map_err(|problem| format!("cannot take signals: {problem}"))?;
         let deadline = Deadline::enforce().map_err(|problem| format!("cannot take signals: {problem}"))?;
-        deadline.set(&config.stop);
-        config.warnings.iter().for_each(|warning| warn!("{warning}"));
-        let source = Source { path: arguments.config.clone(), program };
+        deadline.set(config.stop());
+        config.file().warnings.iter().for_each(|warning| warn!("{warning}"));
+        let source = Source { path: arguments.config.clone() };
         serve(config, signals, &deadline, &source).await
     });
     // A resolver that does not answer must not hold up the exit.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use coco_core::config::{Config, Key, Program};
+use coco_core::config::{Configuration, Key, Program};
 use coco_core::placement::canary::Percentage;
 use coco_core::tier::Fingerprint;
 use tracing::{error, info, warn};
@@ -87,13 +87,13 @@ pub fn definitions(program: Program) -> &'static [Definition; 6] {
 
 impl Reloads {
     /// None yet, so that the configuration is the one that the program was started with.
-    pub fn new(program: Program, started: &Config) -> Self {
+    pub fn new<C: Configuration>(started: &C) -> Self {
         Self {
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             last_failed: AtomicBool::new(false),
-            program,
-            in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers.fingerprint())),
+            program: C::PROGRAM,
+            in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers().fingerprint())),
         }
     }
 
@@ -109,14 +109,14 @@ impl Reloads {
 
     /// Takes over what `load` reads, and says how that went.
     ///
-    /// `started` is what the daemon was started with: keys that [need a restart](Config::needs_restart) and differ from
+    /// `started` is what the daemon was started with: keys that [need a restart](Configuration::needs_restart) and differ from
     /// it are named in a warning. `take_over` changes everything else, or nothing if it says why not. `status` is what
     /// the service manager is told then.
-    pub async fn reload<E: Display>(
+    pub async fn reload<C: Configuration, E: Display>(
         &self,
-        started: &Config,
-        load: impl AsyncFnOnce() -> Result<Config, LoadError>,
-        take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
+        started: &C,
+        load: impl AsyncFnOnce() -> Result<C, LoadError>,
+        take_over: impl AsyncFnOnce(C) -> Result<Changes, E>,
         status: impl FnOnce() -> String,
     ) {
         service_manager::reloading();
@@ -125,11 +125,11 @@ impl Reloads {
         service_manager::ready(&status());
     }
 
-    async fn try_to_reload<E: Display>(
+    async fn try_to_reload<C: Configuration, E: Display>(
         &self,
-        started: &Config,
-        load: impl AsyncFnOnce() -> Result<Config, LoadError>,
-        take_over: impl AsyncFnOnce(Config) -> Result<Changes, E>,
+        started: &C,
+        load: impl AsyncFnOnce() -> Result<C, LoadError>,
+        take_over: impl AsyncFnOnce(C) -> Result<Changes, E>,
     ) {
         let refused = |problem: &dyn Display| {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -142,11 +142,11 @@ impl Reloads {
             Ok(config) => config,
             Err(problem) => return refused(&problem),
         };
-        let fixed: Vec<_> = config.needs_restart(started).map(Key::path).collect();
-        let level = config.log.level;
-        let new = config.tiers.fingerprint();
-        let in_force = config.in_force(started, self.program);
-        let warnings = config.warnings.clone();
+        let fixed: Vec<_> = config.needs_restart(started).into_iter().map(Key::path).collect();
+        let level = config.log().level;
+        let new = config.tiers().fingerprint();
+        let in_force = config.in_force(started);
+        let warnings = config.file().warnings.clone();
         match take_over(config).await {
             Ok(Changes { old, added, removed, begin_anew }) => {
                 warnings.iter().for_each(|warning| warn!("{warning}"));

@@ -143,7 +143,7 @@ fn snapshot<D: Daemon>(daemon: &D) -> Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::Config;
+    use coco_core::config::CocoConfig;
     use http_body_util::BodyExt;
 
     use serde_json::json;
@@ -178,9 +178,9 @@ mod tests {
     #[test]
     fn whoever_balances_load_sees_trouble_by_the_status() {
         let text = "[tiers.short]\ntargets = [\"10.1.1.1:25826\"]\n[listen]\nbind = \"127.0.0.1:25826\"\n";
-        let config = Config::parse(text, Program::Coco).unwrap();
+        let config = CocoConfig::parse(text).unwrap();
         let leaving = Arc::<AtomicBool>::default();
-        let common = Common::new(Arc::new(Reloads::new(Program::Coco, &config)), Arc::clone(&leaving));
+        let common = Common::new(Arc::new(Reloads::new(&config)), Arc::clone(&leaving));
         let daemon = Sick(common, Arc::new(config.tiers.clone()));
         let ask = || {
             let (head, body) = healthz(&daemon).into_parts();

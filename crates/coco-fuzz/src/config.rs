@@ -12,7 +12,7 @@ pub fn holds(bytes: &[u8]) {
     }
     if let (Ok(coco), Ok(noodle)) = (coco, noodle) {
         assert_eq!(coco.tiers.fingerprint(), noodle.tiers.fingerprint());
-        assert!(noodle.fetch.bind.is_some());
+        assert!(noodle.fetch_bind.is_some());
         for host in ["", "agent1", "\u{0}"] {
             assert_eq!(owners(&coco, host), owners(&noodle, host));
         }

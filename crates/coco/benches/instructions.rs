@@ -13,7 +13,7 @@ use coco::lane::Lane;
 use coco::plan::{Newest, Routing};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 
 const HOSTS: usize = 160;
@@ -63,7 +63,7 @@ fn count(corpus: &str, stages: usize, passes: usize) -> u64 {
 }
 
 fn run(corpus: &str, stages: usize, passes: usize) {
-    let config = Config::parse(CONFIGURATION, Program::Coco).expect("a good configuration");
+    let config = CocoConfig::parse(CONFIGURATION).expect("a good configuration");
     let newest = Arc::new(Newest::from_pointee(Routing::new(&config, Seals::default(), 1)));
     let (_, datagrams) =
         corpora(HOSTS).into_iter().find(|(name, _)| *name == corpus).expect("the name of a corpus");

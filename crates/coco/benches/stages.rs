@@ -16,14 +16,14 @@ use coco::lane::Lane;
 use coco::plan::{Newest, Routing};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const HOSTS: usize = 1500;
 
 fn stages(criterion: &mut Criterion) {
-    let config = Config::parse(CONFIGURATION, Program::Coco).expect("a good configuration");
+    let config = CocoConfig::parse(CONFIGURATION).expect("a good configuration");
     let newest = Arc::new(Newest::from_pointee(Routing::new(&config, Seals::default(), 1)));
     for (name, datagrams) in corpora(HOSTS) {
         let mut group = criterion.benchmark_group(name);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use coco::service::Service;
 use coco::start::check;
 use coco::watch::Capacity;
-use coco_core::config::Program;
+use coco_core::config::CocoConfig;
 use coco_daemon::process;
 
 /// What is remembered comes and goes as strangers will, and has a bound.
@@ -17,10 +17,9 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     process::run(
-        Program::Coco,
         env!("CARGO_PKG_VERSION"),
         coco::ABOUT,
-        async |config, warnings| {
+        async |config: &CocoConfig, warnings| {
             check(config, warnings).await?;
             // Fails only where nobody reads it.
             let _ = writeln!(io::stdout(), "{}", Capacity::here(config.listen.receive_buffer));

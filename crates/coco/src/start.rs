@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use coco_core::address::Address;
-use coco_core::config::{Config, idle_interface, lack_of_interface, misfit_of_lanes};
+use coco_core::config::{CocoConfig, idle_interface, lack_of_interface, misfit_of_lanes};
 use coco_core::types_db::TypesDb;
 use coco_daemon::files::{self, Accept};
 use coco_daemon::http::BindError;
@@ -142,7 +142,7 @@ impl fmt::Display for StartErrors {
 impl std::error::Error for StartErrors {}
 
 /// Everything that `--check` looks at beside the text of the configuration. No port is bound.
-pub async fn check(config: &Config, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
+pub async fn check(config: &CocoConfig, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
     let mut errors = StartErrors::default();
     errors.unless(Files::read(config, Accept::Pipes, warnings).await);
     let listen = errors.unless(listen_addresses(config).await).unwrap_or_default();
@@ -178,7 +178,7 @@ pub(crate) struct Files {
 impl Files {
     /// Reads all of them, types.db too. `warnings` gets what an operator should know of them.
     pub(crate) async fn read(
-        config: &Config,
+        config: &CocoConfig,
         accept: Accept,
         warnings: &mut Vec<String>,
     ) -> Result<Self, StartErrors> {
@@ -193,7 +193,7 @@ impl Files {
     }
 
     fn read_in_place(
-        config: &Config,
+        config: &CocoConfig,
         accept: Accept,
         warnings: &mut Vec<String>,
     ) -> Result<Self, StartErrors> {
@@ -212,7 +212,7 @@ impl Files {
 
 /// Reads each configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
 /// not need it.
-fn read_types_db(config: &Config, accept: Accept, warnings: &mut Vec<String>) -> Result<(), StartError> {
+fn read_types_db(config: &CocoConfig, accept: Accept, warnings: &mut Vec<String>) -> Result<(), StartError> {
     for path in &config.listen.typesdb {
         let read = files::read(path, accept);
         let read = read.map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
@@ -225,7 +225,10 @@ fn read_types_db(config: &Config, accept: Accept, warnings: &mut Vec<String>) ->
 
 /// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address,
 /// which no other process must hold already.
-pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<Vec<UdpSocket>, StartErrors> {
+pub(crate) async fn bind(
+    config: &CocoConfig,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<UdpSocket>, StartErrors> {
     let mut address = listen_addresses(config).await?[0];
     fits(config, address, warnings)?;
     if let Some(name) = &config.listen.interface {
@@ -236,7 +239,7 @@ pub(crate) async fn bind(config: &Config, warnings: &mut Vec<String>) -> Result<
 }
 
 /// The options by which a lane that is alone listens.
-pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
+pub(crate) fn listen_options(config: &CocoConfig) -> ListenOptions<'_> {
     ListenOptions {
         receive_buffer: config.listen.receive_buffer,
         shared: false,
@@ -245,7 +248,7 @@ pub(crate) fn listen_options(config: &Config) -> ListenOptions<'_> {
     }
 }
 
-fn bind_to(address: &mut SocketAddr, config: &Config) -> io::Result<Vec<UdpSocket>> {
+fn bind_to(address: &mut SocketAddr, config: &CocoConfig) -> io::Result<Vec<UdpSocket>> {
     let lanes = config.pipeline.lanes;
     let mut options = listen_options(config);
     let alone = coco_udp::listen(*address, options)?;
@@ -259,7 +262,7 @@ fn bind_to(address: &mut SocketAddr, config: &Config) -> io::Result<Vec<UdpSocke
 }
 
 /// Where packets arrive, at least one; a start takes the first.
-async fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, StartError> {
+async fn listen_addresses(config: &CocoConfig) -> Result<Vec<SocketAddr>, StartError> {
     let bind = &config.listen.bind;
     match bind.is_all() {
         true => Ok(vec![coco_udp::all_addresses(bind.port())]),
@@ -268,7 +271,7 @@ async fn listen_addresses(config: &Config) -> Result<Vec<SocketAddr>, StartError
 }
 
 /// The configuration has been held against what is no name already.
-fn fits(config: &Config, address: SocketAddr, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
+fn fits(config: &CocoConfig, address: SocketAddr, warnings: &mut Vec<String>) -> Result<(), StartErrors> {
     let idle = idle_interface(address, config.listen.interface.as_deref());
     warnings.extend(idle.map(|idle| format!("listen.interface: {idle}")));
     let misfits = [
@@ -279,12 +282,12 @@ fn fits(config: &Config, address: SocketAddr, warnings: &mut Vec<String>) -> Res
     misfits.into_iter().filter_map(error).collect::<StartErrors>().or(())
 }
 
-fn listen_error(config: &Config, source: io::Error) -> StartError {
+fn listen_error(config: &CocoConfig, source: io::Error) -> StartError {
     StartError::Listen { address: config.listen.bind.clone(), source }
 }
 
 /// Whether the address to send from is this machine's.
-pub(crate) fn check_source(config: &Config) -> Result<(), StartError> {
+pub(crate) fn check_source(config: &CocoConfig) -> Result<(), StartError> {
     let Some(address) = config.send.bind else { return Ok(()) };
     UdpSocket::bind((address, 0)).map(drop).map_err(|source| StartError::Source { address, source })
 }

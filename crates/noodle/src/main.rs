@@ -2,17 +2,16 @@
 
 #![forbid(unsafe_code)]
 
-use coco_core::config::Program;
+use coco_core::config::NoodleConfig;
 use coco_daemon::process;
 use noodle::service::{Service, check};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::run(
-        Program::Noodle,
         env!("CARGO_PKG_VERSION"),
         noodle::ABOUT,
-        async |config, warnings| {
+        async |config: &NoodleConfig, warnings| {
             warnings.extend(check(config).await);
             Ok(())
         },

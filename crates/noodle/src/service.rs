@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use coco_core::config::{Config, Fetch, Program, Stop};
+use coco_core::config::{Fetch, NoodleConfig, Stop};
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::http::{self, BindError, Limits};
@@ -38,9 +38,6 @@ pub enum StartError {
     /// The HTTP address is taken, or not this machine's.
     #[error("fetch.bind: {0}")]
     Bind(#[from] BindError),
-    /// There is no HTTP address.
-    #[error("fetch.bind: missing")]
-    NoBind,
     /// The system refuses something that every process has.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -59,7 +56,7 @@ pub enum RunError {
 
 /// Everything that `--check` looks at beside the text of the configuration: names of targets that do not resolve are
 /// warnings.
-pub async fn check(config: &Config) -> Vec<String> {
+pub async fn check(config: &NoodleConfig) -> Vec<String> {
     let mut targets = Vec::new();
     for tier in &config.tiers {
         for target in tier.targets() {
@@ -79,15 +76,15 @@ pub async fn check(config: &Config) -> Vec<String> {
 /// A noodle that is bound, and has not answered anything yet.
 #[derive(Debug)]
 pub struct Service {
-    config: Config,
+    config: NoodleConfig,
     listener: TcpListener,
     fleet: Arc<Fleet>,
 }
 
 impl Service {
     /// Binds; no target is asked before a client asks.
-    pub fn prepare(config: Config) -> Result<Self, StartError> {
-        let listener = http::bind(config.fetch.bind.as_ref().ok_or(StartError::NoBind)?)?;
+    pub fn prepare(config: NoodleConfig) -> Result<Self, StartError> {
+        let listener = http::bind(&config.bind)?;
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
         info!(address = %listener.local_addr()?, "serving HTTP");
         Ok(Self { config, listener, fleet })
@@ -103,13 +100,13 @@ impl Service {
         self,
         mut signals: Signals,
         deadline: &Arc<Deadline>,
-        load: impl AsyncFn() -> Result<Config, LoadError>,
+        load: impl AsyncFn() -> Result<NoodleConfig, LoadError>,
     ) -> Result<(), RunError> {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));
         let graphite = Arc::new(ArcSwap::from_pointee(Graphite::new(Arc::clone(&fleet), &config)));
         let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
-        let reloads = Arc::new(Reloads::new(Program::Noodle, &config));
+        let reloads = Arc::new(Reloads::new(&config));
         let common = Common::new(Arc::clone(&reloads), Arc::clone(&stopping));
         let api = Api::new(common, Arc::clone(&proxy), Arc::clone(&graphite));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
@@ -120,7 +117,7 @@ impl Service {
         let stopped = async {
             deadline.set(&config.stop);
             deadline.tell(move || RunError::GraceOver(counted.unanswered()).to_string());
-            let take_over = async |new: Config| {
+            let take_over = async |new: NoodleConfig| {
                 let changes = take_over(&proxy, &graphite, &new);
                 deadline.set(&new.stop);
                 Ok::<_, Infallible>(changes)
@@ -169,7 +166,7 @@ fn status(fleet: &Fleet) -> String {
 }
 
 /// Has requests to come answered as configured now.
-fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &Config) -> Changes {
+fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &NoodleConfig) -> Changes {
     let old = Arc::clone(proxy.load().fleet());
     let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch));
     graphite.store(Arc::new(graphite.load().renewed(Arc::clone(&new), config)));

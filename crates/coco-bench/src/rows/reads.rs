@@ -91,7 +91,7 @@ fn many_hosts(bench: &Bench) -> Result<Vec<Outcome>, Error> {
 fn hosts_of(hosts: &[String], number: usize) -> Result<Vec<String>, Error> {
     let names = (1..=NODES).map(|port| format!("\"127.0.0.1:{port}\"")).collect::<Vec<_>>().join(", ");
     let text = format!("[fetch]\nbind = \"127.0.0.1:0\"\n[tiers.all]\ntargets = [{names}]\n");
-    let config = coco_core::config::Config::parse(&text, coco_core::config::Program::Noodle);
+    let config = coco_core::config::NoodleConfig::parse(&text);
     let config = config.map_err(|problems| Error::Meaningless(problems.to_string()))?;
     let tier = config.tiers.get(0).ok_or_else(|| Error::Meaningless("no tier".to_owned()))?;
     Ok(hosts.iter().filter(|host| tier.owner(host.as_bytes()) == number).cloned().collect())

@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::Program;
 use super::error::{Problem, Problems};
+use super::file::{ConfigFile, Entry};
 use super::keys::{Key, TARGET, of_section, top_sections};
-use super::shown::Entry;
 use super::suggest;
 use super::value::{FromToml, Mismatch, found};
 use super::written::{line, path};
@@ -250,21 +250,15 @@ impl Findings {
         }
     }
 
-    /// The values of the keys that the program reads and that need a restart to change.
-    pub(super) fn take_fixed(&mut self) -> Vec<(&'static Key, String)> {
-        std::mem::take(&mut self.fixed)
-    }
-
-    /// The values of all keys that stand in the file.
-    pub(super) fn take_entries(&mut self) -> Vec<Entry> {
-        std::mem::take(&mut self.entries)
-    }
-
-    /// What is to be warned of, in the file's order.
-    pub(super) fn take_warnings(&mut self) -> Vec<Problem> {
+    /// What is known of the file beside its sections, with warnings in the file's order.
+    pub(super) fn take_file(&mut self) -> ConfigFile {
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.sort_by_key(|(offset, _)| *offset);
-        warnings.into_iter().map(|(_, warning)| warning).collect()
+        ConfigFile {
+            warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
+            fixed: std::mem::take(&mut self.fixed),
+            entries: std::mem::take(&mut self.entries),
+        }
     }
 
     /// Whether nothing was reported about this key.

@@ -41,6 +41,13 @@ impl<'a> IntoIterator for &'a Problems {
     }
 }
 
+impl Problem {
+    /// A key that is not there, and must be.
+    pub(super) fn missing(key: &str) -> Self {
+        Self { line: None, key: key.to_owned(), message: "missing".to_owned() }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {

@@ -12,8 +12,6 @@ use crate::tier::{DaemonAddress, Endpoint, Protocol, Target};
 /// `[fetch]`
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// HTTP address; always there when the configuration was read for [`Program::Noodle`](super::Program::Noodle).
-    pub bind: Option<Address>,
     /// How long a client's connection is kept for the next request; never zero.
     pub idle_timeout: Duration,
     /// For one request to one target; never zero.
@@ -90,11 +88,12 @@ impl Fetch {
         })
     }
 
-    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+    /// With Noodle's HTTP address if there is one.
+    pub(super) fn read(section: &mut Section<'_, '_>) -> (Option<Address>, Self) {
+        let bind = section.optional("bind");
         let protocol: Protocol = section.read("protocol");
         let remote_port = section.optional("remote_port").and_then(|Port(port)| port);
-        Self {
-            bind: section.optional("bind"),
+        let fetch = Self {
             idle_timeout: section.read("idle_timeout"),
             proxy_timeout: section.read("proxy_timeout"),
             recovery: section.read("recovery"),
@@ -118,6 +117,7 @@ impl Fetch {
             allow_origin: section
                 .array("allow_origin", r#"an origin such as "https://graphs.example.org""#)
                 .unwrap_or_default(),
-        }
+        };
+        (bind, fetch)
     }
 }

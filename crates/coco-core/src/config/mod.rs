@@ -14,33 +14,36 @@
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
 //! - `written` is the file key by key, whatever the keys mean, to compare it with another;
-//! - `shown` makes a text of a configuration again;
+//! - `file` is what else is known of the file, and makes a text of a configuration again;
+//! - `programs` is what Coco and Noodle go by, each without what the other alone has;
 //! - `suggest` finds the key that a misspelled one was meant to be.
 //!
 //! ```
-//! use coco_core::config::{Config, Program};
+//! use coco_core::config::CocoConfig;
 //!
-//! let config = Config::parse("tiers.a.targets = ['storage1:25826', 'storage2:25826']", Program::Coco).unwrap();
+//! let config = CocoConfig::parse("tiers.a.targets = ['storage1:25826', 'storage2:25826']").unwrap();
 //! assert_eq!(config.pipeline.lanes, 1);
 //!
-//! let problems = Config::parse("listen.bnid = '[::]:25826'", Program::Coco).unwrap_err();
+//! let problems = CocoConfig::parse("listen.bnid = '[::]:25826'").unwrap_err();
 //! assert!(problems.to_string().starts_with("line 1: listen.bnid: unknown key, did you mean `bind`?"));
 //! ```
 
 use std::io;
 use std::path::Path;
 
+use crate::address::Address;
 use crate::tier::Tiers;
 use document::Document;
-use shown::Entry;
 
 pub use error::{Problem, Problems};
 pub use fetch::{Fetch, Join, Prefer};
+pub use file::ConfigFile;
 pub use graphite::Graphite;
 pub use keys::{KEYS, Key, Kind};
 pub use listen::{Listen, Security};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
+pub use programs::{CocoConfig, Configuration, NoodleConfig};
 pub use sections::{Api, Filter, Level, Log, Measure, Pipeline, Send, State, Stop};
 pub use written::{Difference, Written, WrittenTier};
 
@@ -50,15 +53,16 @@ pub mod size;
 mod document;
 mod error;
 mod fetch;
+mod file;
 mod graphite;
 mod keys;
 mod listen;
 mod listener;
 mod loops;
 mod placement;
+mod programs;
 mod sections;
 mod security;
-mod shown;
 mod suggest;
 mod tiers;
 mod value;
@@ -73,7 +77,8 @@ pub enum Program {
     Noodle,
 }
 
-/// A configuration without a problem.
+/// The whole file, without a problem for one of the programs. What that program goes by is a [`CocoConfig`] or a
+/// [`NoodleConfig`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where packets arrive.
@@ -88,6 +93,8 @@ pub struct Config {
     pub tiers: Tiers,
     /// Coco's HTTP API.
     pub api: Api,
+    /// Noodle's HTTP address, which it can't do without, and nobody else needs.
+    pub fetch_bind: Option<Address>,
     /// Noodle.
     pub fetch: Fetch,
     /// Graphite's clients.
@@ -100,14 +107,10 @@ pub struct Config {
     pub stop: Stop,
     /// What is logged.
     pub log: Log,
-    /// What is taken as it stands, and seldom meant; in the file's order.
-    pub warnings: Vec<Problem>,
+    /// The file itself.
+    pub file: ConfigFile,
     /// Whom it was read for.
     program: Program,
-    /// The values of keys that a running process can't change.
-    fixed: Vec<(&'static Key, String)>,
-    /// What stands in the file.
-    entries: Vec<Entry>,
 }
 
 impl Config {
@@ -134,7 +137,7 @@ impl Config {
         let filter = Filter::read(&mut document.section("filter"));
         let send = Send::read(&mut document.section("send"));
         let api = Api::read(&mut document.section("api"));
-        let fetch = Fetch::read(&mut document.section("fetch"));
+        let (fetch_bind, fetch) = Fetch::read(&mut document.section("fetch"));
         let graphite = Graphite::read(&mut document.section("graphite"));
         let measure = Measure::read(&mut document.section("measure"));
         let state = State::read(&mut document.section("state"));
@@ -155,9 +158,7 @@ impl Config {
 
         match tiers {
             Some(tiers) if document.findings.is_empty() => {
-                let fixed = document.findings.take_fixed();
-                let entries = document.findings.take_entries();
-                let warnings = document.findings.take_warnings();
+                let file = document.findings.take_file();
                 Ok(Self {
                     listen,
                     pipeline,
@@ -165,16 +166,15 @@ impl Config {
                     send,
                     tiers,
                     api,
+                    fetch_bind,
                     fetch,
                     graphite,
                     measure,
                     state,
                     stop,
                     log,
-                    warnings,
+                    file,
                     program,
-                    fixed,
-                    entries,
                 })
             }
             _ => Err(document.findings.into_problems()),
@@ -183,13 +183,20 @@ impl Config {
 }
 
 impl Config {
+    /// All keys with the values that hold, of both programs, in the order of the sample file. It reads back as the same
+    /// configuration. There are no passwords in it, as there are none in any: they stand in files of their own.
+    pub fn to_toml(&self) -> String {
+        self.in_force(self, self.program)
+    }
+
+    /// The same for a process that was started with another configuration: keys that need a restart have the values of
+    /// that one.
+    pub fn in_force(&self, started: &Self, program: Program) -> String {
+        self.file.in_force(&self.tiers, &started.file, program)
+    }
+
     /// The keys whose values differ between the two files, but can't change while the program runs.
     pub fn needs_restart<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'static Key> + 'a {
-        let differs = move |key: &&Key| {
-            let value =
-                move |config: &'a Self| config.fixed.iter().find(|(fixed, _)| fixed.path() == key.path());
-            value(self).map(|(_, value)| value) != value(other).map(|(_, value)| value)
-        };
-        KEYS.iter().filter(|key| key.needs_restart).filter(differs)
+        self.file.needs_restart(&other.file)
     }
 }

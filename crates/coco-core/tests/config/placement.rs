@@ -18,7 +18,7 @@ fn told(settings: &str, targets: &[&str]) -> String {
 }
 
 fn warned(settings: &str, targets: &[&str]) -> Vec<String> {
-    coco(&text(settings, targets)).warnings.iter().map(ToString::to_string).collect()
+    coco(&text(settings, targets)).file.warnings.iter().map(ToString::to_string).collect()
 }
 
 const PLAIN: [&str; 3] = ["'a:1'", "'b:1'", "'c:1'"];

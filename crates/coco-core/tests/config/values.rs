@@ -25,7 +25,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert!(config.filter.blacklist.is_none());
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
-    assert_eq!(config.fetch.bind, None);
+    assert_eq!(config.fetch_bind, None);
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
     assert_eq!((config.fetch.protocol, config.fetch.remote_port.get()), (Protocol::Visage, 80));
     assert_eq!((config.fetch.max_rows, config.fetch.tree_age), (1_000_000, Duration::from_secs(60)));
@@ -108,7 +108,7 @@ fn every_value_is_taken() {
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (65507, false));
     assert_eq!(config.api.bind.to_string(), "localhost:0");
-    assert_eq!(config.fetch.bind.unwrap().to_string(), ":9080");
+    assert_eq!(config.fetch_bind.unwrap().to_string(), ":9080");
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));
     assert_eq!(config.fetch.remote_port.get(), 8080);
     assert_eq!(config.measure.interval, Duration::from_millis(100));

@@ -157,14 +157,14 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
     use coco_udp::OwnSocket;
 
     use super::*;
 
     fn gate(listen: &str) -> Gate {
         let text = format!("[listen]\n{listen}\n[tiers.a]\ntargets = ['a:1']");
-        let config = Config::parse(&text, Program::Coco).unwrap();
+        let config = CocoConfig::parse(&text).unwrap();
         Gate::new(Admission::read(&config.listen, Accept::Files, &mut Vec::new()).unwrap())
     }
 

@@ -179,7 +179,7 @@ impl Outlets {
 mod tests {
     use std::net::UdpSocket;
 
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
 
     use super::*;
 
@@ -188,7 +188,7 @@ mod tests {
     fn an_outlet_that_leads_back_is_told_and_not_connected() {
         let listen = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let text = format!("tiers.a.targets = ['127.0.0.1:9', '{listen}']");
-        let config = Config::parse(&text, Program::Coco).unwrap();
+        let config = CocoConfig::parse(&text).unwrap();
         let outlets = Outlets::new(&config.tiers, 1, (&config.send).into());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let back = runtime.block_on(outlets.dial(listen, Duration::from_secs(60)));

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
@@ -33,7 +33,7 @@ impl Running {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
-        let routing = Routing::new(&Config::parse(&config, Program::Coco).unwrap(), Seals::default(), 1);
+        let routing = Routing::new(&CocoConfig::parse(&config).unwrap(), Seals::default(), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(routing.outlets.dial("127.0.0.1:1".parse().unwrap(), Duration::from_secs(60)));
         let routing = Arc::new(Newest::from_pointee(routing));

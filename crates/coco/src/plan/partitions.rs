@@ -130,7 +130,7 @@ impl Partitions {
 mod tests {
     use std::fmt::Write;
 
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
 
     use super::*;
 
@@ -143,7 +143,7 @@ mod tests {
             let targets: Vec<_> = (0..*targets).map(target).collect();
             write!(text, "[tiers.t{number}]\ntargets = [{}]\n{settings}\n", targets.join(",")).unwrap();
         }
-        Partitions::new(Arc::new(Config::parse(&text, Program::Coco).unwrap().tiers))
+        Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers))
     }
 
     const TWO_COPIES: &str = "hash = 'rendezvous'\nreplicas = 2";
@@ -176,7 +176,7 @@ mod tests {
             let text = format!(
                 "[tiers.a]\nhash = '{hash}'\ntargets = ['a:1', 'b:1']\n[tiers.b]\nhash = '{hash}'\ntargets = ['c:1', 'd:1']"
             );
-            Partitions::new(Arc::new(Config::parse(&text, Program::Coco).unwrap().tiers)).len()
+            Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers)).len()
         };
         assert_eq!(["ring", "jump", "rendezvous"].map(of), [1, 1, 2]);
     }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use coco_core::config::Config;
+use coco_core::config::CocoConfig;
 use coco_core::tier::Tiers;
 use regex::bytes::Regex;
 
@@ -42,14 +42,14 @@ pub struct Routing {
 
 impl Routing {
     /// As configured, for so many lanes; nothing is connected yet. The seals are those of the configured tiers.
-    pub fn new(config: &Config, seals: Seals, lanes: usize) -> Self {
+    pub fn new(config: &CocoConfig, seals: Seals, lanes: usize) -> Self {
         let settings = (&config.send).into();
         Self::with_outlets(config, seals, Version::default(), |tiers| Outlets::new(tiers, lanes, settings))
     }
 
     /// As configured anew. Targets that stay keep their sockets, and all targets their counters.
     #[must_use]
-    pub fn renewed(&self, config: &Config, seals: Seals) -> Self {
+    pub fn renewed(&self, config: &CocoConfig, seals: Seals) -> Self {
         let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
         let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
         let version = Version {
@@ -61,7 +61,7 @@ impl Routing {
     }
 
     fn with_outlets(
-        config: &Config,
+        config: &CocoConfig,
         seals: Seals,
         version: Version,
         outlets: impl FnOnce(&Tiers) -> Outlets,

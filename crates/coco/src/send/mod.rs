@@ -260,7 +260,7 @@ impl OutletCells {
 mod tests {
     use std::net::UdpSocket;
 
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
     use coco_core::value_list::{Value, ValueList};
     use coco_tests::traffic;
     use coco_udp::OwnSocket;
@@ -286,7 +286,7 @@ mod tests {
     fn packets_leave_by_themselves_where_they_are_sealed_or_the_target_is_down_or_it_is_wished() {
         let segment = |settings: &str, is_sealed, is_down| {
             let text = format!("{settings}\ntiers.a.targets = ['127.0.0.1:9']");
-            let routing = Routing::new(&Config::parse(&text, Program::Coco).unwrap(), Seals::default(), 1);
+            let routing = Routing::new(&CocoConfig::parse(&text).unwrap(), Seals::default(), 1);
             if is_down {
                 routing.outlets.get(0).note_fault(Errno::ECONNREFUSED);
             }

@@ -17,7 +17,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
@@ -58,7 +58,7 @@ pub enum RunError {
 
 /// A coco whose sockets are bound, and which has not received anything yet.
 pub struct Service {
-    config: Config,
+    config: CocoConfig,
     routing: Routing,
     gate: Arc<Gate>,
     sockets: Vec<Arc<UdpSocket>>,
@@ -68,7 +68,7 @@ pub struct Service {
 
 impl Service {
     /// Binds and resolves. Nothing is received before [`run`](Self::run).
-    pub async fn prepare(config: Config) -> Result<Self, StartErrors> {
+    pub async fn prepare(config: CocoConfig) -> Result<Self, StartErrors> {
         let (mut errors, mut warnings) = (StartErrors::default(), Vec::new());
         let files = errors.unless(Files::read(&config, Accept::Pipes, &mut warnings).await);
         errors.unless(start::check_source(&config));
@@ -82,7 +82,7 @@ impl Service {
     }
 
     async fn bound(
-        config: Config,
+        config: CocoConfig,
         Files { admission, seals }: Files,
         sockets: Vec<UdpSocket>,
         api: TcpListener,
@@ -126,7 +126,7 @@ impl Service {
         self,
         mut next_signal: impl AsyncFnMut() -> Signal,
         deadline: &Arc<Deadline>,
-        load: impl AsyncFn() -> Result<Config, LoadError>,
+        load: impl AsyncFn() -> Result<CocoConfig, LoadError>,
     ) -> Result<(), RunError> {
         let config = self.config.clone();
         let (running, mut parts) = self.start()?;
@@ -136,7 +136,7 @@ impl Service {
         let lanes = Arc::clone(&running.lanes);
         deadline.tell(move || RunError::GraceOver(left_in(&lanes)).to_string());
 
-        let take_over = async |new: Config| {
+        let take_over = async |new: CocoConfig| {
             let changes = running.take_over(&new).await?;
             deadline.set(&new.stop);
             Ok::<_, StartErrors>(changes)
@@ -192,7 +192,7 @@ impl Service {
         for (socket, membership) in memberships {
             tokio::spawn(keep_membership(socket, membership));
         }
-        let reloads = Arc::new(Reloads::new(Program::Coco, &config));
+        let reloads = Arc::new(Reloads::new(&config));
         let shown = Api {
             common: Common::new(Arc::clone(&reloads), Arc::clone(&health.draining)),
             routing: Arc::clone(&routing),
@@ -223,7 +223,7 @@ mod tests {
         let text = "listen.bind = '127.0.0.1:0'\napi.bind = '127.0.0.1:0'\ntiers.a.targets = ['127.0.0.1:9']";
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let result = runtime.block_on(async {
-            let mut service = Service::prepare(Config::parse(text, Program::Coco).unwrap()).await.unwrap();
+            let mut service = Service::prepare(CocoConfig::parse(text).unwrap()).await.unwrap();
             // Nothing that could be waited for.
             service.api = OwnedFd::from(File::open("/dev/null").unwrap()).into();
             let deadline = Arc::default();

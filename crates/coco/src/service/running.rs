@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use coco_core::config::{Config, Stop};
+use coco_core::config::{CocoConfig, Stop};
 use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
 use coco_daemon::http::{Limits, Server};
@@ -88,7 +88,7 @@ impl Serving {
 
 impl Running {
     /// Goes over to another configuration, but for keys that need a restart. Nothing changes if it can't.
-    pub(super) async fn take_over(&self, config: &Config) -> Result<Changes, StartErrors> {
+    pub(super) async fn take_over(&self, config: &CocoConfig) -> Result<Changes, StartErrors> {
         let mut warnings = Vec::new();
         let Files { admission, seals } = Files::read(config, Accept::Files, &mut warnings).await?;
         start::check_source(config)?;

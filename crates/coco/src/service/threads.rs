@@ -6,7 +6,7 @@ use std::net::UdpSocket;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
-use coco_core::config::Config;
+use coco_core::config::CocoConfig;
 use coco_udp::Membership;
 use crossbeam_channel::Sender;
 use tokio::sync::mpsc;
@@ -49,7 +49,7 @@ pub(super) fn start_measuring(
     Ok((send, builder.spawn(move || measure.run(intervals, &news))?))
 }
 
-pub(super) fn intervals(config: &Config) -> Intervals {
+pub(super) fn intervals(config: &CocoConfig) -> Intervals {
     Intervals { interval: config.measure.interval, expire: config.state.expire }
 }
 

@@ -265,7 +265,7 @@ pub(super) mod tests {
     use std::collections::BTreeMap;
     use std::convert::Infallible;
 
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -289,7 +289,7 @@ pub(super) mod tests {
 
     pub(in crate::watch) fn rules() -> Rules {
         let text = "filter.blacklist = '7$'\ntiers.a.targets = ['a:1', 'b:1', 'c:1']";
-        let config = Config::parse(text, Program::Coco).unwrap();
+        let config = CocoConfig::parse(text).unwrap();
         Rules::new(Arc::new(Routing::new(&config, Seals::default(), 1)))
     }
 

@@ -10,7 +10,7 @@ use coco::lane::Lane;
 use coco::plan::{Newest, Routing, Rules};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_core::tier::{Placed, Placing, Target, Tier, Tiers};
 use coco_core::value_list::ValueListRef;
 use coco_core::wire::PacketBuilder;
@@ -138,8 +138,8 @@ impl Stages {
     }
 }
 
-pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Config {
-    let mut config = Config::parse("tiers.a.targets = ['a:1']", Program::Coco).unwrap();
+pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> CocoConfig {
+    let mut config = CocoConfig::parse("tiers.a.targets = ['a:1']").unwrap();
     config.tiers = tiers;
     config.filter.blacklist = blacklist;
     config.send.max_packet_size = limit;

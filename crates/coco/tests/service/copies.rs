@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{send, sender};
 use coco_tests::wait::{PATIENCE, wait_until};
@@ -11,7 +11,7 @@ use crate::delivery::of_tier;
 use crate::running::{Running, number};
 
 /// Three nodes and one whose name does not resolve, in two zones.
-fn config(nodes: &[Sink]) -> Config {
+fn config(nodes: &[Sink]) -> CocoConfig {
     let target = |(name, zone, address): (&str, &str, &str)| {
         format!("{{ name = '{name}', zone = '{zone}', address = '{address}' }}")
     };
@@ -30,7 +30,7 @@ fn config(nodes: &[Sink]) -> Config {
         targets.map(target).join(","),
         addresses[0],
     );
-    Config::parse(&text, Program::Coco).unwrap()
+    CocoConfig::parse(&text).unwrap()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use coco::lane::unix_seconds;
 use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
-use coco_core::config::{Config, Security};
+use coco_core::config::{CocoConfig, Security};
 use coco_core::value_list::ValueList;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{datagram, send, sender};
@@ -15,7 +15,7 @@ use regex::bytes::Regex;
 use crate::agents::value_list;
 use crate::running::{Running, config, number, run};
 
-fn to(node: &Sink) -> Config {
+fn to(node: &Sink) -> CocoConfig {
     config(&[("only", vec![node.address.to_string()])])
 }
 
@@ -224,7 +224,7 @@ fn a_name_that_is_of_a_multicast_group_has_one_lane() {
     assert!(problems.starts_with("pipeline.lanes: must be 1"), "{problems}");
 }
 
-fn prepare_in_vain(config: Config) -> StartErrors {
+fn prepare_in_vain(config: CocoConfig) -> StartErrors {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(Service::prepare(config)).err().unwrap()
 }

@@ -7,25 +7,25 @@ use std::thread::JoinHandle;
 
 use coco::lane::{Clock, unix_seconds};
 use coco::service::{RunError, Service};
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_daemon::signals::Signal;
 use coco_tests::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 /// A configuration with these tiers, on ports that the system chooses.
-pub(crate) fn config(tiers: &[(&str, Vec<String>)]) -> Config {
+pub(crate) fn config(tiers: &[(&str, Vec<String>)]) -> CocoConfig {
     let mut text =
         "listen.bind = '127.0.0.1:0'\napi.bind = '127.0.0.1:0'\nmeasure.interval = '100ms'\n".to_owned();
     for (name, targets) in tiers {
         text.push_str(&format!("[tiers.{name}]\ntargets = {targets:?}\n"));
     }
-    Config::parse(&text, Program::Coco).unwrap()
+    CocoConfig::parse(&text).unwrap()
 }
 
 /// Runs a service in this thread. `before` is called with its addresses once it is bound, before it receives.
 pub(crate) fn run(
-    config: Config,
+    config: CocoConfig,
     before: impl FnOnce(SocketAddr, SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -35,7 +35,7 @@ pub(crate) fn run(
 /// As [`run`], by this clock.
 fn run_by(
     clock: Clock,
-    config: Config,
+    config: CocoConfig,
     before: impl FnOnce(SocketAddr, SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
@@ -76,12 +76,12 @@ impl Answer {
 
 impl Running {
     /// A coco that is ready.
-    pub(crate) fn start(config: Config) -> Self {
+    pub(crate) fn start(config: CocoConfig) -> Self {
         Self::start_by(unix_seconds, config)
     }
 
     /// The same by this clock.
-    pub(crate) fn start_by(clock: Clock, config: Config) -> Self {
+    pub(crate) fn start_by(clock: Clock, config: CocoConfig) -> Self {
         let (tell, told) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
-use coco_core::config::{Config, Program};
-use coco_daemon::command_line::{Source, load};
+use coco_core::config::{CocoConfig, Configuration, NoodleConfig};
+use coco_daemon::command_line::{LoadError, Source, load};
 use coco_daemon::files::Accept;
 use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
@@ -15,8 +15,7 @@ use crate::failure::{Failure, Outcome};
 
 /// Both daemons as they would run by themselves, until a signal stops both.
 pub(super) async fn daemons(path: &Path) -> Result<Outcome, Failure> {
-    let (coco, noodle) =
-        (load(path, Program::Coco, Accept::Pipes)?, load(path, Program::Noodle, Accept::Pipes)?);
+    let (coco, noodle): (CocoConfig, NoodleConfig) = (load(path, Accept::Pipes)?, load(path, Accept::Pipes)?);
     logging::init(coco.log.level)?;
     let (_, at_once) = watch::channel(true);
     Daemons::prepare(coco, noodle).await?.run(Some(path), at_once).await?;
@@ -27,16 +26,16 @@ pub(super) async fn daemons(path: &Path) -> Result<Outcome, Failure> {
 pub(super) struct Daemons {
     pub(super) coco: coco::service::Service,
     pub(super) noodle: noodle::service::Service,
-    configs: [Config; 2],
+    configs: (CocoConfig, NoodleConfig),
     signals: [Signals; 2],
 }
 
 impl Daemons {
-    pub(super) async fn prepare(coco: Config, noodle: Config) -> Result<Self, Failure> {
+    pub(super) async fn prepare(coco: CocoConfig, noodle: NoodleConfig) -> Result<Self, Failure> {
         // Each gets every signal.
         let signals = || Signals::new().map_err(Failure::System);
         let signals = [signals()?, signals()?];
-        let configs = [coco.clone(), noodle.clone()];
+        let configs = (coco.clone(), noodle.clone());
         let coco = coco::service::Service::prepare(coco).await.map_err(|reason| daemon("coco", &reason))?;
         let noodle = noodle::service::Service::prepare(noodle).map_err(|reason| daemon("noodle", &reason))?;
         Ok(Self { coco, noodle, configs, signals })
@@ -49,16 +48,9 @@ impl Daemons {
         file: Option<&Path>,
         may_stop: watch::Receiver<bool>,
     ) -> Result<(), Failure> {
-        let Self { coco, noodle, configs: [for_coco, for_noodle], signals: [mut of_coco, of_noodle] } = self;
+        let Self { coco, noodle, configs: (for_coco, for_noodle), signals: [mut of_coco, of_noodle] } = self;
         // Each has its own terms, and nobody is killed.
         let deadlines = [Arc::default(), Arc::default()];
-        let again = |program, config: Config| {
-            let source = file.map(|file| Source { path: file.to_owned(), program });
-            async move || match &source {
-                Some(source) => source.load_again().await,
-                None => Ok(config.clone()),
-            }
-        };
         let mut may_stop = may_stop;
         let mut is_told = false;
         let signal = async || {
@@ -72,11 +64,19 @@ impl Daemons {
             let _ = may_stop.wait_for(|may| *may).await;
             Signal::Stop
         };
-        let coco = coco.run(signal, &deadlines[0], again(Program::Coco, for_coco));
+        let coco = coco.run(signal, &deadlines[0], async || read_again(file, &for_coco).await);
         let coco = async { coco.await.map_err(|reason| daemon("coco", &reason)) };
-        let noodle = noodle.run(of_noodle, &deadlines[1], again(Program::Noodle, for_noodle));
+        let noodle = noodle.run(of_noodle, &deadlines[1], async || read_again(file, &for_noodle).await);
         let noodle = async { noodle.await.map_err(|reason| daemon("noodle", &reason)) };
         tokio::try_join!(coco, noodle).map(|_| ())
+    }
+}
+
+/// The configuration as it is in the file now, if there is one.
+async fn read_again<C: Configuration>(file: Option<&Path>, config: &C) -> Result<C, LoadError> {
+    match file {
+        Some(path) => Source { path: path.to_owned() }.load_again().await,
+        None => Ok(config.clone()),
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco_core::config::{Config, Level, Program};
+use coco_core::config::{CocoConfig, Level, NoodleConfig, Problems};
 use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
 use serde_json::Value;
@@ -124,9 +124,10 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
         port_of(tcp(port(NOODLE))?.local_addr())?,
     ];
     let text = configuration(ports, &nodes);
-    let parse =
-        |program| Config::parse(&text, program).map_err(|problems| daemon("configuration", &problems));
-    let daemons = Daemons::prepare(parse(Program::Coco)?, parse(Program::Noodle)?).await?;
+    let wrong = |problems: Problems| daemon("configuration", &problems);
+    let coco = CocoConfig::parse(&text).map_err(wrong)?;
+    let noodle = NoodleConfig::parse(&text).map_err(wrong)?;
+    let daemons = Daemons::prepare(coco, noodle).await?;
     let address = |address: io::Result<SocketAddr>| address.map_err(Failure::System);
     let addresses = Addresses {
         listen: address(daemons.coco.listen_address())?,

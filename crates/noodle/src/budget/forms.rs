@@ -60,14 +60,14 @@ impl Loan for Lent {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
 
     use super::*;
 
     #[test]
     fn forms_take_a_part_of_the_memory_and_give_it_back() {
         let text = "[tiers.t]\ntargets = [\"10.1.1.1:1\"]\n[fetch]\nbind = \":0\"\nmax_form = 5000\nmax_memory = 1048576\n";
-        let config = Config::parse(text, Program::Noodle).unwrap().fetch;
+        let config = NoodleConfig::parse(text).unwrap().fetch;
         let budget = Budget::new(config.max_memory);
         let forms = Forms::new(&budget, &config);
         let (mut one, mut other) = (forms.terms(), forms.terms());

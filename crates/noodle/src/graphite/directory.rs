@@ -136,7 +136,7 @@ fn literal(pattern: &[Node]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
     use graphite::Limits;
     use proptest::prelude::*;
 
@@ -144,7 +144,7 @@ mod tests {
 
     fn directory(lines: &str, hosts: &[&str]) -> Directory {
         let text = format!("[tiers.a]\ntargets = [\"a:1\"]\n[fetch]\nbind = \":0\"\n[graphite]\n{lines}\n");
-        let naming = Naming::new(&Config::parse(&text, Program::Noodle).unwrap().graphite);
+        let naming = Naming::new(&NoodleConfig::parse(&text).unwrap().graphite);
         Directory::new(&naming, hosts.iter().map(|host| Host::from(host.as_bytes())))
     }
 

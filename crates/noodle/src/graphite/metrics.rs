@@ -219,7 +219,7 @@ impl Meant {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
     use graphite::{Glob, Limits};
 
     use super::super::directory::{Directory, Host};
@@ -227,7 +227,7 @@ mod tests {
 
     fn found(lines: &str, pattern: &str) -> Vec<(String, bool)> {
         let text = format!("[tiers.a]\ntargets = [\"a:1\"]\n[fetch]\nbind = \":0\"\n[graphite]\n{lines}\n");
-        let naming = Naming::new(&Config::parse(&text, Program::Noodle).unwrap().graphite);
+        let naming = Naming::new(&NoodleConfig::parse(&text).unwrap().graphite);
         let sources = Sources::new();
         for (instance, names) in
             [("load", &["shortterm", "midterm"][..]), ("memory", &["value"]), ("df_complex", &["value"])]

@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use coco_core::config::Config;
+use coco_core::config::NoodleConfig;
 use coco_daemon::http::Request;
 use graphite::Limits;
 use hyper::StatusCode;
@@ -87,7 +87,7 @@ pub struct Graphite {
 
 impl Graphite {
     /// Answers from `fleet`, by the clock of the system.
-    pub fn new(fleet: Arc<Fleet>, config: &Config) -> Self {
+    pub fn new(fleet: Arc<Fleet>, config: &NoodleConfig) -> Self {
         let (graphite, fetch) = (&config.graphite, &config.fetch);
         // What one step of an evaluation holds is a quarter of the memory at most, its names an eighth.
         let memory = fetch.max_memory;
@@ -116,7 +116,7 @@ impl Graphite {
 
     /// As configured anew, with the same turns and counts.
     #[must_use]
-    pub fn renewed(&self, fleet: Arc<Fleet>, config: &Config) -> Self {
+    pub fn renewed(&self, fleet: Arc<Fleet>, config: &NoodleConfig) -> Self {
         Self {
             turns: Arc::clone(&self.turns),
             counts: Arc::clone(&self.counts),

@@ -86,13 +86,13 @@ fn text(name: Vec<u8>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
 
     use super::*;
 
     fn naming(lines: &str) -> Naming {
         let text = format!("[tiers.a]\ntargets = [\"a:1\"]\n[fetch]\nbind = \":0\"\n[graphite]\n{lines}\n");
-        Naming::new(&Config::parse(&text, Program::Noodle).unwrap().graphite)
+        Naming::new(&NoodleConfig::parse(&text).unwrap().graphite)
     }
 
     /// Of a host, a plugin with its instance, a type with its instance, and a data source of two.

@@ -128,7 +128,7 @@ fn keep_first<'a>(
 mod tests {
     use std::sync::Arc;
 
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
     use proptest::prelude::*;
 
     use super::*;
@@ -148,7 +148,7 @@ mod tests {
     const FORM: Form = Form { start: 0, finish: 60, percentiles: false, fill_gaps: false };
 
     fn fleet() -> Fleet {
-        let config = Config::parse(CONFIG, Program::Noodle).unwrap();
+        let config = NoodleConfig::parse(CONFIG).unwrap();
         Fleet::new(Arc::new(config.tiers.clone()), &config.fetch)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use serde_json::json;
 
 use crate::joined::store;
@@ -24,7 +24,7 @@ fn tier(nodes: [SocketAddr; 4]) -> String {
 /// Hosts with the places of their owners, the first owner first.
 fn hosts() -> BTreeMap<String, Vec<usize>> {
     let nowhere = [1, 2, 3, 4].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let config = Config::parse(&tier(nowhere), Program::Coco).unwrap();
+    let config = CocoConfig::parse(&tier(nowhere)).unwrap();
     let owners = |number: usize| {
         let mut owners = Vec::new();
         let name = format!("web{number}");

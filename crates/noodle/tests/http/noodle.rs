@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use coco_core::config::{Config, Program};
+use coco_core::config::NoodleConfig;
 use coco_core::tier::Tiers;
 use coco_daemon::http::{Limits, bind, serve};
 use coco_daemon::reload::Reloads;
@@ -57,14 +57,14 @@ impl Noodle {
     pub(crate) fn start_within(tiers: &str, fetch: &str, limits: Limits) -> Self {
         let patience = if fetch.contains("proxy_timeout") { "" } else { "proxy_timeout = \"60s\"" };
         let text = format!("{tiers}\n[fetch]\nbind = \"127.0.0.1:0\"\n{fetch}\n{patience}\n");
-        let config = Config::parse(&text, Program::Noodle).unwrap_or_else(|problems| panic!("{problems}"));
-        let listener = bind(config.fetch.bind.as_ref().unwrap()).unwrap();
+        let config = NoodleConfig::parse(&text).unwrap_or_else(|problems| panic!("{problems}"));
+        let listener = bind(&config.bind).unwrap();
         let address = listener.local_addr().unwrap();
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
         let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
-        let common = Common::new(Arc::new(Reloads::new(Program::Noodle, &config)), Arc::default());
+        let common = Common::new(Arc::new(Reloads::new(&config)), Arc::default());
         let api = Api::new(
             common,
             Arc::new(ArcSwap::from_pointee(proxy)),

@@ -250,7 +250,7 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::NoodleConfig;
     use coco_core::tier::Endpoint;
 
     use super::*;
@@ -268,7 +268,7 @@ mod tests {
             bind = "127.0.0.1:0"
         "#;
         let urls = |text: &str| {
-            let config = Config::parse(text, Program::Noodle).unwrap();
+            let config = NoodleConfig::parse(text).unwrap();
             let tier = config.tiers.get(0).unwrap().clone();
             let upstream = |target| {
                 let Endpoint::Visage(address) = config.fetch.endpoint(target) else { panic!() };

@@ -1,8 +1,22 @@
-//! A configuration as a text again: all that holds, defaults included, as an operator could have written it.
+//! The file that a configuration was read from: its warnings, what a reload can't change, and all that holds, defaults
+//! included, as a text again.
 
+use super::Program;
+use super::error::Problem;
 use super::keys::{KEYS, Key, TIER, top_sections};
 use super::written::path;
-use super::{Config, Program};
+use crate::tier::Tiers;
+
+/// The file that a configuration was read from.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// What is taken as it stands, and seldom meant; in the file's order.
+    pub warnings: Vec<Problem>,
+    /// The values of keys that a running process can't change.
+    pub(super) fixed: Vec<(&'static Key, String)>,
+    /// What stands in the file.
+    pub(super) entries: Vec<Entry>,
+}
 
 /// A key of the file and its value, as TOML.
 #[derive(Debug, Clone)]
@@ -19,37 +33,31 @@ impl Entry {
     }
 }
 
-impl Config {
-    /// All keys with the values that hold, of both programs, in the order of the sample file. It reads back as the same
-    /// configuration. There are no passwords in it, as there are none in any: they stand in files of their own.
-    pub fn to_toml(&self) -> String {
-        self.in_force(self, self.program)
-    }
-
-    /// The same for a process that was started with another configuration: keys that need a restart have the values of
-    /// that one.
-    pub fn in_force(&self, started: &Self, program: Program) -> String {
-        let entry = |config: &Self, key: &Key| {
-            let found = config.entries.iter().find(|entry| entry.is_of(key));
-            found.map(|entry| entry.value.clone())
-        };
+impl ConfigFile {
+    /// All keys with the values that hold for a program that was started with the file `started`.
+    pub(super) fn in_force(&self, tiers: &Tiers, started: &Self, program: Program) -> String {
         let mut text = String::new();
         for section in top_sections() {
             if section == "tiers" {
-                self.write_tiers(&mut text);
+                self.write_tiers(tiers, &mut text);
                 continue;
             }
             let mut table = Table::new(&mut text, section);
             for key in KEYS.iter().filter(|key| key.section == section) {
                 let is_fixed = key.needs_restart && key.read_by.contains(&program);
-                table.write(key, entry(if is_fixed { started } else { self }, key).as_deref());
+                table.write(key, if is_fixed { started } else { self }.value(key));
             }
         }
         text
     }
 
-    fn write_tiers(&self, text: &mut String) {
-        for tier in &self.tiers {
+    /// The value of a key at the top of the file.
+    fn value(&self, key: &Key) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.is_of(key)).map(|entry| entry.value.as_str())
+    }
+
+    fn write_tiers(&self, tiers: &Tiers, text: &mut String) {
+        for tier in tiers {
             let section = path("tiers", tier.name());
             let mut table = Table::new(text, &section);
             for key in KEYS.iter().filter(|key| key.section == TIER) {
@@ -66,6 +74,15 @@ impl Config {
                 }
             }
         }
+    }
+
+    /// The keys whose values differ between the two files, but can't change while the program runs.
+    pub(super) fn needs_restart<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'static Key> + 'a {
+        KEYS.iter().filter(|key| key.needs_restart).filter(|key| self.fixed(key) != other.fixed(key))
+    }
+
+    fn fixed(&self, key: &Key) -> Option<&str> {
+        self.fixed.iter().find(|(fixed, _)| fixed.path() == key.path()).map(|(_, value)| value.as_str())
     }
 }
 
