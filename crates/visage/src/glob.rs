@@ -13,28 +13,59 @@
 
 use thiserror::Error;
 
-/// More alternatives than a request may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("braces stand for more than {0} names")]
-pub struct TooMany(pub usize);
+/// The longest pattern that braces may stand for, in bytes: no file system of Linux has longer names (NAME_MAX).
+pub const MOST_LENGTH: usize = 255;
 
-/// The patterns that braces stand for, in their order, at most `most`.
+/// The most bytes that are made of one pattern, all steps together.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Why braces are not expanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TooMuch {
+    /// More alternatives than a request may have.
+    #[error("stand for more than {0} patterns")]
+    Patterns(usize),
+    /// A pattern that is longer than any name.
+    #[error("stand for a pattern of more than {MOST_LENGTH} bytes")]
+    Long,
+    /// Alternatives that are short and few, and yet take so many bytes on the way.
+    #[error("stand for more than {MOST_BYTES} bytes of patterns")]
+    Bytes,
+    /// More patterns with `*`, `?` or `[` than names can be compared with.
+    #[error("stand for more than {0} patterns with *, ? or [")]
+    Globs(usize),
+}
+
+/// The patterns that braces stand for, in their order, at most `most`, each of at most [`MOST_LENGTH`] bytes.
 ///
 /// Braces without their other half stand for themselves.
 ///
 /// # Errors
-/// When there are more.
-pub fn expanded(pattern: &[u8], most: usize) -> Result<Vec<Vec<u8>>, TooMany> {
+/// When there are more, or they are longer; before they are made.
+pub fn expanded(pattern: &[u8], most: usize) -> Result<Vec<Vec<u8>>, TooMuch> {
     let mut waiting = vec![pattern.to_vec()];
     let mut found = Vec::new();
+    let mut bytes = 0;
     while let Some(pattern) = waiting.pop() {
         let Some((start, end)) = braces(&pattern) else {
+            if pattern.len() > MOST_LENGTH {
+                return Err(TooMuch::Long);
+            }
             found.push(pattern);
             continue;
         };
+        // What stands in front of braces stands in all that comes of them.
+        if start > MOST_LENGTH {
+            return Err(TooMuch::Long);
+        }
         let alternatives = alternatives(&pattern[start + 1..end]);
         if found.len() + waiting.len() + alternatives.len() > most {
-            return Err(TooMany(most));
+            return Err(TooMuch::Patterns(most));
+        }
+        let around = pattern.len() - (end + 1 - start);
+        bytes += alternatives.iter().map(|alternative| around + alternative.len()).sum::<usize>();
+        if bytes > MOST_BYTES {
+            return Err(TooMuch::Bytes);
         }
         // The last goes in first, so that the first comes out first.
         for alternative in alternatives.into_iter().rev() {
@@ -42,6 +73,28 @@ pub fn expanded(pattern: &[u8], most: usize) -> Result<Vec<Vec<u8>>, TooMany> {
         }
     }
     Ok(found)
+}
+
+/// What a pattern begins with that stands for itself: all of it where it holds no `*`, `?` or `[`.
+#[must_use]
+pub fn literal(pattern: &[u8]) -> &[u8] {
+    let end = pattern.iter().position(|byte| b"*?[".contains(byte)).unwrap_or(pattern.len());
+    &pattern[..end]
+}
+
+/// Whether a pattern is the name of what it stands for.
+#[must_use]
+pub fn is_literal(pattern: &[u8]) -> bool {
+    literal(pattern).len() == pattern.len()
+}
+
+/// Those of `names`, which are sorted, that a pattern without braces can match.
+#[must_use]
+pub fn candidates<'a, N: AsRef<[u8]>>(pattern: &[u8], names: &'a [N]) -> &'a [N] {
+    let front = literal(pattern);
+    let first = names.partition_point(|name| name.as_ref() < front);
+    let rest = &names[first..];
+    &rest[..rest.partition_point(|name| name.as_ref().starts_with(front))]
 }
 
 /// The first pair of braces.
@@ -219,9 +272,35 @@ mod tests {
     #[test]
     fn braces_that_stand_for_too_many_are_refused_before_they_are_made() {
         let many = "{a,b}".repeat(40);
-        assert_eq!(expanded(many.as_bytes(), 1000), Err(TooMany(1000)));
-        assert_eq!(expanded(b"{a,b,c}", 2), Err(TooMany(2)));
+        assert_eq!(expanded(many.as_bytes(), 1000), Err(TooMuch::Patterns(1000)));
+        assert_eq!(expanded(b"{a,b,c}", 2), Err(TooMuch::Patterns(2)));
         assert!(expanded(b"{a,b,c}", 3).is_ok());
+    }
+
+    /// Ten thousand patterns are not many, but each may be as long as a request.
+    #[test]
+    fn braces_that_stand_for_much_text_are_refused_before_it_is_made() {
+        let ten = "{0,1,2,3,4,5,6,7,8,9}";
+        let many = ten.repeat(3);
+        assert_eq!(expanded(many.as_bytes(), 1000).map(|patterns| patterns.len()), Ok(1000));
+        for long in [format!("{}{many}", "a".repeat(60_000)), format!("{{a}}{}", "a".repeat(256))] {
+            assert_eq!(expanded(long.as_bytes(), 10_000), Err(TooMuch::Long));
+        }
+        let behind = format!("{many}{}", "a".repeat(60_000));
+        assert_eq!(expanded(behind.as_bytes(), 10_000), Err(TooMuch::Bytes));
+        // Ever the same few bytes, made again for each pair of braces.
+        assert_eq!(expanded("{a}".repeat(20_000).as_bytes(), 10_000), Err(TooMuch::Bytes));
+        assert!(expanded(format!("{{a}}{}", "a".repeat(254)).as_bytes(), 1).is_ok());
+    }
+
+    #[test]
+    fn candidates_of_a_pattern_begin_as_it_does() {
+        let names = ["a", "web1", "web10", "web2", "x"];
+        assert_eq!(candidates(b"web1*", &names), ["web1", "web10"]);
+        assert_eq!(candidates(b"*1", &names), names);
+        assert_eq!(candidates(b"web", &names), ["web1", "web10", "web2"]);
+        assert!(candidates(b"y?", &names).is_empty());
+        assert!(is_literal(b"web1") && !is_literal(b"web?"));
     }
 
     /// The same by the definition, which takes exponential time.
@@ -248,6 +327,8 @@ mod tests {
             if let Ok(patterns) = expanded(&pattern, 50) {
                 prop_assert!(!patterns.is_empty() && patterns.len() <= 50);
             }
+            let names = [name];
+            prop_assert!(!matches(&pattern, &names[0]) || candidates(&pattern, &names).len() == 1);
         }
     }
 }
