@@ -33,6 +33,9 @@ pub enum Malformed {
     /// A number that is none.
     #[error("no number where one is due")]
     Number,
+    /// Rows that are not those of the window that was asked for.
+    #[error("rows of another window than the one that was asked for")]
+    Window,
     /// A row that is not the next.
     #[error("a row of another time than the one that is due")]
     Time,
@@ -68,6 +71,8 @@ pub enum RefusalKind {
     NotFound,
     /// The file is there, but is no RRD file, or is cut off.
     NotRrd,
+    /// The file has no rows of this consolidation function.
+    NoArchive,
     /// The socket has not this command (`-P`), or the file is outside of the base directory (`-B`).
     Denied,
     /// A daemon that does not know this command.
@@ -102,6 +107,8 @@ impl RefusalKind {
             Self::NotFound
         } else if ends(b"is not an RRD file") || is_cut_off(text) {
             Self::NotRrd
+        } else if ends(b"the RRD does not contain an RRA matching the chosen CF") {
+            Self::NoArchive
         } else if ends(b"Permission denied.") || ends(b"Permission denied") {
             Self::Denied
         } else if text.starts_with(b"Unknown command:") {
@@ -147,6 +154,11 @@ mod tests {
             ("RRD Error: mmaping file '/base/x.rrd': Invalid argument", RefusalKind::NotRrd),
             ("rrd_fetch_r failed: mmaping file '/base/x.rrd': Cannot allocate memory", RefusalKind::Other),
             ("rrd_fetch_r failed: '/base/x.rrd' is too small (should be 49448 bytes)", RefusalKind::NotRrd),
+            (
+                "rrd_fetch_r failed: the RRD does not contain an RRA matching the chosen CF",
+                RefusalKind::NoArchive,
+            ),
+            ("rrd_fetch_r failed: opening '/base/x.rrd': Permission denied", RefusalKind::Denied),
             ("Permission denied.", RefusalKind::Denied),
             ("/base/../../etc/passwd: Permission denied", RefusalKind::Denied),
             ("Unknown command: NOSUCH", RefusalKind::UnknownCommand),

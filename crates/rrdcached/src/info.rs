@@ -19,6 +19,9 @@ use crate::status::{Status, integer};
 /// The most lines that are read: those of 100 data sources in 40 archives.
 pub const MOST_LINES: u64 = 20_000;
 
+/// The most bytes that they have together.
+pub const MOST_BYTES: usize = 1 << 20;
+
 /// What a file is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Info {
@@ -61,16 +64,8 @@ impl Info {
     /// A refusal, which is a whole reply, or what is no reply.
     pub fn read(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Error> {
         cursor.whole(|cursor| {
-            let Some(status) = Status::read(cursor)? else { return Ok(None) };
-            if status.lines > MOST_LINES {
-                return Err(Malformed::Count("lines").into());
-            }
-            let mut info = Self::default();
-            for _ in 0..status.lines {
-                let Some(line) = cursor.line()? else { return Ok(None) };
-                info.note_line(line)?;
-            }
-            info.checked().map(Some).map_err(Error::from)
+            let Some(mut reading) = Reading::begin(cursor)? else { return Ok(None) };
+            if reading.read(cursor)? { reading.finish().map(Some).map_err(Error::from) } else { Ok(None) }
         })
     }
 
@@ -142,6 +137,55 @@ impl Info {
     }
 }
 
+/// A reply as it arrives, line by line.
+#[derive(Debug)]
+pub struct Reading {
+    left: u64,
+    bytes: usize,
+    info: Info,
+}
+
+impl Reading {
+    /// Reads the first line; `None` where it is not there yet.
+    ///
+    /// # Errors
+    /// A refusal, which is a whole reply, or what is no reply.
+    pub fn begin(cursor: &mut Cursor<'_>) -> Result<Option<Self>, Error> {
+        let Some(status) = Status::read(cursor)? else { return Ok(None) };
+        if status.lines > MOST_LINES {
+            return Err(Malformed::Count("lines").into());
+        }
+        Ok(Some(Self { left: status.lines, bytes: 0, info: Info::default() }))
+    }
+
+    /// Goes on with what has arrived. Takes off what it reads; returns true when the last line is there.
+    ///
+    /// It takes about as much memory as it takes off.
+    ///
+    /// # Errors
+    /// What is no line of such a reply, or more bytes than any has.
+    pub fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<bool, Malformed> {
+        while self.left > 0 {
+            let Some(line) = cursor.line()? else { return Ok(false) };
+            self.bytes += line.len();
+            if self.bytes > MOST_BYTES {
+                return Err(Malformed::Count("bytes"));
+            }
+            self.info.note_line(line)?;
+            self.left -= 1;
+        }
+        Ok(true)
+    }
+
+    /// What the file is made of.
+    ///
+    /// # Errors
+    /// When no rows can be counted by what was said.
+    pub fn finish(self) -> Result<Info, Malformed> {
+        self.info.checked()
+    }
+}
+
 /// What stands in brackets, and the member behind them: `value` and `type` of `ds[value].type`.
 fn indexed<'a>(key: &'a [u8], start: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let rest = key.strip_prefix(start)?;
@@ -176,6 +220,27 @@ mod tests {
         for end in 0..REPLY.len() {
             assert_eq!(read(&REPLY[..end]), Ok(None), "{end}");
         }
+    }
+
+    /// Read anew from its front whenever a piece came, a long reply took time that grew with the square of its length.
+    #[test]
+    fn what_is_read_is_taken_off_line_by_line_and_is_bounded() {
+        let (first, rest) = REPLY.split_at(REPLY.find('\n').unwrap() + 1);
+        let mut reading = Reading::begin(&mut Cursor::new(first.as_bytes())).unwrap().unwrap();
+        let (arrived, late) = rest.split_at(60);
+        let mut cursor = Cursor::new(arrived.as_bytes());
+        assert_eq!(reading.read(&mut cursor), Ok(false));
+        assert_eq!(cursor.position(), arrived.rfind('\n').unwrap() + 1);
+        let left = [&arrived[cursor.position()..], late].concat();
+        assert_eq!(reading.read(&mut Cursor::new(left.as_bytes())), Ok(true));
+        assert_eq!(reading.finish().ok(), read(REPLY).unwrap());
+
+        let line = format!("filename 2 /{}\n", "a".repeat(8000));
+        let mut reading = Reading::begin(&mut Cursor::new(b"20000 Info for a follows\n")).unwrap().unwrap();
+        let lines = (0..200).find_map(|read| {
+            reading.read(&mut Cursor::new(line.as_bytes())).err().map(|error| (read, error))
+        });
+        assert_eq!(lines, Some((MOST_BYTES / (line.len() - 1), Malformed::Count("bytes"))));
     }
 
     #[test]
