@@ -20,6 +20,7 @@ use coco_daemon::resolve::resolve_all;
 use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signals;
+use coco_daemon::tiers::begin_anew;
 use thiserror::Error;
 use tracing::info;
 
@@ -173,8 +174,7 @@ fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &Nood
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
     Changes {
         old: old.tiers.fingerprint(),
-        // Coco says so, which is where they begin.
-        begin_anew: Vec::new(),
+        begin_anew: begin_anew(&old.tiers, &new.tiers),
         added: new.targets_beyond(&old),
         removed: old.targets_beyond(&new),
     }

@@ -50,7 +50,11 @@ fn start(file: &File) -> (Child, SocketAddr) {
 }
 
 fn terminate(child: &Child) {
-    let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    signal(child, "-TERM");
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
     assert!(status.success());
 }
 
@@ -191,4 +195,25 @@ fn requests_are_logged_for_debugging_and_failures_always_but_not_each() {
     let failures =
         with("WARN a target gave no answer host=\"web1\" target=\"t0:1\" cause=\"cannot connect: ");
     assert_eq!(failures.len(), 1, "{lines:?}");
+}
+
+#[test]
+fn a_reload_that_gives_hosts_to_other_targets_warns() {
+    let config = |targets: &[&str]| {
+        format!("[tiers.t]\ntargets = {targets:?}\n[fetch]\nbind = \"127.0.0.1:0\"\nproxy_timeout = \"5s\"\n")
+    };
+    let file = File::new("moves", &config(&["127.0.0.1:1"]));
+    let mut child = program().arg(&file.0).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("ready")));
+    std::fs::write(&file.0, config(&["127.0.0.1:1", "127.0.0.1:2"])).unwrap();
+    signal(&child, "-HUP");
+    let warning = lines.find(|line| line.contains("WARN") || line.contains("reloaded")).unwrap();
+    assert!(
+        warning.contains("another placement: ") && warning.contains("of the hosts begin anew"),
+        "{warning}"
+    );
+    assert!(lines.any(|line| line.contains("reloaded")));
+    terminate(&child);
+    assert!(child.wait().unwrap().success());
 }
