@@ -9,7 +9,7 @@ use clap::Args;
 use coco_core::config::{Config, Fetch};
 use coco_core::tier::Tiers;
 use noodle::budget::Budget;
-use noodle::upstream::{Room, Terms, Upstream};
+use noodle::upstream::{Shared, Terms, Upstream};
 use serde_json::{Map, Value, json};
 
 use crate::api;
@@ -111,11 +111,11 @@ async fn find(
 
 /// All nodes, each once: targets of several tiers may store their files in one place.
 fn nodes(tiers: &Tiers, fetch: &Fetch) -> Vec<Node> {
-    let (mut nodes, mut places, room) = (Vec::<Node>::new(), HashMap::new(), Room::new());
+    let (mut nodes, mut places, shared) = (Vec::<Node>::new(), HashMap::new(), Shared::default());
     for (tier_number, tier) in tiers.iter().enumerate() {
         for (number, target) in tier.targets().iter().enumerate() {
             let place = *places.entry(fetch.endpoint(target)).or_insert_with_key(|endpoint| {
-                let upstream = Upstream::new(endpoint, Terms::from(fetch), room.clone());
+                let upstream = Upstream::new(endpoint, Terms::from(fetch), shared.clone());
                 nodes.push(Node { upstream, targets: Vec::new() });
                 nodes.len() - 1
             });

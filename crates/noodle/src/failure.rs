@@ -58,6 +58,14 @@ pub enum Failure {
     /// An rrdcached that does not do what it is asked for; its words hold paths of its machine.
     #[error("rrdcached refuses: {0}")]
     Denied(&'static str),
+    /// Files that an rrdcached has, and can't read: what it said of others is an answer all the same.
+    #[error("{files} of the files can't be read: {why}")]
+    Unread {
+        /// How many.
+        files: usize,
+        /// The reason of the first.
+        why: &'static str,
+    },
     /// More than `fetch.max_rows`: it is the request that is at fault.
     #[error("{rows} rows of {step} s, more than {limit} (fetch.max_rows)")]
     TooManyRows {
@@ -101,6 +109,7 @@ impl Failure {
             | Self::OtherHost
             | Self::NotRrdcached(_)
             | Self::Denied(_)
+            | Self::Unread { .. }
             | Self::TooManyRows { .. }
             | Self::Queue(_)
             | Self::Memory => false,
@@ -115,9 +124,12 @@ impl Failure {
     /// The counter of operators who know Noodle's first version; none for what is Noodle's own doing.
     pub fn error_count(&self) -> Option<ErrorCount> {
         match self {
-            Self::Connect(_) | Self::Reset(_) | Self::HeadTimeout(_) | Self::Status(_) | Self::Denied(_) => {
-                Some(ErrorCount::HttpGet)
-            }
+            Self::Connect(_)
+            | Self::Reset(_)
+            | Self::HeadTimeout(_)
+            | Self::Status(_)
+            | Self::Denied(_)
+            | Self::Unread { .. } => Some(ErrorCount::HttpGet),
             Self::BrokenOff(_) | Self::BodyTimeout(_) | Self::TooLarge(_) => Some(ErrorCount::ReadAll),
             Self::NotAnObject(_)
             | Self::NoList(_)
@@ -145,7 +157,7 @@ impl Failure {
             }
             Self::OtherHost => Some(Reason::OtherHost),
             Self::NotRrdcached(_) => Some(Reason::NotRrdcached),
-            Self::Denied(_) => Some(Reason::Denied),
+            Self::Denied(_) | Self::Unread { .. } => Some(Reason::Denied),
             Self::Queue(_) => Some(Reason::Queue),
             Self::Memory => Some(Reason::Memory),
         }
@@ -214,7 +226,7 @@ pub enum Reason {
     OtherHost,
     /// [`Failure::NotRrdcached`]
     NotRrdcached,
-    /// [`Failure::Denied`]
+    /// [`Failure::Denied`] and [`Failure::Unread`]
     Denied,
     /// [`Failure::Queue`]
     Queue,

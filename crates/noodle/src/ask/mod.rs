@@ -19,6 +19,9 @@ pub mod lists;
 pub mod rows;
 pub mod share;
 
+/// Comparing a pattern with a name takes about as long as looking through so many bytes.
+const COMPARED: usize = 16;
+
 /// What an answer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
@@ -81,6 +84,15 @@ pub struct NamedMetrics {
     pub plugin: Vec<u8>,
     /// collectd's types and their instances.
     pub instances: Vec<Vec<u8>>,
+}
+
+/// A metric of a host: what one RRD file holds.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct File {
+    /// collectd's plugin and its instance, `cpu-0`, the name of a directory.
+    pub plugin: Box<[u8]>,
+    /// collectd's type and its instance, `cpu-idle`, the name of a file less `.rrd`.
+    pub instance: Box<[u8]>,
 }
 
 /// Metrics of a host, by plugin and instance.
@@ -156,13 +168,29 @@ impl Hosts {
         }
     }
 
-    /// Whether a host is meant.
-    pub fn contain(&self, host: &[u8]) -> bool {
-        match self {
-            Self::Named(name) => **name == *host,
-            Self::Matching { patterns, .. } => {
-                patterns.is_empty() || patterns.iter().any(|pattern| glob::matches(pattern, host))
+    /// The hosts that are meant of these, which are sorted, by their numbers.
+    pub fn of<N: AsRef<[u8]>>(&self, hosts: &[N]) -> Vec<usize> {
+        let patterns = match self {
+            Self::Named(name) => {
+                return hosts.binary_search_by(|host| host.as_ref().cmp(name)).into_iter().collect();
             }
+            Self::Matching { patterns, .. } if patterns.is_empty() => return (0..hosts.len()).collect(),
+            Self::Matching { patterns, .. } => patterns,
+        };
+        let mut is_meant = vec![false; hosts.len()];
+        for pattern in patterns.iter() {
+            for index in glob::candidates(pattern, hosts) {
+                is_meant[index] = is_meant[index] || glob::matches(pattern, hosts[index].as_ref());
+            }
+        }
+        (0..hosts.len()).filter(|index| is_meant[*index]).collect()
+    }
+
+    /// Bytes of as much work as it is to find those that are meant of so many.
+    pub fn work(&self, hosts: usize) -> usize {
+        match self {
+            Self::Matching { patterns, .. } => (patterns.len() + 1) * hosts * COMPARED,
+            Self::Named(_) => COMPARED,
         }
     }
 }
@@ -180,6 +208,15 @@ impl Metric {
         }
     }
 
+    /// Bytes of as much work as it is to find those that are meant of so many.
+    pub fn work(&self, files: usize) -> usize {
+        match self {
+            Self::Any => files,
+            Self::Selected(selection) => (selection.globs() + 2) * files * COMPARED,
+            Self::Named(named) => (named.instances.len() + files) * COMPARED,
+        }
+    }
+
     /// The metrics that are meant, by their numbers, in the order of an answer. `files` are the plugin and the instance of
     /// each.
     pub fn of(&self, files: &[(&[u8], &[u8])]) -> Vec<usize> {
@@ -187,10 +224,10 @@ impl Metric {
             Self::Any => (0..files.len()).collect(),
             Self::Selected(selection) => selection.of(files),
             Self::Named(named) => {
-                let place = |instance: &Vec<u8>| {
-                    files.iter().position(|file| *file == (named.plugin.as_slice(), instance.as_slice()))
-                };
-                named.instances.iter().filter_map(place).collect()
+                let of_plugin = files.iter().enumerate().filter(|(_, (plugin, _))| *plugin == named.plugin);
+                let places: HashMap<_, _> =
+                    of_plugin.map(|(index, (_, instance))| (*instance, index)).collect();
+                named.instances.iter().filter_map(|instance| places.get(&**instance).copied()).collect()
             }
         }
     }

@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use ::series::series::Series;
 
+use crate::ask::File;
 use crate::budget::Reservation;
+use crate::failure::Failure;
 
 /// Rows of some metrics of a host, as one target has them, or as several have them together.
 #[derive(Debug)]
@@ -13,8 +15,19 @@ pub struct HostRows {
     pub metrics: Vec<MetricRows>,
     /// When hosts and files were listed to find them, if they were.
     pub listed: Option<Instant>,
+    /// What is not among them, though it is there, if anything is.
+    pub unread: Option<Unread>,
     /// What they take.
     pub reservation: Reservation,
+}
+
+/// Files of a host that its target has and can't read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Which.
+    pub files: Vec<File>,
+    /// Why.
+    pub failure: Failure,
 }
 
 /// Rows of a metric: what stands in one RRD file.

@@ -4,19 +4,23 @@
 //! row by row: [`series::join`] says which row counts, whatever the order of the answers. As long as only
 //! one target has answered, its rows stay as they came.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use ::series::join::{Joined, Priority};
 use ::series::series::Series;
 use coco_core::config::Join;
 
-use super::Node;
-use crate::ask::rows::{HostRows, MetricRows, SourceRows};
-use crate::ask::{Known, Question, Window};
+use super::{Failed, Node};
+use crate::ask::rows::{HostRows, MetricRows, SourceRows, Unread};
+use crate::ask::{File, Known, Metric as Meant, Window};
 use crate::budget::{Budget, Exhausted, Reservation};
 
 /// What a row takes while it is joined: its time, its value and its source, twice while two lists become one.
 const ROW: usize = 64;
+
+/// What is noted of a metric to find it by its name.
+const EACH: usize = 256;
 
 /// When the next target is asked.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +37,8 @@ pub(super) struct Joining {
     nodes: Vec<(Priority, Node)>,
     metrics: Vec<Metric>,
     listed: Option<Instant>,
+    /// What targets have and can't read.
+    unread: Vec<(Node, Unread)>,
     reservations: Vec<Reservation>,
     /// Rows that the last target knew, and no earlier one.
     filled: usize,
@@ -58,14 +64,20 @@ struct Source {
 impl Joining {
     /// What the first target has.
     pub(super) fn new(node: Node, priority: Priority, rows: HostRows) -> Self {
-        let HostRows { metrics, listed, reservation } = rows;
+        let HostRows { metrics, listed, unread, reservation } = rows;
         Self {
             nodes: vec![(priority, node)],
             metrics: metrics.into_iter().map(|metric| Metric::new(priority, metric)).collect(),
             listed,
+            unread: unread.into_iter().map(|unread| (node, unread)).collect(),
             reservations: vec![reservation],
             filled: 0,
         }
+    }
+
+    /// Bytes of as much work as it is to join these.
+    pub(super) fn work(&self, rows: &HostRows) -> usize {
+        (self.metrics.iter().map(Metric::rows).sum::<usize>() + rows.rows()) * ROW
     }
 
     /// Together with what another target has. Memory is lent before it is taken.
@@ -77,21 +89,37 @@ impl Joining {
         window: Window,
         budget: &Budget,
     ) -> Result<Self, Exhausted> {
-        let HostRows { metrics, listed, reservation } = rows;
-        let many: usize = metrics.iter().map(MetricRows::bytes).sum::<usize>() / size_of::<f64>();
+        let HostRows { metrics, listed, unread, reservation } = rows;
         self.reservations.push(reservation);
-        self.reservations.push(budget.reserve(many * ROW)?);
+        let mut lent = budget.nothing();
         self.listed = self.listed.into_iter().chain(listed).min();
+        self.unread.extend(unread.map(|unread| (node, unread)));
         self.nodes.push((priority, node));
         self.filled = 0;
+        let name =
+            |metric: &Metric| File { plugin: metric.plugin.clone(), instance: metric.instance.clone() };
+        lent.grow(self.metrics.len() * EACH)?;
+        let places: HashMap<_, _> =
+            self.metrics.iter().enumerate().map(|(place, metric)| (name(metric), place)).collect();
         for metric in metrics {
-            let same =
-                |known: &&mut Metric| (&known.plugin, &known.instance) == (&metric.plugin, &metric.instance);
-            match self.metrics.iter_mut().find(same) {
-                Some(known) => self.filled += known.join(priority, metric, window),
-                None => self.metrics.push(Metric::new(priority, metric)),
+            let MetricRows { plugin, instance, sources } = metric;
+            let name = File { plugin, instance };
+            match places.get(&name) {
+                Some(place) => {
+                    let known = &mut self.metrics[*place];
+                    // As many rows as the finest of both have come of it, and each stands beside its time meanwhile.
+                    let rows = sources.iter().map(|source| source.rows.grid().rows()).sum::<usize>();
+                    lent.grow((known.rows() + rows) * ROW)?;
+                    self.filled += known.join(priority, sources, window);
+                }
+                None => {
+                    let File { plugin, instance } = name;
+                    self.metrics.push(Metric::new(priority, MetricRows { plugin, instance, sources }));
+                }
             }
         }
+        drop(places);
+        self.reservations.push(lent);
         Ok(self)
     }
 
@@ -102,7 +130,20 @@ impl Joining {
 
     /// Whether nothing is missing of what was found.
     pub(super) fn has_no_gap(&self, window: Window, policy: Policy) -> bool {
-        self.metrics.iter().all(|metric| metric.is_complete(window, policy))
+        self.metrics.iter().all(|metric| metric.is_complete(window, policy)) && self.still_unread().is_empty()
+    }
+
+    /// The targets that can't read what no other has either.
+    pub(super) fn still_unread(&self) -> Vec<Failed> {
+        if self.unread.is_empty() {
+            return Vec::new();
+        }
+        let has = |file: &File| {
+            let same = |metric: &Metric| (&metric.plugin, &metric.instance) == (&file.plugin, &file.instance);
+            self.metrics.iter().any(same)
+        };
+        let still = self.unread.iter().filter(|(_, unread)| !unread.files.iter().all(has));
+        still.map(|(node, unread)| (*node, unread.failure.clone())).collect()
     }
 
     /// The metrics that need not be asked for any more.
@@ -117,24 +158,33 @@ impl Joining {
         known
     }
 
+    /// How many metrics there are to be put in order: none where one target has done so.
+    pub(super) fn unordered(&self) -> usize {
+        if self.nodes.len() > 1 { self.metrics.len() } else { 0 }
+    }
+
     /// What there is, in the order of an answer, and whose it is, in the order of the configuration.
-    pub(super) fn finish(mut self, question: &Question) -> (Vec<Node>, HostRows) {
-        self.nodes.sort_unstable();
-        let nodes = self.nodes.into_iter().map(|(_, node)| node).collect();
-        let names: Vec<_> = self.metrics.iter().map(|metric| (&*metric.plugin, &*metric.instance)).collect();
-        let mut places = vec![usize::MAX; names.len()];
-        for (place, index) in question.metric.of(&names).into_iter().enumerate() {
-            places[index] = place;
+    pub(super) fn finish(mut self, meant: &Meant) -> (Vec<Node>, HostRows) {
+        let mut metrics = self.metrics;
+        if self.nodes.len() > 1 {
+            self.nodes.sort_unstable();
+            let names: Vec<_> = metrics.iter().map(|metric| (&*metric.plugin, &*metric.instance)).collect();
+            let mut places = vec![usize::MAX; names.len()];
+            for (place, index) in meant.of(&names).into_iter().enumerate() {
+                places[index] = place;
+            }
+            let mut placed: Vec<_> = metrics.into_iter().zip(places).collect();
+            placed.sort_by_key(|(_, place)| *place);
+            metrics = placed.into_iter().map(|(metric, _)| metric).collect();
         }
-        let mut metrics: Vec<_> = self.metrics.into_iter().zip(places).collect();
-        metrics.sort_by_key(|(_, place)| *place);
-        let metrics = metrics.into_iter().map(|(metric, _)| metric.finish()).collect();
+        let nodes = self.nodes.into_iter().map(|(_, node)| node).collect();
+        let metrics = metrics.into_iter().map(Metric::finish).collect();
         let mut reservations = self.reservations.into_iter();
         let mut reservation = reservations.next().expect("there is one for the first target");
         for other in reservations {
             reservation.take_over(other);
         }
-        (nodes, HostRows { metrics, listed: self.listed, reservation })
+        (nodes, HostRows { metrics, listed: self.listed, unread: None, reservation })
     }
 }
 
@@ -145,12 +195,19 @@ impl Metric {
         Self { plugin, instance, sources: sources.into_iter().map(source).collect() }
     }
 
+    /// How many rows there are, of each data source.
+    fn rows(&self) -> usize {
+        self.sources.iter().map(|source| source.rows.grid().rows()).sum()
+    }
+
     /// Returns how many rows are known that were not before.
-    fn join(&mut self, priority: Priority, metric: MetricRows, window: Window) -> usize {
+    fn join(&mut self, priority: Priority, sources: Vec<SourceRows>, window: Window) -> usize {
         let mut filled = 0;
-        for SourceRows { name, rows } in metric.sources {
-            match self.sources.iter_mut().find(|source| source.name == name) {
-                Some(source) => filled += source.join(priority, &rows, window),
+        let places: HashMap<_, _> =
+            self.sources.iter().enumerate().map(|(place, source)| (source.name.clone(), place)).collect();
+        for SourceRows { name, rows } in sources {
+            match places.get(&name) {
+                Some(place) => filled += self.sources[*place].join(priority, &rows, window),
                 None => self.sources.push(Source { name, rows, priority, joined: None }),
             }
         }

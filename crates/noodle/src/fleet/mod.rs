@@ -21,7 +21,7 @@ use crate::budget::forms::Forms;
 use crate::counters::Counters;
 use crate::counters::table::{TARGET_STATE, TIER_TREE_AGE};
 use crate::failure::Failure;
-use crate::upstream::{Place, Room, Said, State, Terms, Try, Upstream};
+use crate::upstream::{Place, Said, Shared, State, Terms, Try, Upstream};
 use join::Policy;
 
 pub mod gather;
@@ -44,7 +44,7 @@ pub struct Fleet {
     pub crowd: Crowd,
     /// What of it forms may take.
     pub forms: Forms,
-    room: Room,
+    shared: Shared,
     by_endpoint: HashMap<Endpoint, Arc<Upstream>>,
     policy: Policy,
     prefer: Prefer,
@@ -70,8 +70,8 @@ impl Fleet {
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Self {
         let counters = Counters::new(&tiers);
         let budget = Budget::new(config.max_memory);
-        let shared = (Crowd::new(&budget), Forms::new(&budget, config), budget, Room::new());
-        Self::with_known(tiers, config, counters, shared, &HashMap::new())
+        let common = (Crowd::new(&budget), Forms::new(&budget, config), budget, Shared::default());
+        Self::with_known(tiers, config, counters, common, &HashMap::new())
     }
 
     /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
@@ -79,15 +79,15 @@ impl Fleet {
         let counters = self.counters.renewed(&tiers);
         let budget = self.budget.with_limit(config.max_memory);
         let forms = self.forms.renewed(&budget, config);
-        let shared = (self.crowd.within(&budget), forms, budget, self.room.clone());
-        Self::with_known(tiers, config, counters, shared, &self.by_endpoint)
+        let common = (self.crowd.within(&budget), forms, budget, self.shared.clone());
+        Self::with_known(tiers, config, counters, common, &self.by_endpoint)
     }
 
     fn with_known(
         tiers: Arc<Tiers>,
         config: &Fetch,
         counters: Counters,
-        (crowd, forms, budget, room): (Crowd, Forms, Budget, Room),
+        (crowd, forms, budget, shared): (Crowd, Forms, Budget, Shared),
         known: &HashMap<Endpoint, Arc<Upstream>>,
     ) -> Self {
         let terms = Terms::from(config);
@@ -99,7 +99,7 @@ impl Fleet {
             let mut of_tier = Vec::with_capacity(tier.targets().len());
             for target in tier.targets() {
                 let endpoint = config.endpoint(target);
-                let new = || Arc::new(Upstream::new(&endpoint, terms.clone(), room.clone()));
+                let new = || Arc::new(Upstream::new(&endpoint, terms.clone(), shared.clone()));
                 let upstream = by_endpoint
                     .entry(endpoint.clone())
                     .or_insert_with(|| known(&endpoint).unwrap_or_else(new));
@@ -109,7 +109,7 @@ impl Fleet {
         }
         let policy = Policy { join: config.join, settle: config.settle };
         let (prefer, turns) = (config.prefer, AtomicUsize::new(0));
-        Self { tiers, counters, budget, crowd, forms, room, by_endpoint, policy, prefer, turns, upstreams }
+        Self { tiers, counters, budget, crowd, forms, shared, by_endpoint, policy, prefer, turns, upstreams }
     }
 
     /// Whether any target has rows, so that questions must say which metrics they mean.
@@ -176,7 +176,12 @@ impl Fleet {
     /// Asks one target: its answer, or none when it honestly has nothing.
     pub async fn ask(&self, node: Node, question: &Question) -> Result<Option<Reply>, Failure> {
         let result = self.try_to_ask(node, question).await;
-        if let Err(failure) = &result {
+        let failure = match &result {
+            Err(failure) => Some(failure),
+            Ok(Some(Reply::Series(rows))) => rows.unread.as_ref().map(|unread| &unread.failure),
+            Ok(_) => None,
+        };
+        if let Some(failure) = failure {
             self.counters.failed(node.tier, node.target, failure);
             // A request that no node takes says nothing of this one.
             if failure.reason().is_some() {
@@ -208,10 +213,28 @@ impl Fleet {
     ) -> Result<Said, Failure> {
         let upstream = self.upstream(node);
         let _lent = self.crowd.connection(question.of_many, upstream.timeout()).await?;
-        self.counters.asked(node.tier, node.target);
         let started = Instant::now();
-        let said = upstream.ask(place, question, attempt, &self.budget).await;
-        self.counters.latency(node.tier).record(started.elapsed());
-        said
+        let mut request = Request { counters: &self.counters, node, was_sent: true };
+        let heard = upstream.ask(place, question, attempt, &self.budget).await;
+        request.was_sent = heard.was_asked;
+        if heard.was_asked {
+            self.counters.latency(node.tier).record(started.elapsed());
+        }
+        heard.said
+    }
+}
+
+/// A request to a target, which counts when it is over, also where nobody waits for its end.
+struct Request<'a> {
+    counters: &'a Counters,
+    node: Node,
+    was_sent: bool,
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        if self.was_sent {
+            self.counters.asked(self.node.tier, self.node.target);
+        }
     }
 }

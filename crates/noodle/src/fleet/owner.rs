@@ -11,6 +11,7 @@ use coco_core::config::Join;
 
 use super::join::Joining;
 use super::{Failed, Fleet, Node};
+use crate::aside::aside;
 use crate::ask::rows::HostRows;
 use crate::ask::{Question, Reply, Window};
 use crate::budget::Exhausted;
@@ -68,6 +69,7 @@ impl Fleet {
                 Ok(Some(Reply::Series(rows))) => {
                     let joined = self
                         .joined(joining.take(), host, node, rows, question.window)
+                        .await
                         .map_err(|exhausted| vec![(node, exhausted.into())])?;
                     let is_last = self.is_enough(&joined, question.window);
                     joining = Some(joined);
@@ -89,7 +91,7 @@ impl Fleet {
             }
         }
         match joining {
-            Some(joining) => Ok(Some(self.found(joining, question, failed))),
+            Some(joining) => Ok(Some(self.found(joining, question, failed).await)),
             None if failed.is_empty() => Ok(None),
             None => Err(failed),
         }
@@ -108,7 +110,7 @@ impl Fleet {
     }
 
     /// What earlier targets have together with the rows of this one.
-    fn joined(
+    async fn joined(
         &self,
         earlier: Option<Joining>,
         host: &[u8],
@@ -119,7 +121,8 @@ impl Fleet {
         let priority = self.priority(host, node);
         self.counters.rows(node.tier, rows.rows());
         let Some(earlier) = earlier else { return Ok(Joining::new(node, priority, rows)) };
-        let joined = earlier.join(node, priority, rows, window, &self.budget)?;
+        let (work, budget) = (earlier.work(&rows), self.budget.clone());
+        let joined = aside(work, move || earlier.join(node, priority, rows, window, &budget)).await?;
         self.counters.joined(node.tier, joined.filled());
         Ok(joined)
     }
@@ -134,10 +137,12 @@ impl Fleet {
     }
 
     /// What was found. Who failed is of interest only where something is missing.
-    fn found(&self, joining: Joining, question: &Question, failed: Vec<Failed>) -> Found {
+    async fn found(&self, joining: Joining, question: &Question, failed: Vec<Failed>) -> Found {
         let is_missing = !failed.is_empty() && !joining.has_no_gap(question.window, self.policy);
-        let (nodes, rows) = joining.finish(question);
-        let failed = if is_missing { failed } else { Vec::new() };
+        let mut failed = if is_missing { failed } else { Vec::new() };
+        failed.extend(joining.still_unread());
+        let (work, metric) = (question.metric.work(joining.unordered()), question.metric.clone());
+        let (nodes, rows) = aside(work, move || joining.finish(&metric)).await;
         Found { nodes, reply: Reply::Series(rows), failed }
     }
 }

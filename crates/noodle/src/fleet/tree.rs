@@ -15,20 +15,12 @@ use std::sync::Arc;
 
 use super::gather::{AT_ONCE, Gathered, all};
 use super::{Failed, Fleet};
+pub use crate::ask::File;
 use crate::ask::{Content, Hosts, Question, Reply};
 use crate::budget::Reservation;
 
 /// The name of a host, as collectd has it: bytes, mostly UTF-8.
 pub type Host = Arc<[u8]>;
-
-/// A metric of a host: what one RRD file holds.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct File {
-    /// collectd's plugin and its instance, `cpu-0`.
-    pub plugin: Box<[u8]>,
-    /// collectd's type and its instance, `cpu-idle`.
-    pub instance: Box<[u8]>,
-}
 
 /// What targets have together, and which of them failed.
 #[derive(Debug)]

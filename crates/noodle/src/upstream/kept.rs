@@ -1,14 +1,12 @@
-//! Connections that are kept for the next request.
+//! Connections that are kept for the next request, whatever is spoken there.
 //!
-//! A connection is kept only by who has found the answer that came by it to be the answer to what was asked: see
-//! [`Used::keep`]. There are so many of all targets together, each for so long.
+//! A connection is kept only by who has found the answer that came by it to be the answer to what was asked. There are so
+//! many of all targets together, each for so long.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use super::connection::Connection;
 
 /// An unused connection is closed after this.
 const IDLE: Duration = Duration::from_secs(30);
@@ -20,33 +18,32 @@ const MOST: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Semaphore>);
 
-/// Those of one target, the longest unused first.
-#[derive(Debug)]
-pub(in crate::upstream) struct Kept {
-    room: Room,
-    connections: Mutex<Shelf>,
+/// A connection that may be used again.
+pub(super) trait Reusable: Send + 'static {
+    /// Whether it has not ended, and nothing came that nobody asked for.
+    fn is_fit(&mut self) -> bool;
 }
 
-#[derive(Debug, Default)]
-struct Shelf {
-    idle: Vec<Idle>,
+/// Those of one target, the longest unused first.
+#[derive(Debug)]
+pub(super) struct Kept<C> {
+    room: Room,
+    most: usize,
+    connections: Mutex<Shelf<C>>,
+}
+
+#[derive(Debug)]
+struct Shelf<C> {
+    idle: Vec<Idle<C>>,
     /// Whether a task looks after those that nobody uses.
     is_looked_after: bool,
 }
 
 #[derive(Debug)]
-struct Idle {
-    connection: Connection,
+struct Idle<C> {
+    connection: C,
     since: Instant,
     _room: OwnedSemaphorePermit,
-}
-
-/// A connection behind an answer.
-#[derive(Debug)]
-pub(in crate::upstream) struct Used {
-    connection: Option<(Connection, Arc<Kept>)>,
-    /// Whether another answer had come by it.
-    pub(in crate::upstream) is_again: bool,
 }
 
 impl Room {
@@ -62,29 +59,34 @@ impl Default for Room {
     }
 }
 
-impl Kept {
-    /// None yet.
-    pub(in crate::upstream) fn new(room: Room) -> Arc<Self> {
-        Arc::new(Self { room, connections: Mutex::default() })
+impl<C: Reusable> Kept<C> {
+    /// None yet, and so many at most.
+    pub(super) fn new(room: Room, most: usize) -> Arc<Self> {
+        let shelf = Shelf { idle: Vec::new(), is_looked_after: false };
+        Arc::new(Self { room, most, connections: Mutex::new(shelf) })
     }
 
-    /// The one that was used last, of those that have not ended.
-    pub(in crate::upstream) fn take(&self) -> Option<Connection> {
+    /// The one that was used last, of those that are fit.
+    pub(super) fn take(&self) -> Option<C> {
         let mut shelf = self.shelf();
-        while let Some(idle) = shelf.idle.pop() {
-            if !idle.connection.has_ended() && idle.since.elapsed() < IDLE {
+        while let Some(mut idle) = shelf.idle.pop() {
+            if idle.is_fit() {
                 return Some(idle.connection);
             }
         }
         None
     }
 
-    fn put(self: &Arc<Self>, connection: Connection) {
-        let Ok(room) = Arc::clone(&self.room.0).try_acquire_owned() else { return };
-        if connection.has_ended() {
+    /// What came by it was the answer to what was asked, all of it: it may be asked again, if there is room for it.
+    pub(super) fn put(self: &Arc<Self>, mut connection: C) {
+        if self.most == 0 || !connection.is_fit() {
             return;
         }
+        let Ok(room) = Arc::clone(&self.room.0).try_acquire_owned() else { return };
         let mut shelf = self.shelf();
+        if shelf.idle.len() >= self.most {
+            return;
+        }
         shelf.idle.push(Idle { connection, since: Instant::now(), _room: room });
         if !shelf.is_looked_after {
             shelf.is_looked_after = true;
@@ -92,20 +94,32 @@ impl Kept {
         }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.shelf().idle.len()
+    }
+
     /// Closes what nobody uses. Returns whether something is left.
     fn tidy(&self) -> bool {
         let mut shelf = self.shelf();
-        shelf.idle.retain(|idle| !idle.connection.has_ended() && idle.since.elapsed() < IDLE);
+        shelf.idle.retain_mut(Idle::is_fit);
         shelf.is_looked_after = !shelf.idle.is_empty();
         shelf.is_looked_after
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn shelf(&self) -> MutexGuard<'_, Shelf<C>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn look_after(kept: Weak<Kept>) {
+impl<C: Reusable> Idle<C> {
+    fn is_fit(&mut self) -> bool {
+        self.since.elapsed() < IDLE && self.connection.is_fit()
+    }
+}
+
+async fn look_after<C: Reusable>(kept: Weak<Kept<C>>) {
     loop {
         tokio::time::sleep(IDLE / 4).await;
         if !kept.upgrade().is_some_and(|kept| kept.tidy()) {
@@ -114,16 +128,36 @@ async fn look_after(kept: Weak<Kept>) {
     }
 }
 
-impl Used {
-    /// A connection that may be kept here, or is closed in any case.
-    pub(in crate::upstream) fn new(connection: Connection, kept: Option<&Arc<Kept>>, is_again: bool) -> Self {
-        Self { connection: kept.map(|kept| (connection, Arc::clone(kept))), is_again }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Fake {
+        is_fit: bool,
     }
 
-    /// What came by it was the answer to what was asked, all of it: it may be asked again. Otherwise it is closed.
-    pub(in crate::upstream) fn keep(self) {
-        if let Some((connection, kept)) = self.connection {
-            kept.put(connection);
+    impl Reusable for Fake {
+        fn is_fit(&mut self) -> bool {
+            self.is_fit
         }
+    }
+
+    #[tokio::test]
+    async fn connections_are_kept_within_the_room_of_all_targets_and_not_for_long() {
+        let room = Room::new();
+        let kept = [1, MOST].map(|most| Kept::new(room.clone(), most));
+        for _ in 0..MOST {
+            kept.iter().for_each(|kept| kept.put(Fake { is_fit: true }));
+        }
+        assert_eq!(kept.each_ref().map(|kept| kept.count()), [1, MOST - 1]);
+        kept[0].put(Fake { is_fit: false });
+        assert!(kept[0].take().is_some() && kept[0].take().is_none());
+        for kept in &kept {
+            kept.shelf().idle.iter_mut().for_each(|idle| idle.since -= IDLE);
+        }
+        assert!(kept.iter().all(|kept| !kept.tidy()));
+        assert_eq!(kept.each_ref().map(|kept| kept.count()), [0, 0]);
+        assert_eq!(room.0.available_permits(), MOST);
     }
 }

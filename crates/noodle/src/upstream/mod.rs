@@ -1,8 +1,8 @@
 //! A target as something to ask: so many questions at a time, each within its time, whatever is spoken there.
 //!
 //! An [`Upstream`] is when to ask and what to think of it: `turns` say who may ask, and when; its health is how it
-//! fares; `stored` is what it has, for tools that look at it alone. How to ask is its transport: [`visage`] over HTTP, or [`rrdcached`] by that protocol. `connect` makes
-//! connections for both.
+//! fares; `stored` is what it has, for tools that look at it alone. How to ask is its transport: [`visage`] over HTTP, or
+//! [`rrdcached`] by that protocol. `connect` makes connections for both, and `kept` has those that may be used again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,13 +16,14 @@ use tracing::{info, warn};
 use crate::ask::{Question, Reply};
 use crate::budget::Budget;
 use crate::failure::Failure;
-use rrdcached::Rrdcached;
+pub use kept::Room;
+use rrdcached::{Remembered, Rrdcached};
 pub use turns::Place;
 use turns::Turns;
 use visage::Visage;
-pub use visage::kept::Room;
 
 mod connect;
+mod kept;
 pub mod rrdcached;
 mod stored;
 mod turns;
@@ -104,6 +105,22 @@ pub enum Try {
     Again,
 }
 
+/// What targets share.
+#[derive(Debug, Clone, Default)]
+pub struct Shared {
+    room: Room,
+    remembered: Arc<Remembered>,
+}
+
+/// What came of asking, and whether it did.
+#[derive(Debug)]
+pub struct Heard {
+    /// What came of it.
+    pub said: Result<Said, Failure>,
+    /// Whether the target was asked: what is remembered says nothing of how it fares.
+    pub was_asked: bool,
+}
+
 /// What came of asking.
 #[derive(Debug)]
 pub enum Said {
@@ -131,13 +148,14 @@ impl From<&Fetch> for Terms {
 
 impl Upstream {
     /// What listens at `endpoint`. Nothing is connected yet.
-    pub fn new(endpoint: &Endpoint, terms: Terms, room: Room) -> Self {
+    pub fn new(endpoint: &Endpoint, terms: Terms, shared: Shared) -> Self {
+        let Shared { room, remembered } = shared;
         let (root, transport) = match endpoint {
             Endpoint::Visage(address) => {
                 (visage::root(address), Transport::Visage(Box::new(Visage::new(address, &terms, room))))
             }
             Endpoint::Rrdcached(address) => {
-                let daemon = Rrdcached::new(address.clone(), rrdcached::Terms::from(&terms));
+                let daemon = Rrdcached::new(address.clone(), (&terms).into(), room, remembered);
                 (address.to_string(), Transport::Rrdcached(Arc::new(daemon)))
             }
         };
@@ -235,20 +253,18 @@ impl Upstream {
     }
 
     /// Asks once; the answer must be complete in time.
-    pub async fn ask(
-        &self,
-        place: Place,
-        question: &Question,
-        attempt: Try,
-        budget: &Budget,
-    ) -> Result<Said, Failure> {
-        let said = match &self.transport {
-            Transport::Visage(visage) => visage.ask(place, question, attempt, budget).await,
+    pub async fn ask(&self, place: Place, question: &Question, attempt: Try, budget: &Budget) -> Heard {
+        let heard = match &self.transport {
+            Transport::Visage(visage) => {
+                Heard { said: visage.ask(place, question, attempt, budget).await, was_asked: true }
+            }
             // Both in memory of their own: who waits for a turn shall take little.
             Transport::Rrdcached(daemon) => Box::pin(daemon.ask(place, question, budget)).await,
         };
-        self.note(!said.as_ref().is_err_and(Failure::is_outage));
-        said
+        if heard.was_asked {
+            self.note(!heard.said.as_ref().is_err_and(Failure::is_outage));
+        }
+        heard
     }
 
     /// Logs a failure, once a minute, unless it flaps.

@@ -32,7 +32,7 @@ impl Upstream {
 
     async fn stored_names(&self, question: Question, budget: &Budget) -> Result<Vec<Vec<u8>>, Failure> {
         for attempt in [Try::First, Try::Again] {
-            match self.ask(self.place().await?, &question, attempt, budget).await? {
+            match self.ask(self.place().await?, &question, attempt, budget).await.said? {
                 Said::Reply(reply) => return Ok(reply.names()),
                 Said::Nothing => break,
                 Said::Doubtful => {}

@@ -34,6 +34,9 @@ use crate::visage::request::{Asked, Bounds, Refused, Whom};
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;
 
+/// What a request stands for is paid for from so many bytes on.
+const LITTLE: usize = 4096;
+
 /// Failures that an error tells of.
 const MOST_REASONS: usize = 20;
 
@@ -164,6 +167,14 @@ impl Proxy {
     /// One host: the bytes of one target, or the rows of those that have it.
     async fn one(&self, asked: &Asked<'_>, question: &Question) -> Reply {
         let host = question.hosts.shown();
+        // What a request takes by itself is bounded by its length, but not what braces in it stand for.
+        let _lent = match asked.bytes() {
+            bytes @ LITTLE.. => match self.fleet.budget.lend(bytes, self.patience).await {
+                Ok(lent) => Some(lent),
+                Err(exhausted) => return exhausted.into(),
+            },
+            _ => None,
+        };
         let Found { nodes, reply, failed } = match self.fleet.ask_owner(host, question, &[], None).await {
             Ok(Some(found)) => found,
             Ok(None) => return Reply::nothing(empty(question.want)),

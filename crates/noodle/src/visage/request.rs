@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use ::visage::glob::TooMany;
+use ::visage::glob::TooMuch;
 use ::visage::selection::Selection;
 use hyper::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
@@ -77,8 +77,8 @@ pub enum Refused {
     #[error(transparent)]
     Hosts(#[from] HostsError),
     /// The metrics in it.
-    #[error("the metrics stand for more than {} patterns", .0.0)]
-    Metrics(TooMany),
+    #[error("the metrics {0}")]
+    Metrics(TooMuch),
     /// The query.
     #[error(transparent)]
     Query(#[from] QueryError),
@@ -165,7 +165,11 @@ impl<'a> Asked<'a> {
     /// Bytes of all that is asked for at a time: a list may be much longer when expanded than it came, and what
     /// stands behind it goes with each part of it.
     pub fn bytes(&self) -> usize {
-        let Whom::Many { names, patterns } = &self.whom else { return 0 };
+        let metric = match &self.metric {
+            Metric::Selected(selection) => selection.bytes(),
+            Metric::Any | Metric::Named(_) => 0,
+        };
+        let Whom::Many { names, patterns } = &self.whom else { return metric };
         let behind = |parts: &Arc<Parts>| parts.rest.len() + parts.query.as_ref().map_or(0, String::len);
         let each = self.path.host.len() + self.path.whole.len() + self.parts.as_ref().map_or(0, behind);
         let names: usize = names.iter().map(|name| size_of::<Vec<u8>>() + name.len()).sum();
@@ -174,7 +178,7 @@ impl<'a> Asked<'a> {
             |patterns: &Vec<Vec<u8>>| patterns.iter().map(|pattern| 3 * pattern.len() + 8).sum::<usize>();
         let patterns: usize =
             patterns.iter().map(|patterns| size_of::<Question>() + length(patterns) + each).sum();
-        names + patterns
+        metric + names + patterns
     }
 }
 
@@ -239,7 +243,7 @@ mod tests {
         let uri: Uri = "/data/web1,%7Bdb%3F%7D/cpu-0/cpu-idle,cpu-user?finish=1000000".parse().unwrap();
         let asked = Asked::read(&uri, 2_000_000, bounds).unwrap();
         let question = asked.patterns(&[b"db?".to_vec()]);
-        assert!(question.hosts.contain(b"db1") && !question.hosts.contain(b"db12"));
+        assert_eq!(question.hosts.of(&["db", "db1", "db12"]), [1]);
         assert_eq!(question.window, Window { start: 996_400, finish: 1_000_000, now: 2_000_000 });
         let files =
             [(b"cpu-0".as_slice(), b"cpu-user".as_slice()), (b"cpu-0", b"cpu-wait"), (b"cpu-0", b"cpu-idle")];
@@ -247,5 +251,21 @@ mod tests {
         let written = url::of(&question).unwrap();
         assert_eq!(written, "/data/db%3F/cpu-0/cpu-idle,cpu-user?finish=1000000");
         assert_eq!(url::of(&asked.name(b"web1")).unwrap().path(), "/data/web1/cpu-0/cpu-idle,cpu-user");
+    }
+    #[test]
+    fn what_braces_stand_for_is_paid_for_or_refused() {
+        let bounds = Bounds { max_hosts: 10, max_window: 86_400, has_rows: true };
+        let read = |path: String| {
+            let uri: Uri = path.parse().unwrap();
+            Asked::read(&uri, 2_000_000, bounds)
+                .map(|asked| asked.bytes())
+                .map_err(|refused| refused.status())
+        };
+        let ten = "%7B0,1,2,3,4,5,6,7,8,9%7D";
+        assert!(read(format!("/data/web1/cpu/{ten}{ten}{ten}")).unwrap() > 1000 * 24);
+        assert!(read(format!("/data/web1,web2/cpu/{ten}{ten}{ten}")).unwrap() > 1000 * 24);
+        let long = "a".repeat(50_000);
+        assert_eq!(read(format!("/data/web1/cpu/{ten}{ten}{ten}{ten}{long}")), Err(StatusCode::BAD_REQUEST));
+        assert_eq!(read(format!("/data/web1/{long}")), Err(StatusCode::BAD_REQUEST));
     }
 }

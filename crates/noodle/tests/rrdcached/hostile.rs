@@ -2,13 +2,16 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use coco_core::tier::DaemonAddress;
 use noodle::budget::Budget;
-use noodle::upstream::rrdcached::{Path, Rows, Rrdcached, Terms, Trouble};
+use noodle::upstream::Room;
+use noodle::upstream::rrdcached::{Found, Path, Rrdcached, Terms, Trouble};
 use rrdcached::command::Window;
+use rrdcached::error::Malformed;
 use tokio::runtime::Runtime;
 
 /// Answers each connection with these bytes as soon as a line has come, and closes it.
@@ -27,7 +30,8 @@ fn answering(replies: &'static [&'static [u8]]) -> Rrdcached {
         max_rows: 1_000_000,
         tree_age: Duration::from_secs(60),
     };
-    Rrdcached::new(DaemonAddress::Internet(address.to_string().parse().expect("an address")), terms)
+    let address = DaemonAddress::Internet(address.to_string().parse().expect("an address"));
+    Rrdcached::new(address, terms, Room::new(), Arc::default())
 }
 
 /// Where this reply is the answer to whatever is asked, on so many connections.
@@ -54,14 +58,17 @@ fn answer(mut client: TcpStream, reply: &[u8]) {
     let _ = client.read_to_end(&mut Vec::new());
 }
 
+const FINISH: i64 = 1_795_200_000;
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-fn fetch(runtime: &Runtime, node: &Rrdcached) -> Result<Vec<Option<Rows>>, Trouble> {
+fn fetch(runtime: &Runtime, node: &Rrdcached) -> Result<Vec<Found>, Trouble> {
     let mut reservation = Budget::new(1 << 20).reserve(0).expect("nothing is there");
-    let window = Window::new(1_795_199_980, 1_795_200_000).expect("a window");
-    runtime.block_on(node.rows(&[Path::new(b"a", b"load", b"load")], window, &mut reservation))
+    // Two rows: the one in which the finish lies is the last.
+    let window = Window::new(FINISH - 20, FINISH - 10).expect("a window");
+    runtime.block_on(node.rows(&[Path::new(b"a", b"load", b"load")], window, FINISH, &mut reservation))
 }
 
 const HEAD: &[u8] = b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n";
@@ -128,8 +135,24 @@ fn a_second_reply_answers_nobody() {
     let runtime = runtime();
     let node = answering(&[ROWS, b"-1 Permission denied.\n", b"-1 No such file: a.\n"]);
     let rows = fetch(&runtime, &node).unwrap();
-    assert_eq!(rows[0].as_ref().unwrap().sources[0].values, [1.0, 1.0]);
+    assert_eq!(rows[0].as_ref().unwrap().as_ref().unwrap().sources[0].values, [1.0, 1.0]);
     // Asked anew, on a connection of its own, in binary and then as text.
     let again = fetch(&runtime, &node);
-    assert!(matches!(again.as_deref(), Ok([None])), "{again:?}");
+    assert!(matches!(again.as_deref(), Ok([Ok(None)])), "{again:?}");
+}
+
+/// Its window is not the one that was asked for, so it was meant for another command.
+#[test]
+fn a_reply_about_another_window_is_none() {
+    let other = String::from_utf8_lossy(HEAD).replace("1795200000", "1795199990").into_bytes();
+    let earlier =
+        String::from_utf8_lossy(HEAD).replace("17951999", "17951998").replace("17952000", "17951999");
+    for reply in [other, earlier.into_bytes()] {
+        let replies: Vec<&'static [u8]> = vec![reply.clone().leak()];
+        let node = answering(replies.leak());
+        match fetch(&runtime(), &node) {
+            Err(Trouble::Malformed(Malformed::Window)) => {}
+            other => panic!("{}: {other:?}", reply.escape_ascii()),
+        }
+    }
 }

@@ -1,15 +1,20 @@
 //! A real daemon.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
 use coco_core::tier::DaemonAddress;
+use coco_tests::directory::Directory;
 use coco_tests::rrd;
 use coco_tests::rrdcached::Rrdcached as Daemon;
 use noodle::budget::Budget;
+use noodle::upstream::Room;
 use noodle::upstream::rrdcached::{Path, Rows, Rrdcached, Terms, Trouble};
 use rrdcached::command::Window;
+use rrdcached::error::RefusalKind;
 use tokio::runtime::Runtime;
 
 use crate::files::{Fetched, LAST, fetched, made};
@@ -33,12 +38,13 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 
 fn over_tcp(daemon: &Daemon, terms: Terms) -> Arc<Rrdcached> {
     let endpoint = DaemonAddress::Internet(daemon.address.to_string().parse().expect("an address"));
-    Arc::new(Rrdcached::new(endpoint, terms))
+    Arc::new(Rrdcached::new(endpoint, terms, Room::new(), Arc::default()))
 }
 
 async fn rows(node: &Rrdcached, paths: &[Path], window: Window) -> Result<Vec<Option<Rows>>, Trouble> {
     let mut reservation = Budget::new(64 << 20).reserve(0).expect("nothing is there");
-    node.rows(paths, window, &mut reservation).await
+    let rows = node.rows(paths, window, LAST, &mut reservation).await?;
+    Ok(rows.into_iter().map(|rows| rows.expect("it can be read")).collect())
 }
 
 fn path(fetched: &Fetched) -> Path {
@@ -71,7 +77,10 @@ fn assert_is(found: &Rows, expected: &Fetched) {
 fn rows_are_those_of_librrd_to_the_last_bit() {
     let files = made();
     let daemon = Daemon::start(&files);
-    let unix = Arc::new(Rrdcached::new(DaemonAddress::Unix(daemon.socket.clone()), terms()));
+    let unix = {
+        let endpoint = DaemonAddress::Unix(daemon.socket.clone());
+        Arc::new(Rrdcached::new(endpoint, terms(), Room::new(), Arc::default()))
+    };
     for node in [over_tcp(&daemon, terms()), unix] {
         run(async {
             for expected in fetched() {
@@ -224,10 +233,36 @@ fn names_that_no_command_can_hold_are_not_sent() {
         }
     }
     let node = over_tcp(&daemon, terms());
-    match run(rows(&node, &[Path::new(b"..", b"..", b"etc")], window)) {
-        Err(Trouble::Refused(_)) => {}
+    let mut reservation = Budget::new(1 << 20).nothing();
+    match run(node.rows(&[Path::new(b"..", b"..", b"etc")], window, LAST, &mut reservation)).as_deref() {
+        Ok([Err(RefusalKind::Denied)]) => {}
         other => panic!("{other:?}"),
     }
+}
+
+/// What INFO says of the last update is that of the file, and a long window went no further.
+#[test]
+fn rows_that_the_daemon_has_not_written_yet_are_in_a_long_window_too() {
+    let directory = Directory::new("pending");
+    rrd::create(&directory.path().join("web1/gauge/gauge.rrd"), LAST, &[1.0; 60]);
+    let daemon = Daemon::start(directory.path());
+    let mut client = UnixStream::connect(&daemon.socket).expect("a connection");
+    let updates: String = (1..=20).map(|second| format!(" {}:2", LAST + second)).collect();
+    client.write_all(format!("UPDATE web1/gauge/gauge.rrd{updates}\n").as_bytes()).expect("it is sent");
+    let mut told = String::new();
+    BufReader::new(&client).read_line(&mut told).expect("a reply");
+    assert!(told.starts_with("0 "), "{told}");
+    let node = over_tcp(&daemon, terms());
+    let window = Window::new(LAST - 200_000, LAST + 50).unwrap();
+    let found = run(async {
+        let mut reservation = Budget::new(64 << 20).nothing();
+        node.rows(&[Path::new(b"web1", b"gauge", b"gauge")], window, LAST + 20, &mut reservation).await
+    });
+    let values = found.unwrap().remove(0).unwrap().expect("it is there").sources.remove(0).values;
+    assert_eq!(values.len(), 200_051);
+    let known = |value: f64| values.iter().filter(|other| **other == value).count();
+    // The file has room for some of those that were there before.
+    assert_eq!((known(1.0) > 0, known(2.0)), (true, 20));
 }
 
 #[test]
@@ -240,11 +275,11 @@ fn rows_are_paid_for_before_they_are_taken() {
     run(async {
         let mut reservation = budget.reserve(0).unwrap();
         let short = Window::new(LAST - 300, LAST).unwrap();
-        assert!(node.rows(&load, short, &mut reservation).await.is_ok());
+        assert!(node.rows(&load, short, LAST, &mut reservation).await.is_ok());
         let lent = budget.lent();
         assert!((31 * 3 * 8..2_000).contains(&lent), "{lent}");
         let long = Window::new(LAST - 1200, LAST).unwrap();
-        match node.rows(&load, long, &mut reservation).await {
+        match node.rows(&load, long, LAST, &mut reservation).await {
             Err(Trouble::Memory) => {}
             other => panic!("{other:?}"),
         }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
 use coco_tests::directory::Directory;
+use coco_tests::rrd;
 use coco_tests::rrdcached::Rrdcached as Daemon;
 use coco_tests::visage::Visage;
 use coco_tests::wait::{PATIENCE, wait_until};
@@ -17,7 +18,7 @@ use crate::hostile;
 use crate::noodle::Noodle;
 use crate::proxy::{data, tiers, url};
 
-const GOOD: &[u8] = b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n";
+const GOOD: &[u8] = b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200010\nStep: 10\nDSCount: 1\n";
 
 #[test]
 fn a_node_that_answers_nonsense_costs_its_answer_and_no_other() {
@@ -102,7 +103,7 @@ fn a_list_of_hosts_that_takes_too_long_for_one_request_is_there_for_the_next() {
     let (address, asked) = slow(told);
     let noodle = Noodle::start(
         &tiers(&[format!("rrdcached://{address}")]),
-        "proxy_timeout = '300ms'\ntree_age = '6s'",
+        "proxy_timeout = '300ms'\ntree_age = '1h'",
     );
     for path in ["/metrics/find?query=*", "/data", "/metrics/find?query=*"] {
         assert_eq!(noodle.get(path).status, 504, "{path}");
@@ -113,12 +114,6 @@ fn a_list_of_hosts_that_takes_too_long_for_one_request_is_there_for_the_next() {
     wait_until(PATIENCE, "the list", || noodle.get("/data").status == 200);
     assert_eq!(noodle.get("/metrics/expand?query=*").json(), json!({ "results": ["web1", "web2"] }));
     assert!(asked.try_recv().is_err(), "the list that nobody waited for is the one");
-    // Half as old as it may be, it is made anew, and nobody waits for that.
-    wait_until(PATIENCE, "another list", || {
-        assert_eq!(noodle.get("/data").status, 200);
-        asked.try_recv().is_ok()
-    });
-    assert_eq!(noodle.get("/data").status, 200);
 }
 
 #[test]
@@ -212,6 +207,73 @@ fn the_same_file_with_another_step_on_another_node_fills_a_gap() {
         true => Some(((second - base + 4) / 5 * 5 - 2) as f64),
     });
     assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+/// A file of the largest values alone, which has no averages.
+fn maxima(directory: &Directory, instance: &str) {
+    let file = directory.path().join(format!("web1/gauge/{instance}.rrd"));
+    let begin = format!("--start={}", LAST - 60);
+    let arguments = ["create", file.to_str().expect("UTF-8"), &begin, "--step=1", "DS:value:GAUGE:10:U:U"];
+    // Of one value a row the maximum would be the average.
+    let made = Command::new("rrdtool").args(arguments).arg("RRA:MAX:0.5:5:60").status();
+    assert!(made.expect("rrdtool is installed").success());
+}
+
+#[test]
+fn a_file_that_can_not_be_read_costs_itself_alone_and_is_looked_for_elsewhere() {
+    let [broken, whole] = ["tier-0", "tier-1"].map(Directory::new);
+    for directory in [&broken, &whole] {
+        rrd::create(&directory.path().join("web1/gauge/good.rrd"), LAST, &[1.0; 60]);
+    }
+    maxima(&broken, "bad");
+    rrd::create(&whole.path().join("web1/gauge/bad.rrd"), LAST, &[2.0; 60]);
+    let daemons = [&broken, &whole].map(|directory| Daemon::start(directory.path()));
+    let urls = daemons.each_ref().map(url);
+    // By FETCH alone, and by INFO first.
+    for seconds in [50, 150_000] {
+        let window = format!("start={}&finish={LAST}", LAST - seconds);
+        let alone = Noodle::start(&tiers(&urls[..1]), "settle = '48h'");
+        let answer = alone.get(&format!("/data/web1/gauge?{window}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let (text, meta) = answer.split_meta();
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(found["web1"]["gauge"].as_object().expect("an object").len(), 1, "{found}");
+        assert_eq!(meta["partial"], true, "{meta}");
+        let reason = meta["errors"]["node0:1"].as_str().expect("a reason");
+        assert!(reason.contains("1 of the files can't be read: no archive of averages"), "{reason}");
+        assert_eq!(alone.counters()["fetch.target.failures"]["node0:1"]["denied"], 1);
+        // By itself it is a failure, as ever.
+        assert_eq!(alone.get(&format!("/data/web1/gauge/bad?{window}")).status, 502);
+
+        let both = Noodle::start(&tiers(&urls), "settle = '48h'");
+        let answer = both.get(&format!("/data/web1/gauge?{window}"));
+        let (text, meta) = answer.split_meta();
+        let found: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(found["web1"]["gauge"].as_object().expect("an object").len(), 2, "{found}");
+        assert_eq!(
+            (&meta["partial"], &meta["sources"]),
+            (&Value::Null, &json!("node0:1, node1:1")),
+            "{meta}"
+        );
+    }
+}
+
+/// What is remembered was counted as asked for, and told that a node was up that had long been gone.
+#[test]
+fn what_is_remembered_says_nothing_of_its_node() {
+    let daemon = Daemon::start(&made());
+    let noodle = Noodle::start(&tiers(&[url(&daemon)]), "tree_age = '1h'");
+    let listing = "/data/alpha.example.org";
+    for path in [listing, "/data", listing, "/data", listing] {
+        assert_eq!(noodle.get(path).status, 200, "{path}");
+    }
+    let counters = noodle.counters();
+    assert_eq!(counters["fetch.target.requests"]["node0:1"], 2, "{counters}");
+    assert_eq!(counters["fetch.tier.requests"]["tier0"], 5, "{counters}");
+    drop(daemon);
+    assert_eq!(noodle.get("/data/alpha.example.org/load/load").status, 502);
+    assert_eq!(noodle.get(listing).status, 200);
+    assert_eq!(noodle.get("/tiers").json()[0]["connections"]["node0:1"]["state"], "down");
 }
 
 #[test]

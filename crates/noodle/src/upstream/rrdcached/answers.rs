@@ -1,5 +1,6 @@
 //! From a question to what a node says.
 
+use std::collections::HashSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +10,13 @@ use ::rrdcached::error::{Refusal, RefusalKind};
 use ::series::grid::Grid;
 use ::series::series::Series;
 
-use super::{File, Name, Path, Rows, Rrdcached, Trouble, cache};
-use crate::ask::rows::{HostRows, MetricRows, SourceRows};
-use crate::ask::{Content, Hosts, Names, Question, Reply};
+use super::{File, Found, Listed, Name, Path, Rows, Rrdcached, Trouble, cache};
+use crate::aside::aside;
+use crate::ask::rows::{HostRows, MetricRows, SourceRows, Unread};
+use crate::ask::{Content, Hosts, Known, Names, Question, Reply};
 use crate::budget::{Budget, Reservation};
 use crate::failure::Failure;
-use crate::upstream::{Place, Said};
+use crate::upstream::{Heard, Place, Said};
 
 /// What a name takes beside its bytes.
 const EACH: usize = 64;
@@ -29,17 +31,25 @@ impl Rrdcached {
         place: Place,
         question: &Question,
         budget: &Budget,
-    ) -> Result<Said, Failure> {
+    ) -> Heard {
         let _place = place;
         let timeout = self.terms.timeout;
-        match tokio::time::timeout(timeout, self.answer(question, budget)).await {
+        let mut answering =
+            Answering { node: self, question, budget, started: Instant::now(), was_asked: false };
+        let answered = tokio::time::timeout(timeout, answering.answer()).await;
+        let was_asked = match &answered {
+            // Nothing was to be sent, or there was no memory for it.
+            Ok(Err(Trouble::Name(_) | Trouble::Memory)) | Ok(Ok(_)) => answering.was_asked,
+            Err(_) | Ok(Err(_)) => true,
+        };
+        let said = match answered {
             Err(_) => Err(Failure::HeadTimeout(timeout)),
             Ok(Ok(Some(reply))) => Ok(Said::Reply(reply)),
-            Ok(Ok(None)) => Ok(Said::Nothing),
             // No file has such a name.
-            Ok(Err(Trouble::Name(_))) => Ok(Said::Nothing),
+            Ok(Ok(None) | Err(Trouble::Name(_))) => Ok(Said::Nothing),
             Ok(Err(trouble)) => Err(failure(trouble, timeout)),
-        }
+        };
+        Heard { said, was_asked }
     }
 
     /// The [newest update](Self::newest_update) of files, in time as well.
@@ -51,105 +61,138 @@ impl Rrdcached {
         let told = tokio::time::timeout(timeout, self.newest_update(paths)).await;
         told.map_err(|_| Failure::HeadTimeout(timeout))?.map_err(|trouble| failure(trouble, timeout))
     }
+}
 
-    async fn answer(
-        self: &Arc<Self>,
-        question: &Question,
-        budget: &Budget,
-    ) -> Result<Option<Reply>, Trouble> {
-        match question.want {
-            Content::Hosts => self.names(question, budget, async |hosts| Ok((hosts, None))).await,
+/// An answer that is being made.
+struct Answering<'a> {
+    node: &'a Arc<Rrdcached>,
+    question: &'a Question,
+    budget: &'a Budget,
+    started: Instant,
+    /// Whether the node was asked for anything, rather than all of it being remembered.
+    was_asked: bool,
+}
+
+/// Names that are paid for, and when they were listed, if they had to be.
+type Listing = (Vec<Name>, Reservation, Option<Instant>);
+
+impl Answering<'_> {
+    async fn answer(&mut self) -> Result<Option<Reply>, Trouble> {
+        match self.question.want {
+            Content::Hosts => {
+                let hosts = self.hosts().await?;
+                Ok(names(hosts))
+            }
             Content::Metrics => {
-                let metrics = async |hosts: Vec<Name>| self.metrics(&hosts, budget).await;
-                self.names(question, budget, metrics).await
+                let metrics = self.metrics().await?;
+                Ok(names(metrics))
             }
-            Content::Series => self.series(question, budget).await,
+            Content::Series => self.series().await,
         }
     }
 
-    /// What `names` makes of the hosts that are meant.
-    async fn names(
-        self: &Arc<Self>,
-        question: &Question,
-        budget: &Budget,
-        names: impl AsyncFnOnce(Vec<Name>) -> Result<(Vec<Name>, Option<Instant>), Trouble>,
-    ) -> Result<Option<Reply>, Trouble> {
-        let (hosts, listed) = match &question.hosts {
-            Hosts::Named(host) => (vec![Name::from(&**host)], None),
-            Hosts::Matching { .. } => {
-                let all = self.hosts(budget).await?;
-                let meant = all.items.iter().filter(|host| question.hosts.contain(host));
-                (meant.cloned().collect(), Some(all.since))
-            }
-        };
-        let (names, listed_later) = names(hosts).await?;
-        let mut reservation = budget.reserve(0)?;
-        reservation.grow(names.iter().map(|name| name.len() + EACH).sum())?;
-        let since = listed.into_iter().chain(listed_later).min();
-        let age = since.map_or(Duration::ZERO, |since| since.elapsed()).as_secs();
-        let names: Vec<_> = names.into_iter().map(Vec::from).collect();
-        Ok((!names.is_empty()).then_some(Reply::Names(Names { names, age, reservation })))
+    /// The hosts that are meant.
+    async fn hosts(&mut self) -> Result<Listing, Trouble> {
+        let mut reservation = self.budget.nothing();
+        if let Hosts::Named(host) = &self.question.hosts {
+            reservation.grow(host.len() + EACH)?;
+            return Ok((vec![Name::from(&**host)], reservation, None));
+        }
+        let all = self.node.hosts(self.budget).await?;
+        self.was_asked |= all.since >= self.started;
+        let (listed, hosts) = (Arc::clone(&all), self.question.hosts.clone());
+        let meant = aside(hosts.work(all.items.len()), move || hosts.of(&listed.items)).await;
+        reservation.grow(meant.iter().map(|index| all.items[*index].len() + EACH).sum())?;
+        let hosts = meant.into_iter().map(|index| all.items[index].clone()).collect();
+        Ok((hosts, reservation, Some(all.since)))
     }
 
-    /// The metrics of all these hosts, each once.
-    async fn metrics(
-        &self,
-        hosts: &[Name],
-        budget: &Budget,
-    ) -> Result<(Vec<Name>, Option<Instant>), Trouble> {
-        let mut metrics = Vec::new();
-        let mut since = None;
-        for host in hosts {
-            let files = self.files(host, budget).await?;
+    /// The metrics of all hosts that are meant, each once.
+    async fn metrics(&mut self) -> Result<Listing, Trouble> {
+        let (hosts, _hosts_are_lent, mut since) = self.hosts().await?;
+        let mut reservation = self.budget.nothing();
+        let mut metrics = HashSet::new();
+        for host in &hosts {
+            let files = self.files(host).await?;
             since = since.into_iter().chain([files.since]).min();
-            metrics.extend(
-                files
-                    .items
-                    .iter()
-                    .map(|File { plugin, instance }| Name::from([&**plugin, b"/", &**instance].concat())),
-            );
+            for File { plugin, instance } in &files.items {
+                let name = [plugin, &b"/"[..], instance].concat();
+                if !metrics.contains(&*name) {
+                    reservation.grow(name.len() + EACH)?;
+                    metrics.insert(Name::from(name));
+                }
+            }
+            // Where all are remembered, others shall have their turn all the same.
+            tokio::task::yield_now().await;
         }
+        let mut metrics: Vec<_> = metrics.into_iter().collect();
         metrics.sort_unstable();
-        metrics.dedup();
-        Ok((metrics, since))
+        Ok((metrics, reservation, since))
     }
 
-    async fn series(&self, question: &Question, budget: &Budget) -> Result<Option<Reply>, Trouble> {
-        let Hosts::Named(host) = &question.hosts else { return Ok(None) };
-        let (files, listed) = self.meant(host, question, budget).await?;
+    async fn files(&mut self, host: &[u8]) -> Result<Arc<Listed<File>>, Trouble> {
+        let files = self.node.files(host, self.budget).await?;
+        self.was_asked |= files.since >= self.started;
+        Ok(files)
+    }
+
+    async fn series(&mut self) -> Result<Option<Reply>, Trouble> {
+        let Hosts::Named(host) = &self.question.hosts else { return Ok(None) };
+        let (files, listed) = self.meant(host).await?;
         if files.is_empty() {
             return Ok(None);
         }
+        let mut reservation = self.budget.reserve(files.len() * METRIC)?;
         let path = |file: &File| Path::new(host, &file.plugin, &file.instance);
         let paths: Vec<_> = files.iter().map(path).collect();
-        let mut reservation = budget.reserve(files.len() * METRIC)?;
         // rrdcached knows no time before 1970, and 0 is now.
-        let (start, finish) = (question.window.start.max(1), question.window.finish.max(1));
+        let window = self.question.window;
+        let (start, finish) = (window.start.max(1), window.finish.max(1));
         let Some(window) = Window::new(start, finish) else { return Ok(None) };
-        let rows = self.recent_rows(&paths, window, &mut reservation, budget).await?;
-        let metrics = files.into_iter().zip(rows).filter_map(|(file, rows)| metric(file, rows?)).collect();
-        let rows = HostRows { metrics, listed, reservation };
+        let rows = self.rows(&paths, window, &mut reservation).await?;
+        let (mut metrics, mut unread, mut refusal) = (Vec::new(), Vec::new(), None);
+        for (file, rows) in files.into_iter().zip(rows) {
+            match rows {
+                Ok(rows) => metrics.extend(rows.and_then(|rows| metric(file, rows))),
+                Err(kind) => {
+                    refusal = refusal.or(Some(kind));
+                    unread.push(file);
+                }
+            }
+        }
+        let unread = match refusal {
+            Some(kind) if metrics.is_empty() => {
+                return Err(Trouble::Refused(Refusal { kind, text: Vec::new() }));
+            }
+            Some(kind) => {
+                let failure = Failure::Unread { files: unread.len(), why: why(kind) };
+                Some(Unread { files: unread, failure })
+            }
+            None => None,
+        };
+        let rows = HostRows { metrics, listed, unread, reservation };
         Ok((!rows.metrics.is_empty()).then_some(Reply::Series(rows)))
     }
 
     /// The rows of files, in the order of their paths, as they are now or were a moment ago.
-    async fn recent_rows(
-        &self,
+    async fn rows(
+        &mut self,
         paths: &[Path],
         window: Window,
         reservation: &mut Reservation,
-        budget: &Budget,
-    ) -> Result<Vec<Option<Rows>>, Trouble> {
-        let mut all: Vec<_> = paths.iter().map(|path| self.cache.get(path, window)).collect();
-        reservation.grow(all.iter().flatten().map(cache::memory).sum())?;
-        let missing: Vec<_> = (0..paths.len()).filter(|index| all[*index].is_none()).collect();
+    ) -> Result<Vec<Found>, Trouble> {
+        let mut all: Vec<Found> = paths.iter().map(|path| Ok(self.node.recall(path, window))).collect();
+        reservation.grow(all.iter().flatten().flatten().map(cache::memory).sum())?;
+        let missing: Vec<_> = (0..paths.len()).filter(|index| matches!(all[*index], Ok(None))).collect();
         if missing.is_empty() {
             return Ok(all);
         }
         let asked: Vec<_> = missing.iter().map(|index| paths[*index].clone()).collect();
-        for (index, rows) in missing.into_iter().zip(self.rows(&asked, window, reservation).await?) {
-            if let Some(rows) = &rows {
-                self.cache.put(&paths[index], window, rows, budget);
+        self.was_asked = true;
+        let rows = self.node.rows(&asked, window, self.question.window.now, reservation).await?;
+        for (index, rows) in missing.into_iter().zip(rows) {
+            if let Ok(Some(rows)) = &rows {
+                self.node.remember(&paths[index], window, rows, self.budget);
             }
             all[index] = rows;
         }
@@ -157,25 +200,35 @@ impl Rrdcached {
     }
 
     /// The files that are meant, in the order of an answer, and when they were listed, if they had to be.
-    async fn meant(
-        &self,
-        host: &[u8],
-        question: &Question,
-        budget: &Budget,
-    ) -> Result<(Vec<File>, Option<Instant>), Trouble> {
-        let is_wanted = |plugin: &[u8], instance: &[u8]| {
-            question.known.as_ref().is_none_or(|known| !known.contains(plugin, instance))
-        };
+    async fn meant(&mut self, host: &[u8]) -> Result<(Vec<File>, Option<Instant>), Trouble> {
+        let question = self.question;
         if let Some((plugin, instance)) = question.metric.only() {
             let file = File { plugin: plugin.into(), instance: instance.into() };
-            return Ok((is_wanted(plugin, instance).then_some(file).into_iter().collect(), None));
+            return Ok((
+                is_wanted(question.known.as_deref(), &file).then_some(file).into_iter().collect(),
+                None,
+            ));
         }
-        let listed = self.files(host, budget).await?;
-        let names: Vec<_> = listed.items.iter().map(|file| (&*file.plugin, &*file.instance)).collect();
-        let meant = question.metric.of(&names).into_iter();
-        let wanted = meant.filter(|index| is_wanted(names[*index].0, names[*index].1));
-        Ok((wanted.map(|index| listed.items[index].clone()).collect(), Some(listed.since)))
+        let listed = self.files(host).await?;
+        let (metric, known, files) = (question.metric.clone(), question.known.clone(), Arc::clone(&listed));
+        let meant = move || {
+            let names: Vec<_> = files.items.iter().map(|file| (&*file.plugin, &*file.instance)).collect();
+            let meant = metric.of(&names).into_iter().map(|index| &files.items[index]);
+            meant.filter(|file| is_wanted(known.as_deref(), file)).cloned().collect()
+        };
+        let meant = aside(question.metric.work(listed.items.len()), meant).await;
+        Ok((meant, Some(listed.since)))
     }
+}
+
+fn is_wanted(known: Option<&Known>, file: &File) -> bool {
+    known.is_none_or(|known| !known.contains(&file.plugin, &file.instance))
+}
+
+fn names((names, reservation, since): Listing) -> Option<Reply> {
+    let age = since.map_or(Duration::ZERO, |since| since.elapsed()).as_secs();
+    let names: Vec<_> = names.into_iter().map(Vec::from).collect();
+    (!names.is_empty()).then_some(Reply::Names(Names { names, age, reservation }))
 }
 
 /// What a file has; nothing where its grid is none of any calendar.
@@ -198,15 +251,55 @@ fn failure(trouble: Trouble, timeout: Duration) -> Failure {
         Trouble::Connect(error) => Failure::Connect(error.to_string()),
         Trouble::Io(error) => Failure::Reset(error.to_string()),
         Trouble::Malformed(malformed) => Failure::NotRrdcached(malformed),
-        Trouble::Refused(Refusal { kind, .. }) => Failure::Denied(match kind {
-            RefusalKind::Denied => "permission denied (-P, -B)",
-            RefusalKind::UnknownCommand => "an unknown command",
-            RefusalKind::NotFound => "no such file",
-            RefusalKind::NotRrd => "not an RRD file",
-            RefusalKind::Other => "an error of its own",
-        }),
+        Trouble::Refused(Refusal { kind, .. }) => Failure::Denied(why(kind)),
         Trouble::TooManyRows { rows, step, limit } => Failure::TooManyRows { rows, step, limit },
         Trouble::Name(_) => Failure::Denied("no such name"),
         Trouble::Memory => Failure::Memory,
+    }
+}
+
+fn why(kind: RefusalKind) -> &'static str {
+    match kind {
+        RefusalKind::Denied => "permission denied (-P, -B)",
+        RefusalKind::UnknownCommand => "an unknown command",
+        RefusalKind::NotFound => "no such file",
+        RefusalKind::NotRrd => "not an RRD file",
+        RefusalKind::NoArchive => "no archive of averages",
+        RefusalKind::Other => "an error of its own",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::rrdcached::archive;
+    use ::rrdcached::fetch::DataSource;
+
+    use super::super::tests::nowhere;
+    use super::*;
+    use crate::ask::{Metric, NamedMetrics};
+    use crate::upstream::turns::Turns;
+
+    #[tokio::test]
+    async fn rows_that_are_remembered_are_an_answer_that_nobody_was_asked_for() {
+        let (node, budget) = (Arc::new(nowhere()), Budget::new(1 << 20));
+        let window = Window::new(1_000, 1_300).unwrap();
+        let grid = archive::Grid::of(window, 100);
+        let sources = vec![DataSource { name: b"value".to_vec(), values: vec![1.0; 4] }];
+        node.remember(&Path::new(b"web1", b"load", b"a"), window, &Rows { grid, sources }, &budget);
+        let turns = Turns::new(1);
+        let ask = async |instance: &[u8]| {
+            let named = NamedMetrics { plugin: b"load".to_vec(), instances: vec![instance.to_vec()] };
+            let mut question = Question::for_names(Content::Series, Hosts::Named((*b"web1").into()), 1_300);
+            question.metric = Metric::Named(Arc::new(named));
+            question.window.start = 1_000;
+            node.ask(turns.place(Duration::MAX).await.unwrap(), &question, &budget).await
+        };
+        let Heard { said: Ok(Said::Reply(Reply::Series(rows))), was_asked: false } = ask(b"a").await else {
+            panic!("it is remembered");
+        };
+        assert_eq!(rows.rows(), 4);
+        let Heard { said: Err(Failure::Connect(_)), was_asked: true } = ask(b"b").await else {
+            panic!("nobody listens there");
+        };
     }
 }

@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use coco_core::tier::DaemonAddress;
 use rrdcached::cursor::Cursor;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Trouble;
 use crate::upstream::connect::connect;
+use crate::upstream::kept::Reusable;
 
 /// Bytes that are read at a time, at least.
 const AT_A_TIME: usize = 16 * 1024;
@@ -82,17 +85,23 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has arrived that nobody asked for: only then may it be used again.
-    pub(super) fn is_clean(&mut self) -> bool {
-        self.forget_what_was_read();
-        self.arrived.is_empty()
-    }
-
     fn forget_what_was_read(&mut self) {
         self.arrived.drain(..self.read);
         self.read = 0;
         if self.arrived.is_empty() {
             self.arrived.shrink_to(AT_A_TIME);
         }
+    }
+}
+
+impl Reusable for Connection {
+    /// A reply that is late answers nobody, and one that came after its command was given up would answer the next one.
+    fn is_fit(&mut self) -> bool {
+        self.forget_what_was_read();
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        self.arrived.is_empty()
+            && Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer).is_pending()
     }
 }

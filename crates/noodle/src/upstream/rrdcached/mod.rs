@@ -1,7 +1,7 @@
 //! A storage node by its rrdcached: lists of hosts and files, and rows.
 //!
 //! - `answers` answers questions with them;
-//! - `cache` has rows that were just asked for;
+//! - `remembered` is what targets said a moment ago, on a `shelf`, `cache` the rows there;
 //! - `connection` carries commands and replies; a connection that was left in the middle of a reply is closed, so that
 //!   no reply ever answers another command;
 //! - `lines` sends many commands as their replies come;
@@ -9,8 +9,8 @@
 //! - `tree` remembers for a while which hosts and files there are, `updates` asks when these were updated last.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use coco_core::tier::DaemonAddress;
@@ -18,10 +18,11 @@ use rrdcached::error::{Error, Malformed, Refusal};
 use rrdcached::name::NameError;
 use thiserror::Error as DeriveError;
 
+use super::kept::{Kept, Room};
 use crate::budget::Exhausted;
-use cache::Cache;
 use connection::Connection;
-pub use rows::{Path, Rows};
+pub use remembered::Remembered;
+pub use rows::{Found, Path, Rows};
 use tree::Tree;
 pub use tree::{File, Listed, Name};
 
@@ -29,7 +30,9 @@ mod answers;
 mod cache;
 mod connection;
 mod lines;
+mod remembered;
 mod rows;
+mod shelf;
 mod tree;
 mod updates;
 
@@ -113,9 +116,11 @@ impl From<Exhausted> for Trouble {
 pub struct Rrdcached {
     address: DaemonAddress,
     terms: Terms,
-    kept: Mutex<Vec<Connection>>,
+    kept: Arc<Kept<Connection>>,
     tree: Tree,
-    cache: Cache,
+    remembered: Arc<Remembered>,
+    /// By which it is told from others there.
+    number: u64,
     /// Whether it refuses FETCHBIN, and is asked by FETCH.
     wants_text: AtomicBool,
 }
@@ -135,17 +140,11 @@ trait Talk {
 }
 
 impl Rrdcached {
-    /// Nothing is connected yet.
-    pub fn new(address: DaemonAddress, terms: Terms) -> Self {
-        let tree = Tree::new(terms.tree_age);
-        Self {
-            address,
-            terms,
-            kept: Mutex::default(),
-            tree,
-            cache: Cache::default(),
-            wants_text: AtomicBool::new(false),
-        }
+    /// Nothing is connected yet. Connections are kept in `room`, and what was said in `remembered`.
+    pub fn new(address: DaemonAddress, terms: Terms, room: Room, remembered: Arc<Remembered>) -> Self {
+        let (kept, tree) = (Kept::new(room, terms.most_kept), Tree::new(terms.tree_age));
+        let number = remembered.target();
+        Self { address, terms, kept, tree, remembered, number, wants_text: AtomicBool::new(false) }
     }
 
     /// What it is asked by.
@@ -158,8 +157,7 @@ impl Rrdcached {
     /// A daemon that was started anew has closed what is kept, so on such a connection the end of it means: once more.
     async fn converse<T: Talk>(&self, mut talk: T) -> Result<T::Told, Trouble> {
         loop {
-            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = match kept {
+            let mut connection = match self.kept.take() {
                 Some(connection) => connection,
                 None => {
                     Connection::open(&self.address, self.terms.timeout).await.map_err(Trouble::Connect)?
@@ -170,22 +168,15 @@ impl Rrdcached {
                 Err(Trouble::Io(error)) if was_kept && is_end(&error) => {}
                 Err(trouble) => {
                     if T::IS_ONE && matches!(trouble, Trouble::Refused(_)) {
-                        self.keep(connection);
+                        self.kept.put(connection);
                     }
                     return Err(trouble);
                 }
                 Ok(told) => {
-                    self.keep(connection);
+                    self.kept.put(connection);
                     return Ok(told);
                 }
             }
-        }
-    }
-
-    fn keep(&self, mut connection: Connection) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < self.terms.most_kept && connection.is_clean() {
-            kept.push(connection);
         }
     }
 
@@ -199,4 +190,82 @@ impl Rrdcached {
 fn is_end(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::budget::Budget;
+
+    /// What nobody can connect to, nor has to.
+    pub(super) fn nowhere() -> Rrdcached {
+        at(DaemonAddress::Unix("/dev/null/nowhere".into()))
+    }
+
+    pub(super) fn at(address: DaemonAddress) -> Rrdcached {
+        let terms = Terms {
+            timeout: Duration::from_secs(60),
+            most_kept: 8,
+            max_rows: 1000,
+            tree_age: Duration::from_secs(60),
+        };
+        Rrdcached::new(address, terms, Room::new(), Arc::default())
+    }
+
+    /// It came behind the reply that was waited for, when the connection lay there for the next question.
+    #[tokio::test]
+    async fn a_reply_that_comes_while_nobody_waits_ends_its_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let node = at(DaemonAddress::Internet(listener.local_addr().unwrap().to_string().parse().unwrap()));
+        let (tell, told) = tokio::sync::oneshot::channel::<()>();
+        let server = tokio::spawn(async move {
+            let asked = async |reply: &[u8]| {
+                let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+                stream.read_line(&mut String::new()).await.unwrap();
+                stream.write_all(reply).await.unwrap();
+                stream
+            };
+            let mut first = asked(b"0 5\n").await;
+            told.await.unwrap();
+            first.write_all(b"0 6\n").await.unwrap();
+            (first, asked(b"0 7\n").await)
+        });
+        let path = [Path::new(b"web1", b"load", b"load")];
+        assert_eq!(node.newest_update(&path).await.unwrap(), Some(5));
+        assert_eq!(node.kept.count(), 1);
+        tell.send(()).unwrap();
+        let has_come = async {
+            while let Some(connection) = node.kept.take() {
+                node.kept.put(connection);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), has_come).await.expect("the late reply is noticed");
+        assert_eq!(node.newest_update(&path).await.unwrap(), Some(7));
+        server.await.unwrap();
+    }
+
+    /// Nobody waits for a list that is made anew before it is too old.
+    #[tokio::test]
+    async fn a_list_that_took_long_is_made_anew_when_it_is_half_as_old_as_it_may_be() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let node = Arc::new(at(DaemonAddress::Internet(
+            listener.local_addr().unwrap().to_string().parse().unwrap(),
+        )));
+        let budget = Budget::new(1 << 20);
+        for (took, is_due) in [(400, false), (600, true)] {
+            node.tree.remember(&[b"web1"], Duration::from_secs(40), Duration::from_millis(took), &budget);
+            assert_eq!(node.hosts(&budget).await.unwrap().items, [Name::from(*b"web1")]);
+            assert_eq!(node.tree.is_being_listed(), is_due, "{took}");
+        }
+        // It never gets an answer.
+        let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        assert_eq!(line, "LIST /\n");
+        assert_eq!(node.hosts(&budget).await.unwrap().items, [Name::from(*b"web1")]);
+    }
 }

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 
 use rrdcached::archive::{self, Grid};
 use rrdcached::command::{Command, Window};
-use rrdcached::error::{Refusal, RefusalKind};
+use rrdcached::error::{Malformed, Refusal, RefusalKind};
 use rrdcached::fetch::{DataSource, Form, Head, Reading};
-use rrdcached::info::Info;
+use rrdcached::info::{self, Info};
 
 use super::connection::Connection;
 use super::lines::Lines;
@@ -39,6 +39,17 @@ pub struct Rows {
     pub sources: Vec<DataSource>,
 }
 
+/// The rows of a file; none where there is no such file, or why it can't be read.
+pub type Found = Result<Option<Rows>, RefusalKind>;
+
+/// What rows are remembered by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Cached {
+    pub(super) path: Path,
+    /// How long the window is.
+    pub(super) seconds: i64,
+}
+
 /// What a file is asked for, and what of the answer is known without asking.
 #[derive(Debug, Clone, Copy)]
 struct Part {
@@ -47,8 +58,11 @@ struct Part {
     whole: Option<Window>,
 }
 
+/// The same of all files that are there; none of one that is not, or why it can't be read.
+type Parts = Vec<Result<Option<Part>, RefusalKind>>;
+
 impl Rrdcached {
-    /// The rows of files, in the order of their paths; none where there is no such file.
+    /// The rows of files, in the order of their paths, at `now`.
     ///
     /// # Errors
     /// When the node gives no answer for one of them, or more rows than it may. Memory is lent before it is taken.
@@ -56,9 +70,10 @@ impl Rrdcached {
         &self,
         paths: &[Path],
         window: Window,
+        now: i64,
         reservation: &mut Reservation,
-    ) -> Result<Vec<Option<Rows>>, Trouble> {
-        let parts = self.parts(paths, window).await?;
+    ) -> Result<Vec<Found>, Trouble> {
+        let parts = self.parts(paths, window, now, reservation).await?;
         loop {
             let form = if self.wants_text() { Form::Text } else { Form::Binary };
             let fetch = Fetch { node: self, paths, parts: &parts, form, reservation };
@@ -71,26 +86,38 @@ impl Rrdcached {
         }
     }
 
-    /// What each file is to be asked for; none where there is no such file.
-    async fn parts(&self, paths: &[Path], window: Window) -> Result<Vec<Option<Part>>, Trouble> {
+    /// What each file is to be asked for.
+    async fn parts(
+        &self,
+        paths: &[Path],
+        window: Window,
+        now: i64,
+        reservation: &mut Reservation,
+    ) -> Result<Parts, Trouble> {
         if window.end() - window.start() <= SHORT {
-            return Ok(vec![Some(Part { window, whole: None }); paths.len()]);
+            return Ok(vec![Ok(Some(Part { window, whole: None })); paths.len()]);
         }
-        let infos = self.converse(Infos { paths }).await?;
-        infos.into_iter().map(|info| info.map(|info| self.part(&info, window)).transpose()).collect()
+        self.converse(Infos { node: self, paths, window, now, reservation }).await
     }
 
     /// What a file of this kind can hold of a window.
-    fn part(&self, info: &Info, window: Window) -> Result<Part, Trouble> {
-        let no_archive = || Trouble::Malformed(rrdcached::error::Malformed::Missing("archive of averages"));
-        let grid = archive::chosen(info, AVERAGE, window).ok_or_else(no_archive)?;
+    fn part(
+        &self,
+        info: &Info,
+        window: Window,
+        now: i64,
+    ) -> Result<Result<Option<Part>, RefusalKind>, Trouble> {
+        let Some(grid) = archive::chosen(info, AVERAGE, window) else {
+            return Ok(Err(RefusalKind::NoArchive));
+        };
         self.check(grid)?;
         let oldest = archive::oldest(info, AVERAGE).unwrap_or(0);
-        // What is after the last update is unknown, and what is before the oldest row.
+        // What is before the oldest row is unknown, and what is to come. The last update is that of the file: the daemon
+        // may have later ones, which it writes when it is asked for rows.
         let start = window.start().max(oldest.min(window.end()));
-        let end = window.end().min(info.last_update.max(start));
+        let end = window.end().min(info.last_update.max(now).max(start));
         let known = Window::new(start, end).unwrap_or(window);
-        Ok(Part { window: known, whole: (known != window).then_some(window) })
+        Ok(Ok(Some(Part { window: known, whole: (known != window).then_some(window) })))
     }
 
     fn check(&self, grid: Grid) -> Result<(), Trouble> {
@@ -99,26 +126,53 @@ impl Rrdcached {
     }
 }
 
-/// What files are made of; none where there is no such file.
+/// What files are to be asked for, by what they are made of.
 struct Infos<'a> {
+    node: &'a Rrdcached,
     paths: &'a [Path],
+    window: Window,
+    now: i64,
+    reservation: &'a mut Reservation,
 }
 
 impl Talk for Infos<'_> {
     const IS_ONE: bool = false;
-    type Told = Vec<Option<Info>>;
+    type Told = Parts;
 
     async fn talk(&mut self, connection: &mut Connection) -> Result<Self::Told, Trouble> {
         let mut lines = Lines::default();
         for path in self.paths {
             lines.queue(Command::Info { file: &path.0 })?;
         }
-        let mut infos = Vec::with_capacity(self.paths.len());
-        while infos.len() < self.paths.len() {
-            lines.send(connection, infos.len()).await?;
-            infos.push(nothing_if_not_found(connection.receive(Info::read).await)?);
+        let mut parts = Vec::with_capacity(self.paths.len());
+        while parts.len() < self.paths.len() {
+            lines.send(connection, parts.len()).await?;
+            parts.push(match of_file(self.read_info(connection).await)? {
+                Ok(Some(info)) => self.node.part(&info, self.window, self.now)?,
+                Ok(None) => Ok(None),
+                Err(kind) => Err(kind),
+            });
         }
-        Ok(infos)
+        Ok(parts)
+    }
+}
+
+impl Infos<'_> {
+    async fn read_info(&mut self, connection: &mut Connection) -> Result<Info, Trouble> {
+        let mut reading = connection.receive(info::Reading::begin).await?;
+        let mut lent = 0;
+        let read = connection.receive(|cursor| {
+            let before = cursor.position();
+            let is_whole = reading.read(cursor)?;
+            let bytes = cursor.position() - before;
+            self.reservation.grow(bytes)?;
+            lent += bytes;
+            Ok::<_, Trouble>(is_whole.then_some(()))
+        });
+        read.await?;
+        // What it is for is a few numbers.
+        self.reservation.give_back(lent);
+        Ok(reading.finish()?)
     }
 }
 
@@ -126,27 +180,33 @@ impl Talk for Infos<'_> {
 struct Fetch<'a> {
     node: &'a Rrdcached,
     paths: &'a [Path],
-    parts: &'a [Option<Part>],
+    parts: &'a [Result<Option<Part>, RefusalKind>],
     form: Form,
     reservation: &'a mut Reservation,
 }
 
 impl Talk for Fetch<'_> {
     const IS_ONE: bool = false;
-    type Told = Vec<Option<Rows>>;
+    type Told = Vec<Found>;
 
     async fn talk(&mut self, connection: &mut Connection) -> Result<Self::Told, Trouble> {
         let mut lines = self.lines()?;
         let mut fetched = Vec::with_capacity(self.parts.len());
         let mut answered = 0;
         for part in self.parts {
-            let Some(part) = part else {
-                fetched.push(None);
-                continue;
+            let part = match part {
+                Ok(Some(part)) => part,
+                Ok(None) => {
+                    fetched.push(Ok(None));
+                    continue;
+                }
+                Err(kind) => {
+                    fetched.push(Err(*kind));
+                    continue;
+                }
             };
             lines.send(connection, answered).await?;
-            let rows = self.read_rows(connection, part).await;
-            fetched.push(nothing_if_not_found(rows)?);
+            fetched.push(of_file(self.read_rows(connection, part).await)?);
             answered += 1;
         }
         Ok(fetched)
@@ -157,7 +217,7 @@ impl Fetch<'_> {
     fn lines(&self) -> Result<Lines, Trouble> {
         let mut lines = Lines::default();
         for (path, part) in self.paths.iter().zip(self.parts) {
-            let Some(Part { window, .. }) = *part else { continue };
+            let Ok(Some(Part { window, .. })) = *part else { continue };
             let (file, function) = (path.0.as_slice(), AVERAGE);
             lines.queue(match self.form {
                 Form::Binary => Command::FetchBinary { file, function, window },
@@ -174,6 +234,10 @@ impl Fetch<'_> {
         let grid = part.whole.map_or(received, |whole| Grid::of(whole, head.step()));
         self.node.check(received)?;
         self.node.check(grid)?;
+        // A reply to another command would have another window, mostly.
+        if received != Grid::of(part.window, head.step()) {
+            return Err(Malformed::Window.into());
+        }
         self.reservation.grow(memory(&head, grid))?;
         connection.receive(|cursor| Ok::<_, Trouble>(reading.read(cursor)?.then_some(()))).await?;
         let sources = reading.finish().into_iter().map(|source| spread(source, received, grid));
@@ -205,11 +269,15 @@ fn is_of_command(refusal: &Refusal) -> bool {
     refusal.kind == RefusalKind::UnknownCommand || refusal.text.trim_ascii_end() == b"Permission denied."
 }
 
-/// A file that is not there, or is none of RRD's, has no rows.
-fn nothing_if_not_found<T>(told: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+/// What was told of a file: nothing of one that is not there, or is none of RRD's. One that can't be read costs no other,
+/// as a command does that is refused.
+fn of_file<T>(told: Result<T, Trouble>) -> Result<Result<Option<T>, RefusalKind>, Trouble> {
     match told {
-        Ok(told) => Ok(Some(told)),
-        Err(Trouble::Refused(Refusal { kind: RefusalKind::NotFound | RefusalKind::NotRrd, .. })) => Ok(None),
+        Ok(told) => Ok(Ok(Some(told))),
+        Err(Trouble::Refused(Refusal { kind: RefusalKind::NotFound | RefusalKind::NotRrd, .. })) => {
+            Ok(Ok(None))
+        }
+        Err(Trouble::Refused(refusal)) if !is_of_command(&refusal) => Ok(Err(refusal.kind)),
         Err(trouble) => Err(trouble),
     }
 }

@@ -4,7 +4,6 @@
 //! it any more, so that the next request finds it. The files of a host come by `LIST RECURSIVE /HOST`. All files of all hosts are never asked for at
 //! once: rrdcached 1.7.2 takes time that grows with the square of their number.
 
-use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +17,8 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
-use super::{Rrdcached, Talk, Trouble};
+use super::{Rrdcached, Talk, Trouble, shelf};
+pub use crate::ask::File;
 use crate::budget::{Budget, Reservation};
 
 /// The most names of one list.
@@ -39,15 +39,6 @@ const EACH: usize = 64;
 /// The name of a host, as the node has it.
 pub type Name = Box<[u8]>;
 
-/// A file of a host, less `.rrd`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct File {
-    /// collectd's plugin and its instance, the name of a directory.
-    pub plugin: Box<[u8]>,
-    /// collectd's type and its instance, the name of a file.
-    pub instance: Box<[u8]>,
-}
-
 /// A list, as old as it is.
 #[derive(Debug)]
 pub struct Listed<T> {
@@ -61,8 +52,8 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
-    fn nothing(since: Instant, budget: &Budget) -> Result<Self, Trouble> {
-        Ok(Self { items: Vec::new(), since, reservation: budget.reserve(0)? })
+    pub(super) fn nothing(since: Instant, reservation: Reservation) -> Self {
+        Self { items: Vec::new(), since, reservation }
     }
 }
 
@@ -81,12 +72,11 @@ pub(super) struct Tree {
     hosts: Mutex<Option<Hosts>>,
     /// Held by the only one who lists hosts.
     listing: Arc<tokio::sync::Mutex<()>>,
-    files: Mutex<HashMap<Name, Arc<Listed<File>>>>,
 }
 
 impl Tree {
     pub(super) fn new(age: Duration) -> Self {
-        Self { age, hosts: Mutex::default(), listing: Arc::default(), files: Mutex::default() }
+        Self { age, hosts: Mutex::default(), listing: Arc::default() }
     }
 
     /// The hosts that are remembered, if that is not too long ago.
@@ -98,6 +88,19 @@ impl Tree {
     /// Whether they are to be listed anew before they are too old: where that takes long, nobody shall wait for it.
     fn is_due(&self, hosts: &Hosts) -> bool {
         hosts.took > LONG && hosts.listed.since.elapsed() > self.age / 2
+    }
+
+    /// As if these had been listed so long ago, and that had taken so long.
+    #[cfg(test)]
+    pub(super) fn remember(&self, hosts: &[&[u8]], ago: Duration, took: Duration, budget: &Budget) {
+        let (items, since) = (hosts.iter().map(|host| Name::from(*host)).collect(), Instant::now() - ago);
+        let listed = Arc::new(Listed { items, since, reservation: budget.nothing() });
+        *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hosts { listed, took });
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_being_listed(&self) -> bool {
+        self.listing.try_lock().is_err()
     }
 }
 
@@ -161,21 +164,22 @@ impl Rrdcached {
     /// # Errors
     /// When the node gives no answer.
     pub async fn files(&self, host: &[u8], budget: &Budget) -> Result<Arc<Listed<File>>, Trouble> {
-        let now = Instant::now();
-        let known = self.tree.files.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
-        if let Some(files) = known.filter(|files| now.duration_since(files.since) < self.tree.age) {
+        let (now, key) = (Instant::now(), (self.number, Name::from(host)));
+        if let Some(files) = self.remembered.files.get(&key) {
             return Ok(files);
         }
         if host.iter().any(|byte| PATTERN.contains(byte)) {
-            return Ok(Arc::new(Listed::nothing(now, budget)?));
+            return Ok(Arc::new(Listed::nothing(now, budget.nothing())));
         }
         let directory = [b"/", host].concat();
         let files = self.listed(Command::ListRecursive { directory: &directory }, file, budget, now).await?;
-        let mut remembered = self.tree.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if remembered.len() == remembered.capacity() {
-            remembered.retain(|_, files| now.duration_since(files.since) < self.tree.age);
+        // Of a host that the node does not have there is something to be remembered, too.
+        let own = host.len() + shelf::EACH;
+        let names = |file: &File| file.plugin.len() + file.instance.len() + EACH;
+        let bytes = own + files.items.iter().map(names).sum::<usize>();
+        if let (Some(part), Ok(all)) = (self.remembered.part(bytes, budget), budget.reserve(own)) {
+            self.remembered.files.put(key, Arc::clone(&files), now + self.tree.age, [part, all]);
         }
-        remembered.insert(host.into(), Arc::clone(&files));
         Ok(files)
     }
 
@@ -189,12 +193,12 @@ impl Rrdcached {
         let mut line = Vec::new();
         match command.write(&mut line) {
             // No daemon lists such a directory, and no client can have it.
-            Err(NameError::Dots) => return Ok(Arc::new(Listed::nothing(now, budget)?)),
+            Err(NameError::Dots) => return Ok(Arc::new(Listed::nothing(now, budget.nothing()))),
             written => written?,
         }
         let (mut items, reservation) = match self.converse(List { line, item, budget }).await {
             Err(Trouble::Refused(Refusal { kind: RefusalKind::NotFound, .. })) => {
-                (Vec::new(), budget.reserve(0)?)
+                (Vec::new(), budget.nothing())
             }
             listed => listed?,
         };

@@ -55,13 +55,11 @@ impl Talk for Lasts<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use coco_core::tier::DaemonAddress;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::TcpListener;
 
-    use super::super::Terms;
+    use super::super::tests::at;
     use super::*;
 
     /// The replies to the commands behind it would answer whatever is asked next.
@@ -82,16 +80,10 @@ mod tests {
             }
             connections
         });
-        let terms = Terms {
-            timeout: Duration::from_secs(60),
-            most_kept: 8,
-            max_rows: 1000,
-            tree_age: Duration::from_secs(60),
-        };
-        let daemon = Rrdcached::new(address, terms);
+        let daemon = at(address);
         let paths = ["a", "b"].map(|instance| Path::new(b"web1", b"load", instance.as_bytes()));
         assert!(matches!(daemon.newest_update(&paths).await, Err(Trouble::Refused(_))));
-        assert!(daemon.kept.lock().unwrap().is_empty());
+        assert_eq!(daemon.kept.count(), 0);
         assert_eq!(daemon.newest_update(&paths).await.unwrap(), Some(7));
         server.await.unwrap();
     }

@@ -1,6 +1,7 @@
 //! Connections to a Visage.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 
 use crate::upstream::connect::connect;
+use crate::upstream::kept::{Kept, Reusable};
 
 /// The largest head of an answer, and the most that is read at a time.
 const HEAD: usize = 32 * 1024;
@@ -44,9 +46,32 @@ impl Connection {
         self.0.ready().await?;
         self.0.send_request(request).await
     }
+}
 
-    /// Whether it is known to have ended.
-    pub(in crate::upstream) fn has_ended(&self) -> bool {
-        self.0.is_closed()
+impl Reusable for Connection {
+    fn is_fit(&mut self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+/// A connection behind an answer.
+#[derive(Debug)]
+pub(super) struct Used {
+    connection: Option<(Connection, Arc<Kept<Connection>>)>,
+    /// Whether another answer had come by it.
+    pub(super) is_again: bool,
+}
+
+impl Used {
+    /// A connection that may be kept here, or is closed in any case.
+    pub(super) fn new(connection: Connection, kept: Option<&Arc<Kept<Connection>>>, is_again: bool) -> Self {
+        Self { connection: kept.map(|kept| (connection, Arc::clone(kept))), is_again }
+    }
+
+    /// What came by it was the answer to what was asked, all of it: it may be asked again. Otherwise it is closed.
+    pub(super) fn keep(self) {
+        if let Some((connection, kept)) = self.connection {
+            kept.put(connection);
+        }
     }
 }

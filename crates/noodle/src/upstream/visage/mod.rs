@@ -1,7 +1,7 @@
 //! A storage node by its Visage, over HTTP.
 //!
 //! - [`url`] makes what it is asked of a question, and is what may stand in it;
-//! - `connection` makes connections, `kept` has those that may be used again;
+//! - `connection` makes connections, and keeps those that may be used again;
 //! - `body` reads answers, [`gzip`] those that are compressed all the same.
 
 use std::error::Error;
@@ -20,19 +20,18 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response, StatusCode, Uri};
 use tokio::time::timeout_at;
 
+use super::kept::{Kept, Room};
 use super::{Place, Said, Terms, Try};
 use crate::aside::aside;
 use crate::ask::share::Share;
 use crate::ask::{Content, Question, Reply};
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
-use connection::Connection;
-use kept::{Kept, Room, Used};
+use connection::{Connection, Used};
 
 mod body;
 mod connection;
 pub mod gzip;
-pub(super) mod kept;
 pub mod told;
 pub mod url;
 
@@ -45,7 +44,7 @@ pub(super) struct Visage {
     /// Of one behind whose answer it is closed.
     last_fields: HeaderMap,
     keep_alive: bool,
-    kept: Arc<Kept>,
+    kept: Arc<Kept<Connection>>,
     timeout: Duration,
     max_body: usize,
 }
@@ -101,7 +100,7 @@ impl Visage {
             fields: fields(shown(&named), terms.keep_alive),
             last_fields: fields(shown(&named), false),
             keep_alive: terms.keep_alive,
-            kept: Kept::new(room),
+            kept: Kept::new(room, usize::MAX),
             timeout: terms.timeout,
             max_body: terms.max_body,
         }

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// What a value takes while it is read, in bytes: twice that of the list that it stands in, which grows.
 const VALUE: usize = 48;
 
-/// Most values of one answer, whatever it says.
+/// Rows of this many seconds, 34 years, and longer ones are no rows.
 const LONGEST_STEP: i64 = 1 << 30;
 
 /// `{PLUGIN: {INSTANCE: {DATA SOURCE: {"data": [...]}}}}`
@@ -50,7 +50,7 @@ pub fn rows(host: &[u8], share: Share, window: Window) -> Result<HostRows, Failu
             });
         }
     }
-    Ok(HostRows { metrics, listed: None, reservation })
+    Ok(HostRows { metrics, listed: None, unread: None, reservation })
 }
 
 /// Values on the grid that they are most likely of. None where there are no values.
