@@ -103,6 +103,16 @@ impl Placement {
         }
     }
 
+    /// What it costs to look up the owners of a host, in units of some 60 ns, which is what a look-up in a large table
+    /// takes.
+    pub fn cost(&self, host: &[u8]) -> usize {
+        match self {
+            Self::Ring(_) | Self::Jump(_) => 2 + host.len() / 32,
+            // Each target hashes the name.
+            Self::Rendezvous(rendezvous) => 2 + rendezvous.targets() * (2 + host.len() / 64) / 4,
+        }
+    }
+
     /// Whether every host has an owner that is not among the `lost`, by their places in the list of targets.
     ///
     /// That is so wherever no host can have all of its owners there. It may be so, and not be said, where zones have very

@@ -278,24 +278,28 @@ impl Filter {
                 batch_shares.extend_from_slice(shares);
                 (Some(id), renamed)
             }
-            None => {
-                batch_shares.extend(self.rules.shares(name));
-                (self.remember_host(name, memory, &batch_shares[start..], now), is_renamed(name))
-            }
+            None => (self.remember_host(name, memory, batch_shares, now), is_renamed(name)),
         };
         Run { items: 0..0, host, shares: Start::behind(start), renamed }
     }
 
-    /// Takes a host up, or decides anew on one that was decided by an older routing.
+    /// Takes a host up, or decides anew on one that was decided by an older routing, and adds its shares. They are looked
+    /// up once: among many targets that is what takes longest.
     #[cold]
     fn remember_host(
         &mut self,
         name: &[u8],
         memory: &mut Memory,
-        shares: &[Share],
+        batch_shares: &mut Vec<Share>,
         now: u32,
     ) -> Option<HostId> {
-        memory.renew_host(name, now, &mut self.rules).or_else(|| memory.add_host(name, shares, now))
+        if let Some(id) = memory.renew_host(name, now, &mut self.rules) {
+            batch_shares.extend_from_slice(memory.shares(id).0);
+            return Some(id);
+        }
+        let shares = self.rules.shares(name);
+        batch_shares.extend_from_slice(&shares);
+        memory.add_host(name, &shares, now)
     }
 
     /// Notifications are rare and not filtered; their hosts are looked up among the targets.

@@ -22,6 +22,8 @@ pub trait Judge {
     fn version(&self) -> Version;
     /// The shares that a host is in.
     fn shares(&self, host: &[u8]) -> Shares;
+    /// What it costs to say them, in visits of hosts or metrics.
+    fn cost_of_shares(&self, host: &[u8]) -> usize;
     /// Whether a metric of a host is refused.
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool;
 }
@@ -55,7 +57,7 @@ impl Memory {
             }
             visited += 1;
             if let Some(host) = self.host(id).filter(|host| host.version != self.version) {
-                visited += host.cost_of_verdicts(self.version);
+                visited += host.cost_by(judge);
                 self.renew(id, judge);
             }
         }
@@ -67,7 +69,7 @@ impl Memory {
         let host = self.host(id).filter(|host| host.version != version);
         let Some(host) = host else { return self.host(id).map(|_| id) };
         // In as little memory as they fit.
-        let shares = Shares::from_slice(&judge.shares(&host.name));
+        let shares = Shares::from_slice(&host.shares_by(judge));
         let growth = size_of_shares(&shares).saturating_sub(host.size_of_shares());
         if growth > 0 && self.reserve(growth).is_none() {
             self.forget(id);
@@ -91,14 +93,25 @@ impl Memory {
 }
 
 impl Host {
+    /// What it costs to decide anew on it and its metrics, in visits.
+    pub(super) fn cost_by(&self, judge: &impl Judge) -> usize {
+        self.cost_of_shares(judge) + self.cost_of_verdicts(judge.version())
+    }
+
     /// What it costs to decide anew on its metrics, in visits.
     pub(super) fn cost_of_verdicts(&self, version: Version) -> usize {
         if self.version.verdicts == version.verdicts { 0 } else { VERDICT_COST * self.metrics.len() }
     }
 
+    /// What it costs to decide anew on its shares, in visits.
+    pub(super) fn cost_of_shares(&self, judge: &impl Judge) -> usize {
+        if self.version.shares == judge.version().shares { 0 } else { judge.cost_of_shares(&self.name) }
+    }
+
     /// Its shares as a judge sees them.
     pub(super) fn shares_by(&self, judge: &impl Judge) -> Shares {
-        if self.version == judge.version() { self.shares.clone() } else { judge.shares(&self.name) }
+        let is_known = self.version.shares == judge.version().shares;
+        if is_known { self.shares.clone() } else { judge.shares(&self.name) }
     }
 
     /// Its metrics, with the verdicts as a judge sees them.

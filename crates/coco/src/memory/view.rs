@@ -41,11 +41,17 @@ impl Memory {
         judge: &impl Judge,
         mut visit: impl FnMut(HostView<'_>),
     ) -> Option<HostId> {
-        for host in self.hosts.from(from).take(VISITED_AT_ONCE).flatten() {
+        let mut visited = 0;
+        for (id, host) in (from..).zip(self.hosts.from(from)) {
+            if visited >= VISITED_AT_ONCE {
+                return Some(id);
+            }
+            visited += 1;
+            let Some(host) = host else { continue };
+            visited += host.cost_of_shares(judge);
             visit(HostView { name: &host.name, shares: host.shares_by(judge) });
         }
-        let end = from as usize + VISITED_AT_ONCE;
-        (end < self.hosts.len()).then_some(end as HostId)
+        None
     }
 
     /// Counts the metrics of some of the hosts that are sent, from number `from` on, with the shares that they are in. Returns where to
@@ -63,15 +69,17 @@ impl Memory {
             }
             visited += 1;
             let Some(host) = host else { continue };
-            visited += host.cost_of_verdicts(judge.version());
+            visited += host.cost_by(judge);
             count(&host.shares_by(judge), self.accepted(host, judge));
         }
         None
     }
 
-    /// How many metrics of a host are sent.
-    pub fn accepted_of(&self, name: &[u8], judge: &mut impl Judge) -> Option<u32> {
-        Some(self.accepted(self.host_of(name)?, judge))
+    /// How many metrics of a host are sent, and what it costs of a [budget](Unread::budget) to say so.
+    pub fn accepted_of(&self, name: &[u8], judge: &mut impl Judge) -> (Option<u32>, usize) {
+        let Some(host) = self.host_of(name) else { return (None, 1) };
+        let cost = 1 + host.cost_of_verdicts(judge.version());
+        (Some(self.accepted(host, judge)), cost)
     }
 
     fn accepted(&self, host: &Host, judge: &mut impl Judge) -> u32 {

@@ -7,6 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use coco_core::placement::Placement;
 use coco_core::tier::{Tier, Tiers};
 
 use crate::share::{Share, Shares};
@@ -95,6 +96,21 @@ impl Partitions {
             }
         }
         shares
+    }
+
+    /// What it costs to look up the [shares](Self::shares_of) of a host: so many look-ups in a table.
+    pub fn cost_of_shares(&self, host: &[u8]) -> usize {
+        self.placements().map(|placement| placement.cost(host)).sum()
+    }
+
+    /// Whether every host is in the same shares as by these other ones.
+    pub fn are_alike(&self, other: &Self) -> bool {
+        self.placements().eq(other.placements())
+    }
+
+    /// Of each partition.
+    fn placements(&self) -> impl Iterator<Item = &Placement> {
+        self.partitions.iter().filter_map(|partition| Some(self.tiers.get(partition.tier)?.placement()))
     }
 
     /// How many shares every host is in: its copies, of tiers that part hosts alike together.

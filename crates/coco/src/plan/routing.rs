@@ -52,12 +52,15 @@ impl Routing {
     pub fn renewed(&self, config: &CocoConfig, seals: Seals) -> Self {
         let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
         let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
-        let version = Version {
-            shares: self.version.shares.wrapping_add(1),
-            verdicts: self.version.verdicts.wrapping_add(u32::from(!same_blacklist)),
-        };
         let settings = (&config.send).into();
-        Self::with_outlets(config, seals, version, |tiers| self.outlets.renewed(tiers, settings))
+        let mut renewed = Self::with_outlets(config, seals, self.version, |tiers| {
+            self.outlets.renewed(tiers, settings)
+        });
+        let same_shares = renewed.partitions.are_alike(&self.partitions);
+        let Version { shares, verdicts } = &mut renewed.version;
+        *shares = shares.wrapping_add(u32::from(!same_shares));
+        *verdicts = verdicts.wrapping_add(u32::from(!same_blacklist));
+        renewed
     }
 
     fn with_outlets(
@@ -84,5 +87,31 @@ impl Routing {
         let name = |outlet: &Arc<crate::outlets::Outlet>| format!("{}/{}", outlet.tier, outlet.target);
         let others: HashSet<String> = other.outlets.iter().map(name).collect();
         self.outlets.iter().map(name).filter(|name| !others.contains(name)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::config::Program;
+
+    use super::*;
+
+    /// What is remembered of hosts stays as it is, and nobody has to look again.
+    #[test]
+    fn a_reload_that_leaves_placements_alone_leaves_the_shares_of_hosts_alone() {
+        let parse = |text: &str| Config::parse(text, Program::Coco).unwrap();
+        let first = "[tiers.a]\ntargets = ['a:1', 'b:1']\n[tiers.b]\ntargets = ['c:1', 'd:1', 'e:1']";
+        let routing = Routing::new(&parse(first), Seals::default(), 1);
+        let version = |text: &str| {
+            let renewed = routing.renewed(&parse(text), Seals::default()).version;
+            (renewed.shares, renewed.verdicts)
+        };
+        assert_eq!(version(first), (0, 0));
+        assert_eq!(version(&first.replace("a:1", "f:1")), (0, 0), "on a ring, only their number counts");
+        assert_eq!(version(&format!("filter.blacklist = 'x'\n{first}")), (0, 1));
+        assert_eq!(version(&first.replace(", 'b:1'", "")), (1, 0));
+        assert_eq!(version(&first.replace("'c:1', 'd:1', 'e:1'", "'c:1', 'd:1'")), (1, 0), "they are alike now");
+        let alike = format!("{first}\n[tiers.c]\ntargets = ['g:1', 'h:1']");
+        assert_eq!(version(&alike), (0, 0), "parted as the first one is");
     }
 }

@@ -48,6 +48,10 @@ impl Judge for Rules {
         self.routing.partitions.shares_of(host)
     }
 
+    fn cost_of_shares(&self, host: &[u8]) -> usize {
+        self.routing.partitions.cost_of_shares(host)
+    }
+
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool {
         let Some(blacklist) = &self.blacklist else { return false };
         self.path.clear();

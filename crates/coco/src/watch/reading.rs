@@ -226,8 +226,11 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
             let mut places = (hosts.next..end).peekable();
             while places.peek().is_some() {
                 lane.read(|memory| {
-                    for place in places.by_ref().take(Unread::budget()) {
-                        let of_lane = memory.accepted_of(&hosts.page.key(place)[GROUP..], &mut rules);
+                    let mut left = Unread::budget();
+                    while let Some(place) = places.next_if(|_| left > 0) {
+                        let name = &hosts.page.key(place)[GROUP..];
+                        let (of_lane, cost) = memory.accepted_of(name, &mut rules);
+                        left = left.saturating_sub(cost);
                         let (lanes, accepted) = &mut known[place - hosts.next];
                         *lanes += u32::from(of_lane.is_some());
                         *accepted += of_lane.unwrap_or(0);

@@ -32,7 +32,7 @@ pub(crate) fn remembered(lane: &Lane, rules: &mut Rules) -> Result<Remembered, T
         });
         prop_assert!(unread.is_empty());
         let accepted = metrics.iter().filter(|(_, (rejected, _))| !rejected).count();
-        prop_assert_eq!(memory.accepted_of(host, rules), Some(accepted as u32));
+        prop_assert_eq!(memory.accepted_of(host, rules).0, Some(accepted as u32));
         for (parts, known) in metrics {
             prop_assert!(remembered.insert((host.clone(), parts), known).is_none());
         }
