@@ -30,6 +30,9 @@ pub static HASH_GET: Definition = Definition::counter(
 /// Characters of what a stranger has asked that are logged.
 const LONGEST_QUERY: usize = 64;
 
+/// Bytes of the longest name that is looked up: `listen.max_name_length` at most.
+const LONGEST_NAME: usize = 1023;
+
 /// Answers look-ups and counts them.
 #[derive(Debug, Default)]
 pub struct Lookup {
@@ -45,7 +48,7 @@ impl Lookup {
         Self::default()
     }
 
-    /// `{tier: target}` in the order of the tiers, or 400 without a name: the address of the first owner. With `all=1`
+    /// `{tier: target}` in the order of the tiers, or 400 without a name or with one that is longer than any host's: the address of the first owner. With `all=1`
     /// `{tier: {"owners": [..], "former": [], "writes": [..], "stage": "settled"}}`: what the owners are called, in their
     /// order, and who is written to, which are the same as long as no host is on its way to other targets. A name is bytes and need not be one
     /// that was ever seen: every name has an owner. Where collectd stores the host under another name, `_meta` says
@@ -61,17 +64,25 @@ impl Lookup {
             Some(b"1") => true,
             Some(_) => return body::error(StatusCode::BAD_REQUEST, "all is 1, for all owners, or 0"),
         };
-        let mut owners = Map::new();
-        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        for tier in tiers {
+        if name.len() > LONGEST_NAME {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            return body::error(StatusCode::BAD_REQUEST, "no host has a name of more than 1,023 bytes");
+        }
+        let owner = |tier: &Tier| {
             let shown = if is_for_all {
                 all_owners(tier, &name)
             } else {
                 Value::from(tier.targets()[tier.owner(&name)].name.as_str())
             };
-            owners.insert(tier.name().to_owned(), shown);
+            (tier.name().to_owned(), shown)
+        };
+        // Before the lock: among many targets a look-up takes a while.
+        let mut owners: Map<_, _> = tiers.iter().map(owner).collect();
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        for tier in tiers {
             *answered.entry(tier.name().to_owned()).or_default() += 1;
         }
+        drop(answered);
         if is_renamed(&name) {
             let stored = String::from_utf8_lossy(&stored_name(&name)).into_owned();
             owners.entry("_meta").or_insert_with(|| json!({ "stored_as": stored }));
@@ -217,6 +228,17 @@ mod tests {
         let by_slash = ask("name=a%2Fb&all=1").1;
         assert_eq!(by_slash["archive"], ask("name=a_b&all=1").1["archive"]);
         assert_eq!(by_slash["_meta"]["stored_as"], "a_b");
+    }
+
+    #[test]
+    fn a_name_that_no_host_can_have_is_not_looked_up() {
+        let lookup = Lookup::new();
+        let ask = |length: usize| ask(&lookup, &format!("/lookup?name={}", "h".repeat(length)));
+        assert_eq!(ask(1023).0, StatusCode::OK);
+        let (status, text) = ask(1024);
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(text, "{\"error\":\"no host has a name of more than 1,023 bytes\"}\n");
+        assert_eq!(counted(&lookup)["coco"]["errors"]["lookup.hash.get"], 1);
     }
 
     #[test]
