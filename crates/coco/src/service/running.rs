@@ -95,7 +95,7 @@ impl Running {
         let old = self.routing.load_full();
         let new = old.renewed(config, seals);
         start::dial(&new, self.listen).await?;
-        // From here on nothing fails, and nothing waits.
+        // From here on nothing fails.
         warnings.iter().for_each(|warning| warn!("{warning}"));
         self.gate.set(admission);
         let new = Arc::new(new);
@@ -104,9 +104,12 @@ impl Running {
         self.lanes.iter().for_each(|lane| lane.set_max_memory(config.state.max_memory));
         // Its thread lives as long as this.
         let _ = self.measuring.send(intervals(config));
+        // Thousands of look-ups a tier, each of which takes a while among many targets.
+        let [before, after] = [&old, &new].map(|routing| Arc::clone(&routing.tiers));
+        let begin_anew = tokio::task::spawn_blocking(move || begin_anew(&before, &after));
         let changes = Changes {
             old: old.tiers.fingerprint(),
-            begin_anew: begin_anew(&old.tiers, &new.tiers),
+            begin_anew: begin_anew.await.unwrap_or_default(),
             added: new.targets_beyond(&old),
             removed: old.targets_beyond(&new),
         };
