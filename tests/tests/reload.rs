@@ -262,7 +262,7 @@ fn sockets_of_targets_that_stay_keep_their_ports_and_those_of_others_are_closed(
         place += 1;
         socket.recv_from(&mut [0; 2000]).expect("what was sent").1
     };
-    let (port, mut descriptors) = (source(&stays), 0);
+    let (port, mut descriptors) = (source(&stays), usize::MAX);
     for round in 0..5 {
         let log = coco.reload(if round % 2 == 0 { &other } else { &one });
         let expected = if round % 2 == 0 { "added=\"\" removed=\"b/" } else { "added=\"b/" };
@@ -275,7 +275,7 @@ fn sockets_of_targets_that_stay_keep_their_ports_and_those_of_others_are_closed(
         ));
         assert_eq!(source(&stays), port);
         if round % 2 == 1 {
-            descriptors = coco.process.descriptors().max(descriptors);
+            descriptors = coco.process.descriptors().min(descriptors);
         }
     }
     // The one that left is let go of by stages without work.

@@ -53,9 +53,8 @@ impl Routing {
         let pattern = |blacklist: &Option<Regex>| blacklist.as_ref().map(|regex| regex.as_str().to_owned());
         let same_blacklist = pattern(&config.filter.blacklist) == pattern(&self.blacklist);
         let settings = (&config.send).into();
-        let mut renewed = Self::with_outlets(config, seals, self.version, |tiers| {
-            self.outlets.renewed(tiers, settings)
-        });
+        let mut renewed =
+            Self::with_outlets(config, seals, self.version, |tiers| self.outlets.renewed(tiers, settings));
         let same_shares = renewed.partitions.are_alike(&self.partitions);
         let Version { shares, verdicts } = &mut renewed.version;
         *shares = shares.wrapping_add(u32::from(!same_shares));
@@ -110,7 +109,11 @@ mod tests {
         assert_eq!(version(&first.replace("a:1", "f:1")), (0, 0), "on a ring, only their number counts");
         assert_eq!(version(&format!("filter.blacklist = 'x'\n{first}")), (0, 1));
         assert_eq!(version(&first.replace(", 'b:1'", "")), (1, 0));
-        assert_eq!(version(&first.replace("'c:1', 'd:1', 'e:1'", "'c:1', 'd:1'")), (1, 0), "they are alike now");
+        assert_eq!(
+            version(&first.replace("'c:1', 'd:1', 'e:1'", "'c:1', 'd:1'")),
+            (1, 0),
+            "they are alike now"
+        );
         let alike = format!("{first}\n[tiers.c]\ntargets = ['g:1', 'h:1']");
         assert_eq!(version(&alike), (0, 0), "parted as the first one is");
     }
