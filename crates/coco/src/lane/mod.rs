@@ -139,8 +139,8 @@ impl Lane {
         HeldMemory { memory, remembered: &self.remembered }
     }
 
-    /// Bounds what it remembers from its next batch on, in bytes. What is there stays until it expires. Waits for no
-    /// one.
+    /// Bounds what it remembers, in bytes, from when its memory is held the next time, by the filter or a reader; see
+    /// [`Memory::set_limit`] for what is there. Waits for no one.
     pub fn set_max_memory(&self, max_memory: usize) {
         self.max_memory.store(max_memory, Ordering::Relaxed);
     }

@@ -110,7 +110,8 @@ impl Memory {
         }
     }
 
-    /// Sets how many bytes it may take at most. What is there stays until it expires.
+    /// Sets how many bytes it may take at most. What is there stays until it expires, but for a host that is in more
+    /// shares after a reload and finds no room for them.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }

@@ -2,7 +2,8 @@
 //!
 //! Tiers of equal [placements](coco_core::placement), which is what most fleets have, part the hosts in the same way:
 //! what one target of the first gets, one target of the second gets too. It is looked up and packed once, and sent to
-//! each. Which placements are equal they say themselves: those on a ring go by numbers alone, others by names too.
+//! each. Which placements are equal they say themselves: those on a ring go by numbers alone, others by names too, which have to
+//! be in the same order, and by the number of copies.
 
 use std::ops::Range;
 use std::sync::Arc;
