@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Encoding, Response, Untaken, body};
 use hyper::StatusCode;
+use hyper::body::Bytes;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
