@@ -262,7 +262,7 @@ fn sockets_of_targets_that_stay_keep_their_ports_and_those_of_others_are_closed(
         place += 1;
         socket.recv_from(&mut [0; 2000]).expect("what was sent").1
     };
-    let (port, mut descriptors) = (source(&stays), usize::MAX);
+    let (port, mut descriptors) = (source(&stays), u64::MAX);
     for round in 0..5 {
         let log = coco.reload(if round % 2 == 0 { &other } else { &one });
         let expected = if round % 2 == 0 { "added=\"\" removed=\"b/" } else { "added=\"b/" };
