@@ -91,14 +91,12 @@ impl Routing {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::Program;
-
     use super::*;
 
     /// What is remembered of hosts stays as it is, and nobody has to look again.
     #[test]
     fn a_reload_that_leaves_placements_alone_leaves_the_shares_of_hosts_alone() {
-        let parse = |text: &str| Config::parse(text, Program::Coco).unwrap();
+        let parse = |text: &str| CocoConfig::parse(text).unwrap();
         let first = "[tiers.a]\ntargets = ['a:1', 'b:1']\n[tiers.b]\ntargets = ['c:1', 'd:1', 'e:1']";
         let routing = Routing::new(&parse(first), Seals::default(), 1);
         let version = |text: &str| {
