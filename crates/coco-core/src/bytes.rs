@@ -6,21 +6,29 @@ pub fn equal(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    let (words, rest) = one.as_chunks::<8>();
-    let (other_words, other_rest) = other.as_chunks::<8>();
-    if let (Some(last), Some(other_last)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        // The last eight bytes overlap those before, so no byte is left over.
-        return words.iter().zip(other_words).all(|(word, other)| word == other) && last == other_last;
+    if let Some(ends) = ends::<8>(one, other) {
+        return ends && (one.len() <= 16 || equal_words(one, other));
     }
-    if let (Some(first), Some(other_first), Some(last), Some(other_last)) = (
-        rest.first_chunk::<4>(),
-        other_rest.first_chunk::<4>(),
-        rest.last_chunk::<4>(),
-        other_rest.last_chunk::<4>(),
-    ) {
-        return first == other_first && last == other_last;
+    if let Some(ends) = ends::<4>(one, other) {
+        return ends;
     }
-    rest.iter().zip(other_rest).all(|(byte, other)| byte == other)
+    // Of three bytes at most.
+    let middle = one.len() / 2;
+    ends::<1>(one, other).is_none_or(|ends| ends && one.get(middle) == other.get(middle))
+}
+
+/// Whether the first so many bytes are equal, and the last. Of no more than twice as many, that is all of them.
+#[inline]
+fn ends<const N: usize>(one: &[u8], other: &[u8]) -> Option<bool> {
+    let first = one.first_chunk::<N>()? == other.first_chunk::<N>()?;
+    let last = one.last_chunk::<N>()? == other.last_chunk::<N>()?;
+    Some(first & last)
+}
+
+/// But for what is behind the last whole word.
+fn equal_words(one: &[u8], other: &[u8]) -> bool {
+    let (words, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    words.iter().zip(others).all(|(word, other)| word == other)
 }
 
 #[cfg(test)]

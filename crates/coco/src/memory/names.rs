@@ -24,18 +24,17 @@ impl Name {
     /// Whether these are its parts.
     #[inline]
     pub(super) fn is(&self, parts: [&[u8]; 4]) -> bool {
-        let mut rest: &[u8] = &self.0;
-        for (i, part) in parts.into_iter().enumerate() {
-            if i > 0 {
-                let Some((0, behind)) = rest.split_first() else { return false };
-                rest = behind;
-            }
-            match rest.split_at_checked(part.len()) {
-                Some((own, behind)) if equal(own, part) => rest = behind,
-                _ => return false,
-            }
+        if self.0.len() != length_of(parts) {
+            return false;
         }
-        rest.is_empty()
+        // No part holds a NUL. So if all are where they should be, the three bytes between them are the NULs.
+        let mut start = 0;
+        parts.into_iter().all(|part| {
+            let end = start + part.len();
+            let own = self.0.get(start..end);
+            start = end + 1;
+            own.is_some_and(|own| equal(own, part))
+        })
     }
 
     /// Plugin, plugin instance, type and type instance, the empty ones included.
