@@ -11,7 +11,7 @@
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
-//!   [`nobody`] refuses; [`balancer`] starts HAProxy and nginx between them,
+//!   [`nobody`] refuses; [`chromium`] is a browser; [`balancer`] starts HAProxy and nginx between them,
 //!   [`distance`] is one that HTTP has to go;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`pipe`] is an output that nobody reads;
@@ -28,6 +28,7 @@
 
 pub mod balancer;
 pub mod books;
+pub mod chromium;
 pub mod clients;
 pub mod coco;
 pub mod collectd;

@@ -15,6 +15,7 @@
 //! - [`descriptors`] asks the system for as many files and sockets as it grants;
 //! - [`counters`] is the vocabulary of what is counted, and a snapshot of it; [`latency`] is what is measured;
 //! - [`http`] serves a table of routes within limits;
+//! - [`status`] is the page that browsers get;
 //! - [`routes`] are those that both daemons have, [`vars`] and [`lookup`] what two of them answer, [`tiers`] what both say
 //!   of placements.
 //!
@@ -40,5 +41,6 @@ pub mod resolve;
 pub mod routes;
 pub mod service_manager;
 pub mod signals;
+pub mod status;
 pub mod tiers;
 pub mod vars;

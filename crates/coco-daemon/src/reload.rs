@@ -24,6 +24,8 @@ pub struct Reloads {
     done: AtomicU64,
     failed: AtomicU64,
     last_failed: AtomicBool,
+    /// When it was last read again, and what came of it, for people.
+    last: Mutex<Option<(SystemTime, String)>>,
     program: Program,
     in_force: Mutex<InForce>,
 }
@@ -92,9 +94,19 @@ impl Reloads {
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             last_failed: AtomicBool::new(false),
+            last: Mutex::default(),
             program: C::PROGRAM,
             in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers().fingerprint())),
         }
+    }
+
+    /// When the configuration was last read again, and what that changed, or why it was refused; `None` before.
+    pub fn last(&self) -> Option<(SystemTime, String)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, news: String) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((SystemTime::now(), news));
     }
 
     fn in_force(&self) -> MutexGuard<'_, InForce> {
@@ -137,6 +149,7 @@ impl Reloads {
             // One line of the log, however many problems there are.
             let problem = problem.to_string().replace('\n', "; ");
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
+            self.note(format!("refused, nothing changed: {problem}"));
         };
         let config = match load().await {
             Ok(config) => config,
@@ -154,6 +167,7 @@ impl Reloads {
                     warn!(%tier, "another placement: {share} of the hosts begin anew on targets that did not have them");
                 });
                 info!(%old, %new, added = added.join(" "), removed = removed.join(" "), "reloaded");
+                self.note(news_of(&added, &removed, old == new));
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
@@ -178,6 +192,16 @@ impl Reloads {
         snapshot.add(fingerprint, &[("fingerprint", &in_force.fingerprint.to_string().into())], 1);
         snapshot.add(version, &[("version", &env!("CARGO_PKG_VERSION").into())], 1);
     }
+}
+
+/// What a reload came to, in a sentence.
+fn news_of(added: &[String], removed: &[String], is_same: bool) -> String {
+    let named = |what: &str, targets: &[String]| match targets {
+        [] => String::new(),
+        targets => format!(", {what}: {}", targets.join(" ")),
+    };
+    let tiers = if is_same { "the tiers stay as they were" } else { "other tiers" };
+    format!("taken over, {tiers}{}{}", named("added", added), named("removed", removed))
 }
 
 /// What a reload changed, for the log.

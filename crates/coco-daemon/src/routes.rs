@@ -1,18 +1,24 @@
 //! The routes that all daemons have: `/healthz`, `/lookup`, `/debug/vars`, `/metrics` and `/config`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use coco_core::config::Program;
+use coco_core::config::{Program, duration};
+use coco_core::text;
 use coco_core::tier::Tiers;
 use hyper::StatusCode;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use crate::counters::Snapshot;
+use crate::http::shared::UNTAKEN;
 use crate::http::{Answer, Refusals, Rendered, Request, Response, Route, Router, Shared, body};
 use crate::logging;
 use crate::lookup::Lookup;
 use crate::reload::Reloads;
+use crate::status::{History, Mood, Numbers, Page, Section, Shown, page};
 use crate::vars;
 
 /// What the routes of all daemons look at, each its own.
@@ -35,6 +41,15 @@ pub trait Daemon: Send + Sync + 'static {
     /// Why no more should be asked of it, in a word or two; none while all is well.
     fn trouble(&self) -> Option<&'static str>;
 
+    /// The last minutes of some of its counters.
+    fn history(&self) -> &History;
+
+    /// What its status page shows beside what all daemons do, by the numbers of `/debug/vars`.
+    fn sections(&self, numbers: Numbers<'_>) -> Vec<Section>;
+
+    /// What a search for hosts by a part of their names finds. It may take its time: it runs on a thread of its own.
+    fn find(&self, name: &[u8]) -> Section;
+
     /// What it tells of its health beside that.
     fn facts(&self) -> Map<String, Value> {
         Map::new()
@@ -53,7 +68,16 @@ pub struct Common {
     pub leaving: Arc<AtomicBool>,
     vars: Shared,
     metrics: Shared,
+    page: Shared,
+    /// Who may search for hosts.
+    searches: Semaphore,
+    /// Bytes of what they have found that clients have not taken yet.
+    untaken: Arc<AtomicUsize>,
+    started: Instant,
 }
+
+/// Searches of the status page at a time. Any other is told to come again: a browser does so by itself.
+const SEARCHES: usize = 2;
 
 impl Common {
     /// Nothing asked yet.
@@ -65,6 +89,10 @@ impl Common {
             leaving,
             vars: Shared::new(),
             metrics: Shared::new(),
+            page: Shared::new(),
+            searches: Semaphore::new(SEARCHES),
+            untaken: Arc::default(),
+            started: Instant::now(),
         }
     }
 
@@ -77,17 +105,14 @@ impl Common {
 /// A table with the routes of all daemons.
 pub fn router<D: Daemon>(daemon: Arc<D>) -> Router<D> {
     let (leaving, refusals) = (Arc::clone(&daemon.common().leaving), Arc::clone(&daemon.common().refusals));
-    let program = match D::PROGRAM {
-        Program::Coco => "coco",
-        Program::Noodle => "noodle",
-    };
-    Router::new(program, D::VERSION, daemon)
+    Router::new(program_of::<D>(), D::VERSION, daemon)
         .routes([
             Route::new("/lookup", "/lookup?name=HOST: the target of each tier that owns a host.", lookup),
             Route::new("/debug/vars", "Counters and gauges as JSON, for collectd's curl_json.", debug_vars),
             Route::new("/metrics", "Counters and gauges for Prometheus.", metrics),
             Route::new("/config", "The configuration in force, defaults included.", config),
         ])
+        .page(home)
         .health("200 while all is well, 503 otherwise.", healthz)
         .leaving(leaving)
         .count_refusals(refusals)
@@ -108,6 +133,101 @@ fn metrics<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
 
 fn config<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
     daemon.common().reloads.answer_config().into()
+}
+
+/// What a browser gets at `/`: how it all is, and hosts if it asks for some.
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn home<D: Daemon>(daemon: &Arc<D>, request: Request) -> Answer {
+    let name = request.parameter("name").filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
+    let daemon = Arc::clone(daemon);
+    Answer::later(async move {
+        let mut response = match name {
+            None => {
+                let rendered = Arc::clone(&daemon);
+                daemon.common().page.answer(move || page_of(&*rendered, None)).await
+            }
+            Some(name) => match daemon.common().searches.acquire().await {
+                Ok(_turn) => searched(&daemon, name).await,
+                Err(_) => cannot_be_shown(),
+            },
+        };
+        page::protect(&mut response);
+        response
+    })
+}
+
+/// The page with what a search finds: made anew for everyone, within what clients may leave untaken.
+async fn searched<D: Daemon>(daemon: &Arc<D>, name: Vec<u8>) -> Response {
+    let untaken = Arc::clone(&daemon.common().untaken);
+    if untaken.load(Ordering::Relaxed) > UNTAKEN {
+        return body::error(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many clients are slow to take this: try again later",
+        );
+    }
+    let daemon = Arc::clone(daemon);
+    let rendered = spawn_blocking(move || page_of(&*daemon, Some(&name)).counted(untaken)).await;
+    rendered.map_or_else(|_| cannot_be_shown(), Response::from)
+}
+
+/// Bytes of a name that is searched for: more than any has.
+const LONGEST_NAME: usize = 1024;
+
+fn cannot_be_shown() -> Response {
+    body::error(StatusCode::INTERNAL_SERVER_ERROR, "this can't be shown")
+}
+
+fn page_of<D: Daemon>(daemon: &D, name: Option<&[u8]>) -> Rendered {
+    let document = vars::document(&vars::command_line(), &snapshot(daemon));
+    let found = name.map(|name| daemon.find(name));
+    let page = Page {
+        program: program_of::<D>(),
+        version: D::VERSION,
+        trouble: daemon.trouble(),
+        question: "Host name, or a part of one",
+        name: name.map_or_else(String::new, text::name),
+        sections: found
+            .into_iter()
+            .chain([process(daemon)])
+            .chain(daemon.sections(Numbers(&document)))
+            .collect(),
+        links: vec!["/tiers", "/debug/vars", "/metrics", "/config", "/healthz"],
+    };
+    Rendered::new(page::HTML, page.html().as_str().to_owned())
+}
+
+/// What all daemons show of themselves.
+fn process<D: Daemon>(daemon: &D) -> Section {
+    let common = daemon.common();
+    let state = match daemon.trouble() {
+        None => Shown::Mood(Mood::Good, "ok".to_owned()),
+        Some(trouble) => Shown::Mood(Mood::Bad, trouble.to_owned()),
+    };
+    let reload = match common.reloads.last() {
+        None => "none since the start".to_owned(),
+        Some((at, news)) => {
+            let ago = at.elapsed().unwrap_or_default();
+            format!("{} ago: {}", seconds_of(ago), text::Line(&news))
+        }
+    };
+    Section::new("Process")
+        .fact("State", state)
+        .fact("Version", Shown::text(D::VERSION))
+        .fact("Up for", Shown::text(seconds_of(common.started.elapsed())))
+        .fact("Fingerprint of the tiers", Shown::text(daemon.tiers().fingerprint()))
+        .fact("Last reload", Shown::Text(reload))
+}
+
+/// In whole seconds, as durations are written.
+fn seconds_of(duration: Duration) -> String {
+    duration::format(Duration::from_secs(duration.as_secs()))
+}
+
+fn program_of<D: Daemon>() -> &'static str {
+    match D::PROGRAM {
+        Program::Coco => "coco",
+        Program::Noodle => "noodle",
+    }
 }
 
 fn healthz<D: Daemon>(daemon: &D) -> Response {
@@ -168,6 +288,18 @@ mod tests {
 
         fn trouble(&self) -> Option<&'static str> {
             self.0.is_leaving().then_some("draining")
+        }
+
+        fn history(&self) -> &History {
+            unreachable!("nobody looks at the page")
+        }
+
+        fn sections(&self, _: Numbers<'_>) -> Vec<Section> {
+            unreachable!("nobody looks at the page")
+        }
+
+        fn find(&self, _: &[u8]) -> Section {
+            unreachable!("nobody looks at the page")
         }
 
         fn facts(&self) -> Map<String, Value> {

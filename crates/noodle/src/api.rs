@@ -8,6 +8,7 @@ use coco_core::tier::{Tier, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
 use coco_daemon::routes::{self, Common, Daemon};
+use coco_daemon::status::{History, Numbers, Section};
 use coco_daemon::tiers::head_of_tier;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::fleet::{Fleet, Node};
 use crate::graphite::Graphite;
 use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
+use crate::overview;
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
@@ -27,12 +29,14 @@ pub struct Api {
     graphite: Arc<ArcSwap<Graphite>>,
     /// One rendering of the tiers for all who wait for it.
     tiers: Shared,
+    /// The last minutes of a few counters.
+    history: Arc<History>,
 }
 
 impl Api {
     /// Answers by these, or those that take their places.
     pub fn new(common: Common, proxy: Arc<ArcSwap<Proxy>>, graphite: Arc<ArcSwap<Graphite>>) -> Self {
-        Self { common, proxy, graphite, tiers: Shared::new() }
+        Self { common, proxy, graphite, tiers: Shared::new(), history: Arc::default() }
     }
 
     /// The table of routes.
@@ -46,6 +50,11 @@ impl Api {
             ])
             .routes(graphite_routes())
             .forms(|api| api.proxy.load().fleet().forms.terms())
+    }
+
+    /// The last minutes of a few counters, for whoever takes [samples](overview::counters) of them.
+    pub fn history_of(&self) -> Arc<History> {
+        Arc::clone(&self.history)
     }
 
     fn fleet(&self) -> Arc<Fleet> {
@@ -68,6 +77,18 @@ impl Daemon for Api {
     fn add_to(&self, snapshot: &mut Snapshot) {
         self.fleet().add_to(snapshot);
         self.graphite.load().counts.add_to(snapshot);
+    }
+
+    fn history(&self) -> &History {
+        &self.history
+    }
+
+    fn sections(&self, numbers: Numbers<'_>) -> Vec<Section> {
+        overview::sections(&self.fleet(), &self.history, numbers)
+    }
+
+    fn find(&self, name: &[u8]) -> Section {
+        overview::find(&self.fleet(), name)
     }
 
     fn trouble(&self) -> Option<&'static str> {

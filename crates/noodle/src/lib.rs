@@ -15,7 +15,7 @@
 //!
 //! - [`service`] starts and stops all of it;
 //! - [`counters`] is the table of everything that is counted;
-//! - [`api`] is the table of routes.
+//! - [`api`] is the table of routes; [`overview`] is what browsers get at `/`.
 //!
 //! Arrows run down only: `api`, then `visage`, then `fleet`, then `upstream`, then the others.
 
@@ -30,6 +30,7 @@ pub mod failure;
 pub mod fleet;
 pub mod graphite;
 pub mod json;
+pub mod overview;
 pub mod pages;
 pub mod service;
 pub mod upstream;

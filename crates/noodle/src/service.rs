@@ -8,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use coco_core::config::{Fetch, NoodleConfig, Stop};
@@ -20,13 +20,17 @@ use coco_daemon::resolve::resolve_all;
 use coco_daemon::routes::Common;
 use coco_daemon::service_manager;
 use coco_daemon::signals::Signals;
+use coco_daemon::status::History;
+use coco_daemon::status::history::APART;
 use coco_daemon::tiers::begin_anew;
 use thiserror::Error;
+use tokio::time::MissedTickBehavior;
 use tracing::info;
 
 use crate::api::Api;
 use crate::fleet::Fleet;
 use crate::graphite::Graphite;
+use crate::overview;
 use crate::upstream::State;
 use crate::visage::proxy::Proxy;
 
@@ -110,6 +114,7 @@ impl Service {
         let reloads = Arc::new(Reloads::new(&config));
         let common = Common::new(Arc::clone(&reloads), Arc::clone(&stopping));
         let api = Api::new(common, Arc::clone(&proxy), Arc::clone(&graphite));
+        let sampling = tokio::spawn(sample(api.history_of(), Arc::clone(&proxy)));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
         service_manager::ready(&status());
@@ -143,10 +148,22 @@ impl Service {
             service_manager::stopping(grace, "stopping");
             grace
         };
-        match server.serve_and_count(listener, stopped).await? {
+        let served = server.serve_and_count(listener, stopped).await;
+        sampling.abort();
+        match served? {
             0 => Ok(()),
             unanswered => Err(RunError::GraceOver(unanswered)),
         }
+    }
+}
+
+/// Keeps the last minutes of a few counters.
+async fn sample(history: Arc<History>, proxy: Arc<ArcSwap<Proxy>>) {
+    let mut ticks = tokio::time::interval(APART);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        history.sample(Instant::now(), || overview::counters(proxy.load().fleet()));
     }
 }
 

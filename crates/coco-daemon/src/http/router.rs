@@ -23,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::header::{ALLOW, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, VARY};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
@@ -151,6 +151,7 @@ pub struct Router<S> {
     state: Arc<S>,
     routes: Vec<Route<S>>,
     health: Option<(&'static str, Health<S>)>,
+    page: Option<Handler<S>>,
     forms: Option<fn(&S) -> FormTerms>,
     leaving: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
@@ -165,6 +166,7 @@ impl<S> Router<S> {
             state,
             routes: Vec::new(),
             health: None,
+            page: None,
             forms: None,
             leaving: Arc::default(),
             refusals: Arc::default(),
@@ -184,6 +186,12 @@ impl<S> Router<S> {
     #[must_use]
     pub fn health(self, summary: &'static str, health: Health<S>) -> Self {
         Self { health: Some((summary, health)), ..self }
+    }
+
+    /// What browsers get at `/`, who would rather have HTML than JSON; everyone else gets the list of routes.
+    #[must_use]
+    pub fn page(self, page: Handler<S>) -> Self {
+        Self { page: Some(page), ..self }
     }
 
     /// What forms may take; without it no route takes one.
@@ -240,7 +248,19 @@ impl<S> Router<S> {
         self.routes.iter().find(|route| route.is_at(path)).map(Found::Route)
     }
 
-    fn list(&self) -> Response {
+    fn list(&self, request: Request) -> Answer {
+        let prefers_html = request.preferred(&["application/json", "text/html"]) == Some("text/html");
+        let Some(page) = self.page else { return self.list_as_json().into() };
+        let answer =
+            if prefers_html { page(&self.state, request) } else { Answer::from(self.list_as_json()) };
+        Answer::later(async {
+            let mut response = answer.response().await;
+            response.headers_mut().append(VARY, HeaderValue::from(ACCEPT));
+            response
+        })
+    }
+
+    fn list_as_json(&self) -> Response {
         let routes: BTreeMap<_, _> = self.summaries().collect();
         body::json(&json!({ "program": self.program, "version": self.version, "routes": routes }))
     }
@@ -289,7 +309,7 @@ impl<S: Send + Sync> Routes for Router<S> {
         match found {
             Found::Route(route) => (route.handler)(&self.state, request),
             Found::Health(health) => health(&self.state).into(),
-            Found::List => self.list().into(),
+            Found::List => self.list(request),
         }
     }
 
@@ -377,6 +397,26 @@ mod tests {
         let (status, _, text) = ask("GET", "/");
         assert_eq!(status, StatusCode::OK);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_everyone_else_the_list() {
+        let router = router().page(|_, _| body::text("text/html", "page".to_owned()).into());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let ask = |accept: &str| {
+            let (mut head, ()) = hyper::Request::get("/?name=x").body(()).unwrap().into_parts();
+            head.headers.insert(ACCEPT, accept.parse().unwrap());
+            let (head, body) = runtime.block_on(router.answer(Request::new(head)).response()).into_parts();
+            assert_eq!(head.headers[VARY], "accept");
+            let body = runtime.block_on(body.collect()).unwrap().to_bytes();
+            *body == *b"page"
+        };
+        // As Chromium and Firefox ask, then curl and programs.
+        assert!(ask("text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"));
+        assert!(ask("text/html"));
+        for other in ["*/*", "application/json", "application/json, text/html", "text/html;q=0", ""] {
+            assert!(!ask(other), "{other}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Renderings of one view that clients have not taken yet, in bytes. At least four of any size may be under way.
-const UNTAKEN: usize = 8 << 20;
+pub const UNTAKEN: usize = 8 << 20;
 
 /// A view as it is sent.
 #[derive(Debug, Clone)]
@@ -37,6 +37,12 @@ impl Rendered {
     /// Bytes of a media type.
     pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
         Self { content_type, bytes: bytes.into() }
+    }
+
+    /// The same, whose bytes are counted until the last client has taken them.
+    #[must_use]
+    pub fn counted(self, untaken: Arc<AtomicUsize>) -> Self {
+        Self { bytes: Bytes::from_owner(Untaken::new(self.bytes, untaken)), ..self }
     }
 }
 
@@ -111,8 +117,7 @@ impl Shared {
             let rendered = render();
             let end = Instant::now();
             lock(&budget).spend(end, end - start);
-            let bytes = Bytes::from_owner(Untaken::new(rendered.bytes, untaken));
-            (number, Rendered { bytes, ..rendered })
+            (number, rendered.counted(untaken))
         };
         tokio::task::spawn_blocking(numbered).await.ok()
     }

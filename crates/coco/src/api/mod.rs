@@ -7,6 +7,7 @@
 //! | `/hosts` | `hosts.rs` |
 //! | `/blacklisted` | `blacklisted.rs` |
 //! | `/healthz` | `healthz.rs` |
+//! | what browsers get at `/` | `overview.rs` |
 //! | how the first four are sent | `large.rs` |
 //! | `/lookup`, `/debug/vars`, `/metrics`, `/config`, `/` | coco-daemon |
 
@@ -14,6 +15,7 @@ mod blacklisted;
 mod healthz;
 mod hosts;
 mod large;
+mod overview;
 mod targets;
 mod tiers;
 
@@ -29,6 +31,7 @@ use coco_core::tier::Tiers;
 use coco_daemon::counters::Snapshot;
 use coco_daemon::http::{Answer, Encoding, Request, Route, Router, body};
 use coco_daemon::routes::{self, Common, Daemon};
+use coco_daemon::status::{History, Numbers, Section};
 use hyper::StatusCode;
 use serde_json::{Map, Value};
 
@@ -96,6 +99,18 @@ impl Daemon for Api {
         snapshot::add_to(snapshot, &self.lanes, &routing, &self.measure.last());
         self.buffers.add_to(snapshot);
         large::add_to(snapshot, [&self.large, &self.bounded]);
+    }
+
+    fn history(&self) -> &History {
+        self.measure.history()
+    }
+
+    fn sections(&self, numbers: Numbers<'_>) -> Vec<Section> {
+        overview::sections(self, numbers)
+    }
+
+    fn find(&self, name: &[u8]) -> Section {
+        overview::find(self, name)
     }
 
     fn trouble(&self) -> Option<&'static str> {

@@ -139,6 +139,11 @@ impl Lane {
         HeldMemory { memory, remembered: &self.remembered }
     }
 
+    /// Bytes that it may remember at most.
+    pub fn max_memory(&self) -> usize {
+        self.max_memory.load(Ordering::Relaxed)
+    }
+
     /// Bounds what it remembers, in bytes, from when its memory is held the next time, by the filter or a reader; see
     /// [`Memory::set_limit`] for what is there. Waits for no one.
     pub fn set_max_memory(&self, max_memory: usize) {

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use coco_daemon::logging::Throttle;
+use coco_daemon::status::History;
+use coco_daemon::status::history::APART;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use tracing::warn;
 
 use super::reading::count_accepted;
 use super::receive_buffers::ReceiveBuffers;
+use super::recent;
 use super::search::count_silent;
 use super::summary::{Sizes, Summary};
 use crate::counters::Count;
@@ -76,6 +79,7 @@ pub struct Measure {
     buffers: Arc<ReceiveBuffers>,
     clock: Clock,
     last: Mutex<Arc<Measurement>>,
+    history: History,
     complaints: Mutex<Throttles>,
 }
 
@@ -100,7 +104,13 @@ impl Measure {
     ) -> Self {
         let since = clock().into();
         let last = Mutex::new(Arc::new(Measurement { since, ..Measurement::default() }));
-        Self { lanes, routing, buffers, clock, last, complaints: Mutex::default() }
+        let history = History::default();
+        Self { lanes, routing, buffers, clock, last, history, complaints: Mutex::default() }
+    }
+
+    /// The last minutes of a few counters, by their [names](super::recent).
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// The last measurement.
@@ -110,7 +120,11 @@ impl Measure {
 
     /// Measures from time to time until the other side of `intervals` is dropped, and at once when new ones come.
     pub fn run(&self, intervals: Intervals, news: &Receiver<Intervals>) {
-        at_times(intervals, news, |intervals| self.measure((self.clock)(), intervals.expire));
+        let sample = || {
+            let recent = || recent::counters(&self.lanes, &self.routing.load(), &self.last());
+            self.history.sample(Instant::now(), recent);
+        };
+        at_times(intervals, news, |intervals| self.measure((self.clock)(), intervals.expire), sample);
     }
 
     /// Measures, and forgets who has been silent for longer than `expire` at `now` (Unix seconds).
@@ -202,13 +216,29 @@ impl Measure {
     }
 }
 
-/// Measures by `intervals`, and at once by the last of those that have come meanwhile.
-fn at_times(mut intervals: Intervals, news: &Receiver<Intervals>, mut measure: impl FnMut(Intervals)) {
+/// Measures by `intervals`, and at once by the last of those that have come meanwhile. Samples are taken besides, as
+/// often as they are kept.
+fn at_times(
+    mut intervals: Intervals,
+    news: &Receiver<Intervals>,
+    mut measure: impl FnMut(Intervals),
+    mut sample: impl FnMut(),
+) {
     loop {
-        match news.recv_timeout(intervals.interval) {
-            Ok(new) => intervals = news.try_iter().last().unwrap_or(new),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+        // None in the lifetime of any process.
+        let due = Instant::now().checked_add(intervals.interval);
+        loop {
+            sample();
+            let left = due.map_or(APART, |due| due.saturating_duration_since(Instant::now()));
+            match news.recv_timeout(left.min(APART)) {
+                Ok(new) => {
+                    intervals = news.try_iter().last().unwrap_or(new);
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) if left > APART || due.is_none() => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
         }
         measure(intervals);
     }
@@ -225,13 +255,14 @@ mod tests {
         let mut sender = Some(send);
         let mut measured = Vec::new();
         sender.iter().for_each(|send| (1..=3).for_each(|seconds| send.send(intervals(seconds)).unwrap()));
-        at_times(intervals(0), &news, |by| {
+        let by_the_last = |by: Intervals| {
             measured.push(by.expire.as_secs());
             // A storm of reloads, of which the first is the last to be measured by.
             if let Some(send) = sender.take() {
                 (4..=200).for_each(|seconds| send.send(intervals(seconds)).unwrap());
             }
-        });
+        };
+        at_times(intervals(0), &news, by_the_last, || {});
         assert_eq!(measured, [3, 200]);
     }
 }

@@ -4,6 +4,7 @@ mod measure;
 mod page;
 mod reading;
 mod receive_buffers;
+pub mod recent;
 mod search;
 pub mod snapshot;
 mod summary;

@@ -44,11 +44,7 @@ impl<'a> Hosts<'a> {
     }
 
     /// Those of these names, which are in order and each there once: at hand all of them, each at its place.
-    pub(super) fn named<'n>(
-        lanes: &'a [Arc<Lane>],
-        rules: Rules,
-        names: impl Iterator<Item = &'n [u8]>,
-    ) -> Self {
+    pub fn named<'n>(lanes: &'a [Arc<Lane>], rules: Rules, names: impl Iterator<Item = &'n [u8]>) -> Self {
         let mut page = Page::new(usize::MAX / 4);
         let mut key = vec![0; GROUP];
         for name in names {

@@ -139,6 +139,11 @@ impl Fleet {
         all(self).into_iter().filter(|name| !others.contains(name)).collect()
     }
 
+    /// Bytes that answers under way may take.
+    pub fn memory_limit(&self) -> usize {
+        self.budget.limit()
+    }
+
     /// The name of a target, as configured.
     pub fn target(&self, node: Node) -> &str {
         self.tiers.get(node.tier).map_or("", |tier| &tier.targets()[node.target].name)
