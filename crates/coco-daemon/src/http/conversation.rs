@@ -51,7 +51,8 @@ async fn converse(
     mut stopped: watch::Receiver<Phase>,
 ) {
     let activity = Activity::new(place, Arc::clone(&site.large_heads), !began.is_empty());
-    let service = service_fn(|request| answer(&site, request, &activity));
+    let phase = stopped.clone();
+    let service = service_fn(|request| answer(&site, request, &activity, phase.clone()));
     let connection = http1::Builder::new()
         .max_header_size(site.limits.head_size)
         .max_headers(site.limits.head_fields)
@@ -90,11 +91,12 @@ async fn answer(
     site: &Site,
     mut request: hyper::Request<Incoming>,
     activity: &Arc<Activity>,
+    stopped: watch::Receiver<Phase>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
     let answering = activity.begin_request();
     request.extensions_mut().insert(activity.place().hang_up());
     // Whatever a client has sent at once: others have their turn in between.
     yield_now().await;
-    let response = site.answer(request, activity).await;
+    let response = site.answer(request, activity, Some(stopped)).await;
     Ok(site.finish(response, activity.place().is_contended(), answering))
 }

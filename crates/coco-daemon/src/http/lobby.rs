@@ -164,7 +164,7 @@ impl Lobby {
             is_last.fetch_or(!request.body().is_end_stream(), Ordering::Relaxed);
             let answering = activity.begin_request();
             let response = match refusal {
-                None => self.site.answer(request, &activity).await,
+                None => self.site.answer(request, &activity, None).await,
                 Some(refusal) => body::error(StatusCode::SERVICE_UNAVAILABLE, refusal),
             };
             Ok::<_, Infallible>(self.site.finish(response, is_last.load(Ordering::Relaxed), answering))

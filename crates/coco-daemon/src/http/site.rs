@@ -13,6 +13,8 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 
+use tokio::sync::watch;
+
 use super::activity::{Activity, Answering, LargeHeads};
 use super::body::{self, Body, Response};
 use super::connections::Connections;
@@ -37,6 +39,9 @@ pub(super) struct Site {
     pub(super) large_heads: Arc<LargeHeads>,
     pub(super) pulse: Arc<Pulse>,
 }
+
+/// So long a form may still come when the server stops.
+const LAST_OF_FORMS: Duration = Duration::from_millis(500);
 
 /// What all tasks of a server watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,15 +102,27 @@ impl Site {
         Self { router, limits, connections, large_heads, pulse }
     }
 
-    /// The answer to a request, however it came.
-    pub(super) async fn answer(&self, request: hyper::Request<Incoming>, activity: &Activity) -> Response {
+    /// The answer to a request, however it came. A form that still comes when the server has stopped for a while is
+    /// broken off.
+    pub(super) async fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+        activity: &Activity,
+        stopped: Option<watch::Receiver<Phase>>,
+    ) -> Response {
         let (head, body) = request.into_parts();
         if let Some(fault) = host::fault(head.version, &head.headers) {
             return body::error(StatusCode::BAD_REQUEST, fault);
         }
         if let Some(terms) = self.router.form_terms(&head.method, head.uri.path()) {
             activity.set_reads_form(true);
-            let form = form::receive(&head, body, terms, &self.limits).await;
+            let form = tokio::select! {
+                biased;
+                form = form::receive(&head, body, terms, &self.limits) => form,
+                () = stopped_for_a_while(stopped) => {
+                    Err((StatusCode::SERVICE_UNAVAILABLE, "this server stops: ask another".to_owned()))
+                }
+            };
             activity.set_reads_form(false);
             return match form {
                 Ok(form) => self.router.answer(Request::with_form(head, form)).response().await,
@@ -139,6 +156,14 @@ impl Site {
         }
         response.map(|body| Sent { body, _answering: answering })
     }
+}
+
+/// Ends when the server has been told to stop, and who was sending could have come to an end.
+async fn stopped_for_a_while(stopped: Option<watch::Receiver<Phase>>) {
+    let Some(mut stopped) = stopped else { return std::future::pending().await };
+    // Whoever tells is gone at the end only.
+    let _ = stopped.wait_for(|phase| *phase != Phase::Serving).await;
+    tokio::time::sleep(LAST_OF_FORMS).await;
 }
 
 /// A body that counts as a request in progress until it is handed over.

@@ -139,6 +139,29 @@ fn who_sends_a_form_slowly_takes_nothing_that_others_need() {
     server.join();
 }
 
+/// Who has sent half of one and sends nothing more would hold up the stop for all of its grace.
+#[test]
+fn a_form_that_does_not_come_to_its_end_does_not_hold_up_the_stop() {
+    const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+    let memory = Arc::<Memory>::default();
+    let limits = Limits { grace: LONG, head_timeout: LONG, form_timeout: LONG, ..Limits::default() };
+    let mut server = Server::start(router(&memory), limits);
+    let mut clients = [(); 2].map(|()| server.connect());
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.send("POST /render HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\na=");
+        while memory.0.load(Ordering::SeqCst) < (number + 1) * 4096 {
+            std::thread::yield_now();
+        }
+    }
+    server.stop();
+    let [mut goes_on, mut hangs] = clients;
+    goes_on.send("1234");
+    assert_eq!(goes_on.read_head().status, 200, "it is all there");
+    assert_eq!(hangs.read_head().status, 503);
+    server.join();
+    assert_eq!(memory.0.load(Ordering::SeqCst), 0);
+}
+
 #[test]
 fn forms_for_which_there_is_no_memory_are_told_to_come_again() {
     let memory = Arc::<Memory>::default();
