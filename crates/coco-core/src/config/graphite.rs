@@ -10,6 +10,10 @@ use super::value::{FromToml, Mismatch, text};
 const SPECIAL: &[char] =
     &['*', '?', '[', ']', '{', '}', '(', ')', ',', ';', '|', '"', '\'', '$', '\\', '=', '#'];
 
+/// Signs for which the escape character stands, as for dots, white space and control characters: collectd's
+/// `GRAPHITE_FORBIDDEN`. None of them can be that character.
+pub const ESCAPED: &[char] = &['"', '\\', ':', '!', ',', '/', '(', ')'];
+
 /// `[graphite]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graphite {
@@ -17,7 +21,7 @@ pub struct Graphite {
     pub prefix: String,
     /// Behind every host.
     pub postfix: String,
-    /// Stands for dots, white space and control characters in names.
+    /// Stands for dots, white space, control characters and what is [`ESCAPED`] in names.
     pub escape_character: u8,
     /// Whether instances are nodes of their own.
     pub separate_instances: bool,
@@ -98,7 +102,13 @@ struct EscapeCharacter(u8);
 impl FromToml for EscapeCharacter {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         match text(value)?.as_bytes() {
-            [byte] if byte.is_ascii_graphic() && !SPECIAL.contains(&char::from(*byte)) => Ok(Self(*byte)),
+            [byte]
+                if byte.is_ascii_graphic()
+                    && !SPECIAL.contains(&char::from(*byte))
+                    && !ESCAPED.contains(&char::from(*byte)) =>
+            {
+                Ok(Self(*byte))
+            }
             _ => Err(Mismatch::Limits),
         }
     }

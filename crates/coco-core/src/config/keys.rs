@@ -177,13 +177,13 @@ pub const KEYS: &[Key] = &[
 
     key("graphite", "prefix", Kind::NamePiece, NOODLE, "stands in front of every host in the names that Graphite's clients see, such as `collectd.`; as collectd's `Prefix`"),
     key("graphite", "postfix", Kind::NamePiece, NOODLE, "stands behind every host there; as collectd's `Postfix`"),
-    key("graphite", "escape_character", Kind::Character, NOODLE, "stands for dots, white space and control characters in names; as collectd's `EscapeCharacter`").or(r#""_""#),
+    key("graphite", "escape_character", Kind::Character, NOODLE, r#"stands for dots, white space, control characters and `"\:!,/()` in names; as collectd's `EscapeCharacter`"#).or(r#""_""#),
     key("graphite", "separate_instances", Kind::Boolean, NOODLE, "whether instances are nodes of their own, `cpu.0` rather than `cpu-0`; as collectd's `SeparateInstances`").or("false"),
     key("graphite", "always_append_ds", Kind::Boolean, NOODLE, "whether the name of a data source stands behind a metric that has only one; as collectd's `AlwaysAppendDS`").or("false"),
     key("graphite", "preserve_separator", Kind::Boolean, NOODLE, "whether dots in names stay, so that they part nodes; as collectd's `PreserveSeparator`").or("false"),
     key("graphite", "host_in_dots", Kind::Boolean, NOODLE, "whether dots in the names of hosts stay, though none in those of metrics may; without it, as `preserve_separator`"),
     key("graphite", "max_series", Kind::Integer(1..=10_000_000), NOODLE, "series that the targets of one request may have").or("20000"),
-    key("graphite", "max_points", Kind::Integer(1..=10_000_000_000), NOODLE, "values that the series of one request may have together").or("20000000"),
+    key("graphite", "max_points", Kind::Integer(1..=10_000_000_000), NOODLE, "values that the series of one request may have together; with 8 bytes each they may take no more than a quarter of `fetch.max_memory`").or("20000000"),
     key("graphite", "require_all", Kind::Boolean, NOODLE, "whether a request fails with 502 where a storage node does not answer; else it is answered with what the others have").or("false"),
 
     key("measure", "interval", Kind::Duration(Duration::from_millis(100)), COCO, "time between two summaries of hosts and metrics, and looks at what the kernel dropped").or(r#""10s""#),
@@ -297,7 +297,9 @@ impl fmt::Display for Kind {
             Self::Label => write!(f, "a name of 1 to {LABEL_MAX} bytes without control characters"),
             Self::Index => f.write_str("a whole number"),
             Self::NamePiece => f.write_str("a piece of a name in visible ASCII, such as \"collectd.\""),
-            Self::Character => f.write_str("one character of visible ASCII that means nothing in a target"),
+            Self::Character => f.write_str(
+                "one character of visible ASCII that means nothing in a target and is not replaced itself",
+            ),
             Self::User => write!(f, "a name of 1 to {USER_MAX} bytes without a colon"),
         }
     }

@@ -38,7 +38,7 @@ use document::Document;
 pub use error::{Problem, Problems};
 pub use fetch::{Fetch, Join, Prefer};
 pub use file::ConfigFile;
-pub use graphite::Graphite;
+pub use graphite::{ESCAPED, Graphite};
 pub use keys::{KEYS, Key, Kind};
 pub use listen::{Listen, Security};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};

@@ -1,10 +1,10 @@
 //! Names as Graphite's clients see them: those under which collectd's write_graphite stores hosts and metrics.
 //!
-//! `HOST.PLUGIN-INSTANCE.TYPE-INSTANCE`, and the data source behind it where there are several. Dots, white space and
-//! control characters become the escape character, so that two hosts may come to one name: there is no way back but by
-//! a map of those that there are.
+//! `HOST.PLUGIN-INSTANCE.TYPE-INSTANCE`, and the data source behind it where there are several. Dots, white space, control
+//! characters and some signs become the escape character, so that two hosts may come to one name: there is no way back
+//! but by a map of those that there are.
 
-use coco_core::config::Graphite;
+use coco_core::config::{ESCAPED, Graphite};
 
 /// How names are made (collectd's `format_graphite`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,10 @@ pub struct Naming {
 impl Naming {
     /// As configured.
     pub fn new(config: &Graphite) -> Self {
+        let escape = &char::from(config.escape_character).to_string();
         Self {
-            prefix: config.prefix.clone(),
-            postfix: config.postfix.clone(),
+            prefix: config.prefix.replace(ESCAPED, escape),
+            postfix: config.postfix.replace(ESCAPED, escape),
             escape_character: config.escape_character,
             separator: if config.separate_instances { b'.' } else { b'-' },
             always_append_ds: config.always_append_ds,
@@ -75,6 +76,7 @@ impl Naming {
         name.extend(text.iter().map(|byte| match byte {
             b'.' if !keeps_dots => self.escape_character,
             b' ' | 0..=0x1f | 0x7f => self.escape_character,
+            byte if ESCAPED.contains(&char::from(*byte)) => self.escape_character,
             byte => *byte,
         }));
     }
@@ -122,6 +124,26 @@ mod tests {
         ] {
             assert_eq!(names(lines), expected, "{lines}");
         }
+    }
+
+    /// `GRAPHITE_FORBIDDEN` of collectd's `format_graphite.c` (5.12), in whatever part of a name.
+    #[test]
+    fn signs_that_write_graphite_replaces_are_replaced() {
+        let naming = naming("prefix = 'a:b!.'\npostfix = '/c'");
+        assert_eq!(naming.host(b"web,1 (old)"), "a_b_.web_1__old__c");
+        assert_eq!(naming.file(b"ping-fe80::1", b"if_octets-x!y"), "ping-fe80__1.if_octets-x_y");
+        assert_eq!(naming.file(b"df-\\C:", b"df_complex-\"a/b\"\t\r\n"), "df-_C_.df_complex-_a_b____");
+        assert_eq!(naming.source(b"r,x", 2).as_deref(), Some("r_x"));
+        let graphite = |character: &str| {
+            let text = format!(
+                "[tiers.a]\ntargets = [\"a:1\"]\n[fetch]\nbind = \":0\"\n[graphite]\nescape_character = {character:?}\n"
+            );
+            Config::parse(&text, Program::Noodle)
+        };
+        for refused in [" ", "\t", "\"", "\\", ":", "!", ",", "/", "(", ")", "\n", "\r"] {
+            assert!(graphite(refused).is_err(), "{refused:?} would be replaced itself");
+        }
+        assert!(graphite("+").is_ok());
     }
 
     #[test]
