@@ -265,6 +265,16 @@ impl Reply {
         }
     }
 
+    /// How many bytes copies of all names take, each in some lists.
+    pub fn copies(&self) -> usize {
+        let each = |length: usize| 2 * length + 8 * size_of::<Vec<u8>>();
+        match self {
+            Self::Text(share) => share.names.iter().map(|name| each(name.len())).sum(),
+            Self::Names(names) => names.names.iter().map(|name| each(name.len())).sum(),
+            Self::Series(_) => 0,
+        }
+    }
+
     /// How many bytes it came to.
     pub fn bytes(&self) -> usize {
         match self {

@@ -18,6 +18,7 @@ use super::{Failed, Fleet};
 pub use crate::ask::File;
 use crate::ask::{Content, Hosts, Question, Reply};
 use crate::budget::Reservation;
+use crate::failure::Failure;
 
 /// The name of a host, as collectd has it: bytes, mostly UTF-8.
 pub type Host = Arc<[u8]>;
@@ -69,6 +70,14 @@ impl Fleet {
             match found {
                 Ok(None) => listing.items.push((host, Vec::new())),
                 Ok(Some(found)) => {
+                    // Each name is copied, and parted.
+                    let mut held = self.budget.nothing();
+                    if held.grow(found.reply.copies()).is_err() {
+                        listing.items.push((host, Vec::new()));
+                        listing.failed.push((found.nodes[0], Failure::Memory));
+                        continue;
+                    }
+                    listing.reservations.push(held);
                     let mut files: Vec<_> =
                         found.reply.names().iter().filter_map(|name| file(name)).collect();
                     files.sort_unstable();

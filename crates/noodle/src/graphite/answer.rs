@@ -10,6 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY};
 
+use super::storage::{MOST_COMPARED, TooManyNames};
 use super::turns::Busy;
 use crate::budget::{Exhausted, Held, Reservation};
 use crate::failure::Failure;
@@ -64,6 +65,16 @@ impl From<Exhausted> for Refused {
     }
 }
 
+impl From<TooManyNames> for Refused {
+    fn from(_: TooManyNames) -> Self {
+        let message = format!(
+            "more than {MOST_COMPARED} names would have to be held against the patterns: ask for fewer of them, or for \
+             such as begin with letters"
+        );
+        Self::bad(message)
+    }
+}
+
 impl From<Busy> for Refused {
     fn from(_: Busy) -> Self {
         let message = "too many requests are being calculated: try again later";
@@ -76,6 +87,7 @@ impl From<graphite::Error> for Refused {
         let key = match &error {
             graphite::Error::Limit { what: "series", .. } => " (graphite.max_series)",
             graphite::Error::Limit { what: "points", .. } => " (graphite.max_points)",
+            graphite::Error::Limit { what: "bytes of names", .. } => " (an eighth of fetch.max_memory)",
             _ => "",
         };
         Self::bad(format!("{error}{key}"))

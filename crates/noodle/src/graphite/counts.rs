@@ -8,10 +8,12 @@ use hyper::StatusCode;
 use crate::counters::table::{GRAPHITE_CODES, GRAPHITE_PARTIAL, GRAPHITE_POINTS};
 
 /// Every status of an answer; the HTTP front answers other methods and forms that are none by itself.
-const STATUSES: [StatusCode; 6] = [
+const STATUSES: [StatusCode; 8] = [
     StatusCode::OK,
     StatusCode::BAD_REQUEST,
     StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::URI_TOO_LONG,
     StatusCode::BAD_GATEWAY,
     StatusCode::SERVICE_UNAVAILABLE,
     StatusCode::GATEWAY_TIMEOUT,

@@ -1,5 +1,6 @@
 //! Hosts by the names under which clients know them, and which of them a pattern reaches.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use graphite::{Glob, Node};
@@ -28,11 +29,19 @@ pub struct Entry {
 /// What a pattern reaches among hosts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Reached {
-    /// Where the pattern ends within the names of hosts, or with them; sorted.
-    pub branches: Vec<String>,
+    /// Where the pattern ends within the names of hosts, or with them.
+    pub branches: BTreeSet<String>,
     /// Hosts that its first nodes match, with how many nodes these are.
     pub hosts: Vec<(Entry, usize)>,
+    /// What both take, in bytes.
+    pub bytes: usize,
 }
+
+/// What a host that is reached takes, until its files are looked at: in lists that grow, and in those made of them.
+const EACH_HOST: usize = 4 * size_of::<(Entry, usize)>();
+
+/// What a name in a set takes beside its bytes.
+pub(super) const EACH_BRANCH: usize = 2 * size_of::<String>() + 32;
 
 impl Directory {
     /// Of these hosts.
@@ -49,58 +58,73 @@ impl Directory {
         self.entries.iter().map(|entry| 64 + entry.name.len() + entry.host.len()).sum()
     }
 
-    /// All hosts.
-    pub fn all(&self) -> impl Iterator<Item = (Entry, usize)> + '_ {
-        self.entries.iter().map(|entry| (entry.clone(), nodes(&entry.name)))
-    }
-
-    /// What a pattern reaches. Only names that can match are looked at, which are few where it begins with letters.
-    pub fn reach(&self, pattern: &Glob) -> Reached {
-        let nodes_of_pattern = pattern.nodes();
-        let literal = literal(nodes_of_pattern);
-        let mut reached = Reached::default();
-        // Names that end within the letters, and those that go on behind them.
-        let shorter = literal.match_indices('.').map(|(dot, _)| &literal[..dot]);
-        for name in shorter {
-            self.range(|entry| entry < name, |entry| entry == name).for_each(|entry| {
-                reached.add(nodes_of_pattern, entry);
-            });
+    /// All hosts, if they take no more than `room` bytes; else how many they take.
+    pub fn all(&self, room: usize) -> Result<Reached, usize> {
+        let bytes = self.entries.len() * EACH_HOST;
+        if bytes > room {
+            return Err(bytes);
         }
-        self.range(|entry| entry < &*literal, |entry| entry.starts_with(&literal)).for_each(|entry| {
-            reached.add(nodes_of_pattern, entry);
-        });
-        reached.sort();
-        reached
+        let hosts = self.entries.iter().map(|entry| (entry.clone(), nodes(&entry.name))).collect();
+        Ok(Reached { hosts, bytes, ..Reached::default() })
     }
 
-    fn range(
-        &self,
-        is_before: impl Fn(&str) -> bool,
-        is_within: impl Fn(&str) -> bool,
-    ) -> impl Iterator<Item = &Entry> {
-        let first = self.entries.partition_point(|entry| is_before(&entry.name));
-        self.entries[first..].iter().take_while(move |entry| is_within(&entry.name))
+    /// What a pattern reaches, if that takes no more than `room` bytes; else how many it takes.
+    pub fn reach(&self, pattern: &Glob, room: usize) -> Result<Reached, usize> {
+        let mut reached = Reached::default();
+        for entry in self.candidates(pattern).flatten() {
+            reached.add(pattern.nodes(), entry, room);
+        }
+        if reached.bytes > room { Err(reached.bytes) } else { Ok(reached) }
+    }
+
+    /// How many names are looked at for a pattern.
+    pub fn candidates_of(&self, pattern: &Glob) -> usize {
+        self.candidates(pattern).map(<[Entry]>::len).sum()
+    }
+
+    /// Only names that can match are looked at, which are few where the pattern begins with letters: those that end within
+    /// the letters, and those that go on behind them.
+    fn candidates(&self, pattern: &Glob) -> impl Iterator<Item = &[Entry]> {
+        let literal = literal(pattern.nodes());
+        let dots: Vec<usize> = literal.match_indices('.').map(|(dot, _)| dot).collect();
+        let shorter = dots.into_iter().map({
+            let literal = literal.clone();
+            move |dot| self.range(&literal[..dot], |name, sought| name == sought)
+        });
+        shorter.chain(std::iter::once(self.range(&literal, |name, sought| name.starts_with(sought))))
+    }
+
+    /// Names from the first that is not before this one, as long as they are like it.
+    fn range(&self, sought: &str, is_like: impl Fn(&str, &str) -> bool) -> &[Entry] {
+        let first = self.entries.partition_point(|entry| *entry.name < *sought);
+        let behind = &self.entries[first..];
+        &behind[..behind.partition_point(|entry| is_like(&entry.name, sought))]
     }
 }
 
 impl Reached {
-    fn add(&mut self, pattern: &[Node], entry: &Entry) {
+    /// Behind `room`, bytes are counted, and nothing is taken.
+    fn add(&mut self, pattern: &[Node], entry: &Entry, room: usize) {
         let length = nodes(&entry.name);
         let mut pairs = pattern.iter().zip(entry.name.split('.'));
         if !pairs.all(|(node, text)| node.is_match(text.as_bytes())) {
             return;
         }
-        if pattern.len() <= length {
-            self.branches.push(first(&entry.name, pattern.len()).to_owned());
-        } else {
-            self.hosts.push((entry.clone(), length));
+        if pattern.len() > length {
+            self.bytes += EACH_HOST;
+            if self.bytes <= room {
+                self.hosts.push((entry.clone(), length));
+            }
+            return;
         }
-    }
-
-    /// Entries are sorted, and so are branches most of the time already.
-    fn sort(&mut self) {
-        self.branches.sort();
-        self.branches.dedup();
+        let branch = first(&entry.name, pattern.len());
+        if self.branches.contains(branch) {
+            return;
+        }
+        self.bytes += branch.len() + EACH_BRANCH;
+        if self.bytes <= room {
+            self.branches.insert(branch.to_owned());
+        }
     }
 }
 
@@ -149,7 +173,7 @@ mod tests {
     }
 
     fn reach(directory: &Directory, pattern: &str) -> (Vec<String>, Vec<(String, usize)>) {
-        let reached = directory.reach(&Glob::new(pattern, &Limits::default()).unwrap());
+        let reached = directory.reach(&Glob::new(pattern, &Limits::default()).unwrap(), 1 << 20).unwrap();
         let host =
             |(entry, nodes): &(Entry, usize)| (String::from_utf8_lossy(&entry.host).into_owned(), *nodes);
         (reached.branches.into_iter().collect(), reached.hosts.iter().map(host).collect())
@@ -180,6 +204,26 @@ mod tests {
         assert_eq!(reach(&directory, "c.*.x.*.*").1.len(), 3);
     }
 
+    #[test]
+    fn what_takes_more_than_there_is_room_for_is_counted_and_not_taken() {
+        let hosts: Vec<_> = (0..1000).map(|number| format!("web{number:03}")).collect();
+        let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+        let directory = directory("", &hosts);
+        for pattern in ["*", "*.load"] {
+            let glob = Glob::new(pattern, &Limits::default()).unwrap();
+            let needed = directory.reach(&glob, 1000).unwrap_err();
+            assert!(needed > 60_000, "{pattern}: {needed}");
+            assert_eq!(directory.reach(&glob, needed).unwrap().bytes, needed);
+            assert_eq!(directory.candidates_of(&glob), 1000);
+        }
+        assert_eq!(directory.all(1000).unwrap_err(), 1000 * EACH_HOST);
+        let glob = Glob::new("web99*.load", &Limits::default()).unwrap();
+        assert_eq!(
+            (directory.candidates_of(&glob), directory.reach(&glob, 2000).unwrap().hosts.len()),
+            (10, 10)
+        );
+    }
+
     proptest! {
         /// Nothing is missed for looking at few names only.
         #[test]
@@ -191,9 +235,8 @@ mod tests {
             let directory = directory("host_in_dots = true", &hosts);
             let glob = Glob::new(&pattern, &Limits::default()).unwrap();
             let mut all = Reached::default();
-            directory.entries.iter().for_each(|entry| all.add(glob.nodes(), entry));
-            all.sort();
-            let mut reached = directory.reach(&glob);
+            directory.entries.iter().for_each(|entry| all.add(glob.nodes(), entry, usize::MAX));
+            let mut reached = directory.reach(&glob, usize::MAX).unwrap();
             reached.hosts.sort_unstable();
             all.hosts.sort_unstable();
             prop_assert_eq!(reached, all);

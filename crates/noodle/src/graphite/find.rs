@@ -1,6 +1,6 @@
 //! `/metrics/find`, `/metrics/expand` and `/metrics/index.json`: which names there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use graphite::{FindFormat, Glob};
 use hyper::header::CONTENT_TYPE;
 use percent_encoding::percent_decode;
 
-use super::Graphite;
 use super::answer::{Refused, Text};
-use super::directory::{Directory, Entry};
+use super::directory::{EACH_BRANCH, Entry, Reached};
 use super::metrics::{Files, Full, Leaf, Meant, Search};
 use super::storage::Storage;
-use crate::budget::Exhausted;
+use super::{Graphite, Kept};
+use crate::budget::Reservation;
+use crate::fleet::Fleet;
 
 /// Bytes of names for which there is room at first: most patterns mean few.
 const FEW_NAMES: usize = 4 << 20;
@@ -25,8 +26,8 @@ const FEW_HOSTS: usize = 512;
 /// Patterns of one request.
 const MOST_PATTERNS: usize = 200;
 
-/// The names of hosts that a pattern ends in, and the hosts behind whose names some of it is left.
-type Reach = (BTreeSet<String>, Vec<(Entry, usize)>);
+/// Bytes of names of hosts for which there is room at first.
+const FEW_REACHED: usize = 256 << 10;
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,26 +41,28 @@ enum Want {
 /// Where names are looked for.
 #[derive(Debug)]
 struct Looked {
-    /// Where the pattern ends within the names of hosts.
-    branches: BTreeSet<String>,
+    fleet: Arc<Fleet>,
     /// Hosts, each with the nodes of the pattern that its name takes.
     hosts: Vec<(Entry, usize)>,
     files: Vec<Files>,
-    owners: Vec<usize>,
 }
 
 impl Looked {
     fn search(&self, search: &Search<'_>, want: Want) -> Result<Meant, Full> {
-        let mut meant = Meant { branches: self.branches.clone(), ..Meant::default() };
-        for (((entry, nodes), files), owner) in self.hosts.iter().zip(&self.files).zip(&self.owners) {
+        let mut meant = Meant::default();
+        for ((entry, nodes), files) in self.hosts.iter().zip(&self.files) {
+            let owner = self.fleet.owner(0, &entry.host).target;
             match want {
-                Want::AllLeaves => search.every(entry, *owner, files, &mut meant)?,
-                _ => search.look(entry, *owner, *nodes, files, &mut meant)?,
+                Want::AllLeaves => search.every(entry, owner, files, &mut meant)?,
+                _ => search.look(entry, owner, *nodes, files, &mut meant)?,
             }
         }
         Ok(meant)
     }
 }
+
+/// Paths, and what they take.
+type Paths = (BTreeSet<String>, usize);
 
 impl Graphite {
     /// Nodes of names.
@@ -74,10 +77,10 @@ impl Graphite {
         let wildcards = text(request, "wildcards").is_some_and(|wildcards| wildcards == "1");
         let mut storage = self.storage();
         let glob = Glob::new(&format.pattern(&query), &self.limits)?;
-        let meant = self.look_for(&mut storage, glob, Want::Nodes).await?;
-        let found = meant.into_found();
-        self.answered(request, storage, format.content_type(), found.is_empty(), move |text| {
-            format.write(&query, found, wildcards, text)
+        let (meant, held) = self.look_for(&mut storage, glob, Want::Nodes, usize::MAX).await?;
+        self.answered(request, storage, format.content_type(), meant.is_empty(), move |text| {
+            let _held = held;
+            format.write(&query, meant.into_found(), wildcards, text)
         })
         .await
     }
@@ -87,27 +90,36 @@ impl Graphite {
         let is_set = |name| text(request, name).is_some_and(|value| value == "1");
         let (by_pattern, leaves_only) = (is_set("groupByExpr"), is_set("leavesOnly"));
         let mut storage = self.storage();
-        let mut all: Vec<(String, BTreeSet<String>)> = Vec::new();
         let queries = pattern(request);
         if queries.len() > MOST_PATTERNS {
             return Err(Refused::bad(format!("more than {MOST_PATTERNS} patterns")));
         }
+        let queries: BTreeSet<String> = queries.into_iter().collect();
+        let mut groups: BTreeMap<String, Paths> = BTreeMap::new();
+        let mut held = self.fleet.budget.nothing();
         for query in queries {
             let glob = Glob::new(&query, &self.limits)?;
             let want = if leaves_only { Want::Leaves } else { Want::Nodes };
-            let meant = self.look_for(&mut storage, glob, want).await?;
-            all.push((query, meant.into_found().into_iter().map(|found| found.path).collect()));
+            let (meant, names) = self.look_for(&mut storage, glob, want, usize::MAX).await?;
+            held.take_over(names);
+            let group = if by_pattern { query } else { String::new() };
+            let paths = groups.remove(&group).unwrap_or_default();
+            groups.insert(group, self.turns.run(self.patience, move || joined(paths, meant)).await?);
+            let bytes = groups.values().map(|(_, bytes)| bytes).sum();
+            if bytes > self.most_names() {
+                return Err(self.too_many_names());
+            }
+            held.resize(bytes)?;
         }
-        let is_empty = all.iter().all(|(_, paths)| paths.is_empty());
+        let is_empty = groups.values().all(|(paths, _)| paths.is_empty());
         self.answered(request, storage, "application/json", is_empty, move |text| {
+            let _held = held;
             text.write_all(b"{\"results\":")?;
+            let mut groups = groups.into_iter().map(|(query, (paths, _))| (query, paths));
             if by_pattern {
-                let groups: serde_json::Map<_, _> =
-                    all.into_iter().map(|(query, paths)| (query, serde_json::json!(paths))).collect();
-                serde_json::to_writer(&mut *text, &groups)?;
+                serde_json::to_writer(&mut *text, &groups.collect::<BTreeMap<_, _>>())?;
             } else {
-                let paths: BTreeSet<_> = all.into_iter().flat_map(|(_, paths)| paths).collect();
-                serde_json::to_writer(&mut *text, &paths)?;
+                serde_json::to_writer(&mut *text, &groups.next().unwrap_or_default().1)?;
             }
             text.write_all(b"}")
         })
@@ -118,9 +130,10 @@ impl Graphite {
     pub async fn index(self: &Arc<Self>, request: &Request) -> Result<Response, Refused> {
         let mut storage = self.storage();
         let glob = Glob::new("*", &self.limits)?;
-        let meant = self.look_for(&mut storage, glob, Want::AllLeaves).await?;
-        let mut names: Vec<_> = meant.leaves.into_iter().map(|leaf| leaf.name).collect();
-        self.answered(request, storage, "application/json", names.is_empty(), move |text| {
+        let (meant, held) = self.look_for(&mut storage, glob, Want::AllLeaves, usize::MAX).await?;
+        self.answered(request, storage, "application/json", meant.is_empty(), move |text| {
+            let _held = held;
+            let mut names: Vec<_> = meant.leaves.into_iter().map(|leaf| leaf.name).collect();
             names.sort_unstable();
             names.dedup();
             Ok(serde_json::to_writer(text, &names)?)
@@ -128,40 +141,73 @@ impl Graphite {
         .await
     }
 
-    /// The metrics that a pattern stands for, if there are no more than `most`.
+    /// The metrics that a pattern stands for, if there are no more than `most`, with the memory that they take.
     pub(super) async fn leaves(
         &self,
         storage: &mut Storage,
         pattern: &str,
         most: usize,
-    ) -> Result<Vec<Leaf>, Refused> {
+    ) -> Result<(Vec<Leaf>, Reservation), Refused> {
         let glob = Glob::new(pattern, &self.limits)?;
-        Ok(self.look_for_some(storage, glob, Want::Leaves, most).await?.leaves)
+        let (meant, held) = self.look_for(storage, glob, Want::Leaves, most).await?;
+        Ok((meant.leaves, held))
     }
 
-    async fn look_for(&self, storage: &mut Storage, glob: Glob, want: Want) -> Result<Meant, Refused> {
-        self.look_for_some(storage, glob, want, usize::MAX).await
-    }
-
-    async fn look_for_some(
+    /// What a pattern stands for, with the memory that it takes.
+    async fn look_for(
         &self,
         storage: &mut Storage,
         glob: Glob,
         want: Want,
         most: usize,
-    ) -> Result<Meant, Refused> {
+    ) -> Result<(Meant, Reservation), Refused> {
         let kept = self.directory(storage).await?;
+        storage.compare(kept.directory.candidates_of(&glob))?;
         let glob = Arc::new(glob);
-        let pattern = Arc::clone(&glob);
-        let reached = self.turns.run(self.patience, move || reach(&kept.directory, &pattern, want)).await?;
-        let (branches, hosts) = reached;
+        let (Reached { mut branches, hosts, .. }, mut held) = self.reach(kept, &glob, want).await?;
         // Too many are told before the files of all hosts are asked for.
         let mut some = FEW_HOSTS;
         while most < usize::MAX && some < hosts.len() {
-            self.look_at(storage, &glob, want, most, BTreeSet::new(), hosts[..some].to_vec()).await?;
+            self.look_at(storage, &glob, want, most, hosts[..some].to_vec()).await?;
             some *= 4;
         }
-        self.look_at(storage, &glob, want, most, branches, hosts).await
+        let (mut meant, names) = self.look_at(storage, &glob, want, most, hosts).await?;
+        if want == Want::Nodes {
+            meant.bytes += branches.iter().map(|branch| branch.len() + EACH_BRANCH).sum::<usize>();
+            meant.branches.append(&mut branches);
+        }
+        held.take_over(names);
+        held.resize(meant.bytes)?;
+        Ok((meant, held))
+    }
+
+    /// What a pattern reaches among hosts, with the memory that it takes.
+    async fn reach(
+        &self,
+        kept: Arc<Kept>,
+        glob: &Arc<Glob>,
+        want: Want,
+    ) -> Result<(Reached, Reservation), Refused> {
+        let mut room = FEW_REACHED.min(self.most_names());
+        loop {
+            let mut held = self.fleet.budget.lend(room, self.patience).await?;
+            let (kept, glob) = (Arc::clone(&kept), Arc::clone(glob));
+            let found = self.turns.run(self.patience, move || {
+                let reached = match want {
+                    Want::AllLeaves => kept.directory.all(room),
+                    Want::Nodes | Want::Leaves => kept.directory.reach(&glob, room),
+                };
+                if let Ok(reached) = &reached {
+                    held.give_back(room.saturating_sub(reached.bytes));
+                }
+                (reached, held)
+            });
+            match found.await? {
+                (Ok(reached), held) => return Ok((reached, held)),
+                (Err(needed), _) if needed > self.most_names() => return Err(self.too_many_names()),
+                (Err(needed), _) => room = needed,
+            }
+        }
     }
 
     /// What a pattern stands for among hosts that it reaches.
@@ -171,20 +217,19 @@ impl Graphite {
         glob: &Arc<Glob>,
         want: Want,
         most: usize,
-        branches: BTreeSet<String>,
         hosts: Vec<(Entry, usize)>,
-    ) -> Result<Meant, Refused> {
+    ) -> Result<(Meant, Reservation), Refused> {
         if hosts.is_empty() {
-            return Ok(Meant { branches, ..Meant::default() });
+            return Ok((Meant::default(), self.fleet.budget.nothing()));
         }
         let entries: Vec<Entry> = hosts.iter().map(|(entry, _)| entry.clone()).collect();
         let files = storage.files(&self.naming, &entries).await?;
-        let owners: Vec<usize> = entries.iter().map(|entry| storage.owner(&entry.host)).collect();
-        let looked = Arc::new(Looked { branches, hosts, files, owners });
-        let most_room = self.fleet.budget.limit() / 4;
+        let looked = Arc::new(Looked { fleet: Arc::clone(&self.fleet), hosts, files });
+        let most_room = self.most_names();
         let (mut room, mut has_learnt) = (FEW_NAMES.min(most_room), false);
         loop {
-            let working = self.fleet.budget.lend(room, self.patience).await?;
+            storage.compare(looked.files.iter().map(|files| files.len()).sum())?;
+            let mut working = self.fleet.budget.lend(room, self.patience).await?;
             let (naming, sources) = (self.naming.clone(), Arc::clone(&self.sources));
             let (looked, glob) = (Arc::clone(&looked), Arc::clone(glob));
             let found = self.turns.run(self.patience, move || {
@@ -192,18 +237,18 @@ impl Graphite {
                 let wants_branches = want == Want::Nodes;
                 let search =
                     Search { naming: &naming, pattern, sources: &sources, wants_branches, room, most };
-                // What it takes stays lent until it is held, or given up.
-                (looked.search(&search, want), working)
+                let found = looked.search(&search, want);
+                if let Ok(found) = &found {
+                    working.give_back(room.saturating_sub(found.bytes));
+                }
+                (found, working)
             });
-            let (found, _working) = found.await?;
+            let (found, held) = found.await?;
             match found {
                 Err(Full::Metrics) => return Err(self.too_many("series")),
                 Err(Full::Bytes) if room < most_room => room = most_room,
-                Err(Full::Bytes) => return Err(Exhausted.into()),
-                Ok(found) if has_learnt || found.unknown.is_empty() => {
-                    storage.hold(found.bytes).await?;
-                    return Ok(found);
-                }
+                Err(Full::Bytes) => return Err(self.too_many_names()),
+                Ok(found) if has_learnt || found.unknown.is_empty() => return Ok((found, held)),
                 // Data sources have to be learnt first, once: what has no rows has none then, either.
                 Ok(found) => {
                     storage.learn(&self.sources, found.unknown).await?;
@@ -211,6 +256,18 @@ impl Graphite {
                 }
             }
         }
+    }
+
+    /// Bytes that the names of one request may take.
+    fn most_names(&self) -> usize {
+        self.fleet.budget.limit() / 4
+    }
+
+    fn too_many_names(&self) -> Refused {
+        let most = self.most_names();
+        Refused::bad(format!(
+            "the names take more than {most} bytes, a quarter of fetch.max_memory: ask for fewer"
+        ))
     }
 
     async fn answered(
@@ -228,14 +285,16 @@ impl Graphite {
     }
 }
 
-fn reach(directory: &Directory, pattern: &Glob, want: Want) -> Reach {
-    if want == Want::AllLeaves {
-        return (BTreeSet::new(), directory.all().collect());
+/// Paths of several patterns, each once.
+fn joined((mut paths, mut bytes): Paths, meant: Meant) -> Paths {
+    let leaves = meant.leaves.into_iter().map(|leaf| leaf.name);
+    for path in meant.branches.into_iter().chain(leaves) {
+        let more = path.len() + EACH_BRANCH;
+        if paths.insert(path) {
+            bytes += more;
+        }
     }
-    let reached = directory.reach(pattern);
-    let branches = if want == Want::Nodes { reached.branches } else { Vec::new() };
-    // Of what is sorted, a set is made without a search.
-    (branches.into_iter().collect(), reached.hosts)
+    (paths, bytes)
 }
 
 /// A parameter as text.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use graphite::{Found, Node};
 
-use super::directory::{Entry, first, nodes};
+use super::directory::{EACH_BRANCH, Entry, first, nodes};
 use super::names::Naming;
 use super::sources::{Kind, Names, Sources};
 
@@ -45,11 +45,14 @@ pub struct Meant {
     pub branches: BTreeSet<String>,
     /// Metrics.
     pub leaves: Vec<Leaf>,
-    /// Kinds of files whose data sources have to be known first, each with a file of the kind.
-    pub unknown: HashMap<Kind, (Entry, NamedFile)>,
+    /// Kinds of files whose data sources have to be known first, each with some files of the kind.
+    pub unknown: HashMap<Kind, Vec<(Entry, NamedFile)>>,
     /// What the names take, in bytes.
     pub bytes: usize,
 }
+
+/// Files of a kind that are asked for its data sources, one after the other.
+const MOST_TRIED: usize = 8;
 
 /// What a pattern is held against.
 #[derive(Debug)]
@@ -102,7 +105,7 @@ impl Search<'_> {
             match self.sources.get(&kind) {
                 Some(names) => self.look_at_sources(host, file, &names, length, rest, meant)?,
                 None => {
-                    meant.unknown.entry(kind).or_insert_with(|| (host.clone(), file.clone()));
+                    meant.is_unknown(kind, host, file);
                 }
             }
         }
@@ -120,7 +123,7 @@ impl Search<'_> {
         for file in files {
             let kind = Kind::new(owner, &file.instance);
             let Some(names) = self.sources.get(&kind) else {
-                meant.unknown.entry(kind).or_insert_with(|| (host.clone(), file.clone()));
+                meant.is_unknown(kind, host, file);
                 continue;
             };
             for source in names.iter() {
@@ -170,7 +173,7 @@ impl Search<'_> {
     fn branch(&self, host: &Entry, below: &str, meant: &mut Meant) -> Result<(), Full> {
         if self.wants_branches {
             let name = format!("{}.{below}", host.name);
-            let bytes = name.len() + 64;
+            let bytes = name.len() + EACH_BRANCH;
             if meant.branches.insert(name) {
                 meant.bytes += bytes;
             }
@@ -209,6 +212,20 @@ impl Search<'_> {
 }
 
 impl Meant {
+    /// One file may be damaged, or have no rows yet: several speak for a kind, of several hosts if there are.
+    fn is_unknown(&mut self, kind: Kind, host: &Entry, file: &NamedFile) {
+        let files = self.unknown.entry(kind).or_default();
+        let of_host = files.iter().rev().take_while(|(known, _)| known == host).count();
+        if files.len() < MOST_TRIED && of_host < MOST_TRIED / 2 {
+            files.push((host.clone(), file.clone()));
+        }
+    }
+
+    /// Whether it means nothing.
+    pub fn is_empty(&self) -> bool {
+        self.branches.is_empty() && self.leaves.is_empty()
+    }
+
     /// As what is found.
     pub fn into_found(self) -> Vec<Found> {
         let branches = self.branches.into_iter().map(|path| Found { path, is_leaf: false });
@@ -253,8 +270,8 @@ mod tests {
             room: 1 << 20,
             most: 100,
         };
-        let reached = directory.reach(&glob);
-        let mut meant = Meant { branches: reached.branches.into_iter().collect(), ..Meant::default() };
+        let reached = directory.reach(&glob, 1 << 20).unwrap();
+        let mut meant = Meant { branches: reached.branches, ..Meant::default() };
         for (entry, nodes) in &reached.hosts {
             search.look(entry, 0, *nodes, &files, &mut meant).unwrap();
         }

@@ -17,8 +17,9 @@ use coco_core::config::NoodleConfig;
 use coco_daemon::http::Request;
 use graphite::Limits;
 use hyper::StatusCode;
+use tokio::time::timeout;
 
-use crate::budget::{Exhausted, Reservation};
+use crate::budget::Reservation;
 use crate::fleet::{Failed, Fleet};
 use crate::pages::Pages;
 use answer::Refused;
@@ -72,6 +73,8 @@ pub struct Graphite {
     fleet: Arc<Fleet>,
     naming: Naming,
     limits: Limits,
+    /// `graphite.max_points`, of which memory may allow less.
+    max_points: usize,
     pages: Pages,
     require_all: bool,
     max_window: Duration,
@@ -102,6 +105,7 @@ impl Graphite {
             fleet,
             naming: Naming::new(graphite),
             limits,
+            max_points: graphite.max_points,
             pages: Pages::new(fetch),
             require_all: graphite.require_all,
             max_window: fetch.max_window,
@@ -140,10 +144,14 @@ impl Graphite {
         Storage::new(&self.fleet, self.now(), self.max_window, self.patience)
     }
 
-    /// All hosts by their names. Those who ask at the same time ask once.
-    async fn directory(&self, storage: &mut Storage) -> Result<Arc<Kept>, Exhausted> {
+    /// All hosts by their names. Those who ask at the same time ask once, and wait no longer than who asks may take.
+    async fn directory(&self, storage: &mut Storage) -> Result<Arc<Kept>, Refused> {
         let asked = Instant::now();
-        let mut kept = self.directory.lock().await;
+        let patience = self.patience.saturating_mul(2);
+        let mut kept = timeout(patience, self.directory.lock()).await.map_err(|_| Refused {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: "the names of hosts are still being asked for: try again later".to_owned(),
+        })?;
         if let Some(kept) = &*kept
             && kept.is_for(asked)
         {
@@ -179,5 +187,44 @@ impl Graphite {
         self.pages
             .admit(request.headers())
             .map_err(|foreign| Refused { status: StatusCode::FORBIDDEN, message: foreign.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::config::Program;
+
+    use super::*;
+
+    fn graphite(lines: &str) -> Graphite {
+        let text = format!("[tiers.a]\ntargets = [\"127.0.0.1:1\"]\n[fetch]\nbind = \":0\"\n{lines}\n");
+        let config = Config::parse(&text, Program::Noodle).unwrap();
+        let fleet = Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap();
+        Graphite::new(Arc::new(fleet), &config)
+    }
+
+    #[test]
+    fn who_waits_for_another_to_ask_for_names_waits_no_longer_than_that_may_take() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let graphite = graphite("proxy_timeout = '20ms'");
+            let _asks = graphite.directory.lock().await;
+            let mut storage = graphite.storage();
+            let refused = timeout(Duration::from_secs(60), graphite.directory(&mut storage))
+                .await
+                .unwrap()
+                .unwrap_err();
+            assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+        });
+    }
+
+    #[test]
+    fn what_bounds_the_values_is_named() {
+        let message = |lines: &str| graphite(lines).too_many("points").message;
+        assert_eq!(message("[graphite]\nmax_points = 1000"), "more than 1000 points (graphite.max_points)");
+        assert_eq!(
+            message("max_memory = '64MiB'\n[graphite]\nmax_points = 10000000"),
+            "more than 2097152 points (a quarter of fetch.max_memory)"
+        );
     }
 }

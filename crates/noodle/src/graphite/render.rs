@@ -126,37 +126,39 @@ impl Graphite {
         let written = Arc::new((format, options));
         let limits = self.limits.clone();
         let mut held = self.fleet.budget.nothing();
-        let (mut fetched, mut found_any, mut is_large) = (0, false, false);
+        let (mut fetched, mut has_fetched, mut found_any, mut is_large) = (0, false, false, false);
         let begun = self.turns.run(self.patience, move || Evaluation::new(request, &limits)).await?;
         let mut evaluation = begun?;
         loop {
             let limits = self.limits_of_step(fetched, is_large);
             let bytes = limits.points * size_of::<f64>() + limits.text_bytes;
             let working = self.fleet.budget.lend(bytes, self.patience).await?;
-            let (written, most) = (Arc::clone(&written), self.limits.points);
+            let written = Arc::clone(&written);
             let text = self.fleet.budget.nothing();
             let step = self.turns.run(self.patience, move || {
                 let _working = working;
-                step(evaluation, &limits, most, |series| {
+                step(evaluation, &limits, is_large, |series| {
                     let (format, options) = &*written;
                     write(series, format, options, accepts_gzip, text)
                 })
             });
-            match step.await?? {
+            match step.await?.map_err(|error| self.refused(error))? {
                 Step::Written(text) => {
-                    self.check(&storage.failed, fetched > 0 && !found_any)?;
+                    self.check(&storage.failed, has_fetched && !found_any)?;
                     return Ok(text?);
                 }
                 Step::NeedsMemory(same) => (evaluation, is_large) = (same, true),
                 Step::Needs(next, fetches) => {
                     evaluation = next;
                     let supplies = self.fetch(storage, &evaluation, fetches, &mut held).await?;
+                    has_fetched |= !supplies.is_empty();
                     for (fetch, series) in supplies {
-                        fetched += series.iter().map(|series| series.values().len()).sum::<usize>().max(1);
+                        let points = series.iter().map(|series| series.values().len()).sum::<usize>();
+                        self.counts.fetched(points);
+                        fetched += points;
                         found_any |= !series.is_empty();
-                        evaluation.supply(fetch, series)?;
+                        evaluation.supply(fetch, series).map_err(|error| self.refused(error))?;
                     }
-                    self.counts.fetched(fetched);
                 }
             }
         }
@@ -184,8 +186,10 @@ impl Graphite {
     ) -> Result<Vec<(Fetch, Vec<TimeSeries>)>, Refused> {
         let mut room = evaluation.room();
         let mut windows: BTreeMap<Window, Vec<(Fetch, Vec<Leaf>)>> = BTreeMap::new();
+        let mut names = self.fleet.budget.nothing();
         for fetch in fetches {
-            let leaves = self.leaves(storage, &fetch.pattern, room.series).await?;
+            let (leaves, named) = self.leaves(storage, &fetch.pattern, room.series).await?;
+            names.take_over(named);
             room.series = room.series.checked_sub(leaves.len()).ok_or_else(|| self.too_many("series"))?;
             windows.entry(fetch.window).or_default().push((fetch, leaves));
         }
@@ -219,7 +223,17 @@ impl Graphite {
 
     pub(super) fn too_many(&self, what: &'static str) -> Refused {
         let limit = if what == "series" { self.limits.series } else { self.limits.points };
-        Error::Limit { what, limit }.into()
+        self.refused(Error::Limit { what, limit })
+    }
+
+    /// With the key that bounds it: the values of a request may be bound by memory before their own key does.
+    fn refused(&self, error: Error) -> Refused {
+        match &error {
+            Error::Limit { what: "points", .. } if self.limits.points < self.max_points => {
+                Refused::bad(format!("{error} (a quarter of fetch.max_memory)"))
+            }
+            _ => error.into(),
+        }
     }
 }
 
@@ -227,13 +241,13 @@ impl Graphite {
 fn step(
     mut evaluation: Evaluation,
     limits: &Limits,
-    most: usize,
+    is_large: bool,
     write: impl FnOnce(&[TimeSeries]) -> Result<Result<Text, Exhausted>, Error>,
 ) -> Result<Step, Error> {
     match evaluation.advance_within(limits) {
         Ok(Progress::Fetch(fetches)) => Ok(Step::Needs(evaluation, fetches)),
         Ok(Progress::Done(series)) => Ok(Step::Written(write(&series)?)),
-        Err(Error::Limit { what: "points" | "bytes of names", .. }) if limits.points < most => {
+        Err(Error::Limit { what: "points" | "bytes of names", .. }) if !is_large => {
             Ok(Step::NeedsMemory(evaluation))
         }
         Err(error) => Err(error),
@@ -308,6 +322,19 @@ mod tests {
         }
         let many = "target=a&".repeat(MOST_TARGETS + 1);
         assert!(asked(&format!("/render?{many}")).is_err());
+    }
+
+    /// Whatever the values are bound by.
+    #[test]
+    fn a_step_that_has_not_all_room_for_names_gets_it_before_it_is_refused() {
+        let limits = Limits { text_bytes: 10, ..Limits::default() };
+        let one = |is_large| {
+            let asked = asked("/render?target=alias(constantLine(1),'a+name+of+many+letters')").unwrap();
+            let evaluation = Evaluation::new(asked.request, &Limits::default()).unwrap();
+            step(evaluation, &limits, is_large, |_| panic!("it has no room for the name"))
+        };
+        assert!(matches!(one(false), Ok(Step::NeedsMemory(_))));
+        assert!(matches!(one(true), Err(Error::Limit { what: "bytes of names", .. })));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The paths of Graphite's API.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
 use coco_daemon::http::{Answer, Request, Response, Route, body};
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
@@ -84,27 +86,28 @@ fn index<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
     })
 }
 
+/// What is said of functions, which never changes: a text that takes milliseconds to write.
+static ALL: LazyLock<Bytes> = LazyLock::new(|| graphite::functions_as_json().to_string().into());
+static BY_GROUP: LazyLock<Bytes> =
+    LazyLock::new(|| graphite::functions_by_group_as_json().to_string().into());
+static EACH: LazyLock<BTreeMap<String, Bytes>> = LazyLock::new(|| {
+    let all = graphite::functions_as_json();
+    let all = all.as_object().into_iter().flatten();
+    all.map(|(name, function)| (name.clone(), function.to_string().into())).collect()
+});
+
 #[expect(clippy::needless_pass_by_value, reason = "a handler")]
 fn functions<S: AnswersGraphite>(state: &Arc<S>, request: Request) -> Answer {
-    let name = request.path().trim_matches('/').strip_prefix("functions/").map(str::to_owned);
-    let answer = match name {
-        Some(name) => match graphite::functions_as_json().get(&name) {
-            Some(function) => Ok(body::bytes(StatusCode::OK, JSON, function.to_string())),
-            None => Err(Refused {
-                status: StatusCode::NOT_FOUND,
-                message: format!("no function is called {name} (/functions lists all)"),
-            }),
-        },
-        None => {
-            let is_grouped = request.parameter("grouped").is_some_and(|value| value == b"1");
-            let all = if is_grouped {
-                graphite::functions_by_group_as_json()
-            } else {
-                graphite::functions_as_json()
-            };
-            Ok(body::bytes(StatusCode::OK, JSON, all.to_string()))
-        }
+    let name = request.path().trim_matches('/').strip_prefix("functions/");
+    let text = match name {
+        Some(name) => EACH.get(name).ok_or_else(|| Refused {
+            status: StatusCode::NOT_FOUND,
+            message: format!("no function is called {name} (/functions lists all)"),
+        }),
+        None if request.parameter("grouped").is_some_and(|value| value == b"1") => Ok(&*BY_GROUP),
+        None => Ok(&*ALL),
     };
+    let answer = text.map(|text| body::bytes(StatusCode::OK, JSON, text.clone()));
     state.graphite().sent(&request, answer).into()
 }
 

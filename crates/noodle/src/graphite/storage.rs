@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use graphite::{TimeSeries, Window};
 
@@ -39,12 +39,21 @@ pub struct Storage {
     /// Targets that failed, each as often as it did.
     pub failed: Vec<Failed>,
     files: HashMap<Host, Files>,
+    /// Names that were held against patterns.
+    compared: usize,
     /// What lists of files take.
     held: Reservation,
 }
 
 /// A host, a plugin with its instance, and a type with its instance.
 type Metric = (Host, Box<[u8]>, Box<[u8]>);
+
+/// Names that the patterns of one request may be held against: some seconds of a processor.
+pub const MOST_COMPARED: usize = 100_000_000;
+
+/// More names than [`MOST_COMPARED`] would have to be held against the patterns of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyNames;
 
 /// Why there are no rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +80,7 @@ impl Storage {
             patience,
             failed: Vec::new(),
             files: HashMap::new(),
+            compared: 0,
             held: fleet.budget.nothing(),
         }
     }
@@ -117,45 +127,64 @@ impl Storage {
         Ok(hosts.iter().map(of).collect())
     }
 
-    /// Takes memory for names until this is dropped.
-    pub async fn hold(&mut self, bytes: usize) -> Result<(), Exhausted> {
-        self.held.grow_in_turn(bytes, self.patience).await
-    }
-
-    /// The number of the target that is asked first for a host.
-    pub fn owner(&self, host: &[u8]) -> usize {
-        self.fleet.order(host, &[]).first().map_or(0, |node| (node.tier << 20) | node.target)
+    /// Counts names that are held against a pattern: whether the request may have so many.
+    pub fn compare(&mut self, names: usize) -> Result<(), TooManyNames> {
+        self.compared = self.compared.saturating_add(names);
+        if self.compared > MOST_COMPARED { Err(TooManyNames) } else { Ok(()) }
     }
 
     /// Learns which data sources files of these kinds have, of those that have any rows.
+    ///
+    /// A file that can't be read says nothing of the others of its kind: the next one is asked. Whose fault it is counts
+    /// where none of them says it.
     pub async fn learn(
         &mut self,
         sources: &Sources,
-        unknown: HashMap<Kind, (Entry, NamedFile)>,
+        unknown: HashMap<Kind, Vec<(Entry, NamedFile)>>,
     ) -> Result<(), Exhausted> {
         let _admitted = self.fleet.crowd.admit(unknown.len() * EACH, self.patience).await?;
-        let mut kinds: HashMap<Metric, Kind> = HashMap::new();
-        let mut wanted = Vec::new();
-        for (kind, (entry, file)) in unknown {
-            wanted.push(Wanted {
-                host: Arc::clone(&entry.host),
-                plugin: file.plugin.to_vec(),
-                instances: vec![file.instance.to_vec()],
-            });
-            kinds.insert((entry.host, file.plugin, file.instance), kind);
-        }
         // A Visage has nothing to say of no time at all.
         let window = Asked { start: self.now.saturating_sub(HOUR), finish: self.now, now: self.now };
-        let gathered = self.fleet.rows(wanted, window).await;
-        self.failed.extend(gathered.failed);
-        for (host, _, rows) in gathered.hosts {
-            for metric in rows.metrics {
-                let Some(kind) = kinds.remove(&(Arc::clone(&host), metric.plugin, metric.instance)) else {
+        let begun = Instant::now();
+        let mut files: Vec<_> = unknown.into_iter().map(|(kind, files)| (kind, files.into_iter())).collect();
+        let (mut failed, mut is_missing) = (Vec::new(), false);
+        // Silent nodes are not waited for again and again.
+        while begun.elapsed() < self.patience {
+            let mut asked: HashMap<Metric, (Kind, std::vec::IntoIter<_>)> = HashMap::new();
+            let mut wanted = Vec::new();
+            for (kind, mut files) in files {
+                let Some((entry, file)): Option<(Entry, NamedFile)> = files.next() else {
+                    is_missing = true;
                     continue;
                 };
-                let names: Vec<_> = metric.sources.into_iter().map(|source| source.name).collect();
-                sources.learn(kind, names.into());
+                wanted.push(Wanted {
+                    host: Arc::clone(&entry.host),
+                    plugin: file.plugin.to_vec(),
+                    instances: vec![file.instance.to_vec()],
+                });
+                asked.insert((entry.host, file.plugin, file.instance), (kind, files));
             }
+            if wanted.is_empty() {
+                files = Vec::new();
+                break;
+            }
+            let gathered = self.fleet.rows(wanted, window).await;
+            for (host, _, rows) in gathered.hosts {
+                for metric in rows.metrics {
+                    let names: Vec<_> = metric.sources.into_iter().map(|source| source.name).collect();
+                    let metric = (Arc::clone(&host), metric.plugin, metric.instance);
+                    if !names.is_empty()
+                        && let Some((kind, _)) = asked.remove(&metric)
+                    {
+                        sources.learn(kind, names.into());
+                    }
+                }
+            }
+            failed.extend(gathered.failed);
+            files = asked.into_values().collect();
+        }
+        if is_missing || !files.is_empty() {
+            self.failed.extend(failed);
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
 //! A node that answers now and then is asked last.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use coco_core::config::{Config, Program};
 use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::json;
 
@@ -89,6 +91,44 @@ fn its_hosts_come_from_the_next_tier_until_it_is_calm() {
 
     ask_until(&noodle, path, || state_of(&noodle) == "up");
     assert_eq!(tier(), "t");
+}
+
+/// With two copies of each host there is a choice within the only tier.
+#[test]
+fn its_hosts_come_from_their_other_copy_until_it_is_calm() {
+    let tier = |addresses: [SocketAddr; 2]| {
+        let target = |(at, address): (usize, SocketAddr)| {
+            format!("{{ name = \"s{at}\", address = \"t{at}:1\", fetch = \"http://{address}\" }}")
+        };
+        let targets = addresses.into_iter().enumerate().map(target).collect::<Vec<_>>().join(", ");
+        format!("[tiers.t]\nhash = \"rendezvous\"\nreplicas = 2\ntargets = [{targets}]\n")
+    };
+    let nowhere = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let config = Config::parse(&tier(nowhere), Program::Coco).unwrap();
+    let owner = |host: &String| {
+        let mut owners = Vec::new();
+        config.tiers.get(0).unwrap().placement().owners(host.as_bytes(), &mut owners);
+        owners[0]
+    };
+    let host = (0..).map(|number| format!("web{number}")).find(|host| owner(host) == 0).unwrap();
+    let moody = Moody::start(json!({(&*host): 1}).to_string());
+    let other = Moody::start(json!({(&*host): 2}).to_string());
+    let noodle = Noodle::start(&tier([moody.node.address, other.node.address]), FETCH);
+    let path = format!("/data/{host}/load");
+    let copy = || noodle.get(&path).json()[&host].clone();
+    assert_eq!(copy(), 1, "its first owner");
+    moody.flap(&noodle, &path);
+
+    let asked = moody.node.asked().len();
+    for _ in 0..20 {
+        assert_eq!(copy(), 2);
+    }
+    assert_eq!(moody.node.asked().len(), asked, "nor to find out whether it is back, as one that is down");
+    other.set_down(true);
+    assert_eq!(copy(), 1, "last is not never");
+    other.set_down(false);
+    ask_until(&noodle, &path, || state_of(&noodle) == "up");
+    wait_until(PATIENCE, "its first owner again", || copy() == 1);
 }
 
 #[test]

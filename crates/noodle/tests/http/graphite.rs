@@ -172,7 +172,7 @@ fn an_answer_without_the_share_of_a_node_says_so() {
     assert_eq!(none.get("/render?target=constantLine(7)&format=raw").status, 200, "needs nobody");
     assert_eq!(
         none.counters()["graphite.response.codes"],
-        json!({"200": 1, "400": 0, "403": 0, "502": 1, "503": 0, "504": 0})
+        json!({"200": 1, "400": 0, "403": 0, "404": 0, "414": 0, "502": 1, "503": 0, "504": 0})
     );
 }
 
@@ -250,10 +250,65 @@ fn functions_are_those_of_the_table() {
     assert_eq!(noodle.get("/functions/?grouped=1").json(), graphite::functions_by_group_as_json());
     assert_eq!(noodle.get("/functions/sumSeries").json()["name"], "sumSeries");
     assert_eq!(noodle.get("/functions/nonsense").status, 404);
+    assert_eq!(noodle.counters()["graphite.response.codes"]["404"], 1);
     assert_eq!(noodle.get("/version").text(), "1.1.10\n");
     assert!(
         noodle.get("/metrics").text().contains("noodle_graphite_points_total"),
         "Prometheus' own path stays"
+    );
+}
+
+/// Of one type, the file that is looked at first is broken, or has no data sources, on some hosts.
+#[test]
+fn a_file_that_can_not_be_read_hides_no_other_of_its_type() {
+    for broken in ["{}", "nonsense", r#"{"alpha.example.org": {"load": {"load": {}}}}"#] {
+        let node = Node::answering(move |path| {
+            let (path, query) = path.split_once('?').unwrap_or((path, ""));
+            let parts: Vec<_> = path.trim_end_matches('/').split('/').skip(2).collect();
+            let time = |name: &str| {
+                let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                value.unwrap().parse().unwrap()
+            };
+            let answer = match parts.as_slice() {
+                [] => json!({ "hosts": HOSTS }).to_string(),
+                [_] => json!({ "metrics": ["load/load"] }).to_string(),
+                ["alpha.example.org", ..] => broken.to_owned(),
+                [host, ..] => {
+                    series(host, "load", None, (time("start"), time("finish")), |time| value(1, time))
+                        .to_string()
+                }
+            };
+            (200, answer)
+        });
+        let noodle = start(&tiers(&[("t", &[node.address])]), "");
+        let found = noodle.get("/metrics/expand?query=beta*.load.load.*");
+        let names = ["beta_example_org.load.load.midterm", "beta_example_org.load.load.shortterm"];
+        assert_eq!(found.json(), json!({ "results": names }), "alone");
+        let noodle = start(&tiers(&[("t", &[node.address])]), "");
+        let found = noodle.get("/metrics/expand?query=*.load.load.midterm");
+        let hosts = ["alpha", "beta", "gamma"].map(|host| format!("{host}_example_org.load.load.midterm"));
+        assert_eq!(found.json(), json!({ "results": hosts }), "{broken}");
+        assert_eq!(found.fields.get("x-noodle-partial"), None, "what was looked for was found");
+    }
+}
+
+/// A function that reads rows before its window makes a second round of questions.
+#[test]
+fn values_are_counted_as_often_as_they_are_read() {
+    let node = visage(&HOSTS, value);
+    let noodle = start(&tiers(&[("t", &[node.address])]), "");
+    let counted = |target: &str| {
+        let before = noodle.counters()["graphite.points"].as_u64().unwrap();
+        assert_eq!(noodle.get(&format!("/render?target={target}&{WINDOW}")).status, 200, "{target}");
+        noodle.counters()["graphite.points"].as_u64().unwrap() - before
+    };
+    let plain = counted("alpha_*.cpu-0.cpu-user");
+    assert_eq!(plain, 6);
+    assert_eq!(counted("nobody.load"), 0);
+    assert_eq!(
+        counted("movingAverage(alpha_*.cpu-0.cpu-user,6)"),
+        plain + 12,
+        "those, and the same with six before"
     );
 }
 

@@ -1,6 +1,10 @@
 //! Clients that ask for too much.
 
-use super::{HOSTS, post, start, tiers, value, visage};
+use serde_json::json;
+
+use super::{HOSTS, start, tiers, value, visage};
+use crate::node::Node;
+use crate::noodle::Noodle;
 
 #[test]
 fn what_is_too_much_is_refused_with_the_number_and_the_key() {
@@ -27,7 +31,7 @@ fn hostile_requests_are_refused_and_others_are_answered_meanwhile() {
     let wide = format!("sumSeries({}a)", "*.*.*,".repeat(60_000));
     let braces = format!("{}a{}", "{a,".repeat(500), "}".repeat(500));
     let stars = "*a".repeat(3000);
-    for (target, status) in [
+    let requests = [
         (&*deep, 400),
         (&wide, 400),
         (&braces, 400),
@@ -40,16 +44,63 @@ fn hostile_requests_are_refused_and_others_are_answered_meanwhile() {
         ("grep(*.load.load.midterm,'(.*)*(.*)*$')", 200),
         ("summarize(*.load.load.midterm,'1s')", 200),
         ("randomNonsense(", 400),
-    ] {
-        let form = format!("target={}&from=-1min", target.replace('+', "%2B"));
-        let answer = post(&noodle, "/render", "", &form);
+    ];
+    // All of them are there before anybody else asks, and nobody has taken an answer.
+    let asked: Vec<_> = requests
+        .iter()
+        .map(|(target, _)| {
+            let form = format!("target={}&from=-1min", target.replace('+', "%2B"));
+            let mut client = noodle.connect();
+            let length = form.len();
+            client
+                .send(&format!("POST /render HTTP/1.1\r\nHost: n\r\nContent-Length: {length}\r\n\r\n{form}"));
+            client
+        })
+        .collect();
+    assert_eq!(noodle.get("/healthz").status, 200);
+    assert_eq!(
+        noodle.get("/render?target=*.load.load.midterm&from=-1min").json().as_array().unwrap().len(),
+        3
+    );
+    for (mut client, (target, status)) in asked.into_iter().zip(requests) {
+        let answer = client.read("POST");
         assert_eq!(answer.status, status, "{:.60}: {:.200}", target, answer.text());
         assert!(answer.status == 200 || answer.text().len() < 500, "one line: {:.600}", answer.text());
-        assert_eq!(noodle.get("/healthz").status, 200);
     }
     let large = format!("target={}", "a".repeat(2 << 20));
     let mut client = noodle.connect();
     client.send(&format!("POST /render HTTP/1.1\r\nHost: n\r\nContent-Length: {}\r\n\r\n", large.len()));
     assert_eq!(client.read("POST").status, 413);
     assert_eq!(noodle.get("/render?target=*.load.load.midterm&from=-1min").status, 200);
+}
+
+/// Names are held until all patterns have been looked at, however many these are.
+#[test]
+fn names_of_many_patterns_take_no_more_memory_than_there_is() {
+    let hosts: Vec<_> = (0..1000).map(|number| format!("host-{number:04}")).collect();
+    let list = json!({ "hosts": hosts }).to_string();
+    let node = Node::answering(move |_| (200, list.clone()));
+    let fetch = "proxy_timeout = \"60s\"\nmax_memory = \"2MiB\"";
+    let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), fetch);
+    let same = "&query=*".repeat(200);
+    let names = |answer: &serde_json::Value| answer.as_array().unwrap().len();
+    for path in [format!("/metrics/expand?groupByExpr=1{same}"), format!("/metrics/expand?{same}")] {
+        let answer = noodle.get(&path);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let results = &answer.json()["results"];
+        assert_eq!(names(if results.is_array() { results } else { &results["*"] }), 1000);
+    }
+    let different: String = (0..200).map(|number| format!("&query=*{{,x{number}}}")).collect();
+    let all = noodle.get(&format!("/metrics/expand?{different}"));
+    assert_eq!((all.status, names(&all.json()["results"])), (200, 1000), "each once");
+    let refused = noodle.get(&format!("/metrics/expand?groupByExpr=1{different}"));
+    assert_eq!(refused.status, 400, "{:.200}", refused.text());
+    assert_eq!(
+        refused.text(),
+        "the names take more than 524288 bytes, a quarter of fetch.max_memory: ask for fewer\n"
+    );
+    let one =
+        Noodle::start(&tiers(&[("t", &[node.address])]), "max_memory = \"1MiB\"\nproxy_timeout = \"60s\"");
+    assert_eq!(one.get("/metrics/find?query=*").status, 200);
+    assert_eq!(one.counters()["fetch.memory"].as_u64().map(|bytes| bytes < 1 << 20), Some(true));
 }
