@@ -84,10 +84,16 @@ impl TierState {
 
     /// In what this tier is not as another of the same name.
     fn difference(&self, other: &Self) -> Option<String> {
-        let differs = |place: &usize| self.targets.get(*place) != other.targets.get(*place);
-        if let Some(place) = (0..self.targets.len().max(other.targets.len())).find(differs) {
-            let shown = |state: &Self| state.targets.get(place).map_or("none", String::as_str).to_owned();
-            return Some(format!("targets[{place}] is {}, there {}", shown(self), shown(other)));
+        let (this, there) = (self.in_order(), other.in_order());
+        let differs = |place: &usize| this.get(*place).map(|it| it.0) != there.get(*place).map(|it| it.0);
+        if let Some(place) = (0..this.len().max(there.len())).find(differs) {
+            let [this, there] =
+                [this, there].map(|targets| targets.get(place).map_or("none", |(address, _)| *address));
+            // Sorted, a place is none in the file.
+            return Some(match self.goes_by_order() {
+                true => format!("targets[{place}] is {this}, there {there}"),
+                false => format!("a target is {this}, there {there}"),
+            });
         }
         if let Some((this, there)) = self.way().zip(other.way())
             && this != there
@@ -104,10 +110,32 @@ impl TierState {
             return Some(format!("replicas is {}, there {}", self.replicas, other.replicas));
         }
         // On a ring names are for people.
-        let differs =
-            |(this, there): &(&PlacedTarget, &PlacedTarget)| self.way() != Some("ring") && this != there;
-        let (this, there) = self.placed.iter().zip(&other.placed).find(differs)?;
+        if self.way() == Some(Way::Ring.as_str()) {
+            return None;
+        }
+        let placed = this.iter().zip(&there).filter_map(|(this, there)| this.1.zip(there.1));
+        let (this, there) = placed.into_iter().find(|(this, there)| this != there)?;
         Some(format!("a target is {this}, there {there}"))
+    }
+
+    /// Whether targets own hosts by their place in the list.
+    fn goes_by_order(&self) -> bool {
+        match self.way() {
+            Some(way) if way == Way::Rendezvous.as_str() => false,
+            Some(way) if way == Way::Jump.as_str() => self.placed.iter().any(|target| target.index.is_none()),
+            _ => true,
+        }
+    }
+
+    /// Addresses of targets, with what is said of each, in an order that says who owns what: that of the list only where
+    /// the hash goes by it.
+    fn in_order(&self) -> Vec<(&str, Option<&PlacedTarget>)> {
+        let placed = self.placed.iter().map(Some).chain(std::iter::repeat(None));
+        let mut targets: Vec<_> = self.targets.iter().map(String::as_str).zip(placed).collect();
+        if !self.goes_by_order() {
+            targets.sort_by_key(|(_, placed)| placed.map(|placed| (placed.index, &placed.name)));
+        }
+        targets
     }
 
     /// The name of the hash. Earlier releases named what a ring's points are hashed with.
@@ -176,5 +204,41 @@ impl<'de> Deserialize<'de> for Members {
             }
         }
         deserializer.deserialize_map(Count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use coco_core::config::{Config, Program};
+
+    use super::*;
+
+    fn states(tier: &str, targets: &[&str]) -> Vec<TierState> {
+        let text =
+            format!("[listen]\nbind = \":0\"\n[tiers.a]\n{tier}\ntargets = [{}]\n", targets.join(", "));
+        TierState::of(&Config::parse(&text, Program::Coco).unwrap().tiers)
+    }
+
+    fn difference(tier: &str, here: &[&str], there: &[&str]) -> Option<String> {
+        difference_of(&states(tier, here), &states(tier, there))
+    }
+
+    #[test]
+    fn targets_in_another_order_differ_where_the_order_says_who_owns_what() {
+        let plain = ["\"a:1\"", "\"b:1\""];
+        let turned = [plain[1], plain[0]];
+        for tier in ["", "hash = \"jump\""] {
+            let told = difference(tier, &plain, &turned).unwrap();
+            assert_eq!(told, "tier a: targets[0] is a:1, there b:1", "{tier}");
+        }
+        let named = ["{ name = \"x\", address = \"b:1\" }", "{ name = \"y\", address = \"a:1\" }"];
+        assert_eq!(difference("hash = \"rendezvous\"", &named, &[named[1], named[0]]), None);
+        let indexed = ["{ index = 2, address = \"a:1\" }", "{ index = 1, address = \"b:1\" }"];
+        assert_eq!(difference("hash = \"jump\"", &indexed, &[indexed[1], indexed[0]]), None);
+        let other = ["{ name = \"y\", address = \"a:1\" }", "{ name = \"z\", address = \"b:1\" }"];
+        assert!(difference("hash = \"rendezvous\"", &named, &other).is_some());
+        assert!(difference("hash = \"rendezvous\"", &named, &named[..1]).is_some());
+        let swapped = ["{ index = 1, address = \"a:1\" }", "{ index = 2, address = \"b:1\" }"];
+        assert!(difference("hash = \"jump\"", &indexed, &swapped).is_some());
     }
 }

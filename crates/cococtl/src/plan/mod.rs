@@ -42,10 +42,11 @@ const JSON: &str = r#"With --json, one object:
              {"name", "change": "added" or "removed"}]}
 
 old, new: fingerprints. kind: what the hosts are. since: when a Coco began to remember hosts, in Unix seconds.
-differences: of all keys but targets and virtual_replicas; null where a file does not say. blacklist: what another one
+differences: of all keys but those that place hosts (hash, replicas, virtual_replicas), and of targets that both have; null
+where a file does not say. blacklist: what another one
 does to the metrics that --api tells. moved: copies of hosts, of which there is
 one unless a tier has replicas. disks: hosts that a target gets and that it is rid of. metrics: null unless --api tells them.
-ideal: the share that must move however it is done. largest: the largest share, as a multiple of the mean.
+ideal: the share that must move however it is done: what targets have more than before. largest: the largest share, as a multiple of the mean.
 Shares are from 0 to 1."#;
 
 /// Show what a change of the configuration moves, and how to move less

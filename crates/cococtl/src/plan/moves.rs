@@ -112,7 +112,8 @@ impl<'a> Change<'a> {
             worth_saying.then(|| Cheaper { moved: fewer, after: Spread::of(&tier, fleet.names()), tier })
         });
         let [before, after] = [old, new].map(|tier| Spread::of(tier, fleet.names()));
-        Self { old, new, moves, moved, arriving, leaving, ideal: ideal(old, new), before, after, cheaper }
+        let ideal = due_gains(old, new).min(gains(old, new, &before, &after));
+        Self { old, new, moves, moved, arriving, leaving, ideal, before, after, cheaper }
     }
 
     /// The part of all copies that moves.
@@ -151,9 +152,19 @@ impl<'a> Change<'a> {
     }
 }
 
+/// What targets have more than before, which has to come there however it is done. Zones may give a target less than it is
+/// due by its weight. As a part of all copies after.
+fn gains(old: &Tier, new: &Tier, before: &Spread, after: &Spread) -> f64 {
+    let gains = new.targets().iter().zip(&after.0).map(|(target, after)| {
+        let before = place(old, target).map_or(0, |place| before.0[place]);
+        after.saturating_sub(before)
+    });
+    ratio(gains.sum(), after.copies())
+}
+
 /// If every target had what it is due by its weight, before and after, it would have to get what it is due more. As a part
 /// of all copies after.
-fn ideal(old: &Tier, new: &Tier) -> f64 {
+fn due_gains(old: &Tier, new: &Tier) -> f64 {
     let [copies_before, copies_after] = [old, new].map(|tier| tier.placement().facts().replicas as f64);
     let (before, after) = (due(old), due(new));
     let gains = new.targets().iter().zip(&after).map(|(target, after)| {
@@ -222,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_ideal_is_what_no_way_can_avoid() {
-        let ideal = |old: &[&str], new: &[&str]| ideal(&tier(old, None), &tier(new, None));
+        let ideal = |old: &[&str], new: &[&str]| due_gains(&tier(old, None), &tier(new, None));
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} {b}");
         close(ideal(&["a:1", "b:1"], &["b:1", "a:1"]), 0.0);
         close(ideal(&["a:1", "b:1"], &["a:1", "b:1", "c:1"]), 1.0 / 3.0);

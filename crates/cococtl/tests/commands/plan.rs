@@ -44,7 +44,8 @@ fn from_12_to_13_targets_89_percent_move_and_pinning_saves_most_of_it() {
     let moved: u64 = moves.values().sum();
     assert_eq!(change["moved"], Value::from(moved));
     assert!((0.88..0.90).contains(&change["share"].as_f64().unwrap()), "{change}");
-    assert!((change["ideal"].as_f64().unwrap() - 1.0 / 13.0).abs() < 1e-9);
+    let ideal = change["ideal"].as_f64().unwrap();
+    assert!(ideal <= 1.0 / 13.0 + 1e-9 && ideal > 0.8 / 13.0, "{ideal}");
     let name = |index: usize| format!("10.0.0.{}:25826", index + 1);
     let expected: BTreeSet<_> =
         moves.iter().map(|((from, to), hosts)| (name(*from), name(*to), *hosts)).collect();
@@ -416,7 +417,12 @@ fn a_node_that_is_added_gets_the_copies_that_the_plan_says() {
     assert_eq!(arrived, (0..7).map(told).collect::<Vec<_>>());
     assert_eq!(arrived[..6], [0; 6], "nothing moves but to the new node");
     let ideal = change["ideal"].as_f64().unwrap();
-    assert!((ideal - 1.0 / 7.0).abs() < 1e-9);
+    // By number it is due a seventh; the zone that it comes into gives it a quarter of half of all copies.
+    assert!((ideal - 0.125).abs() < 0.01, "{ideal}");
+    assert!(
+        ideal * (2 * HOSTS) as f64 <= moved as f64 + 1e-6,
+        "no more has to move than moves: {ideal} {moved}"
+    );
     assert!(moved as f64 <= 1.1 * ideal * (2 * HOSTS) as f64, "{moved} of {}", 2 * HOSTS);
 }
 
@@ -430,7 +436,7 @@ fn a_plan_goes_from_a_ring_to_two_copies_by_rendezvous() {
     assert_eq!(change["change"], "changed");
     // One more copy of every host, at least, and one of the two is somewhere else for many.
     let (share, ideal) = (change["share"].as_f64().unwrap(), change["ideal"].as_f64().unwrap());
-    assert!((ideal - 0.5).abs() < 1e-9 && (0.70..0.80).contains(&share), "{share} {ideal}");
+    assert!(ideal <= 0.5 && ideal > 0.45 && (0.70..0.80).contains(&share), "{share} {ideal}");
     let arriving: u64 =
         change["disks"].as_array().unwrap().iter().map(|disk| disk["arriving"].as_u64().unwrap()).sum();
     assert_eq!(change["moved"], arriving);
