@@ -15,13 +15,13 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// The keys of a tier. What stands there and says nothing with its hash is reported.
-    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        let said = Self {
-            way: section.read("hash"),
-            virtual_replicas: section.optional("virtual_replicas"),
-            replicas: section.read("replicas"),
-        };
+    /// The keys of a tier. What stands there and says nothing with its hash is reported. `None` when the hash can't be
+    /// read, so that nothing can be said of what goes with it.
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Option<Self> {
+        let way = if section.has("hash") { section.optional("hash") } else { Some(section.read("hash")) };
+        let virtual_replicas = section.optional("virtual_replicas");
+        let replicas = section.read("replicas");
+        let said = Self { way: way?, virtual_replicas, replicas };
         if section.has("virtual_replicas") && said.way != Way::Ring {
             let way = said.way.as_str();
             let message = format!("{way:?} has no points on a ring: remove it, or write hash = \"ring\"");
@@ -32,7 +32,7 @@ impl Said {
                 "a ring has one copy of each host: write hash = \"rendezvous\" for more, or replicas = 1";
             section.report("replicas", message);
         }
-        said
+        Some(said)
     }
 
     /// How the targets are to be placed, which stand in the file at `elements`. `None` when something about them had to

@@ -81,7 +81,7 @@ fn tier(
     let credentials = credentials(&mut section, can_read);
     let elements = section.elements("targets")?;
     let targets = targets(&elements, own, section.findings)?;
-    let placing = said.placing(&mut section, &elements, &targets)?;
+    let placing = said?.placing(&mut section, &elements, &targets)?;
     match Tier::placed(name, targets, placing) {
         Ok(tier) => Some(tier.with_credentials(credentials)),
         Err(error) => {

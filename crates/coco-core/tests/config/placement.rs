@@ -200,3 +200,16 @@ fn what_is_seldom_meant_is_warned_of() {
         ]
     );
 }
+
+/// With a hash that nobody can read, nothing can be said of what goes with it: one word too few would be a problem of
+/// each target else.
+#[test]
+fn a_hash_that_is_misspelt_is_the_only_problem() {
+    let targets = [
+        "{ name = 'x', zone = 'a', weight = 2, address = 'a:1' }",
+        "{ name = 'y', zone = 'b', weight = 1, address = 'b:1' }",
+    ];
+    let told = told("hash = 'rendevous'\nreplicas = 2", &targets);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains("tiers.a.hash") && told.contains("rendezvous"), "{told}");
+}
