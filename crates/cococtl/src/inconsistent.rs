@@ -24,7 +24,8 @@ const JSON: &str = r#"With --json, an object a line:
   {"host": "web1", "node": "rrdcached://10.1.1.113:42217", "owners": {"longterm": ["s1", "s2"], ...}, "files": 34, "newest": 1795311454}
 
 owners: in each tier that the node is in, the targets that own the host, by their names, the first owner first. newest:
-the last update of the newest file, in Unix seconds; null where the node does not tell, as no Visage does."#;
+the last update of the newest file, in Unix seconds; null where the node does not tell, as no Visage does. files: null where
+the node does not tell of this host."#;
 
 /// Find hosts that lie on nodes that do not own them
 ///
@@ -64,7 +65,7 @@ struct Stray {
     host: Vec<u8>,
     /// The name of a tier, and of its targets that own the host.
     owners: Vec<(String, Vec<String>)>,
-    files: usize,
+    files: Option<usize>,
     newest: Option<i64>,
 }
 
@@ -72,6 +73,8 @@ struct Stray {
 struct Stored {
     hosts: usize,
     strays: Vec<Stray>,
+    /// Why not all is known of them.
+    failure: Option<noodle::failure::Failure>,
 }
 
 async fn find(
@@ -86,21 +89,23 @@ async fn find(
         let (tiers, budget, url) = (Arc::clone(&tiers), budget.clone(), node.upstream.root().to_owned());
         asked.push((url, tokio::spawn(async move { look(&node, &tiers, &budget).await })));
     }
-    let (nodes, mut hosts, mut strays, mut failures) = (asked.len(), 0, 0, Vec::new());
+    let (mut answered, mut hosts, mut strays, mut failures) = (0, 0, 0, Vec::new());
     for (url, asked) in asked {
         match asked.await.expect("asking does not panic") {
             Ok(stored) => {
+                answered += 1;
                 hosts += stored.hosts;
                 strays += stored.strays.len();
                 for stray in &stored.strays {
                     if in_json { writeln!(out, "{}", stray.object(&url))? } else { stray.write(&url, out)? }
                 }
+                let failure = stored.failure.map(|failure| failure.to_string());
+                failures.extend(failure.map(|reason| Failure::Api { url, reason }));
             }
             Err(failure) => failures.push(Failure::Api { url, reason: failure.to_string() }),
         }
     }
     if !in_json {
-        let answered = nodes - failures.len();
         writeln!(
             out,
             "{strays} of {hosts} hosts, each counted on every node, lie on one of {answered} nodes that does not own them"
@@ -125,21 +130,39 @@ fn nodes(tiers: &Tiers, fetch: &Fetch) -> Vec<Node> {
     nodes
 }
 
-/// What a node has. One question after the other: it has others to answer.
+/// What a node has. One question after the other: it has others to answer. What it does not tell of one host leaves what it
+/// tells of the others; whether a host lies where it should not needs its name alone.
 async fn look(
     Node { upstream, targets }: &Node,
     tiers: &Tiers,
     budget: &Budget,
 ) -> Result<Stored, noodle::failure::Failure> {
     let hosts = upstream.stored_hosts(budget).await?;
-    let mut stored = Stored { hosts: hosts.len(), strays: Vec::new() };
+    let mut stored = Stored { hosts: hosts.len(), strays: Vec::new(), failure: None };
+    let mut is_silent = false;
     for host in hosts {
         let Some(owners) = other_owners(&host, targets, tiers) else { continue };
-        let metrics = upstream.stored_metrics(&host, budget).await?;
-        let newest = upstream.newest_update(&host, &metrics).await?;
-        stored.strays.push(Stray { host, owners, files: metrics.len(), newest });
+        let mut stray = Stray { host, owners, files: None, newest: None };
+        // Who is silent is not waited for host by host.
+        if !is_silent && let Err(failure) = look_at(&mut stray, upstream, budget).await {
+            is_silent = failure.is_outage();
+            stored.failure.get_or_insert(failure);
+        }
+        stored.strays.push(stray);
     }
     Ok(stored)
+}
+
+/// Adds what a node tells of the files of a host.
+async fn look_at(
+    stray: &mut Stray,
+    upstream: &Upstream,
+    budget: &Budget,
+) -> Result<(), noodle::failure::Failure> {
+    let metrics = upstream.stored_metrics(&stray.host, budget).await?;
+    stray.files = Some(metrics.len());
+    stray.newest = upstream.newest_update(&stray.host, &metrics).await?;
+    Ok(())
 }
 
 /// Who owns a host in the tiers of these targets; none if one of them does.
@@ -175,7 +198,11 @@ impl Stray {
     fn write(&self, url: &str, out: &mut impl Write) -> io::Result<()> {
         let Self { host, owners, files, newest } = self;
         text::write_name(out, host)?;
-        write!(out, "\t{}\t{files} files\t", text::name(url.as_bytes()))?;
+        write!(out, "\t{}\t", text::name(url.as_bytes()))?;
+        match files {
+            Some(files) => write!(out, "{files} files\t")?,
+            None => out.write_all(b"files unknown\t")?,
+        }
         match newest.and_then(|newest| u64::try_from(newest).ok()).filter(|newest| *newest < 1 << 34) {
             Some(newest) => write!(out, "updated {}", dates::time(newest << 30))?,
             None => out.write_all(b"last update unknown")?,

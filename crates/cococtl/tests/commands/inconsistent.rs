@@ -160,6 +160,19 @@ fn a_node_that_cannot_be_asked_is_named_beside_what_the_others_have() {
         found.stderr.contains(&format!("{}: rrdcached refuses: permission denied", urls[stray])),
         "{found:?}"
     );
+    // What it does tell is told, too: that the host is there, and how many files it has.
+    let told: Vec<_> = found.json_lines().into_iter().filter(|told| told["host"] == host.as_str()).collect();
+    assert_eq!(told.len(), 1, "{found:?}");
+    assert_eq!(
+        (&told[0]["node"], &told[0]["files"], &told[0]["newest"]),
+        (&json!(urls[stray]), &json!(2), &Value::Null)
+    );
+    let strays = 1 + usize::from(is_stray);
+    let shown = scene.run([&urls[0], &urls[1], &urls[2]], &[]);
+    assert!(
+        shown.stdout.contains(&format!("\n{strays} of ")) && shown.stdout.contains("lie on one of 3 nodes"),
+        "{shown:?}"
+    );
 }
 
 /// A node may be in two tiers; what one of them has it keep is where it belongs.
