@@ -189,6 +189,16 @@ fn first_column(heading: &str) -> BTreeSet<String> {
     table(heading).into_iter().map(first).collect()
 }
 
+/// What `cococtl size` calculates by, and what of it was measured.
+#[test]
+fn the_model_of_sizes_is_that_of_the_code() {
+    let page = read("docs/sizing.md");
+    for (what, how, from) in cococtl::size::MODEL {
+        let line = format!("| {what} | {how} | {from} |");
+        assert!(page.lines().any(|of_page| of_page == line), "{line}");
+    }
+}
+
 #[test]
 fn every_command_of_cococtl_is_in_the_table() {
     let command = cococtl::command();

@@ -9,6 +9,7 @@
 //! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
+//! - [`size`] calculates what a fleet needs;
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
@@ -40,6 +41,7 @@ pub mod receive;
 pub mod replay;
 pub mod seen;
 pub mod sink;
+pub mod size;
 pub mod spread;
 pub mod storage;
 pub mod tier_state;
@@ -78,6 +80,7 @@ enum Command {
     Replay(replay::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
+    Size(size::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -100,6 +103,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Replay(arguments) => replay::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
+            Command::Size(arguments) => size::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),
         },
         Err(stop) => {
