@@ -117,3 +117,38 @@ fn wait_until_settled(coco: &Running, all: u64) -> String {
     });
     coco.get("/metrics").text
 }
+
+/// Whatever agents send, both who have a host get the same packets of it, byte for byte and in the same order.
+#[test]
+fn copies_are_equal_to_the_byte() {
+    let nodes = [(); 2].map(|()| Sink::start());
+    let targets = nodes.each_ref().map(|node| format!("'{}'", node.address)).join(", ");
+    let text = format!(
+        "listen.bind = '127.0.0.1:0'\napi.bind = '127.0.0.1:0'\nfilter.blacklist = '/irq/'\n\
+         [tiers.a]\nhash = 'rendezvous'\nreplicas = 2\ntargets = [{targets}]\n"
+    );
+    let coco = Running::start(Config::parse(&text, Program::Coco).unwrap());
+    let agent = sender(coco.listen);
+    let mut sent = 0;
+    for round in 0..20 {
+        // Whole, less a value list that is refused, and of many hosts.
+        for host in 0..10 {
+            let name = format!("web{host}").into_bytes();
+            let whole: Vec<_> = (0..round).map(|_| value_list(&name, "load", "t", round)).collect();
+            let partly = ["df", "irq", "cpu"].map(|plugin| value_list(&name, plugin, "t", round));
+            send(&agent, &whole);
+            send(&agent, &partly);
+            sent += whole.len() + 2;
+        }
+        let mixed: Vec<_> =
+            (0..30).map(|host| value_list(format!("db{host}").as_bytes(), "cpu", "t", round)).collect();
+        send(&agent, &mixed);
+        sent += mixed.len();
+    }
+    for node in &nodes {
+        wait_until(PATIENCE, "each copy to arrive", || node.value_lists().len() >= sent);
+        assert_eq!(node.value_lists().len(), sent);
+    }
+    assert_eq!(nodes[0].datagrams(), nodes[1].datagrams());
+    coco.stop().unwrap();
+}
