@@ -65,6 +65,13 @@ fn systemd_has_nothing_to_say_against_the_units() {
             std::fs::copy("/bin/true", at(program)).expect("every system has that");
         }
     }
+    let sockets = read("etc/systemd/coco.socket");
+    // Where Coco receives and serves unless configured, so that it takes them.
+    let defaults = defaults();
+    assert_eq!(value(&sockets, "ListenDatagram"), format!("[::]{}", defaults.listen.bind));
+    assert_eq!(value(&sockets, "ListenStream"), defaults.api.bind.to_string());
+    assert_eq!(value(&sockets, "ReceiveBuffer"), format!("{}M", defaults.listen.receive_buffer >> 20));
+    std::fs::write(at("/etc/systemd/system/coco.socket"), sockets).expect("a file");
     let root = format!("--root={}", root.path().display());
     let output = systemd_analyze(&[
         "verify",
@@ -73,6 +80,7 @@ fn systemd_has_nothing_to_say_against_the_units() {
         &root,
         "coco.service",
         "noodle.service",
+        "coco.socket",
     ]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert!(output.status.success());

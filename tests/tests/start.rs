@@ -197,6 +197,14 @@ fn a_taken_port_ends_it_with_status_1() {
     assert!(has_line(&ended, &[&taken]), "{ended:?}");
 }
 
+/// Though everything else is well.
+#[test]
+fn an_address_to_send_from_that_is_not_here_ends_it_with_status_1() {
+    let ended = start(&(good().text() + "[send]\nbind = \"192.0.2.77\"\n"));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(has_line(&ended, &["send.bind", "192.0.2.77"]), "{ended:?}");
+}
+
 #[test]
 fn the_check_runs_beside_a_live_daemon() {
     let coco = Coco::start(&good().text());

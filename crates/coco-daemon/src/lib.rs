@@ -8,6 +8,7 @@
 //! - [`logging`] writes to standard output, and holds back what would be said too often;
 //! - [`signals`] turns SIGTERM, SIGINT and SIGHUP into wishes;
 //! - [`deadline`] ends a stop that takes too long, whatever any thread does;
+//! - [`handed_over`] are sockets that the service manager has bound, and keeps;
 //! - [`service_manager`] is told when the daemon is ready, and that it lives;
 //! - [`reload`] reads the configuration again while the daemon runs;
 //! - [`resolve`] finds the addresses of targets that have names;
@@ -30,6 +31,7 @@ pub mod damping;
 pub mod deadline;
 pub mod descriptors;
 pub mod files;
+pub mod handed_over;
 pub mod health;
 pub mod http;
 pub mod latency;

@@ -12,6 +12,7 @@ use crate::command_line::{CommandLine, Source, give_up, load};
 use crate::deadline::Deadline;
 use crate::descriptors;
 use crate::files::Accept;
+use crate::handed_over::HandedOver;
 use crate::logging::{self, LAST_WORDS};
 use crate::signals::Signals;
 use crate::tiers;
@@ -28,7 +29,7 @@ pub fn run<C: Configuration>(
     version: &'static str,
     about: &'static str,
     check: impl AsyncFnOnce(&C, &mut Vec<String>) -> Result<(), Reason>,
-    serve: impl AsyncFnOnce(C, Signals, &Arc<Deadline>, &Source) -> Result<(), Reason>,
+    serve: impl AsyncFnOnce(C, HandedOver, Signals, &Arc<Deadline>, &Source) -> Result<(), Reason>,
 ) -> ExitCode {
     let arguments = CommandLine::parse(C::PROGRAM, version, about);
     let give_up: fn(String) -> ExitCode =
@@ -42,6 +43,11 @@ pub fn run<C: Configuration>(
         let written = io::stdout().write_all(config.to_toml().as_bytes());
         return if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    // Before there is another thread.
+    let handed_over = match HandedOver::take() {
+        Ok(handed_over) => handed_over,
+        Err(problem) => return give_up(problem.to_string()),
+    };
     descriptors::raise_limit();
     if let Err(problem) = descriptors::ensure() {
         return give_up(problem);
@@ -70,7 +76,7 @@ pub fn run<C: Configuration>(
         deadline.set(config.stop());
         config.file().warnings.iter().for_each(|warning| warn!("{warning}"));
         let source = Source { path: arguments.config.clone() };
-        serve(config, signals, &deadline, &source).await
+        serve(config, handed_over, signals, &deadline, &source).await
     });
     // A resolver that does not answer must not hold up the exit.
     runtime.shutdown_background();

@@ -18,7 +18,7 @@ mod segments;
 mod transmit;
 
 pub use connect::{connect, is_local};
-pub use listen::{ListenOptions, all_addresses, listen};
+pub use listen::{ListenOptions, all_addresses, listen, take_over};
 pub use membership::{Membership, interface_index};
 pub use own_sockets::{OwnAddresses, OwnSocket};
 pub use receive::{DATAGRAMS_PER_CALL, Receiver, Slots, Wait};

@@ -58,6 +58,26 @@ pub fn listen(mut address: SocketAddr, options: ListenOptions<'_>) -> io::Result
     Ok(socket.into())
 }
 
+/// Receives on a socket that somebody else has bound, and goes on holding it: what waits in it is not lost. It joins its
+/// group if the address is one of multicast.
+pub fn take_over(socket: UdpSocket, options: ListenOptions<'_>) -> io::Result<UdpSocket> {
+    let socket = Socket::from(socket);
+    // Who waits for what comes, as a service manager does, has set it so.
+    socket.set_nonblocking(false)?;
+    ask_for_receive_buffer(&socket, options.receive_buffer)?;
+    let address = socket.local_addr()?.as_socket();
+    if let Some(address) = address.filter(|address| address.ip().is_multicast()) {
+        let interface = options.interface.map(interface_index).transpose()?;
+        match join(&socket, address.ip(), interface) {
+            // The one before has joined it, by the same socket.
+            Err(problem) if problem.kind() == io::ErrorKind::AddrInUse => {}
+            joined => joined?,
+        }
+    }
+    socket.set_read_timeout(Some(RECEIVE_TIMEOUT))?;
+    Ok(socket.into())
+}
+
 /// All addresses of this machine, IPv6 and IPv4 alike, IPv4 alone where IPv6 is off.
 pub fn all_addresses(port: u16) -> SocketAddr {
     let ipv6 = Socket::new(Domain::IPV6, Type::DGRAM, Some(Protocol::UDP)).and_then(|socket| {

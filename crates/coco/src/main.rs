@@ -31,8 +31,8 @@ fn main() -> ExitCode {
             let _ = writeln!(io::stdout(), "{}", Capacity::here(config.listen.receive_buffer));
             Ok(())
         },
-        async |config, mut signals, deadline, source| {
-            let service = Service::prepare(config).await?;
+        async |config, handed_over, mut signals, deadline, source| {
+            let service = Service::prepare_with(config, handed_over).await?;
             Ok(service
                 .run(async || signals.next().await, deadline, async || source.load_again().await)
                 .await?)

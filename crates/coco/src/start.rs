@@ -11,6 +11,7 @@ use coco_core::address::Address;
 use coco_core::config::{CocoConfig, idle_interface, lack_of_interface, misfit_of_lanes};
 use coco_core::types_db::TypesDb;
 use coco_daemon::files::{self, Accept};
+use coco_daemon::handed_over::{HandedOver, Stray};
 use coco_daemon::http::BindError;
 use coco_daemon::resolve::{resolve, resolve_all};
 use coco_udp::ListenOptions;
@@ -44,6 +45,20 @@ pub enum StartError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Sockets were handed over, and not one for each lane.
+    #[error(
+        "pipeline.lanes: {lanes}, but {sockets} handed over for listen.bind (LISTEN_FDS): expected one for each lane, with \
+         ReusePort=yes"
+    )]
+    Lanes {
+        /// As configured.
+        lanes: usize,
+        /// How many there are.
+        sockets: usize,
+    },
+    /// A socket was handed over that is not Coco's.
+    #[error(transparent)]
+    Stray(#[from] Stray),
     /// The address to send from is not this machine's.
     #[error("send.bind: cannot send from {address}: {source}")]
     Source {
@@ -99,6 +114,10 @@ impl StartErrors {
     /// Each of them.
     pub fn iter(&self) -> std::slice::Iter<'_, StartError> {
         self.0.iter()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// What there is if nothing is wrong with it; else that is added.
@@ -225,15 +244,30 @@ fn read_types_db(config: &CocoConfig, accept: Accept, warnings: &mut Vec<String>
 
 /// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address,
 /// which no other process must hold already.
+///
+/// What was handed over for that address is taken in place of a socket of our own: one for each lane, or none.
 pub(crate) async fn bind(
     config: &CocoConfig,
+    handed_over: &mut HandedOver,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<UdpSocket>, StartErrors> {
-    let mut address = listen_addresses(config).await?[0];
+    let addresses = listen_addresses(config).await?;
+    let mut address = addresses[0];
     fits(config, address, warnings)?;
     if let Some(name) = &config.listen.interface {
         let error = |source| StartError::Interface { name: name.clone(), source };
         coco_udp::interface_index(name).map_err(error)?;
+    }
+    let taken = handed_over.udp_at(&addresses);
+    let lanes = config.pipeline.lanes;
+    if taken.len() == lanes {
+        let options = listen_options(config);
+        let taken: io::Result<_> =
+            taken.into_iter().map(|socket| coco_udp::take_over(socket, options)).collect();
+        return Ok(taken.map_err(|source| listen_error(config, source))?);
+    }
+    if !taken.is_empty() {
+        return Err(StartError::Lanes { lanes, sockets: taken.len() }.into());
     }
     Ok(bind_to(&mut address, config).map_err(|source| listen_error(config, source))?)
 }

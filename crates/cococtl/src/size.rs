@@ -176,9 +176,9 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let size = Size::of(arguments);
     let mut out = BufWriter::new(io::stdout().lock());
     if arguments.json {
-        writeln!(out, "{}", size.object())?
+        writeln!(out, "{}", size.object())?;
     } else {
-        size.write(arguments, &mut out)?
+        size.write(arguments, &mut out)?;
     }
     out.flush()?;
     Ok(Outcome::Fine)

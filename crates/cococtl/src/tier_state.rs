@@ -209,14 +209,14 @@ impl<'de> Deserialize<'de> for Members {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::{Config, Program};
+    use coco_core::config::CocoConfig;
 
     use super::*;
 
     fn states(tier: &str, targets: &[&str]) -> Vec<TierState> {
         let text =
             format!("[listen]\nbind = \":0\"\n[tiers.a]\n{tier}\ntargets = [{}]\n", targets.join(", "));
-        TierState::of(&Config::parse(&text, Program::Coco).unwrap().tiers)
+        TierState::of(&CocoConfig::parse(&text).unwrap().tiers)
     }
 
     fn difference(tier: &str, here: &[&str], there: &[&str]) -> Option<String> {

@@ -15,8 +15,9 @@ fn main() -> ExitCode {
             warnings.extend(check(config).await);
             Ok(())
         },
-        async |config, signals, deadline, source| {
-            Ok(Service::prepare(config)?.run(signals, deadline, async || source.load_again().await).await?)
+        async |config, handed_over, signals, deadline, source| {
+            let service = Service::prepare_with(config, handed_over)?;
+            Ok(service.run(signals, deadline, async || source.load_again().await).await?)
         },
     )
 }

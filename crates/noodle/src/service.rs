@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use coco_core::config::{Fetch, NoodleConfig, Stop};
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
+use coco_daemon::handed_over::{HandedOver, Stray};
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The HTTP address is taken, or not this machine's.
     #[error("fetch.bind: {0}")]
     Bind(#[from] BindError),
+    /// A socket was handed over that is not Noodle's.
+    #[error(transparent)]
+    Stray(#[from] Stray),
     /// The system refuses something that every process has.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -89,7 +93,13 @@ pub struct Service {
 impl Service {
     /// Binds; no target is asked before a client asks.
     pub fn prepare(config: NoodleConfig) -> Result<Self, StartError> {
-        let listener = http::bind(&config.bind)?;
+        Self::prepare_with(config, HandedOver::nothing())
+    }
+
+    /// Takes the socket that was handed over, if one was, in place of binding one.
+    pub fn prepare_with(config: NoodleConfig, mut handed_over: HandedOver) -> Result<Self, StartError> {
+        let listener = http::take_or_bind(&config.bind, &mut handed_over)?;
+        handed_over.is_taken("fetch.bind")?;
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
         info!(address = %listener.local_addr()?, "serving HTTP");
         Ok(Self { config, listener, fleet })

@@ -63,15 +63,15 @@ fn what_makes_no_name_is_refused_with_its_line() {
         ),
         (
             "escape_character = ''",
-            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target, found \"\"",
+            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target and is not replaced itself, found \"\"",
         ),
         (
             "escape_character = '__'",
-            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target, found \"__\"",
+            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target and is not replaced itself, found \"__\"",
         ),
         (
             "escape_character = '{'",
-            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target, found \"{\"",
+            "line 2: graphite.escape_character: expected one character of visible ASCII that means nothing in a target and is not replaced itself, found \"{\"",
         ),
         (
             "preserve_separator = true\nhost_in_dots = false",

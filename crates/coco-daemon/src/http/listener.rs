@@ -7,6 +7,8 @@ use coco_core::address::Address;
 use socket2::{Domain, Socket, Type};
 use thiserror::Error;
 
+use crate::handed_over::HandedOver;
+
 /// Clients that the kernel keeps waiting to be accepted.
 const BACKLOG: i32 = 1024;
 
@@ -16,6 +18,13 @@ const BACKLOG: i32 = 1024;
 pub struct BindError {
     address: Address,
     source: io::Error,
+}
+
+/// The socket that was handed over for `address`, or else one that is bound there.
+pub fn take_or_bind(address: &Address, handed_over: &mut HandedOver) -> Result<TcpListener, BindError> {
+    let Some(listener) = handed_over.tcp_at(address) else { return bind(address) };
+    let taken = listener.set_nonblocking(true).map(|()| listener);
+    taken.map_err(|source| BindError { address: address.clone(), source })
 }
 
 /// Listens on `address`, on the first that works where it is a name of several. All addresses (`":9090"`) means

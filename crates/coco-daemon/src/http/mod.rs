@@ -39,7 +39,7 @@ pub use connections::HangUp;
 pub use encoding::Encoding;
 pub use form::{FormTerms, Loan};
 pub use limits::Limits;
-pub use listener::{BindError, bind};
+pub use listener::{BindError, bind, take_or_bind};
 pub use parameters::Parameter;
 pub use refusals::Refusals;
 pub use request::Request;

@@ -21,6 +21,7 @@ use coco_core::config::CocoConfig;
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
+use coco_daemon::handed_over::HandedOver;
 use coco_daemon::http;
 use coco_daemon::reload::{Reloads, until_stop};
 use coco_daemon::routes::Common;
@@ -69,14 +70,23 @@ pub struct Service {
 impl Service {
     /// Binds and resolves. Nothing is received before [`run`](Self::run).
     pub async fn prepare(config: CocoConfig) -> Result<Self, StartErrors> {
+        Self::prepare_with(config, HandedOver::nothing()).await
+    }
+
+    /// Takes the sockets that were handed over, if some were, in place of binding them.
+    pub async fn prepare_with(config: CocoConfig, mut handed_over: HandedOver) -> Result<Self, StartErrors> {
         let (mut errors, mut warnings) = (StartErrors::default(), Vec::new());
         let files = errors.unless(Files::read(&config, Accept::Pipes, &mut warnings).await);
         errors.unless(start::check_source(&config));
-        let sockets = errors.unless(start::bind(&config, &mut warnings).await);
+        let sockets = errors.unless(start::bind(&config, &mut handed_over, &mut warnings).await);
         warnings.iter().for_each(|warning| warn!("{warning}"));
-        let api = errors.unless(http::bind(&config.api.bind).map_err(StartError::from));
+        let api =
+            errors.unless(http::take_or_bind(&config.api.bind, &mut handed_over).map_err(StartError::from));
+        errors.unless(handed_over.is_taken("listen.bind, api.bind").map_err(StartError::from));
         match (files, sockets, api) {
-            (Some(files), Some(sockets), Some(api)) => Self::bound(config, files, sockets, api).await,
+            (Some(files), Some(sockets), Some(api)) if errors.is_empty() => {
+                Self::bound(config, files, sockets, api).await
+            }
             _ => Err(errors),
         }
     }

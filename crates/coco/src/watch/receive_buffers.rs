@@ -29,7 +29,8 @@ impl ReceiveBuffers {
         Ok(Self { inodes, size: 2 * sizes.into_iter().min().unwrap_or_default() as u64 })
     }
 
-    /// Datagrams that found no room since the sockets were bound.
+    /// Datagrams that found no room since the sockets were bound, be it by who has handed them over: what was lost while no
+    /// process read them counts, too.
     pub fn drops(&self) -> io::Result<u64> {
         coco_udp::kernel_drops(&self.inodes)
     }

@@ -127,7 +127,7 @@ fn copies_are_equal_to_the_byte() {
         "listen.bind = '127.0.0.1:0'\napi.bind = '127.0.0.1:0'\nfilter.blacklist = '/irq/'\n\
          [tiers.a]\nhash = 'rendezvous'\nreplicas = 2\ntargets = [{targets}]\n"
     );
-    let coco = Running::start(Config::parse(&text, Program::Coco).unwrap());
+    let coco = Running::start(CocoConfig::parse(&text).unwrap());
     let agent = sender(coco.listen);
     let mut sent = 0;
     for round in 0..20 {

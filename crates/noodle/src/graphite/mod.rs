@@ -192,14 +192,12 @@ impl Graphite {
 
 #[cfg(test)]
 mod tests {
-    use coco_core::config::Program;
-
     use super::*;
 
     fn graphite(lines: &str) -> Graphite {
         let text = format!("[tiers.a]\ntargets = [\"127.0.0.1:1\"]\n[fetch]\nbind = \":0\"\n{lines}\n");
-        let config = Config::parse(&text, Program::Noodle).unwrap();
-        let fleet = Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).unwrap();
+        let config = NoodleConfig::parse(&text).unwrap();
+        let fleet = Fleet::new(Arc::new(config.tiers.clone()), &config.fetch);
         Graphite::new(Arc::new(fleet), &config)
     }
 

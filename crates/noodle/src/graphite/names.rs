@@ -138,7 +138,7 @@ mod tests {
             let text = format!(
                 "[tiers.a]\ntargets = [\"a:1\"]\n[fetch]\nbind = \":0\"\n[graphite]\nescape_character = {character:?}\n"
             );
-            Config::parse(&text, Program::Noodle)
+            NoodleConfig::parse(&text)
         };
         for refused in [" ", "\t", "\"", "\\", ":", "!", ",", "/", "(", ")", "\n", "\r"] {
             assert!(graphite(refused).is_err(), "{refused:?} would be replaced itself");

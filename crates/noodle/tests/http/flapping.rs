@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coco_core::config::{Config, Program};
+use coco_core::config::CocoConfig;
 use coco_tests::wait::{PATIENCE, wait_until};
 use serde_json::json;
 
@@ -104,7 +104,7 @@ fn its_hosts_come_from_their_other_copy_until_it_is_calm() {
         format!("[tiers.t]\nhash = \"rendezvous\"\nreplicas = 2\ntargets = [{targets}]\n")
     };
     let nowhere = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-    let config = Config::parse(&tier(nowhere), Program::Coco).unwrap();
+    let config = CocoConfig::parse(&tier(nowhere)).unwrap();
     let owner = |host: &String| {
         let mut owners = Vec::new();
         config.tiers.get(0).unwrap().placement().owners(host.as_bytes(), &mut owners);
