@@ -8,9 +8,9 @@ use crate::damping::{Damping, Limits};
 /// How long a target's past counts, in [recovery times](Health::new).
 const HALF_LIFE: u32 = 30;
 
-/// How a target is.
+/// The condition of a target. One that was not tried yet has none; each daemon has its own word for that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum Condition {
     /// Nothing goes wrong.
     Up,
     /// Something goes wrong.
@@ -19,7 +19,10 @@ pub enum State {
     Flapping,
 }
 
-impl State {
+impl Condition {
+    /// Every condition.
+    pub const ALL: [Self; 3] = [Self::Up, Self::Down, Self::Flapping];
+
     /// The name in `/tiers` and `/metrics`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +33,7 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -45,8 +48,8 @@ pub enum News {
     Up,
     /// It flaps; what it does from now on is not told until it is calm.
     Flaps,
-    /// It flaps no longer, and is [`State::Up`] or [`State::Down`].
-    Calm(State),
+    /// It flaps no longer, and is [`Condition::Up`] or [`Condition::Down`].
+    Calm(Condition),
 }
 
 /// The health of one target. Times are passed in.
@@ -99,18 +102,18 @@ impl Health {
         match (std::mem::replace(&mut self.told, flaps), flaps) {
             (false, true) => Some(News::Flaps),
             (true, true) => None,
-            (true, false) => Some(News::Calm(self.state(now))),
+            (true, false) => Some(News::Calm(self.condition(now))),
             (false, false) if !is_transition => None,
             (false, false) => Some(if self.is_down { News::Down } else { News::Up }),
         }
     }
 
-    /// How it is.
-    pub fn state(&self, now: Instant) -> State {
+    /// The condition that all of it comes to.
+    pub fn condition(&self, now: Instant) -> Condition {
         match self.is_down {
-            _ if self.damping.is_suppressed(now) => State::Flapping,
-            true => State::Down,
-            false => State::Up,
+            _ if self.damping.is_suppressed(now) => Condition::Flapping,
+            true => Condition::Down,
+            false => Condition::Up,
         }
     }
 
@@ -144,16 +147,16 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut health = Health::new(RECOVERY);
-        assert_eq!((health.success(at(0)), health.state(at(0))), (None, State::Up));
+        assert_eq!((health.success(at(0)), health.condition(at(0))), (None, Condition::Up));
         assert_eq!(health.fault(at(1)), Some(News::Down));
         for now in (1..500).map(at) {
             assert_eq!(
-                (health.fault(now), health.success(now), health.state(now)),
-                (None, None, State::Down)
+                (health.fault(now), health.success(now), health.condition(now)),
+                (None, None, Condition::Down)
             );
         }
         assert_eq!(health.success(at(508)), None);
-        assert_eq!((health.success(at(509)), health.state(at(509))), (Some(News::Up), State::Up));
+        assert_eq!((health.success(at(509)), health.condition(at(509))), (Some(News::Up), Condition::Up));
         assert_eq!(health.success(at(510)), None);
     }
 
@@ -168,12 +171,15 @@ mod tests {
             news.extend(health.success(now));
         }
         assert_eq!(news, [News::Down, News::Up, News::Down, News::Up, News::Flaps]);
-        assert_eq!((health.state(now), health.is_down()), (State::Flapping, false));
+        assert_eq!((health.condition(now), health.is_down()), (Condition::Flapping, false));
         let calm = health.calm_at().unwrap();
         let limits = Limits::with_half_life(HALF_LIFE * RECOVERY);
         assert!(health.flap_penalty(now) > limits.suppress && health.flap_penalty(calm) < limits.reuse);
         assert_eq!(health.look(now), None);
-        assert_eq!((health.look(calm), health.state(calm)), (Some(News::Calm(State::Up)), State::Up));
+        assert_eq!(
+            (health.look(calm), health.condition(calm)),
+            (Some(News::Calm(Condition::Up)), Condition::Up)
+        );
         assert_eq!((health.look(calm), health.calm_at()), (None, None));
     }
 
@@ -187,17 +193,17 @@ mod tests {
             health.success(now);
         }
         now += 100 * HALF_LIFE * RECOVERY;
-        assert_eq!(health.fault(now), Some(News::Calm(State::Down)));
+        assert_eq!(health.fault(now), Some(News::Calm(Condition::Down)));
         assert_eq!(health.fault(now), None);
     }
 
     proptest! {
-        /// Whatever happens, what is told makes sense read from top to bottom, and ends where the state is.
+        /// Whatever happens, what is told makes sense read from top to bottom, and ends where the condition is.
         #[test]
-        fn the_news_tell_the_state(steps in proptest::collection::vec((0..3_u8, 0..40_000_u64), 0..200)) {
+        fn the_news_tell_the_condition(steps in proptest::collection::vec((0..3_u8, 0..40_000_u64), 0..200)) {
             let mut now = Instant::now();
             let mut health = Health::new(RECOVERY);
-            let mut told = State::Up;
+            let mut told = Condition::Up;
             for (step, gap) in steps {
                 now += Duration::from_millis(gap);
                 let news = match step {
@@ -207,13 +213,13 @@ mod tests {
                 };
                 told = match (told, news) {
                     (_, None) => told,
-                    (State::Up, Some(News::Down)) => State::Down,
-                    (State::Down, Some(News::Up)) => State::Up,
-                    (State::Up | State::Down, Some(News::Flaps)) => State::Flapping,
-                    (State::Flapping, Some(News::Calm(state))) => state,
+                    (Condition::Up, Some(News::Down)) => Condition::Down,
+                    (Condition::Down, Some(News::Up)) => Condition::Up,
+                    (Condition::Up | Condition::Down, Some(News::Flaps)) => Condition::Flapping,
+                    (Condition::Flapping, Some(News::Calm(state))) => state,
                     (told, news) => panic!("{news:?} behind {told:?}"),
                 };
-                prop_assert_eq!(told, health.state(now));
+                prop_assert_eq!(told, health.condition(now));
             }
         }
     }

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use coco_core::config::Program;
 use coco_core::tier::{Tier, Tiers};
 use coco_daemon::counters::Snapshot;
+use coco_daemon::health::Condition;
 use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
 use coco_daemon::routes::{self, Common, Daemon};
 use coco_daemon::status::{History, Numbers, Section};
@@ -17,6 +18,7 @@ use crate::fleet::{Fleet, Node};
 use crate::graphite::Graphite;
 use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
 use crate::overview;
+use crate::upstream::UNASKED;
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
@@ -128,7 +130,7 @@ fn rendered(fleet: &Fleet) -> Rendered {
 fn tier(fleet: &Fleet, index: usize, tier: &Tier) -> Value {
     let connections = tier.targets().iter().enumerate().map(|(target, configured)| {
         let upstream = fleet.upstream(Node { tier: index, target });
-        let connection = json!({ "state": upstream.state().as_str(), "url": upstream.root() });
+        let connection = json!({ "state": upstream.condition().map_or(UNASKED, Condition::as_str), "url": upstream.root() });
         (configured.name.clone(), connection)
     });
     let connections: Map<_, _> = connections.collect();

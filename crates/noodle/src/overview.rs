@@ -3,11 +3,13 @@
 use coco_core::text;
 use coco_core::tier::Tier;
 use coco_daemon::counters::Snapshot;
+use coco_daemon::health::Condition;
 use coco_daemon::status::section::shown_bytes;
 use coco_daemon::status::{History, Mood, Numbers, ROWS, Section, Shown, Table};
 use serde_json::Value;
 
 use crate::fleet::{Fleet, Node};
+use crate::upstream::UNASKED;
 
 /// The counters of which the last minutes are kept: requests to each target, and bytes passed on.
 pub fn counters(fleet: &Fleet) -> Vec<(String, u64)> {
@@ -58,7 +60,7 @@ fn targets(fleet: &Fleet, history: &History, numbers: Numbers<'_>) -> Section {
 
 fn target(fleet: &Fleet, history: &History, numbers: Numbers<'_>, node: Node) -> Vec<Shown> {
     let (name, upstream) = (fleet.target(node), fleet.upstream(node));
-    let state = upstream.state().as_str();
+    let state = upstream.condition().map_or(UNASKED, Condition::as_str);
     let rates = history.rates(&requests_of(name));
     vec![
         Shown::Text(text::name(name.as_bytes())),

@@ -15,6 +15,7 @@ use coco_core::config::{Fetch, NoodleConfig, Stop};
 use coco_daemon::command_line::LoadError;
 use coco_daemon::deadline::Deadline;
 use coco_daemon::handed_over::{HandedOver, Stray};
+use coco_daemon::health::Condition;
 use coco_daemon::http::{self, BindError, Limits};
 use coco_daemon::reload::{Changes, Reloads, until_stop};
 use coco_daemon::resolve::resolve_all;
@@ -32,7 +33,6 @@ use crate::api::Api;
 use crate::fleet::Fleet;
 use crate::graphite::Graphite;
 use crate::overview;
-use crate::upstream::State;
 use crate::visage::proxy::Proxy;
 
 /// How long `--check` waits for each name to resolve.
@@ -188,9 +188,10 @@ fn limits(config: &Fetch) -> Limits {
 
 /// What the service manager shows.
 fn status(fleet: &Fleet) -> String {
-    let states = fleet.states();
-    let down = states.iter().filter(|state| matches!(state, State::Down | State::Flapping)).count();
-    format!("fingerprint {}, {down} of {} targets down", fleet.tiers.fingerprint(), states.len())
+    let conditions = fleet.conditions();
+    let is_down = |condition: &&Option<Condition>| condition.is_some_and(|is| is != Condition::Up);
+    let down = conditions.iter().filter(is_down).count();
+    format!("fingerprint {}, {down} of {} targets down", fleet.tiers.fingerprint(), conditions.len())
 }
 
 /// Has requests to come answered as configured now.

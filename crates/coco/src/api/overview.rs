@@ -6,11 +6,12 @@ use std::time::Duration;
 use coco_core::config::duration;
 use coco_core::text;
 use coco_core::tier::Tier;
+use coco_daemon::health::Condition;
 use coco_daemon::status::section::shown_bytes;
 use coco_daemon::status::{Mood, Numbers, ROWS, Section, Shown, Table};
 
 use super::Api;
-use crate::outlets::Outlet;
+use crate::outlets::{Outlet, UNRESOLVED};
 use crate::plan::{Routing, Rules};
 use crate::watch::{Hosts, Name, Row, Search, recent, snapshot};
 
@@ -95,11 +96,12 @@ fn length_of<'a>(tier: &'a str, target: &'a str) -> [&'a str; 5] {
 }
 
 fn target(api: &Api, numbers: Numbers<'_>, outlet: &Outlet, hosts: Shown, share: f64) -> Vec<Shown> {
-    let (state, problem) = outlet.state();
+    let (condition, problem) = outlet.condition();
+    let state = condition.map_or(UNRESOLVED, Condition::as_str);
     let [now, curve] = rate_of(api, &recent::sent_to(&outlet.tier, &outlet.target));
     vec![
         Shown::Text(text::name(outlet.target.as_bytes())),
-        Shown::Mood(Mood::of_state(state.as_str()), state.as_str().to_owned()),
+        Shown::Mood(Mood::of_state(state), state.to_owned()),
         Shown::text(problem.unwrap_or("–")),
         now,
         curve,

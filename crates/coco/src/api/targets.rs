@@ -7,11 +7,12 @@
 
 use std::io::{self, Write};
 
+use coco_daemon::health::Condition;
 use serde_json::{Map, Value, json};
 
 use super::Api;
 use crate::counters::OutletCount;
-use crate::outlets::Outlet;
+use crate::outlets::{Outlet, UNRESOLVED};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     Ok(serde_json::to_writer(out, &Value::Object(tiers(api)))?)
@@ -20,10 +21,10 @@ pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
 fn tiers(api: &Api) -> Map<String, Value> {
     let (routing, measurement) = (api.routing.load_full(), api.measure.last());
     let target = |outlet: &Outlet| {
-        let (state, problem) = outlet.state();
+        let (state, problem) = outlet.condition();
         let sent: u64 = outlet.all_counts().lanes().iter().map(|lane| lane.get(OutletCount::Sent)).sum();
         json!({
-            "name": *outlet.target, "address": outlet.peer().map(|peer| peer.to_string()), "state": state.as_str(),
+            "name": *outlet.target, "address": outlet.peer().map(|peer| peer.to_string()), "state": state.map_or(UNRESOLVED, Condition::as_str),
             "problem": problem, "hosts": measurement.of_outlet(outlet).hosts.length, "sent": sent,
         })
     };

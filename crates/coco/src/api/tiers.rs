@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use coco_core::tier::Tier;
+use coco_daemon::health::Condition;
 use coco_daemon::tiers::head_of_tier;
 use serde_json::{Map, Value, json};
 
 use super::{Api, ObjectWriter, write_hosts};
+use crate::outlets::UNRESOLVED;
 use crate::plan::{Routing, Rules};
 use crate::watch::{Hosts, OfTarget};
 
@@ -83,8 +85,9 @@ fn add_hosts(members: &mut Map<String, Value>, api: &Api, routing: &Routing, tie
 /// problem when it is down or flapping, the penalty when it is not 0.
 fn connections(routing: &Routing, tier: usize) -> Value {
     let states = routing.outlets.of_tier(tier).iter().map(|outlet| {
-        let (state, problem) = outlet.state();
-        let mut connection = Map::from_iter([("state".to_owned(), json!(state.as_str()))]);
+        let (state, problem) = outlet.condition();
+        let mut connection =
+            Map::from_iter([("state".to_owned(), json!(state.map_or(UNRESOLVED, Condition::as_str)))]);
         if let Some(address) = outlet.peer() {
             connection.insert("address".to_owned(), json!(address.to_string()));
         }

@@ -9,12 +9,13 @@ use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use coco_core::config::is_loop;
+use coco_daemon::health::Condition;
 use coco_daemon::resolve::resolve;
 use coco_udp::OwnSocket;
 use thiserror::Error;
 use tracing::{debug, info, warn};
 
-use super::outlet::{Outlet, State};
+use super::outlet::Outlet;
 use super::useless::Useless;
 
 /// The time that the resolver may take for one name.
@@ -137,7 +138,7 @@ impl Outlet {
 
     /// Of an address that is no name it was said that it is down, and of what flaps that it flaps.
     fn is_to_tell(&self) -> bool {
-        self.address.ip().is_none() && self.state().0 != State::Flapping
+        self.address.ip().is_none() && self.condition().0 != Some(Condition::Flapping)
     }
 
     /// Whether its socket leads to the same place from the same address of this machine, which a socket keeps when the

@@ -8,7 +8,7 @@ mod useless;
 
 pub use copies::Copies;
 pub(crate) use dial::leads_back;
-pub use outlet::{Outlet, Settings, State};
+pub use outlet::{Outlet, Settings, UNRESOLVED};
 pub use outlet_counts::OutletCounts;
 
 use std::net::SocketAddr;

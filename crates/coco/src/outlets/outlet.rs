@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::{ArcSwapOption, Guard};
 use coco_core::address::Address;
 use coco_core::config::Send;
-use coco_daemon::health::{self, Health, News};
+use coco_daemon::health::{Condition, Health, News};
 use coco_udp::OwnSocket;
 use nix::errno::Errno;
 use tokio::sync::Notify;
@@ -32,7 +32,7 @@ pub struct Outlet {
     socket: ArcSwapOption<OwnSocket>,
     /// As its health says, for a look without a lock.
     down: AtomicBool,
-    condition: Mutex<Condition>,
+    record: Mutex<Record>,
     /// Which of its addresses were of no use since it was last up.
     pub(super) useless: Mutex<Useless>,
     /// Whether it was said that it can't be found.
@@ -56,25 +56,17 @@ pub struct Settings {
     pub bind: Option<IpAddr>,
 }
 
+/// What is known of how it fares.
 #[derive(Debug)]
-struct Condition {
+struct Record {
     health: Health,
     /// The last problem.
     problem: &'static str,
 }
 
-/// The state of an outlet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// What is sent is taken, and nobody says that it does not arrive. UDP has no other sign of life.
-    Up,
-    /// What is sent is refused, or can't be sent.
-    Down,
-    /// Up and down by turns.
-    Flapping,
-    /// Its name has no address yet, or there is no way to it.
-    Unresolved,
-}
+/// The name in `/tiers` and in counters of an outlet without a condition: its name has no address yet, or there is no
+/// way to it.
+pub const UNRESOLVED: &str = "unresolved";
 
 impl From<&Send> for Settings {
     fn from(send: &Send) -> Self {
@@ -87,26 +79,11 @@ impl From<&Send> for Settings {
     }
 }
 
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Up, Self::Down, Self::Flapping, Self::Unresolved];
-
-    /// The name in `/tiers` and in counters.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Up => health::State::Up.as_str(),
-            Self::Down => health::State::Down.as_str(),
-            Self::Flapping => health::State::Flapping.as_str(),
-            Self::Unresolved => "unresolved",
-        }
-    }
-}
-
 impl Outlet {
     /// Not connected. It counts in `counts`, whose names it takes.
     pub fn new(counts: Arc<OutletCounts>, address: Address, settings: Settings) -> Self {
         let health = Health::new(settings.recovery);
-        let condition = Condition { health, problem: "" };
+        let record = Record { health, problem: "" };
         Self {
             tier: Arc::clone(&counts.tier),
             target: Arc::clone(&counts.target),
@@ -115,7 +92,7 @@ impl Outlet {
             settings,
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
-            condition: Mutex::new(condition),
+            record: Mutex::new(record),
             useless: Mutex::default(),
             lost: AtomicBool::new(false),
             kept: AtomicBool::new(false),
@@ -165,22 +142,21 @@ impl Outlet {
         socket.as_ref()?.peer_addr().ok()
     }
 
-    /// Its state, and the last problem if it is down or flapping.
-    pub fn state(&self) -> (State, Option<&'static str>) {
+    /// Its condition, none while it is [unresolved](UNRESOLVED), and the last problem if it is down or flapping.
+    ///
+    /// Up is what is sent to, and taken, and nobody says that it does not arrive: UDP has no other sign of life.
+    pub fn condition(&self) -> (Option<Condition>, Option<&'static str>) {
         if self.socket.load().is_none() {
-            return (State::Unresolved, None);
+            return (None, None);
         }
-        let condition = self.condition();
-        match condition.health.state(Instant::now()) {
-            health::State::Up => (State::Up, None),
-            health::State::Down => (State::Down, Some(condition.problem)),
-            health::State::Flapping => (State::Flapping, Some(condition.problem)),
-        }
+        let record = self.record();
+        let condition = record.health.condition(Instant::now());
+        (Some(condition), (condition != Condition::Up).then_some(record.problem))
     }
 
     /// Its penalty for flapping, see [`Health::flap_penalty`].
     pub fn flap_penalty(&self) -> f64 {
-        self.condition().health.flap_penalty(Instant::now())
+        self.record().health.flap_penalty(Instant::now())
     }
 
     /// Whether something goes wrong.
@@ -205,19 +181,19 @@ impl Outlet {
 
     #[cold]
     fn note(&self, fault: Option<Errno>) {
-        let mut condition = self.condition();
+        let mut record = self.record();
         let now = Instant::now();
-        let was_down = condition.health.is_down();
+        let was_down = record.health.is_down();
         let news = match fault {
             Some(fault) => {
-                condition.problem = meaning(fault);
-                condition.health.fault(now)
+                record.problem = meaning(fault);
+                record.health.fault(now)
             }
-            None => condition.health.success(now),
+            None => record.health.success(now),
         };
-        let is_down = condition.health.is_down();
+        let is_down = record.health.is_down();
         self.down.store(is_down, Ordering::Relaxed);
-        self.tell(news, condition.problem);
+        self.tell(news, record.problem);
         if is_down != was_down {
             self.changed.notify_one();
         }
@@ -225,10 +201,10 @@ impl Outlet {
 
     /// Time has passed. Returns when to look again if nothing happens before.
     pub(super) fn look(&self) -> Option<Instant> {
-        let mut condition = self.condition();
-        let news = condition.health.look(Instant::now());
-        self.tell(news, condition.problem);
-        condition.health.calm_at()
+        let mut record = self.record();
+        let news = record.health.look(Instant::now());
+        self.tell(news, record.problem);
+        record.health.calm_at()
     }
 
     fn tell(&self, news: Option<News>, problem: &str) {
@@ -244,8 +220,8 @@ impl Outlet {
         }
     }
 
-    fn condition(&self) -> MutexGuard<'_, Condition> {
-        self.condition.lock().unwrap_or_else(PoisonError::into_inner)
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -280,7 +256,7 @@ mod tests {
         };
         let outlet =
             Outlet::new(Arc::new(OutletCounts::new("t", "a:1", 1)), "a:1".parse().unwrap(), settings);
-        assert_eq!(outlet.state(), (State::Unresolved, None));
+        assert_eq!(outlet.condition(), (None, None));
         outlet.swap_socket(OwnSocket::new(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());
         outlet
     }
@@ -289,10 +265,10 @@ mod tests {
     fn a_target_whose_host_refuses_now_and_then_stays_down() {
         let outlet = outlet();
         outlet.note_success();
-        assert_eq!(outlet.state(), (State::Up, None));
+        assert_eq!(outlet.condition(), (Some(Condition::Up), None));
         for fault in [Some(Errno::ECONNREFUSED), None, None, Some(Errno::ECONNREFUSED), None] {
             fault.map_or_else(|| outlet.note_success(), |fault| outlet.note_fault(fault));
-            assert_eq!(outlet.state(), (State::Down, Some("nothing listens there")));
+            assert_eq!(outlet.condition(), (Some(Condition::Down), Some("nothing listens there")));
         }
     }
 }

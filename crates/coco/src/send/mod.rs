@@ -262,11 +262,12 @@ mod tests {
 
     use coco_core::config::CocoConfig;
     use coco_core::value_list::{Value, ValueList};
+    use coco_daemon::health::Condition;
     use coco_tests::traffic;
     use coco_udp::OwnSocket;
 
     use super::*;
-    use crate::outlets::{OutletCounts, Settings, State};
+    use crate::outlets::{OutletCounts, Settings};
     use crate::secrets::Seals;
 
     /// Two packets, of which no datagram holds the first.
@@ -317,15 +318,15 @@ mod tests {
             let full =
                 send_from(&mut transmitter, &mut 0, &packets, None, &outlet, outlet.counts(0), usize::MAX);
             assert_eq!(full, None);
-            outlet.state().0
+            outlet.condition().0
         };
-        assert_eq!(send(), State::Up);
+        assert_eq!(send(), Some(Condition::Up));
         outlet.note_fault(Errno::ECONNREFUSED);
         // Neither does it hide that the other one went well.
-        assert_eq!(send(), State::Up);
+        assert_eq!(send(), Some(Condition::Up));
         drop(target);
         // Nor that the other one was refused: its answer comes with the next call.
-        assert_eq!([send(), send()], [State::Up, State::Down]);
+        assert_eq!([send(), send()], [Some(Condition::Up), Some(Condition::Down)]);
         let counts = [OutletCount::Sent, OutletCount::Write].map(|count| outlet.counts(0).get(count));
         assert_eq!(counts, [4, 8]);
     }

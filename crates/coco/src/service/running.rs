@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use coco_core::config::{CocoConfig, Stop};
 use coco_daemon::deadline::Deadline;
 use coco_daemon::files::Accept;
+use coco_daemon::health::Condition;
 use coco_daemon::http::{Limits, Server};
 use coco_daemon::reload::{Changes, Reloads};
 use coco_daemon::service_manager;
@@ -25,7 +26,7 @@ use super::threads::intervals;
 use crate::api::{Api, Health};
 use crate::intake::Gate;
 use crate::lane::{Lane, Watch};
-use crate::outlets::{Outlet, State};
+use crate::outlets::Outlet;
 use crate::plan::Newest;
 use crate::start::{self, Files, StartErrors};
 use crate::watch::Intervals;
@@ -119,7 +120,8 @@ impl Running {
     /// The status that the service manager shows.
     pub(super) fn status(&self) -> String {
         let routing = self.routing.load();
-        let (all, up) = (routing.outlets.iter(), |outlet: &&Arc<Outlet>| outlet.state().0 == State::Up);
+        let is_up = |outlet: &&Arc<Outlet>| outlet.condition().0 == Some(Condition::Up);
+        let (all, up) = (routing.outlets.iter(), is_up);
         let (count, fingerprint) = (all.len(), routing.tiers.fingerprint());
         format!("fingerprint {fingerprint}, {} of {count} targets up", all.filter(up).count())
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use coco_daemon::counters::{Snapshot, Value};
+use coco_daemon::health::Condition;
 use coco_daemon::latency::Histogram;
 
 use super::measure::Measurement;
 use super::summary::Summary;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::{Lane, Remembered};
-use crate::outlets::{OutletCounts, State};
+use crate::outlets::{OutletCounts, UNRESOLVED};
 use crate::plan::Routing;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
@@ -71,12 +72,14 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &labels, value);
         }
     }
-    let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
+    let known = Condition::ALL.map(|condition| (Some(condition), condition.as_str()));
+    let states = known.into_iter().chain([(None, UNRESOLVED)]);
+    let states: Vec<_> = states.map(|(condition, name)| (condition, Arc::from(name))).collect();
     for outlet in outlets.iter() {
-        let (now, _) = outlet.state();
-        for (state, name) in &states {
+        let (now, _) = outlet.condition();
+        for (condition, name) in &states {
             let labels = [("tier", &outlet.tier), ("target", &outlet.target), ("state", name)];
-            snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *state));
+            snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *condition));
         }
     }
     for outlet in outlets.iter() {

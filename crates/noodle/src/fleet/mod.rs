@@ -13,6 +13,7 @@ use std::time::Instant;
 use coco_core::config::{Fetch, Prefer};
 use coco_core::tier::{Endpoint, Tiers};
 use coco_daemon::counters::Snapshot;
+use coco_daemon::health::Condition;
 
 use crate::ask::{Question, Reply};
 use crate::budget::Budget;
@@ -21,7 +22,7 @@ use crate::budget::forms::Forms;
 use crate::counters::Counters;
 use crate::counters::table::{TARGET_STATE, TIER_TREE_AGE};
 use crate::failure::Failure;
-use crate::upstream::{Place, Said, Shared, State, Terms, Try, Upstream};
+use crate::upstream::{Place, Said, Shared, Terms, Try, UNASKED, Upstream};
 use join::Policy;
 
 pub mod gather;
@@ -122,9 +123,9 @@ impl Fleet {
         &self.upstreams[node.tier][node.target]
     }
 
-    /// How each target of each tier is.
-    pub fn states(&self) -> Vec<State> {
-        self.upstreams.iter().flatten().map(|upstream| upstream.state()).collect()
+    /// The condition of each target of each tier that was asked, or none.
+    pub fn conditions(&self) -> Vec<Option<Condition>> {
+        self.upstreams.iter().flatten().map(|upstream| upstream.condition()).collect()
     }
 
     /// The targets that `other` lacks, each as `tier/target`.
@@ -162,17 +163,19 @@ impl Fleet {
     /// Adds all that was counted, the state of every target, and the memory lent now.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
         self.counters.add_to(snapshot, self.budget.lent());
-        let states = State::ALL.map(|state| (state, Arc::from(state.as_str())));
+        let known = Condition::ALL.map(|condition| (Some(condition), condition.as_str()));
+        let states = [(None, UNASKED)].into_iter().chain(known);
+        let states: Vec<_> = states.map(|(condition, name)| (condition, Arc::from(name))).collect();
         for (tier, upstreams) in self.tiers.iter().zip(&self.upstreams) {
             let tier_name = Arc::from(tier.name());
             let ages = upstreams.iter().filter_map(|upstream| upstream.tree_age());
             let age = ages.max().map_or(0, |age| age.as_secs());
             snapshot.add(&TIER_TREE_AGE, &[("tier", &tier_name)], age);
             for (target, upstream) in tier.targets().iter().zip(upstreams) {
-                let (target, now) = (Arc::from(&*target.name), upstream.state());
-                for (state, name) in &states {
+                let (target, now) = (Arc::from(&*target.name), upstream.condition());
+                for (condition, name) in &states {
                     let labels = [("tier", &tier_name), ("target", &target), ("state", name)];
-                    snapshot.add(&TARGET_STATE, &labels, u64::from(now == *state));
+                    snapshot.add(&TARGET_STATE, &labels, u64::from(now == *condition));
                 }
             }
         }

@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 
 use ::series::join::Priority;
 use coco_core::config::Prefer;
+use coco_daemon::health::Condition;
 
 use super::{Fleet, Node};
-use crate::upstream::State;
 
 /// Of so many requests, one asks a copy that is down in its turn.
 const PROBES: usize = 16;
@@ -62,7 +62,7 @@ impl Fleet {
             copies.rotate_left(turn % copies.len());
         }
         if !turn.is_multiple_of(PROBES) {
-            copies.sort_by_key(|copy| self.upstream(*copy).state() == State::Down);
+            copies.sort_by_key(|copy| self.upstream(*copy).condition() == Some(Condition::Down));
         }
     }
 
@@ -87,6 +87,6 @@ impl Fleet {
     /// Whether a target flaps and there is a choice: then all other tiers and copies are asked before it.
     pub fn is_asked_last(&self, node: Node) -> bool {
         let has_copies = self.tiers.get(node.tier).is_some_and(|tier| tier.placement().facts().replicas > 1);
-        (self.tiers.len() > 1 || has_copies) && self.upstream(node).state() == State::Flapping
+        (self.tiers.len() > 1 || has_copies) && self.upstream(node).condition() == Some(Condition::Flapping)
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use coco_core::config::Fetch;
 use coco_core::tier::Endpoint;
-use coco_daemon::health::{self, Health, News};
+use coco_daemon::health::{Condition, Health, News};
 use coco_daemon::logging::Throttle;
 use tracing::{info, warn};
 
@@ -29,33 +29,8 @@ mod stored;
 mod turns;
 pub mod visage;
 
-/// How a target fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It was not asked yet.
-    Unasked,
-    /// It answers.
-    Up,
-    /// It can't be reached, or does not answer to the end.
-    Down,
-    /// It answers now and then.
-    Flapping,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Unasked, Self::Up, Self::Down, Self::Flapping];
-
-    /// The name in `/tiers` and in counters.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unasked => "unasked",
-            Self::Up => health::State::Up.as_str(),
-            Self::Down => health::State::Down.as_str(),
-            Self::Flapping => health::State::Flapping.as_str(),
-        }
-    }
-}
+/// The name in `/tiers` and in counters of a target without a condition.
+pub const UNASKED: &str = "unasked";
 
 /// What of the configuration a target is asked by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,17 +178,13 @@ impl Upstream {
         }
     }
 
-    /// How it fares.
-    pub fn state(&self) -> State {
+    /// Its condition: up if it answers to the end, none if it was [not asked yet](UNASKED).
+    pub fn condition(&self) -> Option<Condition> {
         let now = Instant::now();
         let mut health = self.health();
-        let Some(health) = health.as_mut() else { return State::Unasked };
+        let health = health.as_mut()?;
         self.tell(health.look(now));
-        match health.state(now) {
-            health::State::Up => State::Up,
-            health::State::Down => State::Down,
-            health::State::Flapping => State::Flapping,
-        }
+        Some(health.condition(now))
     }
 
     fn note(&self, has_answered: bool) {
@@ -269,7 +240,7 @@ impl Upstream {
 
     /// Logs a failure, once a minute, unless it flaps.
     pub fn complain(&self, target: &str, question: &Question, failure: &Failure) {
-        if self.state() == State::Flapping {
+        if self.condition() == Some(Condition::Flapping) {
             return;
         }
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
