@@ -35,7 +35,7 @@ fn both_daemons_show_what_holds_after_a_reload_too() {
     assert_eq!(coco.get("/config").body, answer.body, "a configuration that was refused is not in force");
     assert!(coco.reload(&good).contains("pipeline.lanes"));
     let now = shown(&coco.get("/config").body, Reader::Coco);
-    let facts = (now.measure.interval.as_millis(), now.send.recovery.as_secs(), now.pipeline.lanes);
+    let facts = (now.measure.interval.as_millis(), now.send.recovery.as_secs(), now.pipeline.lanes.get());
     assert_eq!(facts, (300, 5, 1), "lanes need a restart");
     assert!(coco.stop().success());
 

@@ -117,7 +117,7 @@ fn limits_leave_room_for_the_defaults() {
         let stop = config.stop.drain + config.stop.grace;
         assert!(number(value(&unit, "TimeoutStopSec"), "s") > stop.as_secs() + 1);
         let memory = match name {
-            "coco" => config.pipeline.lanes * (config.state.max_memory + config.listen.receive_buffer),
+            "coco" => config.pipeline.lanes.get() * (config.state.max_memory + config.listen.receive_buffer),
             _ => config.fetch.max_memory,
         };
         assert!(number(value(&unit, "MemoryMax"), "M") << 20 >= memory as u64 + (64 << 20), "{name}");

@@ -276,7 +276,7 @@ mod tests {
                 [0, config.tiers.len() - 1].map(|tier| config.tiers.get(tier).unwrap().placement());
             assert_eq!(first == last, configuration.placing != Placing::Apart);
             assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
-            assert_eq!(config.pipeline.lanes, configuration.lanes);
+            assert_eq!(config.pipeline.lanes.get(), configuration.lanes);
             assert_eq!(config.pipeline.spread_hosts, configuration.spread_hosts);
             assert_eq!(config.filter.blacklist.unwrap().as_str(), BLACKLIST);
             assert_eq!(config.listen.receive_buffer, RECEIVE_BUFFER);

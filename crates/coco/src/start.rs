@@ -259,7 +259,7 @@ pub(crate) async fn bind(
         coco_udp::interface_index(name).map_err(error)?;
     }
     let taken = handed_over.udp_at(&addresses);
-    let lanes = config.pipeline.lanes;
+    let lanes = config.pipeline.lanes.get();
     if taken.len() == lanes {
         let options = listen_options(config);
         let taken: io::Result<_> =
@@ -283,7 +283,7 @@ pub(crate) fn listen_options(config: &CocoConfig) -> ListenOptions<'_> {
 }
 
 fn bind_to(address: &mut SocketAddr, config: &CocoConfig) -> io::Result<Vec<UdpSocket>> {
-    let lanes = config.pipeline.lanes;
+    let lanes = config.pipeline.lanes.get();
     let mut options = listen_options(config);
     let alone = coco_udp::listen(*address, options)?;
     if lanes == 1 {
@@ -310,7 +310,7 @@ fn fits(config: &CocoConfig, address: SocketAddr, warnings: &mut Vec<String>) ->
     warnings.extend(idle.map(|idle| format!("listen.interface: {idle}")));
     let misfits = [
         ("listen.interface", lack_of_interface(address, config.listen.interface.as_deref())),
-        ("pipeline.lanes", misfit_of_lanes(address, config.pipeline.lanes)),
+        ("pipeline.lanes", misfit_of_lanes(address, config.pipeline.lanes.get())),
     ];
     let error = |(key, problem): (_, Option<_>)| Some(StartError::Misfit { key, problem: problem?, address });
     misfits.into_iter().filter_map(error).collect::<StartErrors>().or(())

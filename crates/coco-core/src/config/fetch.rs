@@ -24,12 +24,12 @@ pub struct Fetch {
     pub remote_port: NonZero<u16>,
     /// Whether connections to targets are used again.
     pub keep_alive: bool,
-    /// Requests to one target at a time, from 1.
-    pub max_requests: usize,
+    /// Requests to one target at a time.
+    pub max_requests: NonZero<usize>,
     /// Longest time between the start and the finish that a target is asked for.
     pub max_window: Duration,
-    /// Hosts that one request may name, from 1.
-    pub max_hosts: usize,
+    /// Hosts that one request may name.
+    pub max_hosts: NonZero<usize>,
     /// Bytes of the largest answer taken from a target.
     pub max_body: usize,
     /// Bytes of the largest form taken from a client.

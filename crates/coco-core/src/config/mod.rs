@@ -22,7 +22,7 @@
 //! use coco_core::config::CocoConfig;
 //!
 //! let config = CocoConfig::parse("tiers.a.targets = ['storage1:25826', 'storage2:25826']").unwrap();
-//! assert_eq!(config.pipeline.lanes, 1);
+//! assert_eq!(config.pipeline.lanes.get(), 1);
 //!
 //! let problems = CocoConfig::parse("listen.bnid = '[::]:25826'").unwrap_err();
 //! assert!(problems.to_string().starts_with("line 1: listen.bnid: unknown key, did you mean `bind`?"));

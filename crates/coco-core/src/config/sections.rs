@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZero;
 use std::time::Duration;
 
 use regex::bytes::Regex;
@@ -14,16 +15,16 @@ use crate::tier::{Tier, Tiers};
 /// `[pipeline]`
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    /// Independent pipelines, from 1.
-    pub lanes: usize,
+    /// Independent pipelines.
+    pub lanes: NonZero<usize>,
     /// Threads that carry the three stages of a lane: 1, 2 or 3.
     pub threads: usize,
     /// Whether hosts are spread over the lanes after receiving; then there are at least 2 threads.
     pub spread_hosts: bool,
-    /// Datagrams per system call, from 1.
-    pub batch: usize,
-    /// Batches that a queue between two stages holds, from 1.
-    pub queue: usize,
+    /// Datagrams per system call.
+    pub batch: NonZero<usize>,
+    /// Batches that a queue between two stages holds.
+    pub queue: NonZero<usize>,
 }
 
 /// `[filter]`
@@ -123,7 +124,7 @@ impl Pipeline {
             );
         }
         if let Some(address) = address
-            && let Some(misfit) = misfit_of_lanes(address, pipeline.lanes)
+            && let Some(misfit) = misfit_of_lanes(address, pipeline.lanes.get())
         {
             section.report("lanes", misfit);
         }

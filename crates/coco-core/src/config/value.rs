@@ -160,6 +160,12 @@ impl FromToml for usize {
     }
 }
 
+impl FromToml for NonZero<usize> {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        Self::new(usize::from_toml(kind, value)?).ok_or(Mismatch::Limits)
+    }
+}
+
 impl FromToml for u32 {
     fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let number = usize::from_toml(kind, value)?;

@@ -1,3 +1,4 @@
+use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,7 +22,8 @@ fn a_tier_is_all_that_coco_needs() {
         (SecurityLevel::None, None)
     );
     let pipeline = config.pipeline;
-    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (1, 1, 64, 8));
+    let [lanes, batch, queue] = [pipeline.lanes, pipeline.batch, pipeline.queue].map(NonZero::get);
+    assert_eq!((lanes, pipeline.threads, batch, queue), (1, 1, 64, 8));
     assert!(config.filter.blacklist.is_none());
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
@@ -103,7 +105,8 @@ fn every_value_is_taken() {
     assert_eq!(config.listen.security.auth_file().unwrap().to_str(), Some("/etc/coco/auth"));
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
-    assert_eq!((pipeline.lanes, pipeline.threads, pipeline.batch, pipeline.queue), (64, 3, 1024, 16));
+    let [lanes, batch, queue] = [pipeline.lanes, pipeline.batch, pipeline.queue].map(NonZero::get);
+    assert_eq!((lanes, pipeline.threads, batch, queue), (64, 3, 1024, 16));
     assert!(pipeline.spread_hosts);
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (65507, false));

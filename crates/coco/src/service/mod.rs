@@ -180,8 +180,8 @@ impl Service {
         let health = Arc::new(Health::default());
         let plan = Plan {
             threads: config.pipeline.threads,
-            batch: config.pipeline.batch,
-            queue: config.pipeline.queue,
+            batch: config.pipeline.batch.get(),
+            queue: config.pipeline.queue.get(),
             spread_hosts: config.pipeline.spread_hosts,
             routing: Arc::clone(&routing),
             gate: Arc::clone(&gate),

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, UdpSocket};
+use std::num::NonZero;
 use std::time::Duration;
 
 use coco_core::tier::Tiers;
@@ -59,10 +60,10 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
         let mid: Vec<_> = (0..3).map(|_| Sink::start()).collect();
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
         config.pipeline.threads = threads;
-        config.pipeline.lanes = lanes;
+        config.pipeline.lanes = NonZero::new(lanes).unwrap();
         config.pipeline.spread_hosts = spread_hosts;
-        config.pipeline.batch = batch;
-        config.pipeline.queue = 2;
+        config.pipeline.batch = NonZero::new(batch).unwrap();
+        config.pipeline.queue = NonZero::new(2).unwrap();
         config.filter.blacklist = Some(blacklist.clone());
         let tiers = config.tiers.clone();
         let coco = Running::start(config);

@@ -1,4 +1,5 @@
 use std::net::{TcpListener, UdpSocket};
+use std::num::NonZero;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn what_the_kernel_drops_is_counted() {
         let node = Sink::start();
         let mut config = to(&node);
         config.listen.receive_buffer = 4096;
-        config.pipeline.lanes = lanes;
+        config.pipeline.lanes = NonZero::new(lanes).unwrap();
         let (found, address) = std::sync::mpsc::channel();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         // Before the service reads its socket, so that the buffer surely overflows.
@@ -137,7 +138,7 @@ fn a_stop_delivers_what_has_arrived() {
         let node = Sink::start();
         let mut config = to(&node);
         config.pipeline.threads = threads;
-        config.pipeline.lanes = lanes;
+        config.pipeline.lanes = NonZero::new(lanes).unwrap();
         let lists = hosts(0..200);
         let before = |listen, _| {
             lists.chunks(10).for_each(|lists| send(&sender(listen), lists));
@@ -169,7 +170,7 @@ fn what_cannot_start_says_why() {
     for lanes in [1, 2] {
         let mut taken = to(&node);
         taken.listen.bind = udp.local_addr().unwrap().to_string().parse().unwrap();
-        taken.pipeline.lanes = lanes;
+        taken.pipeline.lanes = NonZero::new(lanes).unwrap();
         let problems = prepare_in_vain(taken);
         assert!(matches!(problems.iter().as_slice(), [StartError::Listen { .. }]), "{problems}");
     }
@@ -219,7 +220,7 @@ fn what_cannot_start_says_all_that_is_wrong() {
 fn a_name_that_is_of_a_multicast_group_has_one_lane() {
     let mut config = to(&Sink::start());
     config.listen.bind = "239.192.74.66:0".parse().unwrap();
-    config.pipeline.lanes = 2;
+    config.pipeline.lanes = NonZero::new(2).unwrap();
     let problems = prepare_in_vain(config).to_string();
     assert!(problems.starts_with("pipeline.lanes: must be 1"), "{problems}");
 }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::num::NonZero;
 
 use coco::counters::definitions;
 use coco_daemon::counters::{Definition, Kind, View};
@@ -146,7 +147,7 @@ fn both_views_agree_and_summaries_are_what_they_say() {
     let nodes: Vec<_> = (0..3).map(|_| Sink::start()).collect();
     let targets: Vec<_> = nodes.iter().map(|node| node.address.to_string()).collect();
     let mut config = config(&[("wide", targets.clone()), ("narrow", targets[..1].to_vec())]);
-    config.pipeline.lanes = 2;
+    config.pipeline.lanes = NonZero::new(2).unwrap();
     config.filter.blacklist = Some(Regex::new("/rejected/").unwrap());
     let tiers = config.tiers.clone();
     let coco = Running::start(config);

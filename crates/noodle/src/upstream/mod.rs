@@ -4,6 +4,7 @@
 //! fares; `stored` is what it has, for tools that look at it alone. How to ask is its transport: [`visage`] over HTTP, or
 //! [`rrdcached`] by that protocol. `connect` makes connections for both, and `kept` has those that may be used again.
 
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,7 @@ pub struct Terms {
     /// What did not answer is up again when it answers and nothing has gone wrong for so long.
     pub recovery: Duration,
     /// Questions at a time.
-    pub max_requests: usize,
+    pub max_requests: NonZero<usize>,
     /// Whether connections are used again.
     pub keep_alive: bool,
     /// Bytes of the largest answer.
@@ -137,7 +138,7 @@ impl Upstream {
         Self {
             root,
             transport,
-            turns: Turns::new(terms.max_requests),
+            turns: Turns::new(terms.max_requests.get()),
             health: Mutex::default(),
             complaints: Mutex::new(Throttle::new()),
             terms,

@@ -81,7 +81,7 @@ impl Proxy {
         let has_rows = fleet.has_rows();
         Self {
             fleet,
-            bounds: Bounds { max_hosts: config.max_hosts, max_window, has_rows },
+            bounds: Bounds { max_hosts: config.max_hosts.get(), max_window, has_rows },
             pages: Pages::new(config),
             metadata: config.metadata,
             fill_gaps: config.fill_gaps,

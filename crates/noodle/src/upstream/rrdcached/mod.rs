@@ -89,7 +89,7 @@ impl From<&super::Terms> for Terms {
     fn from(terms: &super::Terms) -> Self {
         Self {
             timeout: terms.timeout,
-            most_kept: if terms.keep_alive { MOST_KEPT.min(terms.max_requests) } else { 0 },
+            most_kept: if terms.keep_alive { MOST_KEPT.min(terms.max_requests.get()) } else { 0 },
             max_rows: terms.max_rows,
             tree_age: terms.tree_age,
         }
