@@ -136,6 +136,7 @@ pub struct ValuesRef<'a> {
 impl<'a> ValuesRef<'a> {
     /// Takes what follows the count of a values part. `None` unless it is nine bytes for each value, of known
     /// kinds, and not more than a part holds.
+    #[inline]
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let count = bytes.len() / 9;
         let kinds = bytes.get(..count)?;
