@@ -37,9 +37,9 @@ pub struct ValueListSpans {
     /// The names.
     pub identifier: IdentifierSpans,
     /// The part that states the time.
-    time: Span,
+    pub(super) time: Span,
     /// The part that states the interval, empty if there is none.
-    interval: Span,
+    pub(super) interval: Span,
     /// The values part, header included.
     pub values: Span,
 }

@@ -37,22 +37,22 @@ pub struct PacketBuilder {
     limit: usize,
     /// Bytes that memory is kept for.
     kept: usize,
-    order: PartOrder,
-    bytes: Vec<u8>,
+    pub(super) order: PartOrder,
+    pub(super) bytes: Vec<u8>,
     packets: Vec<Packet>,
     /// The packet that is still open: where it starts and what it holds.
     start: usize,
-    value_lists: u32,
-    state: State,
+    pub(super) value_lists: u32,
+    pub(super) state: State,
 }
 
 /// What a receiver has in force at the end of the open packet.
 ///
 /// The names are spans of the packet itself, so nothing is copied to remember them.
 #[derive(Clone, Copy, Debug)]
-struct State {
+pub(super) struct State {
     /// HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE.
-    names: [Range32; 5],
+    pub(super) names: [Range32; 5],
     time: Time,
     interval: Interval,
     carried: Carried,
@@ -62,9 +62,9 @@ struct State {
 
 /// A range of the builder's buffer, which batches of large datagrams may grow beyond 65,535 bytes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Range32 {
-    start: u32,
-    length: u32,
+pub(super) struct Range32 {
+    pub(super) start: u32,
+    pub(super) length: u32,
 }
 
 const EMPTY: State = State {
@@ -81,17 +81,17 @@ const KEPT_BYTES: usize = 1 << 20;
 /// The smallest packets that memory is kept for.
 const KEPT_PACKET: usize = 256;
 
-const NAME_PARTS: [PartType; 5] =
+pub(super) const NAME_PARTS: [PartType; 5] =
     [PartType::HOST, PartType::PLUGIN, PartType::PLUGIN_INSTANCE, PartType::TYPE, PartType::TYPE_INSTANCE];
 const PLUGIN_INSTANCE: usize = 2;
 const TYPE_INSTANCE: usize = 4;
 
 /// The parts of one value list that the packet does not state yet.
 #[derive(Clone, Copy)]
-struct Changes {
-    names: [bool; 5],
-    time: bool,
-    interval: bool,
+pub(super) struct Changes {
+    pub(super) names: [bool; 5],
+    pub(super) time: bool,
+    pub(super) interval: bool,
 }
 
 impl PacketBuilder {
@@ -126,13 +126,20 @@ impl PacketBuilder {
     /// It is written as it is: receivers want host, plugin, type, time and a value, and names of at most 127 bytes
     /// without NUL, which all that [`Decoder`](super::Decoder) yields has.
     pub fn push(&mut self, list: &ValueListRef<'_>) {
-        let mut changes = self.state.changes(list, &self.bytes);
-        if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
-            self.close();
-            changes = self.state.changes(list, &self.bytes);
-        }
+        let changes = self.make_room(list);
         self.write(list, changes);
         self.value_lists += 1;
+    }
+
+    /// Closes the open packet if it has no room for a value list. Returns what has to be stated of it.
+    #[inline]
+    pub(super) fn make_room(&mut self, list: &ValueListRef<'_>) -> Changes {
+        let changes = self.state.changes(list, &self.bytes);
+        if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
+            self.close();
+            return self.state.changes(list, &self.bytes);
+        }
+        changes
     }
 
     /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if
@@ -251,7 +258,7 @@ impl PacketBuilder {
         self.state = EMPTY;
     }
 
-    fn write(&mut self, list: &ValueListRef<'_>, changes: Changes) {
+    pub(super) fn write(&mut self, list: &ValueListRef<'_>, changes: Changes) {
         let names = names_of(&list.identifier);
         match self.order {
             PartOrder::Collectd => {
@@ -264,6 +271,12 @@ impl PacketBuilder {
                 self.write_times(list, &changes);
             }
         }
+        self.put_in_force(list);
+        write_values(&mut self.bytes, list);
+    }
+
+    #[inline]
+    pub(super) fn put_in_force(&mut self, list: &ValueListRef<'_>) {
         self.state.time = list.time;
         self.state.interval = list.interval;
         self.state.carried = Carried {
@@ -272,7 +285,6 @@ impl PacketBuilder {
             interval: !list.interval.is_none(),
         };
         self.state.opaque = false;
-        write_values(&mut self.bytes, list);
     }
 
     fn write_names(&mut self, names: &[&[u8]; 5], changes: &Changes, which: Range<usize>) {
@@ -353,7 +365,7 @@ fn names_of<'a>(identifier: &crate::value_list::IdentifierRef<'a>) -> [&'a [u8];
     [identifier.host, plugin, plugin_instance, type_name, type_instance]
 }
 
-fn header(kind: PartType, payload: usize) -> [u8; HEADER] {
+pub(super) fn header(kind: PartType, payload: usize) -> [u8; HEADER] {
     let length = u16::try_from(HEADER + payload).expect("a part is of at most 65,535 bytes");
     let ([a, b], [c, d]) = (kind.0.to_be_bytes(), length.to_be_bytes());
     [a, b, c, d]

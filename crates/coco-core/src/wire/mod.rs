@@ -64,6 +64,7 @@
 //! # Ok::<(), coco_core::wire::Malformed>(())
 //! ```
 
+mod copy;
 mod crypto;
 mod decode;
 mod encode;

@@ -180,9 +180,8 @@ impl Packing {
                 break;
             }
             if let Verdict::Accepted(shares) = item.verdict {
-                let list = item.spans.of(bytes);
                 for &share in batch.shares_from(shares, self.copies) {
-                    self.add(share, |packets| packets.push(&list));
+                    self.add(share, |packets| packets.push_from(bytes, &item.spans));
                 }
                 count += 1;
             }
