@@ -152,6 +152,8 @@ impl Filter {
         let mut hashes = PartHashes::default();
         for run in &self.runs {
             let alone = run.items.len() == 1;
+            // Of the value list that was seen last, if that is the host's last metric.
+            let mut last: Option<IdentifierSpans> = None;
             for index in run.items.clone() {
                 let item = &mut items[index as usize];
                 if item.verdict != Verdict::Pending {
@@ -161,9 +163,11 @@ impl Filter {
                 let identifier = spans.of(bytes);
                 let parts = identifier.metric_parts();
                 let of_run = run.host.filter(|_| !alone);
-                let expected = of_run.and_then(|host| memory.see_expected(host, parts, now));
+                let unchanged = last.map_or(0, |last| unchanged(&last, &spans));
+                let expected = of_run.and_then(|host| memory.see_expected(host, parts, unchanged, now));
                 if let Some(rejected) = expected {
                     item.verdict = tally.verdict(rejected, run.shares);
+                    last = Some(spans);
                     continue;
                 }
                 let hash = hashes.of(&spans, &identifier, memory);
@@ -171,8 +175,12 @@ impl Filter {
                 // In a run it is looked up at once, since it tells which one to expect next.
                 let known = of_run.zip(name).and_then(|(host, name)| memory.see_unexpected(host, name, now));
                 match known {
-                    Some(rejected) => item.verdict = tally.verdict(rejected, run.shares),
+                    Some(rejected) => {
+                        item.verdict = tally.verdict(rejected, run.shares);
+                        last = Some(spans);
+                    }
                     None => {
+                        last = None;
                         let Run { host, shares, .. } = *run;
                         self.probes.push(Probe { item: index, host, shares, name, hash, alone });
                     }
@@ -333,6 +341,16 @@ impl Tally {
         self.accepted += u64::from(!rejected);
         if rejected { Verdict::Rejected } else { Verdict::Accepted(shares) }
     }
+}
+
+/// How many parts of a metric's name, from the first on, stand where those of another value list do; the last one does
+/// not count.
+#[inline]
+fn unchanged(one: &IdentifierSpans, other: &IdentifierSpans) -> usize {
+    let plugin = one.plugin == other.plugin;
+    let plugin_instance = plugin && one.plugin_instance == other.plugin_instance;
+    let type_name = plugin_instance && one.type_name == other.type_name;
+    usize::from(plugin) + usize::from(plugin_instance) + usize::from(type_name)
 }
 
 /// The hashes of the parts of a metric's name, kept from value list to value list of a datagram: most change one part.

@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use hashbrown::HashTable;
 
 use super::chunk;
-use super::names::NameId;
+use super::names::{MAX_NAMES, NameId};
 
 /// The filter's verdict on a metric, and when it was last seen. Four bytes, since there may be millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,8 @@ pub(super) struct Metrics {
     in_common: u32,
     /// The name of the one that was seen last in a run.
     last: NameId,
-    /// At the index of a name's number, the name of the metric that followed the last time, or `NO_NAME`. As long as
-    /// `common`, or shorter.
-    following: Vec<NameId>,
+    /// At the index of a name's number, the metric that followed the last time. As long as `common`, or shorter.
+    following: Vec<Following>,
     /// Those with names beyond `common`.
     rare: HashTable<Rare>,
 }
@@ -84,7 +83,34 @@ pub(super) struct Metrics {
 struct Rare {
     name: NameId,
     cell: Cell,
-    following: NameId,
+    following: Following,
+}
+
+/// The metric that followed on another one of the host, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Following(u32);
+
+impl Following {
+    const NONE: Self = Self(u32::MAX);
+
+    fn new(Expected { name, alike }: Expected) -> Self {
+        Self(name << 2 | alike as u32)
+    }
+
+    #[inline]
+    fn get(self) -> Option<Expected> {
+        (self != Self::NONE).then_some(Expected { name: self.0 >> 2, alike: self.0 as usize & 3 })
+    }
+}
+
+const _: () = assert!(MAX_NAMES << 2 <= u32::MAX as usize);
+
+/// A metric that is expected to come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    pub(super) name: NameId,
+    /// How many parts of its name, from the first on, are those of the one that came last: up to three.
+    pub(super) alike: usize,
 }
 
 const NO_NAME: NameId = NameId::MAX;
@@ -133,7 +159,7 @@ impl Metrics {
 
     /// Adds a metric whose name has none yet.
     pub(super) fn insert(&mut self, name: NameId, cell: Cell) {
-        self.put(Rare { name, cell, following: NO_NAME });
+        self.put(Rare { name, cell, following: Following::NONE });
     }
 
     /// How long the array gets to have a place for this name, if it is to get longer.
@@ -185,12 +211,16 @@ impl Metrics {
         }
     }
 
-    /// The name of the metric that followed the last time on the one that was seen last in a run: agents send the same
-    /// ones in the same order again.
+    /// The metric that followed the last time on the one that was seen last in a run: agents send the same ones in the
+    /// same order again. Both are there.
     #[inline]
-    pub(super) fn expected(&self) -> Option<NameId> {
-        let following = self.following_of(self.last)?;
-        (following != NO_NAME).then_some(following)
+    pub(super) fn expected(&self) -> Option<Expected> {
+        self.following_of(self.last)?.get()
+    }
+
+    /// The name of the one that was seen last in a run, if it is still there.
+    pub(super) fn last(&self) -> Option<NameId> {
+        self.get(self.last).map(|_| self.last)
     }
 
     /// Takes note that the one that was expected has come.
@@ -200,20 +230,22 @@ impl Metrics {
     }
 
     /// Takes note that another one has come than was expected.
-    pub(super) fn learn_order(&mut self, name: NameId) {
-        self.set_following(self.last, name);
-        self.last = name;
+    pub(super) fn learn_order(&mut self, now: Expected) {
+        if self.last().is_some() {
+            self.set_following(self.last, Following::new(now));
+        }
+        self.last = now.name;
     }
 
     #[inline]
-    fn following_of(&self, name: NameId) -> Option<NameId> {
+    fn following_of(&self, name: NameId) -> Option<Following> {
         match self.following.get(name as usize) {
             Some(following) => Some(*following),
             None => Some(self.rare.find(hash(name), |rare| rare.name == name)?.following),
         }
     }
 
-    fn set_following(&mut self, name: NameId, following: NameId) {
+    fn set_following(&mut self, name: NameId, following: Following) {
         let place = name as usize;
         if place >= self.common.len() {
             if let Some(rare) = self.rare.find_mut(hash(name), |rare| rare.name == name) {
@@ -221,9 +253,9 @@ impl Metrics {
             }
             return;
         }
-        if place >= self.following.len() && following != NO_NAME {
+        if place >= self.following.len() && following != Following::NONE {
             self.following.reserve_exact(self.common.len() - self.following.len());
-            self.following.resize(self.common.len(), NO_NAME);
+            self.following.resize(self.common.len(), Following::NONE);
         }
         if let Some(place) = self.following.get_mut(place) {
             *place = following;
@@ -258,7 +290,10 @@ impl Metrics {
         let old = std::mem::take(self);
         self.last = old.last;
         for (name, cell) in old.iter() {
-            self.put(Rare { name, cell, following: old.following_of(name).unwrap_or(NO_NAME) });
+            // A number that is free may be that of another name soon.
+            let following = old.following_of(name).and_then(Following::get);
+            let following = following.filter(|following| old.get(following.name).is_some());
+            self.put(Rare { name, cell, following: following.map_or(Following::NONE, Following::new) });
         }
     }
 
@@ -270,14 +305,14 @@ impl Metrics {
     #[cfg(test)]
     fn true_size(&self) -> usize {
         self.common.capacity() * size_of::<Cell>()
-            + self.following.capacity() * size_of::<NameId>()
+            + self.following.capacity() * size_of::<Following>()
             + self.rare.allocation_size()
     }
 }
 
 /// Bytes of both arrays, of which `following` gets as long as `common` sooner or later.
 fn size_of_arrays(length: usize) -> usize {
-    chunk(length * size_of::<Cell>()) + chunk(length * size_of::<NameId>())
+    chunk(length * size_of::<Cell>()) + chunk(length * size_of::<Following>())
 }
 
 /// Of numbers that follow one another, or that a stranger has chosen.
@@ -301,8 +336,12 @@ mod tests {
     /// What a host's arrays and table cost at their smallest.
     const SMALLEST: usize = REACH * 8 + 160;
 
+    fn expected(name: NameId) -> Expected {
+        Expected { name, alike: name as usize % 4 }
+    }
+
     fn names() -> impl Strategy<Value = NameId> {
-        prop_oneof![0..100_u32, 0..5000_u32, 0..NO_NAME]
+        prop_oneof![0..100_u32, 0..5000_u32, 0..MAX_NAMES as u32]
     }
 
     proptest! {
@@ -322,7 +361,7 @@ mod tests {
                     prop_assert!(metrics.size() <= most);
                 }
                 metrics.get_mut(name).unwrap().decide(rejected);
-                metrics.learn_order(name);
+                metrics.learn_order(expected(name));
                 model.insert(name, Cell::new(name, rejected));
                 prop_assert!(metrics.true_size() <= metrics.size());
                 prop_assert!(metrics.size() <= SMALLEST + model.len() * METRIC_COST);
@@ -356,19 +395,20 @@ mod tests {
             let mut metrics = Metrics::default();
             for &name in &names {
                 metrics.insert(name, Cell::new(1, false));
-                metrics.learn_order(name);
+                metrics.learn_order(expected(name));
             }
-            metrics.learn_order(names[0]);
-            metrics.insert(NO_NAME - 1, Cell::new(0, false));
-            metrics.retain(|name, _| name != NO_NAME - 1);
+            metrics.learn_order(expected(names[0]));
+            metrics.insert(MAX_NAMES as u32, Cell::new(0, false));
+            metrics.retain(|name, _| name != MAX_NAMES as u32);
             for &name in names.iter().skip(1).chain(&names[..1]) {
-                prop_assert_eq!(metrics.expected(), Some(name));
+                prop_assert_eq!(metrics.expected(), Some(expected(name)));
                 metrics.go_on(name);
             }
             metrics.retain(|name, _| name % modulus == 0);
             for pair in names.windows(2).filter(|pair| pair[0] % modulus == 0) {
                 metrics.go_on(pair[0]);
-                prop_assert_eq!(metrics.expected(), Some(pair[1]));
+                let stays = pair[1] % modulus == 0 || names.iter().all(|name| name % modulus == 0);
+                prop_assert_eq!(metrics.expected(), stays.then_some(expected(pair[1])), "only who is there is expected");
             }
         }
 

@@ -24,7 +24,7 @@ use std::mem::offset_of;
 use coco_core::bytes::equal;
 use coco_core::host::is_renamed;
 use index::Index;
-use metrics::{Cell, Metrics};
+use metrics::{Cell, Expected, Metrics};
 use names::Names;
 use places::Places;
 use smallvec::SmallVec;
@@ -194,11 +194,22 @@ impl Memory {
     }
 
     /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name:
-    /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed.
+    /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed. The first `unchanged`
+    /// parts, three at most, are those of the host's last one: they need not even be compared, since it is known how
+    /// many the two have in common.
     #[inline]
-    pub fn see_expected(&mut self, host: HostId, parts: [&[u8]; 4], now: u32) -> Option<bool> {
+    pub fn see_expected(
+        &mut self,
+        host: HostId,
+        parts: [&[u8]; 4],
+        unchanged: usize,
+        now: u32,
+    ) -> Option<bool> {
         let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
-        let name = metrics.expected().filter(|&name| self.names.is(name, parts))?;
+        let Expected { name, alike } = metrics.expected()?;
+        if unchanged > alike || !self.names.is_behind(name, parts, unchanged) {
+            return None;
+        }
         let rejected = metrics.get_mut(name)?.see(now);
         metrics.go_on(name);
         Some(rejected)
@@ -214,8 +225,10 @@ impl Memory {
 
     /// Takes note that a host's metric has come behind the last one of a run, and will again.
     pub fn learn_order(&mut self, host: HostId, name: NameId) {
-        if let Some(Some(host)) = self.hosts.get_mut(host) {
-            host.metrics.learn_order(name);
+        let Self { hosts, names, .. } = self;
+        if let Some(Some(host)) = hosts.get_mut(host) {
+            let alike = host.metrics.last().map_or(0, |last| names.alike(last, name));
+            host.metrics.learn_order(Expected { name, alike });
         }
     }
 

@@ -21,20 +21,25 @@ impl Name {
         Self(parts.join(&0).into())
     }
 
-    /// Whether these are its parts.
+    /// Whether these are its parts, of which so many are known to be its first ones.
     #[inline]
-    pub(super) fn is(&self, parts: [&[u8]; 4]) -> bool {
+    pub(super) fn is(&self, parts: [&[u8]; 4], known: usize) -> bool {
         if self.0.len() != length_of(parts) {
             return false;
         }
         // No part holds a NUL. So if all are where they should be, the three bytes between them are the NULs.
         let mut start = 0;
-        parts.into_iter().all(|part| {
+        parts.into_iter().enumerate().all(|(index, part)| {
             let end = start + part.len();
             let own = self.0.get(start..end);
             start = end + 1;
-            own.is_some_and(|own| equal(own, part))
+            index < known || own.is_some_and(|own| equal(own, part))
         })
+    }
+
+    /// How many of its first parts are those of another name; not all four.
+    fn alike(&self, other: &Self) -> usize {
+        self.parts().zip(other.parts()).take(3).take_while(|(one, other)| one == other).count()
     }
 
     /// Plugin, plugin instance, type and type instance, the empty ones included.
@@ -48,14 +53,14 @@ impl Name {
     }
 }
 
-/// The number of a remembered name. Never the greatest, which stands for none.
+/// The number of a remembered name. Never among the greatest, which stand for none.
 pub type NameId = u32;
 
 /// Bytes of the longest name.
 const LONGEST: usize = 4 * NAME_MAX;
 
-/// Largest number of names.
-const MAX_NAMES: usize = NameId::MAX as usize;
+/// Largest number of names, so that two bits of a number are left for something else.
+pub(super) const MAX_NAMES: usize = (NameId::MAX >> 2) as usize;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -129,7 +134,18 @@ impl Names {
     /// Whether this is the number of this name. It may be that of a name which is forgotten.
     #[inline]
     pub(super) fn is(&self, id: NameId, parts: [&[u8]; 4]) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.name.is(parts))
+        self.is_behind(id, parts, 0)
+    }
+
+    /// The same, where so many of its first parts are known to be these.
+    #[inline]
+    pub(super) fn is_behind(&self, id: NameId, parts: [&[u8]; 4], known: usize) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.name.is(parts, known))
+    }
+
+    /// How many parts two names begin with that they have in common; not all four.
+    pub(super) fn alike(&self, one: NameId, other: NameId) -> usize {
+        self.get(one).alike(self.get(other))
     }
 
     pub(super) fn reference(&mut self, id: NameId) {
