@@ -7,11 +7,11 @@ mod support;
 use coco_core::value_list::{Value, ValueListRef};
 use coco_core::wire::{
     Decoder, Event, Guard, InitializationVectors, Malformed, NotificationRefusal, Opened, PacketBuilder,
-    PartOrder, Seal, round_trip,
+    PartOrder, Seal,
 };
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
-use support::{Reading, Stream, corpus, crafted, listener, without_gauge_numbers};
+use support::{Reading, Stream, corpus, crafted, listener, round_trip, without_gauge_numbers};
 
 #[test]
 fn plain_streams_decode_to_what_was_sent() {

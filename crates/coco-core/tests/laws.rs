@@ -6,11 +6,11 @@ mod support;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::ValueList;
-use coco_core::wire::{Carried, Decoder, Event, PacketBuilder, round_trip};
+use coco_core::wire::{Carried, Decoder, Event, PacketBuilder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::generate::{Part, bytes_of, datagram, meaning, order, severity, value_list};
-use support::{Reading, parts, settled};
+use support::{Reading, parts, round_trip, settled};
 
 /// What is done with a builder.
 #[derive(Clone, Debug)]

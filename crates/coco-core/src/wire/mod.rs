@@ -74,7 +74,6 @@ pub mod part;
 mod reader;
 mod rewrite;
 #[doc(hidden)]
-pub mod round_trip;
 mod seal;
 mod segments;
 mod users;

@@ -5,6 +5,7 @@
 
 pub(crate) mod generate;
 pub(crate) mod parts;
+pub(crate) mod round_trip;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};

@@ -1,13 +1,13 @@
-//! What every datagram survives, whatever its bytes. The fuzz target and the tests share this.
+//! The law that every datagram survives decoding and packing, whatever its bytes. `coco-fuzz` has this file, too.
 
-use super::{Decoder, Event, PacketBuilder, PartOrder};
-use crate::notification::NotificationRef;
-use crate::value_list::{Interval, ValueListRef};
+use coco_core::notification::NotificationRef;
+use coco_core::value_list::{Interval, ValueListRef};
+use coco_core::wire::{Decoder, Event, PacketBuilder, PartOrder};
 
 /// Room of a packet; small enough that what came in one datagram leaves in several.
 const LIMIT: usize = 1024;
 
-/// What a datagram holds that is forwarded.
+/// A piece of a datagram that is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Item<'a> {
     ValueList(ValueListRef<'a>),
@@ -21,7 +21,7 @@ enum Item<'a> {
 /// # Panics
 ///
 /// If anything is lost, changed or invented on the way.
-pub fn survives(bytes: &[u8]) {
+pub(crate) fn survives(bytes: &[u8]) {
     let datagram = bytes.get(..usize::from(u16::MAX)).unwrap_or(bytes);
     let items = items(datagram);
     pushed(&items, PartOrder::Collectd);
@@ -102,7 +102,7 @@ fn appended(datagram: &[u8], items: &[Item<'_>]) {
     assert_eq!(delivered(&builder), expected.concat());
 }
 
-/// What a receiver of the packets reads, each packet holding as much as it says.
+/// All that a receiver of the packets reads, each packet holding as much as it says.
 fn delivered(builder: &PacketBuilder) -> Vec<Item<'_>> {
     let mut delivered = Vec::new();
     for (packet, bytes) in builder.packets() {
