@@ -5,6 +5,7 @@
 //!
 //! - [`lookup`] says who owns hosts, [`placement`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
+//! - [`host`] says whether a host still reports, [`silent`] which ones do not ([`known`]), [`top`] what goes where now;
 //! - [`check`] compares what running processes route by, [`inconsistent`] what nodes have with who owns it;
 //! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
@@ -29,8 +30,10 @@ pub mod decode;
 pub mod demo;
 pub mod disjoint;
 pub mod failure;
+pub mod host;
 pub mod hosts;
 pub mod inconsistent;
+pub mod known;
 pub mod ledger;
 pub mod load;
 pub mod lookup;
@@ -40,11 +43,13 @@ pub mod plan;
 pub mod receive;
 pub mod replay;
 pub mod seen;
+pub mod silent;
 pub mod sink;
 pub mod size;
 pub mod spread;
 pub mod storage;
 pub mod tier_state;
+pub mod top;
 pub mod traffic;
 
 use std::ffi::OsString;
@@ -73,6 +78,9 @@ enum Command {
     #[command(alias = "ring")]
     Placement(placement::Arguments),
     Plan(plan::Arguments),
+    Host(host::Arguments),
+    Silent(silent::Arguments),
+    Top(top::Arguments),
     Check(check::Arguments),
     Inconsistent(inconsistent::Arguments),
     Blacklist(blacklist::Arguments),
@@ -96,6 +104,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Lookup(arguments) => lookup::run(&arguments),
             Command::Placement(arguments) => placement::run(&arguments),
             Command::Plan(arguments) => plan::run(&arguments),
+            Command::Host(arguments) => host::run(&arguments),
+            Command::Silent(arguments) => silent::run(&arguments),
+            Command::Top(arguments) => top::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Inconsistent(arguments) => inconsistent::run(&arguments),
             Command::Blacklist(arguments) => blacklist::run(&arguments),

@@ -15,6 +15,7 @@ mod placement;
 mod plan;
 mod plan_rsync;
 mod replay;
+mod running;
 mod traffic;
 
 use std::ffi::OsStr;
