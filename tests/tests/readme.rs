@@ -27,11 +27,12 @@ fn read(document: &str) -> String {
     std::fs::read_to_string(repository().join(document)).expect("the document is there")
 }
 
-/// The pages of `docs/`, by their names.
+/// The pages of `docs/`, by their names; beside them are pictures.
 fn pages() -> Vec<String> {
     let entries = std::fs::read_dir(repository().join("docs")).expect("there are pages");
     let names = entries.map(|entry| entry.expect("a page").file_name().into_string().expect("UTF-8"));
-    let mut names: Vec<_> = names.map(|name| format!("docs/{name}")).collect();
+    let pages = names.filter(|name| name.ends_with(".md"));
+    let mut names: Vec<_> = pages.map(|name| format!("docs/{name}")).collect();
     names.sort_unstable();
     assert!(names.len() > 10, "{names:?}");
     names
