@@ -216,6 +216,29 @@ mod tests {
         });
     }
 
+    /// However many patterns a request has, and though none of them means anything.
+    #[test]
+    fn no_more_names_are_held_against_patterns_than_a_request_may_have() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let graphite = graphite("");
+            let hosts = (0..10).map(|number| format!("web{number}").into_bytes().into());
+            let directory = Directory::new(&graphite.naming, hosts);
+            let (now, held) = (Instant::now(), graphite.fleet.budget.nothing());
+            let kept = Kept { since: now, there: now, directory, failed: Vec::new(), _held: held };
+            *graphite.directory.lock().await = Some(Arc::new(kept));
+            let mut storage = graphite.storage();
+            storage.compare(storage::MOST_COMPARED - 15).unwrap();
+            let (leaves, _held) = graphite.leaves(&mut storage, "*nobody.load", 1).await.unwrap();
+            assert!(leaves.is_empty());
+            let (leaves, _held) = graphite.leaves(&mut storage, "nobody*.load", 1).await.unwrap();
+            assert!(leaves.is_empty(), "what begins with letters is hardly held against any");
+            let refused = graphite.leaves(&mut storage, "*nobody.load", 1).await.unwrap_err();
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+            assert!(refused.message.contains("100000000 names"), "{refused:?}");
+        });
+    }
+
     #[test]
     fn what_bounds_the_values_is_named() {
         let message = |lines: &str| graphite(lines).too_many("points").message;
