@@ -59,7 +59,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// What is wrong with the text of an [`Address`], and what was expected instead.
+/// The problem with the text of an [`Address`], and the expectation.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// Nothing was written.
@@ -74,7 +74,7 @@ pub enum AddressError {
     /// Not a number of 16 bits; names of services are not looked up.
     #[error("{port:?} is not a port: expected a number from 0 to 65535")]
     BadPort {
-        /// What stands where the port should.
+        /// The text in the place of the port.
         port: String,
     },
     /// An IPv6 address whose last group can't be told from a port.
@@ -86,7 +86,7 @@ pub enum AddressError {
     /// Brackets that are not closed or hold something else than an IPv6 address.
     #[error("{host:?} is not an IPv6 address in brackets: expected such as \"[::1]\" or \"[fe80::1%eth0]\"")]
     BadIpv6 {
-        /// What stands before the port, brackets included.
+        /// The text before the port, brackets included.
         host: String,
     },
     /// A host that ends in a number but is not an IPv4 address. Resolvers read some of these in ways of their

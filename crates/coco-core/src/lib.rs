@@ -1,4 +1,4 @@
-//! What Coco and Noodle have in common: collectd's binary protocol and the routing of hosts to storage targets.
+//! The common ground of Coco and Noodle: collectd's binary protocol and the routing of hosts to storage targets.
 //!
 //! This crate owns no socket, no thread and no clock; it turns bytes into meaning and back. In the order
 //! in which data meets the modules:

@@ -3,7 +3,7 @@
 use crate::value_list::{IdentifierRef, Time};
 use std::fmt;
 
-/// How bad it is (collectd's `NOTIF_*`, `src/daemon/plugin.h`).
+/// The severity of a notification (collectd's `NOTIF_*`, `src/daemon/plugin.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Something has failed.
@@ -39,11 +39,11 @@ impl fmt::Display for Severity {
 /// A notification, borrowed from a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotificationRef<'a> {
-    /// What it is about; only the host is never empty.
+    /// The names of its subject; only the host is never empty.
     pub identifier: IdentifierRef<'a>,
     /// When it was raised.
     pub time: Time,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// The text, at most 255 bytes, never empty.
     pub message: &'a [u8],

@@ -79,7 +79,7 @@ pub fn name(name: &[u8]) -> String {
     Name(name).to_string()
 }
 
-/// What stands before the two digits of a byte in JSON: no name has it, since the protocol's strings end there.
+/// The escape before the two digits of a byte in JSON: no name has it, since the protocol's strings end there.
 const MARK: char = '\0';
 
 /// A name as a string of JSON. One that is UTF-8 is shown as it is. In another, each byte that is not stands as U+0000

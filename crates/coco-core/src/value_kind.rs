@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a data source measures, and with it the type of its values.
+/// The kind of a data source, and with it the type of its values.
 ///
 /// The discriminants are the codes of the wire (`DS_TYPE_*` of collectd's `plugin.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! What a value list says: who measured what, when, how often, and the values.
+//! Value lists: names, time, interval, and values.
 //!
 //! Values stay in the bytes that came from the wire, so that what leaves is what came, NaN payloads and
 //! integers above 2^53 included. [`ValueListRef`] borrows all of it from a datagram; [`ValueList`] owns it.
@@ -157,7 +157,7 @@ impl<'a> ValuesRef<'a> {
         self.bytes
     }
 
-    /// How many values there are.
+    /// The number of values.
     pub fn len(self) -> usize {
         self.bytes.len() / 9
     }
@@ -242,7 +242,7 @@ pub struct ValueListRef<'a> {
     pub identifier: IdentifierRef<'a>,
     /// When the values were read.
     pub time: Time,
-    /// How often they are read, [`Interval::NONE`] if the sender did not say.
+    /// The time between two of them, [`Interval::NONE`] if the sender did not say.
     pub interval: Interval,
     /// The values.
     pub values: ValuesRef<'a>,
@@ -291,7 +291,7 @@ pub struct ValueList {
     pub identifier: Identifier,
     /// When the values were read.
     pub time: Time,
-    /// How often they are read, [`Interval::NONE`] if the sender did not say.
+    /// The time between two of them, [`Interval::NONE`] if the sender did not say.
     pub interval: Interval,
     values: Vec<u8>,
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::files::{self, Accept};
 
-/// What an operator can say when starting a daemon.
+/// The arguments of a daemon.
 #[derive(Debug, PartialEq, Eq, Parser)]
 pub struct CommandLine {
     /// Check the configuration and exit: 0 when it is fine, 1 when it is not.
@@ -96,7 +96,7 @@ pub enum LoadError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// The file says what it must not, or does not say what it must.

@@ -55,13 +55,13 @@ impl Deadline {
         Ok(deadline)
     }
 
-    /// What the configuration says now.
+    /// The configuration from now on.
     pub fn set(&self, stop: &Stop) {
         let mut state = self.lock();
         (state.drain, state.grace) = (stop.drain, stop.grace);
     }
 
-    /// What the configuration said last.
+    /// The last configuration.
     pub fn terms(&self) -> Stop {
         let state = self.lock();
         Stop { drain: state.drain, grace: state.grace }

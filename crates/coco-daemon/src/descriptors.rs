@@ -1,4 +1,4 @@
-//! How many files and sockets this process may have open.
+//! The limit of files and sockets that this process may have open.
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ pub fn ensure() -> Result<(), String> {
     })
 }
 
-/// How many this process may have open as it is.
+/// The limit of this process as it is.
 pub fn limit() -> usize {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     usize::try_from(soft).unwrap_or(usize::MAX)

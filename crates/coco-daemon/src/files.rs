@@ -20,7 +20,7 @@ const LARGEST: usize = 16 << 20;
 /// Bytes that a pipe brings without room being made for more.
 const PIPED: usize = 1 << 20;
 
-/// How long a file may take.
+/// The time that a file may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Accesses under way at a time, those that were left behind among them.
@@ -28,7 +28,7 @@ const MOST: usize = 16;
 
 static UNDER_WAY: UnderWay = UnderWay(AtomicUsize::new(0));
 
-/// What may stand behind a name.
+/// The kinds of files that may stand behind a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accept {
     /// A regular file: what can be read again at any time, while a daemon runs.
@@ -37,7 +37,7 @@ pub enum Accept {
     Pipes,
 }
 
-/// What was read, wiped when it is dropped.
+/// The bytes that were read, wiped when they are dropped.
 #[derive(Debug)]
 pub struct Contents {
     /// All of it.
@@ -79,7 +79,7 @@ pub fn can_read(path: &Path, accept: Accept) -> io::Result<()> {
     })
 }
 
-/// What is known of a file.
+/// The facts by which a file is known again.
 pub fn metadata(path: &Path) -> io::Result<Metadata> {
     let path = path.to_owned();
     in_time(move || path.metadata())
@@ -120,7 +120,7 @@ fn in_time<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'sta
     UNDER_WAY.wait_for(PATIENCE, work)
 }
 
-/// How many accesses there are.
+/// The number of accesses.
 struct UnderWay(AtomicUsize);
 
 impl UnderWay {

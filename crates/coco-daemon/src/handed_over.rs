@@ -8,7 +8,7 @@ use coco_core::address::Address;
 use listenfd::ListenFd;
 use thiserror::Error;
 
-/// What has been handed over, until it is taken.
+/// Sockets that have been handed over, until they are taken.
 #[derive(Debug, Default)]
 pub struct HandedOver {
     udp: Vec<UdpSocket>,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::damping::{Damping, Limits};
 
-/// How long a target's past counts, in [recovery times](Health::new).
+/// The half-life of a target's past, in [recovery times](Health::new).
 const HALF_LIFE: u32 = 30;
 
 /// The condition of a target. One that was not tried yet has none; each daemon has its own word for that.
@@ -39,7 +39,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// What an operator is told: not every transition of a target that flaps.
+/// News for the operator: not every transition of a target that flaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
     /// It went down.

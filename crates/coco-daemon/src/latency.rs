@@ -36,12 +36,12 @@ const NANOSECONDS: [u64; BOUNDS] = {
     bounds
 };
 
-/// What a histogram counts by.
+/// The bounds and the unit of a histogram.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Scale {
-    /// What stands below the infinite bound, in order.
+    /// The finite bounds, in order.
     bounds: &'static [u64],
-    /// How much of what is recorded makes one of what is shown.
+    /// The number of recorded units in one that is shown.
     unit: u64,
 }
 
@@ -51,7 +51,7 @@ pub static DURATIONS: Scale = Scale { bounds: &NANOSECONDS, unit: 1_000_000_000 
 /// Numbers of things, by powers of two.
 pub static NUMBERS: Scale = Scale { bounds: &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024], unit: 1 };
 
-/// What is measured, in cells that anyone may count in.
+/// A histogram, in cells that anyone may count in.
 #[derive(Debug)]
 pub struct Histogram {
     scale: &'static Scale,
@@ -86,7 +86,7 @@ impl Histogram {
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
-    /// What has been counted.
+    /// The counts so far.
     pub fn distribution(&self) -> Distribution {
         let counts = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         Distribution { scale: self.scale, counts, sum: self.sum.load(Ordering::Relaxed) }
@@ -112,7 +112,7 @@ impl Distribution {
         self
     }
 
-    /// How many were counted.
+    /// The number of counts.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }

@@ -1,4 +1,4 @@
-//! What the daemons Coco and Noodle have in common: how they start, what they tell, how they are stopped.
+//! The common ground of the daemons Coco and Noodle: their start, their logs, counters and HTTP, and their stop.
 //!
 //! In the order in which a daemon's `main` meets the modules:
 //!

@@ -17,7 +17,7 @@ use crate::logging::{self, LAST_WORDS};
 use crate::signals::Signals;
 use crate::tiers;
 
-/// What makes a daemon end early, for the operator to read.
+/// The reason why a daemon ends early, for the operator to read.
 pub type Reason = Box<dyn Error>;
 
 /// Runs a daemon: reads the configuration, checks it or serves, and says on standard error what went wrong.

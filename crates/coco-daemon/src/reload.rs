@@ -204,7 +204,7 @@ fn news_of(added: &[String], removed: &[String], is_same: bool) -> String {
     format!("taken over, {tiers}{}{}", named("added", added), named("removed", removed))
 }
 
-/// What a reload changed, for the log.
+/// The changes of a reload, for the log.
 #[derive(Debug)]
 pub struct Changes {
     /// The fingerprint of the tiers until then.

@@ -18,7 +18,7 @@ const MOST_THREADS: usize = 32;
 /// Look-ups that wait for one, at most; those that nobody waits for any more don't count.
 const MOST_WAITING: usize = 4096;
 
-/// How long a thread waits for another name before it ends.
+/// The time that a thread waits for another name before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
 /// The addresses of a target, in the order in which the system prefers them; at least one.

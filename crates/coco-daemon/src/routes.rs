@@ -21,7 +21,7 @@ use crate::reload::Reloads;
 use crate::status::{History, Mood, Numbers, Page, Section, Shown, page};
 use crate::vars;
 
-/// What the routes of all daemons look at, each its own.
+/// The state of a daemon that the routes of all daemons look at.
 pub trait Daemon: Send + Sync + 'static {
     /// Which one it is.
     const PROGRAM: Program;
@@ -29,7 +29,7 @@ pub trait Daemon: Send + Sync + 'static {
     /// Its version.
     const VERSION: &'static str;
 
-    /// What all of them have.
+    /// The part that all daemons have.
     fn common(&self) -> &Common;
 
     /// Who owns whom, as of now.
@@ -56,13 +56,13 @@ pub trait Daemon: Send + Sync + 'static {
     }
 }
 
-/// What all daemons have for their routes.
+/// The part of a daemon's state that all daemons have.
 pub struct Common {
     /// Who asked whom.
     pub lookup: Lookup,
     /// Who was told to come again.
     pub refusals: Arc<Refusals>,
-    /// How often the configuration was read again.
+    /// The reloads so far.
     pub reloads: Arc<Reloads>,
     /// Set when the process is about to end: each answer is the last of its connection then.
     pub leaving: Arc<AtomicBool>,

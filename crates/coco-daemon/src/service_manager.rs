@@ -15,10 +15,10 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use tracing::debug;
 
-/// How often to look whether a daemon is well; the watchdog is fed and the status told as often, at most.
+/// The time between two looks whether a daemon is well; the watchdog is fed and the status told as often, at most.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// What an end may take beyond the time that it is given.
+/// The time that an end may take beyond that which it is given.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// It has started, or has read its configuration again.
@@ -61,7 +61,7 @@ pub async fn watch(mut is_well: impl FnMut() -> bool, status: impl Fn() -> Strin
     }
 }
 
-/// How long the service manager waits for a sign of life, if it waits for one of this process.
+/// The time that the service manager waits for a sign of life, if it waits for one of this process.
 fn watchdog() -> Option<Duration> {
     let number = |name| env::var(name).ok()?.parse::<u64>().ok();
     let is_ours = number("WATCHDOG_PID").is_none_or(|process| process == u64::from(std::process::id()));

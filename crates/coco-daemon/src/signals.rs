@@ -1,4 +1,4 @@
-//! What the operator tells a running daemon.
+//! Signals, by which the operator tells a running daemon to stop or to reload.
 
 #![expect(clippy::disallowed_methods, reason = "this is the place")]
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::counters::{self, Snapshot};
 use crate::http::{Rendered, body};
 
-/// What Prometheus calls its text format.
+/// The media type of Prometheus' text format.
 const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The document of `/debug/vars`, in the manner of Go's expvar: `cmdline`, and an object for each of the two
@@ -21,7 +21,7 @@ pub fn command_line() -> Vec<String> {
     std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect()
 }
 
-/// What `/debug/vars` shows.
+/// The document of `/debug/vars`.
 pub fn debug_vars(snapshot: &Snapshot) -> Rendered {
     Rendered::new(body::JSON, format!("{}\n", document(&command_line(), snapshot)))
 }

@@ -205,11 +205,11 @@ pub(super) struct Findings {
     /// Where each line but the first starts.
     line_starts: Vec<usize>,
     found: Vec<(Option<usize>, Problem)>,
-    /// What is no problem, but seldom meant.
+    /// Warnings: no problems, but seldom meant.
     warnings: Vec<(Option<usize>, Problem)>,
     /// The values of keys that need a restart, for comparing them.
     fixed: Vec<(&'static Key, String)>,
-    /// What stands in the file.
+    /// The keys that stand in the file, with their values.
     entries: Vec<Entry>,
 }
 
@@ -250,7 +250,7 @@ impl Findings {
         }
     }
 
-    /// What is known of the file beside its sections, with warnings in the file's order.
+    /// The rest of the file beside its sections, with warnings in the file's order.
     pub(super) fn take_file(&mut self) -> ConfigFile {
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.sort_by_key(|(offset, _)| *offset);

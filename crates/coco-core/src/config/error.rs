@@ -9,7 +9,7 @@ pub struct Problem {
     pub line: Option<usize>,
     /// Where in the tree of keys, such as `tiers.shortterm.targets[1]`; empty when the text is not even TOML.
     pub key: String,
-    /// What was expected and what was found.
+    /// The expectation, and the text that was found.
     pub message: String,
 }
 

@@ -1,4 +1,4 @@
-//! How storage nodes are read.
+//! `[fetch]`: reading from storage nodes.
 
 use std::num::NonZero;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::tier::{DaemonAddress, Endpoint, Protocol, Target};
 /// `[fetch]`
 #[derive(Debug, Clone)]
 pub struct Fetch {
-    /// How long a client's connection is kept for the next request; never zero.
+    /// The time that a client's connection is kept for the next request; never zero.
     pub idle_timeout: Duration,
     /// For one request to one target; never zero.
     pub proxy_timeout: Duration,
-    /// What did not answer is up again when it answers and nothing has gone wrong for so long; never zero.
+    /// The time without a fault behind which a target that answers again is up; never zero.
     pub recovery: Duration,
-    /// What answers on targets that have no `fetch` of their own.
+    /// The protocol of targets that have no `fetch` of their own.
     pub protocol: Protocol,
     /// Port of that.
     pub remote_port: NonZero<u16>,
@@ -38,7 +38,7 @@ pub struct Fetch {
     pub max_memory: usize,
     /// Rows of one series that an rrdcached may be asked for.
     pub max_rows: u64,
-    /// How long the hosts and files of an rrdcached are remembered.
+    /// The time that the hosts and files of an rrdcached are remembered.
     pub tree_age: Duration,
     /// When the next tier is asked for what an rrdcached has rows of.
     pub join: Join,

@@ -10,11 +10,11 @@ use crate::tier::Tiers;
 /// The file that a configuration was read from.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {
-    /// What is taken as it stands, and seldom meant; in the file's order.
+    /// Warnings of values that are taken as they stand, and seldom meant; in the file's order.
     pub warnings: Vec<Problem>,
     /// The values of keys that a running process can't change.
     pub(super) fixed: Vec<(&'static Key, String)>,
-    /// What stands in the file.
+    /// The keys that stand in the file, with their values.
     pub(super) entries: Vec<Entry>,
 }
 

@@ -6,7 +6,7 @@ use super::document::Section;
 use super::keys::Kind;
 use super::value::{FromToml, Mismatch, text};
 
-/// What means something else in a target or in a pattern, so that a name with it could not be asked for.
+/// Characters that mean something else in a target or in a pattern, so that a name with one could not be asked for.
 const SPECIAL: &[char] =
     &['*', '?', '[', ']', '{', '}', '(', ')', ',', ';', '|', '"', '\'', '$', '\\', '=', '#'];
 
@@ -79,7 +79,7 @@ impl Graphite {
     }
 }
 
-/// What stands in front of or behind the name of a host.
+/// The text in front of or behind the name of a host.
 #[derive(Debug)]
 struct Affix(String);
 

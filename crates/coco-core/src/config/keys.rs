@@ -20,9 +20,9 @@ pub struct Key {
     pub section: &'static str,
     /// Its name in that table.
     pub name: &'static str,
-    /// What may be written there.
+    /// The values that may be written there.
     pub kind: Kind,
-    /// What holds when the key is absent, as TOML; none when the key has no default.
+    /// The value that holds when the key is absent, as TOML; none when the key has no default.
     pub default: Option<&'static str>,
     /// Who reads it. The values of all keys are checked for both, since both read one file.
     pub read_by: &'static [Program],
@@ -30,11 +30,11 @@ pub struct Key {
     pub required_by: &'static [Program],
     /// Whether a running process can't change it.
     pub needs_restart: bool,
-    /// What it does, for operators.
+    /// Its effect, for operators.
     pub meaning: &'static str,
 }
 
-/// What may be written as the value of a key. Displayed as the words behind "expected".
+/// The values that may be written for a key. Displayed as the words behind "expected".
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// `"host:port"`; an empty host means all addresses.
@@ -77,7 +77,7 @@ pub enum Kind {
     User,
     /// A [`Way`] to place hosts.
     Way,
-    /// What a target or a zone is called.
+    /// The name of a target or a zone.
     Label,
     /// A whole number, which may be negative.
     Index,
@@ -95,11 +95,11 @@ pub(super) const TARGET: &str = "tiers.NAME.targets";
 /// Bytes of what a target or a zone may be called.
 pub(super) const LABEL_MAX: usize = 255;
 
-/// How a target may be written.
+/// The ways to write a target.
 pub(super) const TARGET_FORMS: &str =
     r#""host:port" or { address = "host:port", fetch = "http://host:port" }"#;
 
-/// What may stand for where a node is read.
+/// The ways to write where a node is read.
 const READ_FROM: &str = r#""http://host:port", "rrdcached://host:port" or "rrdcached:///path""#;
 
 const COCO: &[Program] = &[Program::Coco];

@@ -21,7 +21,7 @@ pub struct Listen {
     pub freebind: bool,
     /// Who may send; `None` lets everyone.
     pub allow: Option<Vec<Network>>,
-    /// What packets must be.
+    /// The security that packets must have.
     pub security: Security,
     /// collectd's types.db.
     pub typesdb: Vec<PathBuf>,
@@ -31,7 +31,8 @@ pub struct Listen {
     pub receive_buffer: usize,
 }
 
-/// What packets must be, and the file of users and passwords, as collectd's AuthFile, by which that is known.
+/// The security that packets must have, and the file of users and passwords, as collectd's AuthFile, that it is checked
+/// by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Security {
     /// Anything. With users, what is signed is checked, and what is encrypted can be read.

@@ -1,4 +1,4 @@
-//! What has to fit the address that packets arrive at. Each message is about a key, which the caller names.
+//! Keys that have to fit the address that packets arrive at. Each message is about a key, which the caller names.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
@@ -12,20 +12,20 @@ pub(super) fn address(bind: &Address) -> Option<SocketAddr> {
     bind.ip().map(|ip| SocketAddr::new(ip, bind.port()))
 }
 
-/// What is wrong with `listen.interface` being absent where packets arrive at this address.
+/// The problem with `listen.interface` being absent where packets arrive at this address.
 pub fn lack_of_interface(address: SocketAddr, interface: Option<&str>) -> Option<&'static str> {
     let has_zone = matches!(address, SocketAddr::V6(address) if address.scope_id() != 0);
     (interface.is_none() && needs_interface(address.ip()) && !has_zone)
         .then_some("missing, expected the network interface of the link-local address in `bind`")
 }
 
-/// What an operator should know of `listen.interface` being there: it changes nothing.
+/// The warning for an operator whose `listen.interface` changes nothing.
 pub fn idle_interface(address: SocketAddr, interface: Option<&str>) -> Option<&'static str> {
     (interface.is_some() && !needs_interface(address.ip()) && !address.ip().is_multicast())
         .then_some("means nothing: `bind` is neither a multicast group nor an IPv6 link-local address")
 }
 
-/// What is wrong with `pipeline.lanes` where packets arrive at this address.
+/// The problem with `pipeline.lanes` where packets arrive at this address.
 pub fn misfit_of_lanes(address: SocketAddr, lanes: usize) -> Option<&'static str> {
     (address.ip().is_multicast() && lanes > 1)
         .then_some("must be 1 where `listen.bind` is a multicast group: every lane would get every packet")

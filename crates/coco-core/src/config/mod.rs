@@ -83,11 +83,11 @@ pub enum Program {
 pub struct Config {
     /// Where packets arrive.
     pub listen: Listen,
-    /// How work is spread over threads.
+    /// Lanes and threads.
     pub pipeline: Pipeline,
-    /// What is dropped.
+    /// The blacklist.
     pub filter: Filter,
-    /// How packets leave.
+    /// Sending.
     pub send: Send,
     /// Where packets go.
     pub tiers: Tiers,
@@ -101,11 +101,11 @@ pub struct Config {
     pub graphite: Graphite,
     /// Summaries.
     pub measure: Measure,
-    /// What is remembered of hosts and metrics.
+    /// The memory of hosts and metrics.
     pub state: State,
-    /// How to end.
+    /// The stop.
     pub stop: Stop,
-    /// What is logged.
+    /// The log.
     pub log: Log,
     /// The file itself.
     pub file: ConfigFile,

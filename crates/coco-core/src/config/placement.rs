@@ -7,7 +7,7 @@ use super::error::number_of;
 use crate::placement::{MAX_REPLICAS, Way};
 use crate::tier::{Placing, Target};
 
-/// What a tier says of its placement.
+/// The keys of a tier about its placement.
 pub(super) struct Said {
     way: Way,
     virtual_replicas: Option<u32>,
@@ -104,7 +104,7 @@ impl Said {
 #[derive(Clone, Copy)]
 struct Stranger {
     name: &'static str,
-    /// What is wrong with it and what to write instead, behind "a ring" or the like.
+    /// The problem and the mend, behind "a ring" or the like.
     instead: &'static str,
 }
 

@@ -24,10 +24,10 @@ pub trait Configuration: Clone + fmt::Debug + std::marker::Send + Sync + 'static
     /// Where packets go, and where they are read.
     fn tiers(&self) -> &Tiers;
 
-    /// How to end.
+    /// The stop.
     fn stop(&self) -> &Stop;
 
-    /// What is logged.
+    /// The log.
     fn log(&self) -> &Log;
 
     /// The file that it was read from.
@@ -54,11 +54,11 @@ pub trait Configuration: Clone + fmt::Debug + std::marker::Send + Sync + 'static
 pub struct CocoConfig {
     /// Where packets arrive.
     pub listen: Listen,
-    /// How work is spread over threads.
+    /// Lanes and threads.
     pub pipeline: Pipeline,
-    /// What is dropped.
+    /// The blacklist.
     pub filter: Filter,
-    /// How packets leave.
+    /// Sending.
     pub send: Send,
     /// Where packets go.
     pub tiers: Tiers,
@@ -66,11 +66,11 @@ pub struct CocoConfig {
     pub api: Api,
     /// Summaries.
     pub measure: Measure,
-    /// What is remembered of hosts and metrics.
+    /// The memory of hosts and metrics.
     pub state: State,
-    /// How to end.
+    /// The stop.
     pub stop: Stop,
-    /// What is logged.
+    /// The log.
     pub log: Log,
     /// The file that it was read from.
     pub file: ConfigFile,
@@ -81,15 +81,15 @@ pub struct CocoConfig {
 pub struct NoodleConfig {
     /// The HTTP address.
     pub bind: Address,
-    /// How storage nodes are read.
+    /// Reading from storage nodes.
     pub fetch: Fetch,
     /// Graphite's clients.
     pub graphite: Graphite,
     /// The storage nodes.
     pub tiers: Tiers,
-    /// How to end.
+    /// The stop.
     pub stop: Stop,
-    /// What is logged.
+    /// The log.
     pub log: Log,
     /// The file that it was read from.
     pub file: ConfigFile,

@@ -30,7 +30,7 @@ pub struct Pipeline {
 /// `[filter]`
 #[derive(Debug, Clone)]
 pub struct Filter {
-    /// What to refuse by `host/metric name`; none refuses nothing.
+    /// The expression for `host/metric name` of metrics to refuse; none refuses nothing.
     pub blacklist: Option<Regex>,
 }
 
@@ -43,11 +43,11 @@ pub struct Send {
     pub max_packet_size: usize,
     /// Whether packets to one target are given to the kernel together, made one size.
     pub segmentation: bool,
-    /// What was down is up again when nothing has gone wrong for so long; never zero.
+    /// The time without a fault behind which an outlet is up again; never zero.
     pub recovery: Duration,
     /// The longest time until the name of a target is looked up again; never zero.
     pub resolve_interval: Duration,
-    /// How long a socket is used before another one, from another port, takes its place; zero is for ever.
+    /// The time that a socket is used before another one, from another port, takes its place; zero is for ever.
     pub reconnect_interval: Duration,
 }
 
@@ -56,7 +56,7 @@ pub struct Send {
 pub struct Api {
     /// HTTP address.
     pub bind: Address,
-    /// How long a connection is kept for the next request; never zero.
+    /// The time that a connection is kept for the next request; never zero.
     pub idle_timeout: Duration,
 }
 
@@ -72,14 +72,14 @@ pub struct Measure {
 pub struct State {
     /// Bytes that the hosts and metrics that a lane remembers may take.
     pub max_memory: usize,
-    /// How long a silent host or metric is remembered; never zero.
+    /// The time that a silent host or metric is remembered; never zero.
     pub expire: Duration,
 }
 
 /// `[stop]`
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// How long everything is still served before a stop, while `/healthz` says that it is near; may be zero.
+    /// The time that everything is still served before a stop, while `/healthz` says that it is near; may be zero.
     pub drain: Duration,
     /// Longest time that a stop may take then.
     pub grace: Duration,
@@ -92,14 +92,14 @@ pub struct Log {
     pub level: Level,
 }
 
-/// How severe something is that is logged.
+/// The severity of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Something failed that an operator should look at.
     Error,
     /// Something is not as it should be, and is coped with.
     Warn,
-    /// What an operator wants to find in the log of a healthy daemon.
+    /// Facts that an operator wants to find in the log of a healthy daemon.
     Info,
     /// For finding out why.
     Debug,

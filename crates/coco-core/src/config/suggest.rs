@@ -1,4 +1,4 @@
-//! What to say about a key or a section that doesn't exist: the one that was probably meant.
+//! Suggestions for a key or a section that doesn't exist: the one that was probably meant.
 
 use super::error::alternatives;
 use super::keys::{KEYS, of_section, top_sections};

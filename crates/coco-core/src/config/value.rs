@@ -34,7 +34,7 @@ pub(super) enum Mismatch {
 }
 
 impl Mismatch {
-    /// What to tell the operator, who wrote `value` where `expected` belongs.
+    /// The message to the operator, who wrote `value` where `expected` belongs.
     pub(super) fn message(&self, expected: impl Display, value: &DeValue<'_>) -> String {
         let found = found(value);
         match self {
@@ -108,7 +108,7 @@ impl FromToml for Destination {
     }
 }
 
-/// What targets and zones are called.
+/// The name of a target or a zone.
 #[derive(Debug)]
 pub(super) struct Label(pub(super) String);
 

@@ -12,7 +12,7 @@ const PLACING: [&str; 3] = ["hash", "replicas", "virtual_replicas"];
 /// All keys of a file, in its order, with their values as TOML on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// What stands outside of `[tiers]`, by its path.
+    /// The keys outside of `[tiers]`, by their paths.
     keys: Vec<(String, String)>,
     tiers: Vec<WrittenTier>,
 }
@@ -28,7 +28,7 @@ pub struct WrittenTier {
     pub targets: Vec<(String, String)>,
 }
 
-/// What two files say differently of a key. What one of them does not say has the default, if there is one.
+/// A key on which two files differ. One that a file does not state has the default there, if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Its path: `listen.bind`; of a target `tiers.NAME.targets["ADDRESS"]`.
@@ -37,7 +37,7 @@ pub struct Difference {
     pub old: Option<String>,
     /// As the other has it.
     pub new: Option<String>,
-    /// What holds without it.
+    /// The value that holds without it.
     pub default: Option<&'static str>,
 }
 

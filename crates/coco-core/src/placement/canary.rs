@@ -12,7 +12,7 @@ use xxhash_rust::xxh64::xxh64;
 
 use crate::host::stored_name;
 
-/// What makes points independent of the owners of hosts.
+/// A seed that makes points independent of the owners of hosts.
 static SEED: LazyLock<u64> = LazyLock::new(|| xxh64(b"coco migration", 0));
 
 /// A part of all hosts, in hundredths of a percent: `0%` to `100%`.

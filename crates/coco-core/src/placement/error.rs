@@ -1,11 +1,11 @@
-//! What keeps targets from being a placement.
+//! Reasons why targets are no placement.
 
 use thiserror::Error;
 
 /// Most owners that a host can have in one tier.
 pub const MAX_REPLICAS: usize = 8;
 
-/// What keeps targets from being a placement.
+/// A reason why targets are no placement.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PlacementError {
     /// A number of owners that no host can have, or more than there are targets.
@@ -14,15 +14,15 @@ pub enum PlacementError {
         plural(*given, "copy", "copies"), plural(*targets, "target", "targets"), MAX_REPLICAS.min(*targets)
     )]
     Replicas {
-        /// What is asked for.
+        /// The number asked for.
         given: usize,
-        /// How many targets there are.
+        /// The number of targets.
         targets: usize,
     },
     /// There are no targets, or more than can be numbered.
     #[error("{given} targets: expected 1 to {}", u32::MAX)]
     Targets {
-        /// How many there are.
+        /// Their number.
         given: usize,
     },
     /// Two targets have one name.

@@ -40,12 +40,12 @@ impl Jump {
         Ok(Self { buckets: buckets.into_iter().map(|(_, place)| place).collect(), replicas })
     }
 
-    /// How many owners each host has.
+    /// The number of owners of each host.
     pub fn replicas(&self) -> usize {
         self.replicas
     }
 
-    /// How many targets there are.
+    /// The number of targets.
     pub fn targets(&self) -> usize {
         self.buckets.len()
     }

@@ -67,14 +67,14 @@ pub enum Placement {
     Rendezvous(Rendezvous),
 }
 
-/// What is told of a placement.
+/// The facts of a placement, for whoever shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The name of the hash.
     pub hash: &'static str,
-    /// How many targets there are.
+    /// The number of targets.
     pub targets: usize,
-    /// How many owners each host has.
+    /// The number of owners of each host.
     pub replicas: usize,
     /// Points of each target, where they are on a ring.
     pub virtual_replicas: Option<u32>,
@@ -134,7 +134,7 @@ impl Placement {
         }
     }
 
-    /// What it is made of.
+    /// The facts that it is made of.
     pub fn facts(&self) -> Facts {
         let (way, targets, replicas, virtual_replicas) = match self {
             Self::Ring(ring) => (Way::Ring, ring.targets(), 1, Some(ring.virtual_replicas())),

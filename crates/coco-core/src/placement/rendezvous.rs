@@ -20,7 +20,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::error::{PlacementError, check};
 use super::zones::{self, Candidate, Chosen};
 
-/// How many of the hosts a target gets, in proportion to the other targets.
+/// The part of the hosts that a target gets, in proportion to the other targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight(u32);
 
@@ -49,11 +49,11 @@ impl Default for Weight {
 /// A target as it is placed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// What no other target of the tier is called.
+    /// A name that no other target of the tier has.
     pub name: &'a str,
     /// Its part of the hosts.
     pub weight: Weight,
-    /// What fails as a whole: a rack, a room. All targets have one, or none has.
+    /// The zone, which fails as a whole: a rack, a room. All targets have one, or none has.
     pub zone: Option<&'a str>,
 }
 
@@ -67,7 +67,7 @@ pub struct Rendezvous {
     replicas: usize,
 }
 
-/// What decides a target's lots.
+/// The numbers that decide a target's lots.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Seeded {
     seed: u64,
@@ -104,12 +104,12 @@ impl Rendezvous {
         Ok(Self { members: seeded.collect(), replicas })
     }
 
-    /// How many owners each host has.
+    /// The number of owners of each host.
     pub fn replicas(&self) -> usize {
         self.replicas
     }
 
-    /// How many targets there are.
+    /// The number of targets.
     pub fn targets(&self) -> usize {
         self.members.len()
     }

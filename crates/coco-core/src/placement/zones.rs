@@ -21,12 +21,12 @@ use smallvec::SmallVec;
 
 use super::error::MAX_REPLICAS;
 
-/// What may be chosen.
+/// A target that may be chosen.
 pub(super) trait Candidate {
     /// The number of its zone.
     fn zone(&self) -> u32;
 
-    /// How it ranks: `Less` is better. Never `Equal`, but with itself.
+    /// Its rank: `Less` is better. Never `Equal`, but with itself.
     fn rank(&self, other: &Self) -> Ordering;
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::address::Address;
 
-/// What answers on a storage node.
+/// The protocol of whatever answers on a storage node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// A Visage, over HTTP.

@@ -1,4 +1,4 @@
-//! How processes tell that they route alike.
+//! Fingerprints, by which processes tell that they route alike.
 
 use std::fmt;
 

@@ -22,7 +22,7 @@ pub use endpoint::{DaemonAddress, Endpoint, Protocol};
 pub use fingerprint::Fingerprint;
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 
-/// What keeps targets from being a tier, or tiers from being a configuration.
+/// A reason why targets are no tier, or tiers no configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TierError {
     /// A tier of no targets owns no host.
@@ -31,10 +31,10 @@ pub enum TierError {
     /// A number of virtual replicas that gives no ring, or one that fills the memory.
     #[error("{given} is no number of virtual replicas: expected {} to {}", VIRTUAL_REPLICAS.start(), VIRTUAL_REPLICAS.end())]
     VirtualReplicas {
-        /// What is configured.
+        /// The number configured.
         given: u32,
     },
-    /// What says where hosts lie does not fit the targets.
+    /// The placement does not fit the targets.
     #[error(transparent)]
     Placement(#[from] PlacementError),
     /// Without tiers there is nowhere to send to.
@@ -43,7 +43,7 @@ pub enum TierError {
     /// More targets than can be told apart.
     #[error("{given} targets in all tiers: expected at most {MAX_TARGETS}")]
     TooManyTargets {
-        /// How many there are.
+        /// Their number.
         given: usize,
     },
     /// Two tiers have one name.
@@ -57,10 +57,10 @@ pub enum TierError {
 /// Most targets of all tiers together: Coco has a socket for each.
 pub const MAX_TARGETS: usize = u16::MAX as usize;
 
-/// What `virtual_replicas` of a tier may be.
+/// The values that `virtual_replicas` of a tier may have.
 const VIRTUAL_REPLICAS: RangeInclusive<u32> = 1..=MAX_VIRTUAL_REPLICAS;
 
-/// How a tier is to place hosts.
+/// The way in which a tier is to place hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placing {
     /// By a [`Ring`], as the older implementation does.
@@ -158,7 +158,7 @@ impl Tier {
         self.targets.iter().any(|target| target.placed.zone.is_some())
     }
 
-    /// What this tier routes by.
+    /// The fingerprint of all that this tier routes by.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_tier(self)
     }
@@ -195,7 +195,7 @@ impl Tiers {
         self.0.iter()
     }
 
-    /// How many there are; at least one.
+    /// Their number, at least 1.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -205,7 +205,7 @@ impl Tiers {
         self.0.get(index)
     }
 
-    /// What all tiers route by: equal fingerprints mean that every host has the same owners, in the same order.
+    /// The fingerprint of all tiers: equal ones mean that every host has the same owners, in the same order.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_tiers(self)
     }

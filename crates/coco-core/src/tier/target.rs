@@ -15,18 +15,18 @@ pub struct Target {
     pub address: Address,
     /// Where Noodle reads it; `None` is at its own host, by [`Fetch`](crate::config::Fetch).
     pub fetch: Option<Endpoint>,
-    /// What its hosts follow from, beside its place in the list.
+    /// The rest, beside its place in the list, from which its hosts follow.
     pub placed: Placed,
 }
 
-/// What a [`Placement`](crate::placement::Placement) goes by.
+/// The words of a target that a [`Placement`](crate::placement::Placement) goes by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placed {
     /// The name that the operator gave the target, unique in its tier.
     pub name: Option<String>,
     /// Its part of the hosts.
     pub weight: Weight,
-    /// What fails as a whole: a rack, a room. All targets of a tier have one, or none has.
+    /// The zone, which fails as a whole: a rack, a room. All targets of a tier have one, or none has.
     pub zone: Option<String>,
     /// Its place among the targets wherever it is listed. All targets of a tier have one, or none has.
     pub index: Option<i64>,
@@ -55,7 +55,7 @@ pub struct Credentials {
     pub password: PasswordSource,
 }
 
-/// How packets are secured.
+/// The security of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// `SecurityLevel Sign`

@@ -66,7 +66,7 @@ impl TypesDb {
         self.types.get(type_name).map(Vec::as_slice)
     }
 
-    /// How many types there are.
+    /// The number of types.
     pub fn len(&self) -> usize {
         self.types.len()
     }

@@ -1,4 +1,4 @@
-//! What is odd about a `types.db`.
+//! Problems of a `types.db`.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use crate::text::Quoted;
 pub struct Problem {
     /// The line, counted from 1.
     pub line: usize,
-    /// What is odd about it, and what became of it.
+    /// The problem, and the consequence.
     pub reason: Reason,
 }
 
-/// What is odd about a line, and what became of it: what collectd makes of it, without a word or with one.
+/// The problem with a line, and the consequence, which is collectd's, with or without a word of its own.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum Reason {
     /// More than 4,094 bytes.
@@ -43,7 +43,7 @@ pub enum Reason {
     /// A kind that there is not.
     #[error("{kind} is no kind, expected COUNTER, GAUGE, DERIVE or ABSOLUTE: skipped")]
     UnknownKind {
-        /// What stands in its place.
+        /// The text in its place.
         kind: Name,
     },
     /// A bound of which only the beginning is a decimal number, or nothing.
@@ -57,7 +57,7 @@ pub enum Reason {
     /// More than 63 data sources.
     #[error("has {given} data sources, and collectd keeps {MAX_DATA_SOURCES}: those behind are ignored")]
     TooManyDataSources {
-        /// How many there are.
+        /// Their number.
         given: usize,
     },
     /// A name of more than 127 bytes, of the type or of a data source.

@@ -1,4 +1,4 @@
-//! How collectd signs and encrypts: keys, and the parts that they make and open.
+//! Signing and encrypting as collectd does: keys, and the parts that they make and open.
 //!
 //! ```text
 //!  signature, over the rest of what it stands in:
@@ -29,7 +29,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
 
-/// How a sender secures its packets, and what a listener demands of them: collectd's `SecurityLevel`.
+/// The security of a sender's packets, and a listener's demand of them: collectd's `SecurityLevel`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
     /// Nothing is secured; anything is taken.
@@ -61,7 +61,7 @@ impl fmt::Display for SecurityLevel {
     }
 }
 
-/// What is made of a password, once: ready to sign and to encrypt. Wiped from memory when it is dropped.
+/// Keys made of a password, once: ready to sign and to encrypt. Wiped from memory when they are dropped.
 #[derive(Clone)]
 pub struct Key {
     mac: Hmac<Sha256>,

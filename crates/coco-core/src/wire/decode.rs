@@ -112,7 +112,7 @@ impl NotificationSpans {
     }
 }
 
-/// What a datagram holds, one at a time.
+/// A piece of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A complete value list.
@@ -142,7 +142,7 @@ pub struct Decoder<'a> {
     security: Span,
 }
 
-/// What parts have put in force.
+/// The names and times that parts have put in force.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Memory {
     state: ValueListSpans,
@@ -172,7 +172,7 @@ impl<'a> Decoder<'a> {
         Self { name_max, ..self }
     }
 
-    /// What is in force.
+    /// The names and times in force.
     pub(super) fn memory(&self) -> Memory {
         self.memory
     }
@@ -187,7 +187,7 @@ impl<'a> Decoder<'a> {
         self.unverified
     }
 
-    /// What stays in force behind the last part read: what a value list would inherit if one followed.
+    /// The parts in force behind the last one read, which a value list would inherit if one followed.
     pub fn carried(&self, datagram: &[u8]) -> Carried {
         self.memory.state.carried(datagram)
     }

@@ -22,9 +22,9 @@ pub enum PartOrder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
     bytes: Range<usize>,
-    /// How many value lists it holds.
+    /// The number of its value lists.
     pub value_lists: u32,
-    /// How many notifications it holds: one, then alone, or none.
+    /// The number of its notifications: one, then alone, or none.
     pub notifications: u32,
 }
 
@@ -46,7 +46,7 @@ pub struct PacketBuilder {
     pub(super) state: State,
 }
 
-/// What a receiver has in force at the end of the open packet.
+/// The state of a receiver at the end of the open packet.
 ///
 /// The names are spans of the packet itself, so nothing is copied to remember them.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,7 @@ use std::ops::Range;
 /// times the largest datagram. No sender makes more than one of either; this many can be some hundred small ones deep.
 const LIMIT_OF_WORK: usize = 4 << 16;
 
-/// What a listener demands of parts, and whom it knows.
+/// The demands of a listener on parts, and the users that it knows.
 #[derive(Clone, Debug)]
 pub struct Guard {
     level: SecurityLevel,
@@ -46,7 +46,7 @@ impl Default for Guard {
     }
 }
 
-/// How the bytes were secured in which something stands.
+/// The security of the bytes in which something stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
     /// Not at all.
@@ -68,7 +68,7 @@ pub struct Refused {
     pub user: Span,
 }
 
-/// What a datagram was, besides what stands in it.
+/// The findings about a datagram as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Whether parts were ignored because they are not secured as the level demands.
@@ -92,12 +92,12 @@ impl Guard {
         Self { name_max, ..self }
     }
 
-    /// How many bytes that are.
+    /// The longest name's payload in bytes.
     pub fn name_max(&self) -> usize {
         self.name_max
     }
 
-    /// What it demands.
+    /// The level that it demands.
     pub fn level(&self) -> SecurityLevel {
         self.level
     }

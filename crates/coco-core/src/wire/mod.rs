@@ -114,7 +114,7 @@ impl Span {
         (end > 0).then(|| Self::new(0, end))
     }
 
-    /// How many bytes there are.
+    /// The number of bytes.
     #[inline]
     pub fn length(self) -> usize {
         (self.bits >> 16) as usize

@@ -35,11 +35,11 @@ part_types! {
     TYPE_INSTANCE = 0x0005;
     /// The values; ends a value list.
     VALUES = 0x0006;
-    /// How often values are read, in seconds; a number.
+    /// The time between two readings of values, in seconds; a number.
     INTERVAL = 0x0007;
     /// When the values were read, in units of 2^-30 s; a number.
     TIME_HR = 0x0008;
-    /// How often values are read, in units of 2^-30 s; a number.
+    /// The time between two readings of values, in units of 2^-30 s; a number.
     INTERVAL_HR = 0x0009;
     /// The text of a notification; ends a notification.
     MESSAGE = 0x0100;

@@ -15,7 +15,7 @@ pub(super) struct Reader<'a> {
 /// One part, its length already checked against the datagram.
 pub(super) struct Part<'a> {
     pub(super) kind: PartType,
-    /// What follows the header.
+    /// The payload behind the header.
     pub(super) payload: &'a [u8],
     /// The same and all that is behind it.
     rest: &'a [u8],

@@ -3,7 +3,7 @@
 use super::part::{HEADER, NUMBER, PartType};
 use super::reader::Reader;
 
-/// What a datagram can't be rewritten for.
+/// A reason why a datagram can't be rewritten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unwritable {
     /// Something is signed or encrypted, and would not be so any more.

@@ -8,7 +8,7 @@ use super::decode::{Decoder, Event};
 use super::part::{ENCRYPTION_OVERHEAD, HEADER, LONGEST_NAME_MAX, NUMBER, PartType, SIGNATURE_HEADER};
 use super::reader::Reader;
 
-/// What a receiver keeps from part to part. Both kinds of a time state one thing.
+/// The memory of a receiver from part to part. Both kinds of a time state one thing.
 const KEPT: usize = 7;
 
 /// How long the datagrams are of which this payload of a captured frame is made, the last perhaps shorter; the length of

@@ -46,7 +46,7 @@ impl Users {
         self.0.get(until_nul(user))
     }
 
-    /// How many there are.
+    /// Their number.
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,4 +1,4 @@
-//! What Prometheus' client libraries tell of any program: CPU, memory, descriptors, and since when it runs.
+//! The metrics that Prometheus' client libraries have of any program: CPU, memory, descriptors, and since when it runs.
 
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;

@@ -63,7 +63,7 @@ impl<V> Sample<V> {
         Self { definition, labels, value }
     }
 
-    /// What a path element says in this sample.
+    /// The text of a path element in this sample.
     pub(super) fn label<'a>(&'a self, element: &'a str) -> &'a str {
         let Some(name) = placeholder(element) else {
             return element;

@@ -1,4 +1,4 @@
-//! What one connection is doing, and how long it may go on with it.
+//! The activity of one connection, and the time that it may go on with it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +9,7 @@ use super::connections::{InProgress, Place};
 use super::limits::Limits;
 use super::refusals::Refusals;
 
-/// What every connection may send of a head. Those that send more share [`LargeHeads`].
+/// The bytes of a head that every connection may send. Those that send more share [`LargeHeads`].
 const SMALL_HEAD: usize = 16 * 1024;
 
 /// Heads beyond [`SMALL_HEAD`] at a time.

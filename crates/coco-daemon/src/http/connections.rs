@@ -131,7 +131,7 @@ impl HangUp {
 }
 
 impl Place {
-    /// What ends this connection as if another had taken its place.
+    /// A switch that ends this connection as if another had taken its place.
     pub(super) fn hang_up(&self) -> HangUp {
         HangUp(Arc::clone(&self.0.ticket.evicted))
     }

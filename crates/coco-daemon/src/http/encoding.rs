@@ -9,7 +9,7 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
 use super::body::Response;
 use super::request::Request;
 
-/// How the bytes of an answer are written.
+/// The encoding of the bytes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// As they are.
@@ -19,7 +19,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// What a client takes.
+    /// The encoding that a client takes.
     pub fn of(request: &Request) -> Self {
         if request.accepts_gzip() { Self::Gzip } else { Self::Plain }
     }

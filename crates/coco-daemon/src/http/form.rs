@@ -25,7 +25,7 @@ pub trait Loan: Send + Sync {
     fn grow(&mut self, bytes: usize) -> bool;
 }
 
-/// What forms may take.
+/// The memory that forms may take.
 pub struct FormTerms {
     /// Bytes of one.
     pub largest: usize,

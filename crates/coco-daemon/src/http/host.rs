@@ -4,7 +4,7 @@ use hyper::Version;
 use hyper::header::{HOST, HeaderMap};
 use hyper::http::uri::Authority;
 
-/// What is wrong with a request's `Host`, if anything is.
+/// The problem with a request's `Host`, if there is one.
 pub(super) fn fault(version: Version, fields: &HeaderMap) -> Option<&'static str> {
     let mut hosts = fields.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {

@@ -1,4 +1,4 @@
-//! What clients may take of us.
+//! Limits of clients: connections, bytes and time.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::descriptors;
 /// Those who come at the same time, however few may stay.
 const SMALLEST: usize = 8;
 
-/// What a client may take of us.
+/// Limits of clients: connections, bytes and time.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at a time. A newcomer takes the place of the longest idle one.

@@ -30,13 +30,13 @@ use super::socket::{Socket, tune};
 use super::turns::Patience;
 use crate::logging::Throttle;
 
-/// How long to leave `accept` alone after it failed and no connection was idle.
+/// The time to leave `accept` alone after it failed and no connection was idle.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// As much of a request is read to see what it is.
 const GLANCE: usize = 1024;
 
-/// How long who has come before the stop has to say what it wants.
+/// The time in which a client that has come before the stop has to make its request.
 const LATE: Duration = Duration::from_millis(100);
 
 /// Whoever comes has a moment to say what it wants, however many come behind it: they wait in the queue of the kernel.
@@ -192,15 +192,15 @@ impl Lobby {
     }
 }
 
-/// What a client asks for.
+/// The kind of a client's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// What is answered without a look at anything large.
+    /// One that is answered without a look at anything large.
     AtOnce,
     Other,
 }
 
-/// How requests begin that are answered at once.
+/// The beginnings of requests that are answered at once.
 const AT_ONCE: [&[u8]; 5] =
     [b"GET /healthz ", b"GET /healthz?", b"HEAD /healthz ", b"HEAD /healthz?", b"OPTIONS "];
 

@@ -9,7 +9,7 @@ use percent_encoding::percent_decode;
 /// The name and the value of a parameter.
 pub type Parameter<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
-/// How a body holds parameters.
+/// The form of a body that holds parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Encoding {
     /// `application/x-www-form-urlencoded`, or what does not say what it is.
@@ -135,7 +135,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What stands before and behind the first of them.
+/// The text before and behind the first of them.
 fn split_at<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let first = *mark.first()?;
     let mut from = 0;

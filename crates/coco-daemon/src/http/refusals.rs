@@ -10,7 +10,7 @@ static COCO: Definition = Definition::counter(&["coco", "errors", "api.refused"]
 static NOODLE: Definition = Definition::counter(&["noodle", "errors", "api.refused"], REFUSED);
 const REFUSED: &str = "Clients answered with 503 whatever they asked for: too many waited for a place, or too many sent more than 16 KiB at a time.";
 
-/// What a program counts of them.
+/// The row of a program's table that counts them.
 pub fn definition(program: Program) -> &'static Definition {
     match program {
         Program::Coco => &COCO,
@@ -18,7 +18,7 @@ pub fn definition(program: Program) -> &'static Definition {
     }
 }
 
-/// How many there were.
+/// Their number.
 #[derive(Debug, Default)]
 pub struct Refusals(AtomicU64);
 

@@ -29,7 +29,7 @@ impl Request {
         &self.head.method
     }
 
-    /// What is asked for, as it came.
+    /// The path, as it came.
     pub fn uri(&self) -> &Uri {
         &self.head.uri
     }
@@ -39,7 +39,7 @@ impl Request {
         self.head.uri.path()
     }
 
-    /// What follows the question mark, as it came.
+    /// The query behind the question mark, as it came.
     pub fn query(&self) -> Option<&str> {
         self.head.uri.query()
     }

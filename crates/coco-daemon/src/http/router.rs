@@ -41,7 +41,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// What this will come to.
+    /// The answer that this will come to.
     pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Self {
         Self::Later(Box::pin(answer))
     }
@@ -122,10 +122,10 @@ impl<S> Route<S> {
     }
 }
 
-/// What every path answers.
+/// The methods that every path answers.
 const READ: &str = "GET, HEAD, OPTIONS";
 
-/// What a path answers that takes forms.
+/// The methods of a path that takes forms.
 const READ_AND_FORMS: &str = "GET, HEAD, POST, OPTIONS";
 
 /// Which handler answers which path, and what all of them look at. Every route answers GET and HEAD, some POST; `/` lists
@@ -194,7 +194,7 @@ impl<S> Router<S> {
         Self { page: Some(page), ..self }
     }
 
-    /// What forms may take; without it no route takes one.
+    /// The memory that forms may take; without it no route takes one.
     #[must_use]
     pub fn forms(self, terms: fn(&S) -> FormTerms) -> Self {
         Self { forms: Some(terms), ..self }
@@ -268,7 +268,7 @@ impl<S> Router<S> {
 
 /// A table of routes, whatever its routes look at.
 pub(super) trait Routes: Send + Sync {
-    /// What a form for this may take, where it may come with one.
+    /// The memory that a form for this may take, where it may come with one.
     fn form_terms(&self, method: &Method, path: &str) -> Option<FormTerms>;
 
     /// The answer to a request.

@@ -25,10 +25,10 @@ use super::lobby::Lobby;
 use super::router::Router;
 use super::site::{Newcomer, Phase, Pulse, Site};
 
-/// How often the thread of conversations leaves a sign.
+/// The time between two signs of life of the thread of conversations.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// How long what is cut off has to be closed.
+/// The time that connections which are cut off have to be closed.
 const LAST_ROUND: Duration = Duration::from_millis(200);
 
 /// Serves until `shutdown` is ready, then gives requests in progress [`Limits::grace`]. Idle clients are not

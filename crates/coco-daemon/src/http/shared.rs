@@ -54,7 +54,7 @@ impl From<Rendered> for Response {
 
 /// One view.
 pub struct Shared {
-    /// How many renderings were begun.
+    /// The number of renderings that were begun.
     begun: Arc<AtomicU64>,
     /// The last, and its number. Whoever holds the lock sees to the next.
     last: tokio::sync::Mutex<Option<(u64, Rendered)>>,
@@ -154,10 +154,10 @@ impl Drop for Untaken {
     }
 }
 
-/// What renderings may take of the time. Times are passed in.
+/// The share of the time that renderings may take. Times are passed in.
 #[derive(Debug)]
 struct Budget {
-    /// What was taken beyond it, as of `since`.
+    /// The time taken beyond it, as of `since`.
     debt: Duration,
     since: Instant,
 }

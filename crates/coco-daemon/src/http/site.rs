@@ -1,4 +1,4 @@
-//! What the threads of a server share.
+//! The parts that the threads of a server share.
 
 use std::io;
 use std::net::TcpStream;
@@ -31,7 +31,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 /// shorter.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 
-/// What both threads share.
+/// The parts that both threads share.
 pub(super) struct Site {
     pub(super) router: Box<dyn Routes>,
     pub(super) limits: Limits,
@@ -43,7 +43,7 @@ pub(super) struct Site {
 /// So long a form may still come when the server stops.
 const LAST_OF_FORMS: Duration = Duration::from_millis(500);
 
-/// What all tasks of a server watch.
+/// The signals that all tasks of a server watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Serving,

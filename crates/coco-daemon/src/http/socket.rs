@@ -21,14 +21,14 @@ const AT_ONCE: usize = 4096;
 /// does not costs no more.
 const UNSENT: u32 = 128 * 1024;
 
-/// What is said to a client whose request is not read to its end.
+/// The answer to a client whose request is not read to its end.
 const COME_AGAIN: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n\
     connection: close\r\n\r\n";
 
 /// Reads and writes for hyper.
 pub(super) struct Socket {
     stream: TcpStream,
-    /// What the client has sent already.
+    /// The bytes that the client has sent already.
     began: Bytes,
     activity: Arc<Activity>,
     /// Set where no more than one head is to be read.
@@ -44,7 +44,7 @@ struct EndOfHead {
 }
 
 impl EndOfHead {
-    /// How many of these bytes belong to the head.
+    /// The number of these bytes that belong to the head.
     fn length(&mut self, bytes: &[u8]) -> usize {
         if self.is_found {
             return 0;

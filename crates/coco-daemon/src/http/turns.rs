@@ -13,7 +13,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How long others wait for a place that somebody holds.
+/// The time that others wait for a place that somebody holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// With who does nothing.
@@ -36,7 +36,7 @@ pub(super) struct Table {
     next_turn: u64,
 }
 
-/// What the table and a connection tell each other.
+/// The words between the table and a connection.
 #[derive(Default)]
 pub(super) struct Ticket {
     pub(super) evicted: Arc<Notify>,

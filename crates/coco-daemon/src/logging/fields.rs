@@ -1,4 +1,4 @@
-//! What stands in a line behind the level: the message, and fields that nobody can forge.
+//! The rest of a line behind the level: the message, and fields that nobody can forge.
 //!
 //! A field's value is in quotes unless it is one plain word, and what is not printable in it is escaped, whoever chose
 //! it.

@@ -36,7 +36,7 @@ static COCO: Definition = Definition::counter(&["coco", "errors", "log.dropped"]
 static NOODLE: Definition = Definition::counter(&["noodle", "errors", "log.dropped"], DROPPED);
 const DROPPED: &str = "Lines of the log that were lost because nobody read standard output in time, or it could not be written to.";
 
-/// What a program counts of its log.
+/// The row of a program's table that counts lost lines of its log.
 pub fn definition(program: Program) -> &'static Definition {
     match program {
         Program::Coco => &COCO,
@@ -80,7 +80,7 @@ pub fn set_level(level: Level) {
     }
 }
 
-/// How long the end of a process waits for whoever reads its log, or why it ends.
+/// The time that the end of a process waits for whoever reads its log, or why it ends.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Waits until all lines have been written, half a second at most. For the end of the process.
@@ -128,7 +128,7 @@ impl Write for Line<'_> {
 /// One a second: a stage that panics goes on, and may meet the same datagram again.
 static PANICS: Mutex<Throttle> = Mutex::new(Throttle::every(Duration::from_secs(1)));
 
-/// What a panic says, if it says anything.
+/// The message of a panic, if it has one.
 pub fn panic_message(payload: &(dyn Any + Send)) -> &str {
     let formatted = || payload.downcast_ref::<String>().map(String::as_str);
     payload.downcast_ref::<&str>().copied().or_else(formatted).unwrap_or("no message")

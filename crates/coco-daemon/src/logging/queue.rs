@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 /// Bytes of lines that wait, at most, each with what it costs to keep it.
 const LARGEST: usize = 1 << 20;
 
-/// How long until an output that takes nothing at the moment (`O_NONBLOCK`) is tried again.
+/// The time until an output that takes nothing at the moment (`O_NONBLOCK`) is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The writing end.
@@ -71,7 +71,7 @@ impl Queue {
         let _ = ended.recv_timeout(patience);
     }
 
-    /// How many lines were lost.
+    /// The number of lines lost.
     pub(super) fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
@@ -91,7 +91,7 @@ struct Writer<W> {
     output: W,
     resumed: fn(u64),
     shared: Arc<Shared>,
-    /// How many losses have been told.
+    /// The number of losses that were told.
     told: u64,
 }
 

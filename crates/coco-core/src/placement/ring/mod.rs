@@ -51,7 +51,7 @@ impl Ring {
         Self { targets, virtual_replicas, points: crc32::Points::new(targets, virtual_replicas) }
     }
 
-    /// How many targets there are.
+    /// The number of targets.
     pub fn targets(&self) -> usize {
         self.targets
     }
