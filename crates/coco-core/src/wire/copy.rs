@@ -2,43 +2,34 @@
 //! together, with their headers, instead of being written one by one.
 
 use super::Span;
-use super::decode::ValueListSpans;
-use super::encode::{Changes, NAME_PARTS, PacketBuilder, PartOrder, Range32, header};
+use super::decode::{ValueListSpans, interval_of, time_of};
+use super::encode::{NAME_PARTS, PacketBuilder, PartOrder, Range32};
 use super::part::{HEADER, PartType};
-use crate::value_list::ValueListRef;
+use crate::bytes::equal;
 
 impl PacketBuilder {
     /// Appends a value list as [`push`](Self::push) does, byte for byte, from the datagram that it was decoded from.
     pub fn push_from(&mut self, datagram: &[u8], spans: &ValueListSpans) {
-        let list = spans.of(datagram);
-        let changes = self.make_room(&list);
-        if self.copy(datagram, spans, &list, &changes) {
-            self.put_in_force(&list);
-        } else {
-            self.write(&list, changes);
+        if !self.copy(datagram, spans) {
+            self.push(&spans.of(datagram));
         }
-        self.value_lists += 1;
     }
 
     /// Whether all that is to be stated stands in the datagram as it is written here; if not, nothing is copied.
-    #[inline]
-    fn copy(
-        &mut self,
-        datagram: &[u8],
-        spans: &ValueListSpans,
-        list: &ValueListRef<'_>,
-        changes: &Changes,
-    ) -> bool {
-        if self.order != PartOrder::Collectd || (changes.interval && list.interval.is_none()) {
+    fn copy(&mut self, datagram: &[u8], spans: &ValueListSpans) -> bool {
+        let (time, interval) = (time_of(spans.time.of(datagram)), interval_of(spans.interval.of(datagram)));
+        let before = self.bytes.len();
+        let is_interval_new = self.state.interval_changes(interval);
+        let is_as_here = self.order == PartOrder::Collectd && !self.state.opaque;
+        if !is_as_here || (is_interval_new && interval.is_none()) {
             return false;
         }
-        let before = self.bytes.len();
         let own = &spans.identifier;
         let names = [own.host, own.plugin, own.plugin_instance, own.type_name, own.type_instance];
         let mut placed = self.state.names;
         let mut copying = Copying { datagram, bytes: &mut self.bytes, from: 0, to: 0 };
         for (i, name) in names.into_iter().enumerate() {
-            if changes.names[i] {
+            if !placed[i].is(copying.bytes, name, datagram) {
                 let Some(start) = start_of_part(datagram, NAME_PARTS[i], name) else {
                     self.bytes.truncate(before);
                     return false;
@@ -48,18 +39,33 @@ impl PacketBuilder {
             }
             if i == 0 {
                 // Behind the host, as collectd has them.
-                if changes.time {
+                if self.state.time != time {
                     copying.add(spans.time.start(), spans.time.end());
                 }
-                if changes.interval {
+                if is_interval_new {
                     copying.add(spans.interval.start(), spans.interval.end());
                 }
             }
         }
         copying.add(spans.values.start(), spans.values.end());
         copying.flush();
+        if self.is_too_long(before) {
+            self.bytes.truncate(before);
+            self.close();
+            return self.copy(datagram, spans);
+        }
         self.state.names = placed;
+        self.put_in_force(time, interval, own.carried(interval));
+        self.value_lists += 1;
         true
+    }
+}
+
+impl Range32 {
+    /// Whether the packets have here what the datagram has there.
+    #[inline]
+    fn is(self, bytes: &[u8], name: Span, datagram: &[u8]) -> bool {
+        self.length as usize == name.length() && equal(self.of(bytes), name.of(datagram))
     }
 }
 
@@ -68,8 +74,9 @@ impl PacketBuilder {
 #[inline]
 fn start_of_part(datagram: &[u8], kind: PartType, name: Span) -> Option<usize> {
     let start = name.start().checked_sub(HEADER)?;
-    let own = datagram.get(start..)?.first_chunk::<HEADER>()?;
-    (*own == header(kind, name.length() + 1)).then_some(start)
+    let own = u32::from_be_bytes(*datagram.get(start..)?.first_chunk::<HEADER>()?);
+    let expected = u32::from(kind.0) << 16 | (HEADER + name.length() + 1) as u32;
+    (own == expected).then_some(start)
 }
 
 /// Bytes of a datagram on their way to a packet.
@@ -105,6 +112,7 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::select;
 
+    use super::super::encode::header;
     use super::*;
     use crate::wire::{Decoder, Event};
 

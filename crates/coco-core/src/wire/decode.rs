@@ -31,6 +31,25 @@ impl IdentifierSpans {
     }
 }
 
+impl IdentifierSpans {
+    /// Bytes of the names of a metric: all but that of the host.
+    #[inline]
+    pub fn metric_length(&self) -> usize {
+        let Self { plugin, plugin_instance, type_name, type_instance, .. } = self;
+        plugin.length() + plugin_instance.length() + type_name.length() + type_instance.length()
+    }
+
+    /// Which of the parts that may be missing are there, beside this interval.
+    #[inline]
+    pub(super) fn carried(&self, interval: Interval) -> Carried {
+        Carried {
+            plugin_instance: !self.plugin_instance.is_empty(),
+            type_instance: !self.type_instance.is_empty(),
+            interval: !interval.is_none(),
+        }
+    }
+}
+
 /// Where a value list stands in a datagram: 32 bytes, whatever its size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ValueListSpans {
@@ -59,11 +78,7 @@ impl ValueListSpans {
     /// Which of the parts that may be missing this value list states with a value.
     #[inline]
     pub fn carried(&self, datagram: &[u8]) -> Carried {
-        Carried {
-            plugin_instance: !self.identifier.plugin_instance.is_empty(),
-            type_instance: !self.identifier.type_instance.is_empty(),
-            interval: !interval_of(self.interval.of(datagram)).is_none(),
-        }
+        self.identifier.carried(interval_of(self.interval.of(datagram)))
     }
 }
 
@@ -77,14 +92,14 @@ fn number_part(bytes: &[u8]) -> (PartType, u64) {
     }
 }
 
-fn time_of(bytes: &[u8]) -> Time {
+pub(super) fn time_of(bytes: &[u8]) -> Time {
     match number_part(bytes) {
         (PartType::TIME, seconds) => Time::Seconds(seconds),
         (_, units) => Time::HighResolution(units),
     }
 }
 
-fn interval_of(bytes: &[u8]) -> Interval {
+pub(super) fn interval_of(bytes: &[u8]) -> Interval {
     match number_part(bytes) {
         (PartType::INTERVAL, seconds) => Interval::Seconds(seconds),
         (_, units) => Interval::HighResolution(units),

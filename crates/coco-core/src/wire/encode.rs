@@ -53,11 +53,11 @@ pub struct PacketBuilder {
 pub(super) struct State {
     /// HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE.
     pub(super) names: [Range32; 5],
-    time: Time,
+    pub(super) time: Time,
     interval: Interval,
     carried: Carried,
     /// A whole datagram was appended: all but `carried` is unknown.
-    opaque: bool,
+    pub(super) opaque: bool,
 }
 
 /// A range of the builder's buffer, which batches of large datagrams may grow beyond 65,535 bytes.
@@ -88,10 +88,10 @@ const TYPE_INSTANCE: usize = 4;
 
 /// The parts of one value list that the packet does not state yet.
 #[derive(Clone, Copy)]
-pub(super) struct Changes {
-    pub(super) names: [bool; 5],
-    pub(super) time: bool,
-    pub(super) interval: bool,
+struct Changes {
+    names: [bool; 5],
+    time: bool,
+    interval: bool,
 }
 
 impl PacketBuilder {
@@ -126,20 +126,19 @@ impl PacketBuilder {
     /// It is written as it is: receivers want host, plugin, type, time and a value, and names of at most 127 bytes
     /// without NUL, which all that [`Decoder`](super::Decoder) yields has.
     pub fn push(&mut self, list: &ValueListRef<'_>) {
-        let changes = self.make_room(list);
+        let mut changes = self.state.changes(list, &self.bytes);
+        if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
+            self.close();
+            changes = self.state.changes(list, &self.bytes);
+        }
         self.write(list, changes);
         self.value_lists += 1;
     }
 
-    /// Closes the open packet if it has no room for a value list. Returns what has to be stated of it.
+    /// Whether what is behind this place has no room in the open packet, which it is not all of.
     #[inline]
-    pub(super) fn make_room(&mut self, list: &ValueListRef<'_>) -> Changes {
-        let changes = self.state.changes(list, &self.bytes);
-        if self.open_length() + changes.length(list) > self.limit && self.open_length() > 0 {
-            self.close();
-            return self.state.changes(list, &self.bytes);
-        }
-        changes
+    pub(super) fn is_too_long(&self, place: usize) -> bool {
+        self.open_length() > self.limit && place > self.start
     }
 
     /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if
@@ -258,7 +257,7 @@ impl PacketBuilder {
         self.state = EMPTY;
     }
 
-    pub(super) fn write(&mut self, list: &ValueListRef<'_>, changes: Changes) {
+    fn write(&mut self, list: &ValueListRef<'_>, changes: Changes) {
         let names = names_of(&list.identifier);
         match self.order {
             PartOrder::Collectd => {
@@ -271,20 +270,19 @@ impl PacketBuilder {
                 self.write_times(list, &changes);
             }
         }
-        self.put_in_force(list);
-        write_values(&mut self.bytes, list);
-    }
-
-    #[inline]
-    pub(super) fn put_in_force(&mut self, list: &ValueListRef<'_>) {
-        self.state.time = list.time;
-        self.state.interval = list.interval;
-        self.state.carried = Carried {
+        let carried = Carried {
             plugin_instance: !list.identifier.plugin_instance.is_empty(),
             type_instance: !list.identifier.type_instance.is_empty(),
             interval: !list.interval.is_none(),
         };
-        self.state.opaque = false;
+        self.put_in_force(list.time, list.interval, carried);
+        write_values(&mut self.bytes, list);
+    }
+
+    /// Takes note of what has been stated beside names.
+    #[inline]
+    pub(super) fn put_in_force(&mut self, time: Time, interval: Interval, carried: Carried) {
+        self.state = State { time, interval, carried, opaque: false, ..self.state };
     }
 
     fn write_names(&mut self, names: &[&[u8]; 5], changes: &Changes, which: Range<usize>) {
@@ -308,6 +306,11 @@ impl PacketBuilder {
 }
 
 impl State {
+    #[inline]
+    pub(super) fn interval_changes(&self, interval: Interval) -> bool {
+        self.interval != interval && !(self.interval.is_none() && interval.is_none())
+    }
+
     fn changes(&self, list: &ValueListRef<'_>, bytes: &[u8]) -> Changes {
         let names = names_of(&list.identifier);
         if self.opaque {
@@ -327,7 +330,7 @@ impl State {
         Changes {
             names: changed,
             time: self.time != list.time,
-            interval: self.interval != list.interval && !(self.interval.is_none() && list.interval.is_none()),
+            interval: self.interval_changes(list.interval),
         }
     }
 }
@@ -354,7 +357,8 @@ impl Carried {
 }
 
 impl Range32 {
-    fn of(self, bytes: &[u8]) -> &[u8] {
+    #[inline]
+    pub(super) fn of(self, bytes: &[u8]) -> &[u8] {
         let start = self.start as usize;
         bytes.get(start..start + self.length as usize).unwrap_or_default()
     }
