@@ -160,10 +160,21 @@ impl Filter {
                     continue;
                 }
                 let spans = item.spans.identifier;
-                let identifier = spans.of(bytes);
-                let parts = identifier.metric_parts();
                 let of_run = run.host.filter(|_| !alone);
                 let unchanged = last.map_or(0, |last| unchanged(&last, &spans));
+                if unchanged == 3
+                    && let Some(host) = of_run
+                {
+                    let last_part = spans.type_instance.of(bytes);
+                    let known = memory.see_sibling(host, spans.metric_length(), last_part, now);
+                    if let Some(rejected) = known {
+                        item.verdict = tally.verdict(rejected, run.shares);
+                        last = Some(spans);
+                        continue;
+                    }
+                }
+                let identifier = spans.of(bytes);
+                let parts = identifier.metric_parts();
                 let expected = of_run.and_then(|host| memory.see_expected(host, parts, unchanged, now));
                 if let Some(rejected) = expected {
                     item.verdict = tally.verdict(rejected, run.shares);

@@ -215,6 +215,20 @@ impl Memory {
         Some(rejected)
     }
 
+    /// Like [`see_expected`](Self::see_expected), where all parts but the last are those of the host's last metric: most
+    /// are so. `length` is that of all four.
+    #[inline]
+    pub fn see_sibling(&mut self, host: HostId, length: usize, last: &[u8], now: u32) -> Option<bool> {
+        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
+        let Expected { name, alike } = metrics.expected()?;
+        if alike < 3 || !self.names.ends_with(name, length, last) {
+            return None;
+        }
+        let rejected = metrics.get_mut(name)?.see(now);
+        metrics.go_on(name);
+        Some(rejected)
+    }
+
     /// Like [`see`](Self::see), of a metric that was not [expected](Self::see_expected), and will be the next time.
     #[inline]
     pub fn see_unexpected(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {

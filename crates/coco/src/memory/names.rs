@@ -37,6 +37,13 @@ impl Name {
         })
     }
 
+    /// Whether it has so many bytes and this last part, where the first three are known to be its own.
+    #[inline]
+    fn ends_with(&self, length: usize, last: &[u8]) -> bool {
+        let own = length.checked_sub(last.len()).and_then(|start| self.0.get(start..));
+        self.0.len() == length && own.is_some_and(|own| equal(own, last))
+    }
+
     /// How many of its first parts are those of another name; not all four.
     fn alike(&self, other: &Self) -> usize {
         self.parts().zip(other.parts()).take(3).take_while(|(one, other)| one == other).count()
@@ -141,6 +148,12 @@ impl Names {
     #[inline]
     pub(super) fn is_behind(&self, id: NameId, parts: [&[u8]; 4], known: usize) -> bool {
         self.entries.get(id).is_some_and(|entry| entry.name.is(parts, known))
+    }
+
+    /// The same, where only the last of its parts is not known to be so; `length` is that of all of them.
+    #[inline]
+    pub(super) fn ends_with(&self, id: NameId, length: usize, last: &[u8]) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.name.ends_with(length + 3, last))
     }
 
     /// How many parts two names begin with that they have in common; not all four.
