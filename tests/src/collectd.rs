@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use socket2::SockRef;
@@ -182,6 +182,23 @@ impl StorageNode {
             let socket = "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n</Plugin>\n";
             replaced(rrdtool, &[("DataDir \"/var/lib/collectd/rrd\"", options)]) + socket
         })
+    }
+
+    /// Starts a node whose files an rrdcached writes below `base`, over this socket, as `storage-rrdcached.conf` has it.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_rrdcached(name: &str, socket: &Path, base: &Path) -> Self {
+        let config = sample("storage-rrdcached.conf");
+        let (_, plugin) = config.split_once("LoadPlugin rrdcached").expect("the part of rrdcached");
+        let places = [
+            ("/var/run/rrdcached.sock", socket.display().to_string()),
+            ("/var/lib/collectd/rrd", base.display().to_string()),
+        ];
+        let places = places.each_ref().map(|(sample, place)| (*sample, place.as_str()));
+        let plugin = replaced(&format!("LoadPlugin rrdcached{plugin}"), &places);
+        Self::with_files(name, "", None, |_| plugin.clone())
     }
 
     fn with_files(

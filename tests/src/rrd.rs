@@ -69,6 +69,23 @@ pub fn create(file: &Path, finish: i64, values: &[f64]) {
     rrdtool(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
+/// Makes a file as collectd has them of `load`, a row each ten seconds, with these values of all three averages, by their
+/// seconds.
+///
+/// # Panics
+/// When rrdtool can't.
+pub fn create_load(file: &Path, values: impl Iterator<Item = (i64, f64)>) {
+    std::fs::create_dir_all(file.parent().expect("a file is in a directory")).expect("a directory");
+    let updates: Vec<_> =
+        values.map(|(second, value)| (second, format!("{second}:{value}:{value}:{value}"))).collect();
+    let begin = format!("--start={}", updates.first().expect("values").0 - 10);
+    let sources = ["shortterm", "midterm", "longterm"].map(|name| format!("DS:{name}:GAUGE:20:0:5000"));
+    let [one, two, three] = &sources;
+    rrdtool(&["create", path(file), &begin, "--step=10", one, two, three, "RRA:AVERAGE:0.5:1:2000"]);
+    let updates = updates.iter().map(|(_, update)| update.as_str());
+    rrdtool(&["update", path(file)].into_iter().chain(updates).collect::<Vec<_>>());
+}
+
 fn number(printed: &str) -> Option<String> {
     (!printed.ends_with("nan")).then(|| printed.to_owned())
 }

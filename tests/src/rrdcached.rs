@@ -69,6 +69,11 @@ impl Rrdcached {
     /// Ends it, and starts another in its place.
     pub fn restart(&mut self) {
         let _ = self.process.stop();
+        self.start_again();
+    }
+
+    /// Starts another in the place of one that was stopped.
+    pub fn start_again(&mut self) {
         let _ = std::fs::remove_file(&self.socket);
         self.process = start(&self.base, self.commands, &self.directory, self.address);
         self.wait();

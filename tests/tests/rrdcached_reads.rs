@@ -2,9 +2,10 @@
 //! Noodle: as rrdtool reads copies of the files.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::collectd::{Collectd, StorageNode};
@@ -115,6 +116,139 @@ fn what_agents_sent_comes_back_from_nodes_that_have_no_visage() {
         assert!(answer[*host]["load"]["load"].is_object(), "{answer}");
     }
     assert!(noodle.stop().success());
+    assert!(coco.stop().success());
+}
+
+/// A storage node whose files an rrdcached writes, as `storage-rrdcached.conf` has it.
+struct Writing {
+    storage: StorageNode,
+    daemon: Rrdcached,
+    base: Directory,
+}
+
+impl Writing {
+    fn start(name: &str) -> Self {
+        let base = Directory::new("written");
+        let daemon = Rrdcached::start(base.path());
+        Self { storage: StorageNode::with_rrdcached(name, &daemon.socket, base.path()), daemon, base }
+    }
+
+    fn target(&self) -> String {
+        self.storage.address.to_string()
+    }
+
+    fn file(&self, host: &str, metric: &str) -> PathBuf {
+        self.base.path().join(host).join(format!("{metric}.rrd"))
+    }
+}
+
+/// Hours of rows are written into the files rather than waited for.
+#[test]
+fn a_node_that_was_away_for_an_hour_has_its_gap_filled_by_the_next_tier() {
+    const HOUR: i64 = 3600;
+    let mut nodes = TIERS.map(|tier| ["a", "b"].map(|node| Writing::start(&format!("{tier}-{node}"))));
+    let targets = nodes.each_ref().map(|tier| tier.each_ref().map(Writing::target));
+    let tiers = [(TIERS[0], &targets[0][..]), (TIERS[1], &targets[1][..])];
+    let with_fetch = |tiers: &[(&str, &[String])]| {
+        let nodes = nodes[..tiers.len()].iter().flatten();
+        let config = nodes.fold(Config::new(tiers), |config, node| {
+            config.fetch(&node.target(), &format!("rrdcached://{}", node.daemon.address))
+        });
+        config.text()
+    };
+    let coco = Coco::start(&with_fetch(&tiers));
+    let [both, alone] = [&tiers[..], &tiers[..1]].map(|tiers| Noodle::start(&with_fetch(tiers)));
+    let places = coco.two_hosts_of_each_place(&tiers);
+
+    // Of the first node an hour is missing, of no other anything.
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).expect("it is late").as_secs());
+    let now = now.expect("it is not that late") / 10 * 10;
+    let (start, gap) = (now - 3 * HOUR, now - 2 * HOUR..now - HOUR);
+    for (place, hosts) in places.iter().enumerate() {
+        for (tier, host) in [0, 1].into_iter().flat_map(|tier| hosts.iter().map(move |host| (tier, host))) {
+            let past = (start..now - 5).step_by(10);
+            let past = past.filter(|second| (tier, place) != (0, 0) || !gap.contains(second));
+            let value = |second: i64| (second, (second % 1000) as f64 / 8.0);
+            rrd::create_load(&nodes[tier][place].file(host, "load/load"), past.map(value));
+        }
+    }
+
+    let hosts: Vec<(usize, &String)> = places
+        .iter()
+        .enumerate()
+        .flat_map(|(place, hosts)| hosts.iter().map(move |host| (place, host)))
+        .collect();
+    let agents: Vec<_> = hosts.iter().map(|(_, host)| Collectd::agent(host, coco.listen)).collect();
+    let ask =
+        |noodle: &Noodle, host: &str, [plugin, instance, source]: [&str; 3], [start, finish]: [i64; 2]| {
+            let answer =
+                noodle.json(&format!("/data/{host}/{plugin}/{instance}?start={start}&finish={finish}"));
+            let data = answer[host][plugin][instance][source]["data"].as_array().cloned().unwrap_or_default();
+            (data.iter().map(Value::as_f64).collect::<Vec<_>>(), answer["_meta"].clone())
+        };
+    const LOAD: [&str; 3] = ["load", "load", "shortterm"];
+    const MEMORY: [&str; 3] = ["memory", "memory-used", "value"];
+    let known = |rows: &[Option<f64>]| rows.iter().flatten().count();
+    // What was not there before is as collectd made it, a row each second.
+    for (place, host) in &hosts {
+        wait_until(PATIENCE, format!("rows of {host} by way of its rrdcached"), || {
+            nodes[0][*place].storage.nudge();
+            known(&ask(&alone, host, MEMORY, [now, now + 600]).0) >= 3
+        });
+    }
+
+    // The first node is away, and comes back.
+    let [[first, _], _] = &mut nodes;
+    let (dead, away) = (first.target(), places[0][0].as_str());
+    assert!(first.daemon.process.stop().success());
+    let (rows, meta) = ask(&both, away, LOAD, [gap.start, gap.end - 10]);
+    assert_eq!((&meta["target"], known(&rows)), (&Value::from(targets[1][0].clone()), 359), "{meta}");
+    first.daemon.start_again();
+    for agent in agents {
+        assert!(!agent.stop().is_empty());
+    }
+
+    let copies = Directory::new("copies");
+    let expected = |tier: usize, (place, host): (usize, &str), metric: [&str; 3], window: [i64; 2]| {
+        let [plugin, instance, source] = metric;
+        let copy = copies.path().join(format!("{tier}-{host}-{instance}.rrd"));
+        let file = nodes[tier][place].file(host, &format!("{plugin}/{instance}"));
+        std::fs::copy(file, &copy).expect("a copy");
+        let printed = rrd::fetch(&copy, window[0], window[1]).remove(source).expect("a data source");
+        let number = |text: String| text.parse::<f64>().expect("a number");
+        printed.into_iter().map(|value| value.map(number)).collect::<Vec<_>>()
+    };
+    // rrdtool prints eleven digits.
+    let printed = |rows: &[Option<f64>]| {
+        let printed = |value: &f64| format!("{value:.10e}").parse::<f64>().expect("a number");
+        rows.iter().map(|value| value.as_ref().map(printed)).collect::<Vec<_>>()
+    };
+    for (place, host) in hosts.iter().map(|(place, host)| (*place, host.as_str())) {
+        let window = [start + 10, now - HOUR / 2];
+        let [own, next] = [0, 1].map(|tier| expected(tier, (place, host), LOAD, window));
+        assert_eq!(
+            own.iter().filter(|row| row.is_none()).count(),
+            if place == 0 { 361 } else { 0 },
+            "{host}"
+        );
+        assert_eq!(printed(&ask(&alone, host, LOAD, window).0), own, "{host}");
+        let (rows, meta) = ask(&both, host, LOAD, window);
+        let joined: Vec<_> = own.iter().zip(&next).map(|(own, next)| own.or(*next)).collect();
+        assert_eq!(printed(&rows), joined, "{host}");
+        assert_eq!((known(&rows), &meta["partial"]), (rows.len(), &Value::Null), "{host}: {meta}");
+        let sources = match place {
+            0 => format!("{dead}, {}", targets[1][0]),
+            _ => targets[0][1].clone(),
+        };
+        assert_eq!(meta["sources"], sources, "{host}");
+        // Whoever asks for rows has them written first.
+        let window = [now, now + 50];
+        wait_until(PATIENCE, format!("the rows of {host} that rrdtool reads"), || {
+            let rows = printed(&ask(&alone, host, MEMORY, window).0);
+            known(&rows) >= 3 && rows == expected(0, (place, host), MEMORY, window)
+        });
+    }
+    assert!(both.stop().success() && alone.stop().success());
     assert!(coco.stop().success());
 }
 
