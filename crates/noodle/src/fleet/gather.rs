@@ -5,18 +5,16 @@
 //! next tier, again with every target; what these have of other shares is left out, since it was answered. Where one
 //! flaps, the next tier is asked for its share first, and it itself only for what is still missing then.
 
-use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::owner::{Found, Shunned};
+use super::named::Named;
+use super::owner::{Found, Piece, Shunned};
 use super::{Failed, Fleet, Node};
 use crate::aside::aside;
-use crate::ask::share::Share;
-use crate::ask::{Content, Hosts, Metric, Names, Question, Reply};
-use crate::budget::Reservation;
+use crate::ask::{Content, Hosts, Metric, Question, Reply};
 use crate::budget::crowd::WAITING;
 use crate::failure::Failure;
 
@@ -26,9 +24,6 @@ pub(super) const AT_ONCE: usize = 32;
 
 /// What is noted of a host by name, and why nobody has it.
 const EACH_NAME: usize = 512;
-
-/// What is noted of a host that a target named, beside its name.
-const EACH_NAMED: usize = 128;
 
 /// What is noted of each target of each tier.
 const EACH_TARGET: usize = 256;
@@ -45,29 +40,6 @@ pub struct Gathered {
     /// For each tier that was asked for patterns, and each of its targets, whether its share was still wanted behind
     /// it.
     wanted: Vec<Vec<bool>>,
-}
-
-/// Hosts that targets named, each with who did.
-struct Named {
-    hosts: BTreeMap<Vec<u8>, Vec<Node>>,
-    /// What they take.
-    lent: Vec<Reservation>,
-}
-
-/// A part of a joined answer.
-#[derive(Debug)]
-pub struct Piece {
-    /// The answer, and whose it is.
-    pub found: Found,
-    /// The host that was asked for by name; none where it was a pattern, so that only some of it may be wanted.
-    pub name: Option<Arc<[u8]>>,
-}
-
-impl Piece {
-    /// Whose it is: of several, the first.
-    pub fn node(&self) -> Node {
-        self.found.nodes[0]
-    }
 }
 
 impl Gathered {
@@ -149,8 +121,17 @@ impl Gathered {
         if first.want != Content::Series || !fleet.has_rows() {
             return gathered;
         }
-        let (work, of_whom) = (gathered.work(), Arc::clone(fleet));
-        let take = move || (gathered.take_hosts(&of_whom), gathered);
+        let (work, of_whom) = (Named::work(&gathered.pieces), Arc::clone(fleet));
+        let take = move || {
+            let (named, said) = std::mem::take(&mut gathered.pieces)
+                .into_iter()
+                .partition(|piece| matches!(piece.found.reply, Reply::Names(_)));
+            gathered.pieces = said;
+            let is_wanted = |tier: usize, host: &[u8]| gathered.is_wanted(&of_whom, tier, host);
+            let (named, failed) = Named::take(named, &gathered.pieces, &of_whom, is_wanted);
+            gathered.failed.extend(failed);
+            (named, gathered)
+        };
         let (Named { hosts, lent }, taken) = aside(work, take).await;
         gathered = taken;
         let shunned = Shunned::default();
@@ -165,64 +146,6 @@ impl Gathered {
         gathered.pieces.extend(found.pieces);
         gathered.failed.extend(found.failed);
         gathered
-    }
-
-    /// Bytes of as much work as it is to take the hosts out.
-    fn work(&self) -> usize {
-        let named = self.pieces.iter().map(|piece| match &piece.found.reply {
-            Reply::Names(names) => names.names.len(),
-            Reply::Text(_) | Reply::Series(_) => 0,
-        });
-        named.sum::<usize>() * EACH_NAMED
-    }
-
-    /// Takes out the hosts that targets named, each with who did, but for those whose owner has said all of them.
-    fn take_hosts(&mut self, fleet: &Fleet) -> Named {
-        let (named, said): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pieces)
-            .into_iter()
-            .partition(|piece| matches!(piece.found.reply, Reply::Names(_)));
-        self.pieces = said;
-        let mut taken = Named { hosts: BTreeMap::new(), lent: Vec::new() };
-        for piece in named {
-            let node = piece.node();
-            let Reply::Names(Names { names, reservation, .. }) = piece.found.reply else { continue };
-            taken.lent.push(reservation);
-            match fleet.budget.reserve(names.len() * EACH_NAMED) {
-                Ok(reservation) => taken.lent.push(reservation),
-                Err(exhausted) => {
-                    self.failed.push((node, exhausted.into()));
-                    continue;
-                }
-            }
-            for host in names {
-                taken.hosts.entry(host).or_default().push(node);
-            }
-        }
-        let mut said: HashMap<Node, Vec<&Share>> = HashMap::new();
-        for piece in self.pieces.iter().filter(|piece| piece.node().tier == 0) {
-            if let Reply::Text(share) = &piece.found.reply {
-                said.entry(piece.node()).or_default().push(share);
-            }
-        }
-        let is_said = |host: &[u8]| {
-            let name = String::from_utf8_lossy(host);
-            let owners = if said.is_empty() { Vec::new() } else { fleet.owners(0, host) };
-            let mut shares = owners.iter().filter_map(|owner| said.get(owner)).flatten();
-            shares.any(|share| share.object.member(&name).is_some())
-        };
-        taken.hosts.retain(|host, nodes| {
-            // As many tiers as there are, mostly one.
-            let mut known: Option<(usize, bool)> = None;
-            nodes.retain(|node| {
-                let (_, is_wanted) = known
-                    .filter(|(tier, _)| *tier == node.tier)
-                    .unwrap_or_else(|| (node.tier, self.is_wanted(fleet, node.tier, host)));
-                known = Some((node.tier, is_wanted));
-                is_wanted
-            });
-            !nodes.is_empty() && !is_said(host)
-        });
-        taken
     }
 
     async fn of_all(fleet: &Arc<Fleet>, patterns: Vec<Question>) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! - [`order`] is the only place that says who has a host, and who is asked first;
 //! - [`owner`] asks those who have one host, one after the other, and [`join`] makes one series of what they have;
-//! - [`gather`] asks many for one answer;
+//! - [`gather`] asks many for one answer, `named` has the hosts that they know for a pattern;
 //! - [`tree`] and [`rows`] are what a language of queries needs of all of it: which metrics there are, and their rows.
 
 use std::collections::HashMap;
@@ -27,6 +27,7 @@ use join::Policy;
 
 pub mod gather;
 pub mod join;
+mod named;
 pub mod order;
 pub mod owner;
 pub mod rows;

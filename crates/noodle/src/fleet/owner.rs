@@ -28,6 +28,22 @@ pub struct Found {
     pub failed: Vec<Failed>,
 }
 
+/// A part of a joined answer.
+#[derive(Debug)]
+pub struct Piece {
+    /// The answer, and whose it is.
+    pub found: Found,
+    /// The host that was asked for by name; none where it was a pattern, so that only some of it may be wanted.
+    pub name: Option<Arc<[u8]>>,
+}
+
+impl Piece {
+    /// Whose it is: of several, the first.
+    pub fn node(&self) -> Node {
+        self.found.nodes[0]
+    }
+}
+
 /// Targets that failed in such a way that the requests that are still to come for one client go past them: a dead
 /// target costs a list of hosts its timeout once.
 #[derive(Debug, Default)]

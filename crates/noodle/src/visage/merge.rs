@@ -135,8 +135,7 @@ mod tests {
     use crate::ask::share::Share;
     use crate::budget::Held;
     use crate::fleet::Node;
-    use crate::fleet::gather::Piece;
-    use crate::fleet::owner::Found;
+    use crate::fleet::owner::{Found, Piece};
     use crate::json::object::Object;
 
     const CONFIG: &str = r#"

@@ -17,5 +17,7 @@ mod noodle;
 mod one;
 mod pages;
 mod process;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod transcript;
 mod transcripts;
 mod webrick;

@@ -15,3 +15,6 @@ mod nodes;
 mod noodle;
 mod proxy;
 mod said;
+#[path = "../http/transcript.rs"]
+#[expect(dead_code, reason = "other tests use the rest")]
+mod transcript;
