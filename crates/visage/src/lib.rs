@@ -7,7 +7,7 @@
 //! - [`glob`] is a pattern for one name, as Ruby's `Dir.glob` reads it;
 //! - [`selection`] is what stands behind the host in a path: which files of a host are meant, and in which order;
 //! - [`consolidation`] makes fewer values of many, and percentiles;
-//! - [`answer`] writes the JSON.
+//! - [`answer`] writes the JSON, `numbers` those in it.
 //!
 //! ```
 //! use visage::answer::{Answer, Form};
@@ -28,4 +28,5 @@
 pub mod answer;
 pub mod consolidation;
 pub mod glob;
+mod numbers;
 pub mod selection;
