@@ -24,11 +24,12 @@ use tokio::sync::watch;
 
 use self::daemons::{Daemons, daemon, daemons};
 use self::ports::{port_of, tcp, udp};
-use self::shown::{progress, received, report, urls, write_introduction};
+use self::shown::{progress, report, urls, write_introduction};
 use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
 use crate::storage::StorageNode;
+use crate::storage::files::{self, Files};
 use crate::traffic::{Counters, Generator, Sender};
 
 /// The tiers, each of two nodes.
@@ -113,9 +114,12 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     logging::init(Level::Warn)?;
     let port = |port: u16| if arguments.free_ports { 0 } else { port };
     let mut nodes = Vec::new();
+    // Nodes as they should be set up, where that can be had; else in memory.
+    let rrdcached = files::installed();
     for number in NODES {
         let socket = udp(port(LISTEN + 1 + number))?;
-        nodes.push(StorageNode::start(socket, tcp(port(NOODLE + 1 + number))?)?);
+        let files = rrdcached.as_deref().map(Files::start).transpose().map_err(Failure::System)?;
+        nodes.push(StorageNode::start(socket, tcp(port(NOODLE + 1 + number))?, files)?);
     }
     // Each is free by the time that the daemon takes it.
     let ports = [
@@ -225,7 +229,7 @@ async fn tell(
     // Twice of every host and more, whatever the blacklist drops: what is counted needs two values to be a rate.
     let enough = 3 * TIERS.len() as u64 * u64::from(arguments.hosts) * u64::from(arguments.metrics) * 9 / 10;
     let start = Instant::now();
-    while nodes.iter().map(received).sum::<u64>() < enough && start.elapsed() < PATIENCE {
+    while nodes.iter().map(StorageNode::readable).sum::<u64>() < enough && start.elapsed() < PATIENCE {
         tokio::select! {
             signal = signals.next() => if signal == Signal::Stop { return Ok(()) },
             () = tokio::time::sleep(TICK) => {}

@@ -9,7 +9,7 @@ use super::{Addresses, Arguments, BLACKLIST, Books, NODES, TIERS};
 use crate::storage::StorageNode;
 use crate::traffic::Counters;
 
-pub(super) fn received(node: &StorageNode) -> u64 {
+fn received(node: &StorageNode) -> u64 {
     node.memory().value_lists()
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use coco_core::types_db::TypesDb;
 use coco_core::value_list::{IdentifierRef, Value, ValueListRef};
 
+use super::files::Update;
 use crate::traffic::TYPES_DB;
 
 /// Values of one data source: ten minutes at one a second.
@@ -55,15 +56,7 @@ impl Memory {
     pub fn add(&mut self, list: &ValueListRef<'_>) {
         self.value_lists += 1;
         let identifier = &list.identifier;
-        let names: Vec<String> = match self.types.get(identifier.type_name) {
-            Some(sources) if sources.len() == list.values.len() => {
-                sources.iter().map(|source| String::from_utf8_lossy(&source.name).into_owned()).collect()
-            }
-            _ if list.values.len() == 1 => vec!["value".to_owned()],
-            _ => (0..list.values.len()).map(|number| format!("value{number}")).collect(),
-        };
-        let interval = list.interval.cdtime() as f64 / (1_u64 << 30) as f64;
-        let step = (interval.round() as i64).clamp(1, 86_400);
+        let (names, step) = (self.names(list), step_of(list));
         let time = list.time.cdtime() as f64 / (1_u64 << 30) as f64;
         let [plugin, instance] = file_of(identifier);
         let known = self.hosts.get(identifier.host).and_then(|plugins| plugins.get(&plugin)?.get(&instance));
@@ -84,6 +77,28 @@ impl Memory {
             if let Some(series) = sources.get_mut(name) {
                 series.update(time, value);
             }
+        }
+    }
+
+    /// What is to be written of a value list.
+    pub(super) fn update(&self, list: &ValueListRef<'_>) -> Update {
+        let [plugin, instance] = file_of(&list.identifier);
+        Update {
+            path: [list.identifier.host.to_vec(), plugin, instance],
+            time: i64::try_from(list.time.cdtime() >> 30).unwrap_or(i64::MAX),
+            step: step_of(list),
+            values: self.names(list).into_iter().zip(list.values.iter()).collect(),
+        }
+    }
+
+    /// The data sources of a value list.
+    fn names(&self, list: &ValueListRef<'_>) -> Vec<String> {
+        match self.types.get(list.identifier.type_name) {
+            Some(sources) if sources.len() == list.values.len() => {
+                sources.iter().map(|source| String::from_utf8_lossy(&source.name).into_owned()).collect()
+            }
+            _ if list.values.len() == 1 => vec!["value".to_owned()],
+            _ => (0..list.values.len()).map(|number| format!("value{number}")).collect(),
         }
     }
 
@@ -168,6 +183,12 @@ impl Series {
         }
         sums.into_iter().map(|(sum, count)| sum / f64::from(count)).collect()
     }
+}
+
+/// Seconds from one value to the next.
+fn step_of(list: &ValueListRef<'_>) -> i64 {
+    let interval = list.interval.cdtime() as f64 / (1_u64 << 30) as f64;
+    (interval.round() as i64).clamp(1, 86_400)
 }
 
 /// The directory and the file (less `.rrd`) that collectd's rrdtool plugin writes to: `PLUGIN-INSTANCE`,

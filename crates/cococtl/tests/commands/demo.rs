@@ -15,7 +15,9 @@ use crate::{cococtl, program};
 
 fn start(arguments: &[&str]) -> (Process, Directory) {
     let directory = Directory::new("demo");
-    (Process::start("demo", directory.path(), program().arg("demo").args(arguments)), directory)
+    let mut command = program();
+    command.arg("demo").args(arguments).env("TMPDIR", directory.path());
+    (Process::start("demo", directory.path(), &mut command), directory)
 }
 
 /// Every number in a list of series.
@@ -30,8 +32,21 @@ fn numbers(answer: &Value) -> Vec<f64> {
 }
 
 #[test]
-fn every_url_answers_with_data_and_ctrl_c_leaves_nothing() {
-    let (mut demo, _directory) = start(&["--free-ports", "--json"]);
+fn every_url_answers_with_data_from_rrdcached_and_ctrl_c_leaves_nothing() {
+    let (demo, directory) = start(&["--free-ports", "--json"]);
+    every_url_answers(demo, &directory, "rrdcached://");
+}
+
+#[test]
+fn every_url_answers_with_data_from_memory_where_rrdcached_is_not_installed() {
+    let directory = Directory::new("demo");
+    let mut command = program();
+    command.env("PATH", directory.path()).args(["demo", "--free-ports", "--json"]);
+    let demo = Process::start("demo", directory.path(), &mut command);
+    every_url_answers(demo, &directory, "http://");
+}
+
+fn every_url_answers(mut demo: Process, directory: &Directory, scheme: &str) {
     let told = demo.wait_for("what to try", |process| {
         serde_json::from_str::<Value>(process.stdout().lines().next()?).ok()
     });
@@ -60,12 +75,14 @@ fn every_url_answers_with_data_and_ctrl_c_leaves_nothing() {
     demo.signal(Signal::SIGINT);
     assert_eq!(demo.ended(PATIENCE).code(), Some(0), "{}", demo.stderr());
     assert_eq!(demo.stderr(), "");
-    let http = |url: &Value| text(url).replace("http://", "").parse::<SocketAddr>().unwrap();
+    let at = |url: &Value| text(url).split_once("://").unwrap().1.parse::<SocketAddr>().unwrap();
     let nodes = told["nodes"].as_array().unwrap();
+    assert!(nodes.iter().all(|node| text(&node["url"]).starts_with(scheme)), "{told}");
+    assert!(!std::fs::read_dir(directory.path()).unwrap().any(|entry| entry.unwrap().path().is_dir()));
     for url in
         [&told["coco"]["api"], &told["noodle"]].into_iter().chain(nodes.iter().map(|node| &node["url"]))
     {
-        assert!(TcpStream::connect(http(url)).is_err(), "{url}");
+        assert!(TcpStream::connect(at(url)).is_err(), "{url}");
     }
     for address in nodes.iter().map(|node| &node["address"]).chain([&told["coco"]["listen"]]) {
         UdpSocket::bind(text(address)).unwrap();
