@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use self::daemons::{Daemons, daemon, daemons};
 use self::ports::{port_of, tcp, udp};
-use self::shown::{progress, report, urls, write_introduction};
+use self::shown::{progress, received, report, urls, write_introduction};
 use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
@@ -229,7 +229,7 @@ async fn tell(
     // Twice of every host and more, whatever the blacklist drops: what is counted needs two values to be a rate.
     let enough = 3 * TIERS.len() as u64 * u64::from(arguments.hosts) * u64::from(arguments.metrics) * 9 / 10;
     let start = Instant::now();
-    while nodes.iter().map(StorageNode::readable).sum::<u64>() < enough && start.elapsed() < PATIENCE {
+    while nodes.iter().map(received).sum::<u64>() < enough && start.elapsed() < PATIENCE {
         tokio::select! {
             signal = signals.next() => if signal == Signal::Stop { return Ok(()) },
             () = tokio::time::sleep(TICK) => {}

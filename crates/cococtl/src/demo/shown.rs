@@ -9,8 +9,8 @@ use super::{Addresses, Arguments, BLACKLIST, Books, NODES, TIERS};
 use crate::storage::StorageNode;
 use crate::traffic::Counters;
 
-fn received(node: &StorageNode) -> u64 {
-    node.memory().value_lists()
+pub(super) fn received(node: &StorageNode) -> u64 {
+    node.readable()
 }
 
 /// One line, which an old terminal of 80 columns has room for.
