@@ -295,7 +295,9 @@ fn an_attack_on_the_api_costs_no_value_list() -> io::Result<()> {
         .map(|_| {
             let mut client = connect()?;
             client.set_write_timeout(Some(Duration::from_millis(20)))?;
-            let requests = "GET /tiers HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+            let requests = "GET /tiers HTTP/1.1\r\nHost: x\r\n\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n\
+                GET /hosts?silent_for=1ns&limit=10000 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n\
+                GET /?name=h HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n";
             let _ = client.write_all(requests.repeat(500).as_bytes());
             Ok(client)
         })

@@ -121,7 +121,7 @@ impl Measure {
     /// Measures from time to time until the other side of `intervals` is dropped, and at once when new ones come.
     pub fn run(&self, intervals: Intervals, news: &Receiver<Intervals>) {
         let sample = || {
-            let recent = || recent::counters(&self.lanes, &self.routing.load(), &self.last());
+            let recent = || recent::counters(&self.lanes, &self.routing.load(), self.last().kernel_drops);
             self.history.sample(Instant::now(), recent);
         };
         at_times(intervals, news, |intervals| self.measure((self.clock)(), intervals.expire), sample);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::measure::Measurement;
 use crate::counters::{Count, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::Outlet;
@@ -28,10 +27,10 @@ pub fn sent_to(tier: &str, target: &str) -> String {
     format!("sent {tier} {target}")
 }
 
-/// What has been counted by now.
-pub fn counters(lanes: &[Arc<Lane>], routing: &Routing, measurement: &Measurement) -> Vec<(String, u64)> {
+/// What has been counted by now, and what the kernel has dropped as last measured.
+pub fn counters(lanes: &[Arc<Lane>], routing: &Routing, dropped: u64) -> Vec<(String, u64)> {
     let of_lanes = |count: Count| lanes.iter().map(|lane| lane.counts.get(count)).sum();
-    let mut counters = vec![(DROPPED.to_owned(), measurement.kernel_drops)];
+    let mut counters = vec![(DROPPED.to_owned(), dropped)];
     for (name, count) in [
         (RECEIVED, Count::Raw),
         (DECODED, Count::Decoded),
