@@ -140,7 +140,7 @@ impl Process {
     #[must_use]
     pub fn reloads(&self) -> usize {
         let log = self.stdout();
-        log.lines().filter(|line| line.contains(" reloaded ") || line.contains("nothing changes")).count()
+        log.lines().filter(|line| line.contains("reloaded old=") || line.contains("nothing changes")).count()
     }
 
     /// SIGHUP; waits until it says how that went, and returns what it has written since.

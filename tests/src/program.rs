@@ -72,6 +72,9 @@ pub struct Ended {
     pub stderr: String,
 }
 
+/// What a daemon says when it serves.
+const READY: &str = "ready fingerprint=";
+
 /// Starts a program with the given configuration, waits until it says that it is ready, and returns it with the
 /// directory of its files.
 ///
@@ -93,9 +96,8 @@ pub fn start_within(program: Program, config: &str, environment: &[(&str, &OsStr
     let mut command = Command::new(program.path());
     command.arg(path).envs(environment.iter().copied());
     let mut process = Process::start(program.name(), directory.path(), &mut command);
-    process.wait_for("ready", |process| {
-        process.stdout().lines().any(|line| line.contains("ready")).then_some(())
-    });
+    process
+        .wait_for("ready", |process| process.stdout().lines().any(|line| line.contains(READY)).then_some(()));
     (process, directory)
 }
 
@@ -111,7 +113,7 @@ pub fn start_unread(program: Program, config: &str) -> (Process, Directory, Unre
     let (mut pipe, ends) = UnreadPipe::new();
     let process =
         Process::start_into(program.name(), directory.path(), Command::new(program.path()).arg(path), ends);
-    pipe.read_until("ready");
+    pipe.read_until(READY);
     pipe.fill();
     (process, directory, pipe)
 }

@@ -345,7 +345,7 @@ fn keys_that_need_a_restart_are_named_and_the_others_change() {
         let line = "these keys need a restart, and stay as they were keys=\"pipeline.threads api.bind\"";
         process.stdout().contains(line).then_some(())
     });
-    assert!(log.contains("reloaded"), "{log}");
+    assert!(log.contains("reloaded") && log.contains(" keys=\"filter.blacklist log.level\" "), "{log}");
     // What is remembered of a host that is silent is refused now, too.
     assert_eq!(coco.json("/blacklisted")["web2"].as_object().map(serde_json::Map::len), Some(1));
     assert_eq!(coco.json("/tiers")[0]["routes"][sink.address.to_string()]["web2"], serde_json::Value::Null);

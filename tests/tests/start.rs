@@ -35,7 +35,11 @@ fn a_good_configuration_passes_the_check() {
     let held = "listen.receive_buffer: 16777216 bytes hold 14563 datagrams of 1.2 KB, ";
     let tier = "\ntiers.shortterm: ring, 90 virtual replicas, targets: 2, copies of a host: 1, fingerprint ";
     assert!(ended.stdout.starts_with(held) && ended.stdout.contains(tier), "{ended:?}");
-    assert_eq!(ended.stdout.lines().count(), 2, "{ended:?}");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let fingerprint = lines[1].rsplit(' ').next().expect("that of the tier");
+    assert!(lines[2].contains("coco.conf: fine, tiers: 1, targets: 2, fingerprint "), "{ended:?}");
+    assert!(lines[2].ends_with(&format!(", files that it names: {TYPES_DB}")), "{ended:?}");
+    assert!(fingerprint.len() == 16 && lines.len() == 3, "{ended:?}");
 }
 
 #[test]

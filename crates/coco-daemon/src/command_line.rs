@@ -1,5 +1,6 @@
 //! `coco [--check|--print-config] [CONFIG]`, and the configuration that it names.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -64,9 +65,21 @@ fn name(program: Program) -> &'static str {
 
 /// Reads and checks a configuration file. Takes a few seconds at most for each file that does not answer.
 pub fn load<C: Configuration>(path: &Path, accept: Accept) -> Result<C, LoadError> {
+    load_and_note(path, accept, &RefCell::default())
+}
+
+/// The same, and notes the files that it names.
+pub(crate) fn load_and_note<C: Configuration>(
+    path: &Path,
+    accept: Accept,
+    named: &RefCell<Vec<PathBuf>>,
+) -> Result<C, LoadError> {
     let text = files::read_text(path, accept)
         .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    let can_read = |path: &Path| files::can_read(path, accept);
+    let can_read = |path: &Path| {
+        named.borrow_mut().push(path.to_owned());
+        files::can_read(path, accept)
+    };
     C::parse_with_files(&text, can_read)
         .map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })
 }

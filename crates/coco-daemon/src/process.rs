@@ -1,14 +1,18 @@
 //! A daemon's process, from its arguments to its exit status.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use coco_core::config::Configuration;
+use coco_core::text::Line;
+use coco_core::tier::Tiers;
 use tracing::warn;
 
-use crate::command_line::{CommandLine, Source, give_up, load};
+use crate::command_line::{CommandLine, Source, give_up, load_and_note};
 use crate::deadline::Deadline;
 use crate::descriptors;
 use crate::files::Accept;
@@ -34,7 +38,8 @@ pub fn run<C: Configuration>(
     let arguments = CommandLine::parse(C::PROGRAM, version, about);
     let give_up: fn(String) -> ExitCode =
         if arguments.check { |reason| give_up(reason) } else { give_up_in_time };
-    let config = match load::<C>(&arguments.config, Accept::Pipes) {
+    let read = RefCell::default();
+    let config = match load_and_note::<C>(&arguments.config, Accept::Pipes, &read) {
         Ok(config) => config,
         Err(problems) => return give_up(problems.to_string()),
     };
@@ -64,12 +69,14 @@ pub fn run<C: Configuration>(
                 give_up(format!("warning: {warning}"));
             }
             if result.is_ok() {
+                let found = tiers::summary(config.tiers())
+                    + &found(&arguments.config, config.tiers(), &read.borrow());
                 // Fails only where nobody reads it.
-                let _ = io::stdout().write_all(tiers::summary(config.tiers()).as_bytes());
+                let _ = io::stdout().write_all(found.as_bytes());
             }
             return result;
         }
-        logging::init(config.log().level).map_err(|problem| format!("cannot start the log: {problem}"))?;
+        logging::init(config.log()).map_err(|problem| format!("cannot start the log: {problem}"))?;
         // Before anything is bound, so that no signal ends the process half way.
         let signals = Signals::new().map_err(|problem| format!("cannot take signals: {problem}"))?;
         let deadline = Deadline::enforce().map_err(|problem| format!("cannot take signals: {problem}"))?;
@@ -85,6 +92,21 @@ pub fn run<C: Configuration>(
     let file = arguments.config.display();
     let lines: Vec<_> = reason.to_string().lines().map(|line| format!("{file}: {line}")).collect();
     give_up(lines.join("\n"))
+}
+
+/// What a check looked at, and found in order.
+fn found(file: &Path, tiers: &Tiers, read: &[PathBuf]) -> String {
+    let targets: usize = tiers.iter().map(|tier| tier.targets().len()).sum();
+    let files = match read {
+        [] => String::new(),
+        files => {
+            let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+            format!(", files that it names: {}", files.join(" "))
+        }
+    };
+    let (file, count, fingerprint) = (file.display(), tiers.len(), tiers.fingerprint());
+    let line = format!("{file}: fine, tiers: {count}, targets: {targets}, fingerprint {fingerprint}{files}");
+    format!("{}\n", Line(&line))
 }
 
 /// As [`give_up`], for a daemon, which ends whether or not somebody reads why.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use coco_core::config::{Configuration, Key, Program};
+use coco_core::config::{Configuration, Key, Program, Written};
 use coco_core::placement::canary::Percentage;
 use coco_core::tier::Fingerprint;
 use tracing::{error, info, warn};
@@ -156,7 +156,7 @@ impl Reloads {
             Err(problem) => return refused(&problem),
         };
         let fixed: Vec<_> = config.needs_restart(started).into_iter().map(Key::path).collect();
-        let level = config.log().level;
+        let log = config.log().clone();
         let new = config.tiers().fingerprint();
         let in_force = config.in_force(started);
         let warnings = config.file().warnings.clone();
@@ -166,18 +166,25 @@ impl Reloads {
                 begin_anew.iter().for_each(|(tier, share)| {
                     warn!(%tier, "another placement: {share} of the hosts begin anew on targets that did not have them");
                 });
-                info!(%old, %new, added = added.join(" "), removed = removed.join(" "), "reloaded");
+                let keys = self.changed(&in_force).join(" ");
+                info!(%old, %new, keys, added = added.join(" "), removed = removed.join(" "), "reloaded");
                 self.note(news_of(&added, &removed, old == new));
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
-                logging::set_level(level);
+                logging::change(&log);
                 *self.in_force() = InForce::new(in_force, new);
                 self.last_failed.store(false, Ordering::Relaxed);
                 self.done.fetch_add(1, Ordering::Relaxed);
             }
             Err(problem) => refused(&problem),
         }
+    }
+
+    /// The keys in which another configuration differs from the one in force, as far as the program reads them.
+    fn changed(&self, new: &str) -> Vec<String> {
+        let old = Arc::clone(&self.in_force().text);
+        Written::parse(&old).changed(&Written::parse(new), self.program)
     }
 
     /// Adds what was counted, and what is in force.

@@ -1,13 +1,14 @@
 //! Chapters of the pages in `docs/`, and what the change log knows.
 
 /// The pages that the manual has chapters of.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     include_str!("../../../docs/install.md"),
     include_str!("../../../docs/configure.md"),
     include_str!("../../../docs/keys.md"),
     include_str!("../../../docs/api.md"),
     include_str!("../../../docs/counters.md"),
     include_str!("../../../docs/monitor.md"),
+    include_str!("../../../docs/log.md"),
     include_str!("../../../docs/how-values-travel.md"),
     include_str!("../../../docs/security.md"),
     include_str!("../../../docs/when-it-breaks.md"),

@@ -19,6 +19,7 @@ use crate::graphite::Graphite;
 use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
 use crate::overview;
 use crate::upstream::UNASKED;
+use crate::visage::origin::TIER;
 use crate::visage::proxy::Proxy;
 
 /// What the routes look at.
@@ -51,6 +52,7 @@ impl Api {
                 Route::new("/tiers", "Tiers and targets.", tiers),
             ])
             .routes(graphite_routes())
+            .tier_field(TIER)
             .forms(|api| api.proxy.load().fleet().forms.terms())
     }
 

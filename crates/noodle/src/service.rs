@@ -160,7 +160,11 @@ impl Service {
         };
         let served = server.serve_and_count(listener, stopped).await;
         sampling.abort();
-        match served? {
+        let unanswered = served?;
+        let [visage, graphite] = [proxy.load().fleet().counters.answers(), graphite.load().counts.answers()];
+        let [answered, failed] = [0, 1].map(|kind| visage[kind] + graphite[kind]);
+        info!(answered, failed, unanswered, "stopped");
+        match unanswered {
             0 => Ok(()),
             unanswered => Err(RunError::GraceOver(unanswered)),
         }

@@ -195,6 +195,8 @@ pub const KEYS: &[Key] = &[
     key("stop", "grace", Kind::Duration(Duration::from_millis(500)), BOTH, "longest time a stop may take once the drain is over").or(r#""4s""#),
 
     key("log", "level", Kind::Level, BOTH, "least severity that is logged").or(r#""info""#),
+    key("log", "format", Kind::OneOf(&["text", "json", "journald"]), BOTH, "what a line is: text with time and level; an object of JSON; or as systemd's journal takes it, a priority in front and no time. Without it, `journald` where standard output goes to the journal, otherwise `text`"),
+    key("log", "access", Kind::Boolean, BOTH, "whether each request over HTTP is logged when it is answered, whatever the level").or("false"),
 ];
 
 /// The keys of a section.

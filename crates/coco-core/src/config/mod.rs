@@ -14,6 +14,7 @@
 //! - `listener` tells what fits the address that packets arrive at;
 //! - `loops` tells when a target is Coco itself;
 //! - `written` is the file key by key, whatever the keys mean, to compare it with another;
+//! - `changed` tells in which keys two files differ;
 //! - `file` is what else is known of the file, and makes a text of a configuration again;
 //! - `programs` is what Coco and Noodle go by, each without what the other alone has;
 //! - `suggest` finds the key that a misspelled one was meant to be.
@@ -44,12 +45,13 @@ pub use listen::{Listen, Security};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
 pub use programs::{CocoConfig, Configuration, NoodleConfig};
-pub use sections::{Api, Filter, Level, Log, Measure, Pipeline, Send, State, Stop};
+pub use sections::{Api, Filter, Level, Log, LogFormat, Measure, Pipeline, Send, State, Stop};
 pub use written::{Difference, Written, WrittenTier};
 
 pub mod duration;
 pub mod size;
 
+mod changed;
 mod document;
 mod error;
 mod fetch;

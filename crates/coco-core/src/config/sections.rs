@@ -90,6 +90,21 @@ pub struct Stop {
 pub struct Log {
     /// Least severity that is logged.
     pub level: Level,
+    /// What a line is; none goes by where standard output leads.
+    pub format: Option<LogFormat>,
+    /// Whether each request over HTTP is logged, whatever the level.
+    pub access: bool,
+}
+
+/// What a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: time, level, message, fields.
+    Text,
+    /// An object for programs.
+    Json,
+    /// For systemd's journal, which has the time: a priority, message, fields.
+    Journald,
 }
 
 /// The severity of a line of the log.
@@ -190,7 +205,11 @@ impl Stop {
 
 impl Log {
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
-        Self { level: section.read("level") }
+        Self {
+            level: section.read("level"),
+            format: section.optional("format"),
+            access: section.read("access"),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 use toml::de::DeValue;
 
 use super::keys::{Kind, LABEL_MAX};
-use super::{Join, Level, Prefer, duration, size};
+use super::{Join, Level, LogFormat, Prefer, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
@@ -215,6 +215,17 @@ impl FromToml for Prefer {
         match text(value)? {
             "first" => Ok(Self::First),
             "any" => Ok(Self::Any),
+            _ => Err(Mismatch::Limits),
+        }
+    }
+}
+
+impl FromToml for LogFormat {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        match text(value)? {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            "journald" => Ok(Self::Journald),
             _ => Err(Mismatch::Limits),
         }
     }

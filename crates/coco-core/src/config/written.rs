@@ -13,8 +13,8 @@ const PLACING: [&str; 3] = ["hash", "replicas", "virtual_replicas"];
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// The keys outside of `[tiers]`, by their paths.
-    keys: Vec<(String, String)>,
-    tiers: Vec<WrittenTier>,
+    pub(super) keys: Vec<(String, String)>,
+    pub(super) tiers: Vec<WrittenTier>,
 }
 
 /// A tier as it is written.

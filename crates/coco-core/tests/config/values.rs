@@ -2,7 +2,7 @@ use std::num::NonZero;
 use std::path::Path;
 use std::time::Duration;
 
-use coco_core::config::{Config, Join, Key, Level, Program};
+use coco_core::config::{Config, Join, Key, Level, LogFormat, Program};
 use coco_core::network::Network;
 use coco_core::tier::{Credentials, PasswordSource, Protection, Protocol, Target};
 use coco_core::wire::SecurityLevel;
@@ -37,7 +37,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!(config.state.max_memory, 256 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.stop.grace, Duration::from_secs(4));
-    assert_eq!(config.log.level, Level::Info);
+    assert_eq!((config.log.level, config.log.format, config.log.access), (Level::Info, None, false));
 }
 
 #[test]
@@ -84,6 +84,8 @@ fn every_value_is_taken() {
         grace = "500ms"
         [log]
         level = "trace"
+        format = "json"
+        access = true
         [[tiers.a.targets]]
         address = "storage1:25826"
         fetch = "http://storage1:8080/"
@@ -118,7 +120,8 @@ fn every_value_is_taken() {
     assert_eq!(config.state.max_memory, 2 << 20);
     assert_eq!(config.state.expire, Duration::from_secs(3600));
     assert_eq!(config.stop.grace, Duration::from_millis(500));
-    assert_eq!(config.log.level, Level::Trace);
+    let json = Some(LogFormat::Json);
+    assert_eq!((config.log.level, config.log.format, config.log.access), (Level::Trace, json, true));
     let tier = config.tiers.get(0).unwrap();
     assert_eq!(tier.placement().facts().virtual_replicas, Some(7));
     let credentials = Credentials {

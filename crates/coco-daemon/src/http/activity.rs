@@ -1,5 +1,6 @@
 //! The activity of one connection, and the time that it may go on with it.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -46,6 +47,7 @@ pub(super) struct TooMany {
 pub(super) struct Activity {
     place: Place,
     large_heads: Arc<LargeHeads>,
+    client: SocketAddr,
     state: Mutex<State>,
 }
 
@@ -75,16 +77,26 @@ enum Phase {
 
 impl Activity {
     /// A connection that has begun to send a request, unless it has served one.
-    pub(super) fn new(place: Place, large_heads: Arc<LargeHeads>, has_begun: bool) -> Arc<Self> {
+    pub(super) fn new(
+        place: Place,
+        large_heads: Arc<LargeHeads>,
+        client: SocketAddr,
+        has_begun: bool,
+    ) -> Arc<Self> {
         let now = Instant::now();
         let phase = if has_begun { Phase::Head(now) } else { Phase::Idle(now) };
         let state =
             Mutex::new(State { phase, stalled: None, unread: 0, reads_form: false, large_head: None });
-        Arc::new(Self { place, large_heads, state })
+        Arc::new(Self { place, large_heads, client, state })
     }
 
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Who is served.
+    pub(super) fn client(&self) -> SocketAddr {
+        self.client
     }
 
     /// So many bytes came.

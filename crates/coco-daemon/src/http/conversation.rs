@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -16,6 +17,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
+use super::access::Access;
 use super::activity::Activity;
 use super::connections::Place;
 use super::site::{Newcomer, Phase, Sent, Site};
@@ -29,12 +31,12 @@ pub(super) async fn receive(
 ) {
     let mut tasks = JoinSet::new();
     // Ends with the lobby, which hands over until it has served all.
-    while let Some(Newcomer { stream, began }) = newcomers.recv().await {
+    while let Some(Newcomer { stream, began, client }) = newcomers.recv().await {
         let place = site.connections.enter().await;
         while tasks.try_join_next().is_some() {}
         match TcpStream::from_std(stream) {
             Ok(stream) => {
-                tasks.spawn(converse(Arc::clone(site), stream, began, place, stopped.clone()));
+                tasks.spawn(converse(Arc::clone(site), stream, client, began, place, stopped.clone()));
             }
             Err(problem) => debug!(%problem, "an HTTP client left at once"),
         }
@@ -46,11 +48,12 @@ pub(super) async fn receive(
 async fn converse(
     site: Arc<Site>,
     stream: TcpStream,
+    client: SocketAddr,
     began: Bytes,
     place: Place,
     mut stopped: watch::Receiver<Phase>,
 ) {
-    let activity = Activity::new(place, Arc::clone(&site.large_heads), !began.is_empty());
+    let activity = Activity::new(place, Arc::clone(&site.large_heads), client, !began.is_empty());
     let phase = stopped.clone();
     let service = service_fn(|request| answer(&site, request, &activity, phase.clone()));
     let connection = http1::Builder::new()
@@ -94,9 +97,10 @@ async fn answer(
     stopped: watch::Receiver<Phase>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
     let answering = activity.begin_request();
+    let access = Access::begin(activity.client(), &request);
     request.extensions_mut().insert(activity.place().hang_up());
     // Whatever a client has sent at once: others have their turn in between.
     yield_now().await;
     let response = site.answer(request, activity, Some(stopped)).await;
-    Ok(site.finish(response, activity.place().is_contended(), answering))
+    Ok(site.finish(response, activity.place().is_contended(), answering, access))
 }

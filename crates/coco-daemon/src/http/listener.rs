@@ -12,9 +12,12 @@ use crate::handed_over::HandedOver;
 /// Clients that the kernel keeps waiting to be accepted.
 const BACKLOG: i32 = 1024;
 
+/// Where a Prometheus listens unless it is told otherwise, which is where Coco always did.
+const PROMETHEUS: u16 = 9090;
+
 /// An address that cannot be listened on.
 #[derive(Debug, Error)]
-#[error("cannot listen on {address} for HTTP: {source}")]
+#[error("cannot listen on {address} for HTTP: {source}{}", who_else(address, source))]
 pub struct BindError {
     address: Address,
     source: io::Error,
@@ -25,6 +28,14 @@ pub fn take_or_bind(address: &Address, handed_over: &mut HandedOver) -> Result<T
     let Some(listener) = handed_over.tcp_at(address) else { return bind(address) };
     let taken = listener.set_nonblocking(true).map(|()| listener);
     taken.map_err(|source| BindError { address: address.clone(), source })
+}
+
+/// Who else listens at this port on many machines, where it is taken.
+fn who_else(address: &Address, problem: &io::Error) -> &'static str {
+    match (problem.kind(), address.port()) {
+        (io::ErrorKind::AddrInUse, PROMETHEUS) => " (9090 is the port of Prometheus, too)",
+        _ => "",
+    }
 }
 
 /// Listens on `address`, on the first that works where it is a name of several. All addresses (`":9090"`) means
@@ -66,4 +77,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_says_who_else_has_it_by_default() {
+        let told = |address: &str, kind: io::ErrorKind| {
+            BindError { address: address.parse().unwrap(), source: kind.into() }.to_string()
+        };
+        let taken = io::ErrorKind::AddrInUse;
+        assert!(told("127.0.0.1:9090", taken).ends_with(" (9090 is the port of Prometheus, too)"));
+        assert!(!told("127.0.0.1:9080", taken).contains("Prometheus"));
+        assert!(!told(":9090", io::ErrorKind::AddrNotAvailable).contains("Prometheus"));
+    }
 }

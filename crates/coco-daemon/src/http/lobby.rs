@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io::{self, Read as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,7 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::access::Access;
 use super::activity::Activity;
 use super::body;
 use super::connections::{Connections, Place};
@@ -73,7 +74,7 @@ impl Lobby {
             tokio::select! {
                 biased;
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => lobby.welcome(stream, &mut tasks, &stopped).await,
+                    Ok((stream, client)) => lobby.welcome(stream, client, &mut tasks, &stopped).await,
                     // The client left the queue before its turn.
                     Err(problem) if problem.kind() == io::ErrorKind::ConnectionAborted => {}
                     Err(problem) => lobby.make_room(&problem, &mut throttle).await,
@@ -90,12 +91,13 @@ impl Lobby {
     async fn welcome(
         self: &Arc<Self>,
         stream: TcpStream,
+        client: SocketAddr,
         tasks: &mut JoinSet<()>,
         stopped: &watch::Receiver<Phase>,
     ) {
         while tasks.try_join_next().is_some() {}
         let place = self.places.enter().await;
-        tasks.spawn(Arc::clone(self).meet(stream, place, stopped.clone()));
+        tasks.spawn(Arc::clone(self).meet(stream, client, place, stopped.clone()));
         // Those who are here come before the next.
         yield_now().await;
     }
@@ -113,7 +115,13 @@ impl Lobby {
         }
     }
 
-    async fn meet(self: Arc<Self>, stream: TcpStream, place: Place, mut stopped: watch::Receiver<Phase>) {
+    async fn meet(
+        self: Arc<Self>,
+        stream: TcpStream,
+        client: SocketAddr,
+        place: Place,
+        mut stopped: watch::Receiver<Phase>,
+    ) {
         if !tune(&stream) {
             return;
         }
@@ -129,12 +137,12 @@ impl Lobby {
             () = too_late => return,
         };
         match asked {
-            Ok(Ok((began, Asked::AtOnce))) => self.answer(stream, began, place, None).await,
+            Ok(Ok((began, Asked::AtOnce))) => self.answer(stream, client, began, place, None).await,
             Ok(Ok((began, Asked::Other))) => {
-                if let Some((stream, began)) = self.pass_on(stream, began) {
+                if let Some((stream, began)) = self.pass_on(stream, client, began) {
                     self.site.router.refusals().add();
                     let refusal = "too many clients are waiting: try again later";
-                    self.answer(stream, began, place, Some(refusal)).await;
+                    self.answer(stream, client, began, place, Some(refusal)).await;
                 }
             }
             Ok(Err(_)) | Err(_) => {}
@@ -142,10 +150,10 @@ impl Lobby {
     }
 
     /// Hands a client over to those who answer everything else; returns it where too many wait for that.
-    fn pass_on(&self, stream: TcpStream, began: Bytes) -> Option<(TcpStream, Bytes)> {
+    fn pass_on(&self, stream: TcpStream, client: SocketAddr, began: Bytes) -> Option<(TcpStream, Bytes)> {
         match self.hand_over.try_reserve() {
             Ok(permit) => match stream.into_std() {
-                Ok(stream) => permit.send(Newcomer { stream, began }),
+                Ok(stream) => permit.send(Newcomer { stream, began, client }),
                 Err(problem) => debug!(%problem, "an HTTP client is lost"),
             },
             Err(mpsc::error::TrySendError::Full(())) => return Some((stream, began)),
@@ -155,19 +163,32 @@ impl Lobby {
     }
 
     /// Answers one request, or refuses it; who has more is passed on.
-    async fn answer(&self, stream: TcpStream, began: Bytes, place: Place, refusal: Option<&'static str>) {
-        let activity = Activity::new(place, Arc::clone(&self.site.large_heads), true);
+    async fn answer(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        began: Bytes,
+        place: Place,
+        refusal: Option<&'static str>,
+    ) {
+        let activity = Activity::new(place, Arc::clone(&self.site.large_heads), client, true);
         let socket = Socket::of_one_head(stream, began, Arc::clone(&activity));
         let is_last = AtomicBool::new(refusal.is_some());
         let service = service_fn(async |request: hyper::Request<Incoming>| {
             // What follows then is no head.
             is_last.fetch_or(!request.body().is_end_stream(), Ordering::Relaxed);
             let answering = activity.begin_request();
+            let access = Access::begin(client, &request);
             let response = match refusal {
                 None => self.site.answer(request, &activity, None).await,
                 Some(refusal) => body::error(StatusCode::SERVICE_UNAVAILABLE, refusal),
             };
-            Ok::<_, Infallible>(self.site.finish(response, is_last.load(Ordering::Relaxed), answering))
+            Ok::<_, Infallible>(self.site.finish(
+                response,
+                is_last.load(Ordering::Relaxed),
+                answering,
+                access,
+            ))
         });
         let mut connection = http1::Builder::new()
             .max_header_size(self.site.limits.head_size)
@@ -187,7 +208,7 @@ impl Lobby {
         if goes_on && !is_last.load(Ordering::Relaxed) {
             let (stream, began) = connection.into_parts().io.into_parts();
             // Where too many wait it ends as any idle connection may.
-            drop(self.pass_on(stream, began));
+            drop(self.pass_on(stream, client, began));
         }
     }
 }

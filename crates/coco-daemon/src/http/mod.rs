@@ -10,10 +10,12 @@
 //!   everything else;
 //! - [`refusals`] counts who is told to come again by the server itself;
 //! - `site` is what these share;
+//! - `access` logs what was asked and answered;
 //! - `host` finds a request invalid before it is looked at;
 //! - `activity` is what a connection is doing, `socket` tells it;
 //! - `connections` is the bounded table of who is connected, `turns` is who has to go when it is full.
 
+mod access;
 mod activity;
 pub mod body;
 mod connections;

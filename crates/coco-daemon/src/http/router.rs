@@ -23,7 +23,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, VARY};
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderName, HeaderValue, VARY};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
@@ -155,6 +155,7 @@ pub struct Router<S> {
     forms: Option<fn(&S) -> FormTerms>,
     leaving: Arc<AtomicBool>,
     refusals: Arc<Refusals>,
+    tier_field: Option<HeaderName>,
 }
 
 impl<S> Router<S> {
@@ -170,6 +171,7 @@ impl<S> Router<S> {
             forms: None,
             leaving: Arc::default(),
             refusals: Arc::default(),
+            tier_field: None,
         }
     }
 
@@ -210,6 +212,12 @@ impl<S> Router<S> {
     #[must_use]
     pub fn count_refusals(self, refusals: Arc<Refusals>) -> Self {
         Self { refusals, ..self }
+    }
+
+    /// Which field of an answer says what tier it came from, for the access log.
+    #[must_use]
+    pub fn tier_field(self, field: HeaderName) -> Self {
+        Self { tier_field: Some(field), ..self }
     }
 
     /// The paths of all routes, `/` included.
@@ -279,6 +287,9 @@ pub(super) trait Routes: Send + Sync {
 
     /// Whether each answer is the last of its connection.
     fn is_leaving(&self) -> bool;
+
+    /// Which field of an answer says what tier it came from.
+    fn tier_field(&self) -> Option<&HeaderName>;
 }
 
 impl<S: Send + Sync> Routes for Router<S> {
@@ -319,6 +330,10 @@ impl<S: Send + Sync> Routes for Router<S> {
 
     fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::Relaxed)
+    }
+
+    fn tier_field(&self) -> Option<&HeaderName> {
+        self.tier_field.as_ref()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The parts that the threads of a server share.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,7 @@ use hyper::{Method, StatusCode};
 
 use tokio::sync::watch;
 
+use super::access::Access;
 use super::activity::{Activity, Answering, LargeHeads};
 use super::body::{self, Body, Response};
 use super::connections::Connections;
@@ -57,6 +58,7 @@ pub(super) enum Phase {
 pub(super) struct Newcomer {
     pub(super) stream: TcpStream,
     pub(super) began: Bytes,
+    pub(super) client: SocketAddr,
 }
 
 /// Whether the thread that serves clients goes on.
@@ -143,8 +145,12 @@ impl Site {
         mut response: Response,
         is_last: bool,
         answering: Answering,
+        mut access: Option<Access>,
     ) -> hyper::Response<Sent> {
         let status = response.status();
+        if let Some(access) = &mut access {
+            access.answered(&response, self.router.tier_field());
+        }
         let fields = response.headers_mut();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             fields.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
@@ -154,7 +160,7 @@ impl Site {
         } else if let Ok(told) = format!("timeout={}", self.limits.idle_timeout.as_secs()).parse() {
             fields.insert(KEEP_ALIVE, told);
         }
-        response.map(|body| Sent { body, _answering: answering })
+        response.map(|body| Sent { body, access, _answering: answering })
     }
 }
 
@@ -169,6 +175,7 @@ async fn stopped_for_a_while(stopped: Option<watch::Receiver<Phase>>) {
 /// A body that counts as a request in progress until it is handed over.
 pub(super) struct Sent {
     body: Body,
+    access: Option<Access>,
     _answering: Answering,
 }
 
@@ -180,7 +187,16 @@ impl hyper::body::Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let Self { body, access: Some(access), .. } = &mut *self else { return polled };
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                access.sent(frame.data_ref().map_or(0, Bytes::len), body.is_end_stream());
+            }
+            Poll::Ready(None) => access.sent(0, true),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -71,11 +71,32 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !['"', '\\', '='].contains(&c))
 }
 
+/// What was logged, for tests.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(super) struct Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Memory {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl std::io::Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
     use tracing::warn;
     use tracing_subscriber::fmt::layer;
     use tracing_subscriber::layer::SubscriberExt;
@@ -83,27 +104,13 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     fn logged(log: impl FnOnce()) -> String {
         let memory = Memory::default();
         let written = memory.clone();
         let layer = layer().with_target(false).without_time().with_ansi(false).fmt_fields(Fields);
         let layer = layer.with_writer(move || memory.clone());
         tracing::subscriber::with_default(registry().with(layer), log);
-        String::from_utf8(written.0.lock().unwrap().clone()).unwrap()
+        written.text()
     }
 
     #[test]

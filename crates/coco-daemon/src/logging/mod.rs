@@ -3,8 +3,15 @@
 //! The log is outside of the data path: nobody who logs waits for whoever reads. Lines stand in a queue, and what does
 //! not fit is lost and counted.
 
+//!
+//! - `passes` tells which events become lines, [`ACCESS`] among them;
+//! - `shape` is what a line is, `fields` what stands in one of text;
+//! - `queue` hands lines over to whoever reads them.
+
 mod fields;
+mod passes;
 mod queue;
+mod shape;
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -13,22 +20,28 @@ use std::panic::PanicHookInfo;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use coco_core::config::{Level, Program};
+use coco_core::config::{Level, Log as Settings, LogFormat, Program};
 use tracing::level_filters::LevelFilter;
-use tracing::{error, warn};
+use tracing::{Metadata, error, warn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::counters::{Definition, Snapshot};
 use fields::Fields;
+use passes::Passes;
 use queue::{Queue, StandardOutput};
+use shape::Shape;
+
+/// The target of events that are the access log.
+pub const ACCESS: &str = "access";
 
 /// The log of this process.
 static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
-    change_level: Box<dyn Fn(LevelFilter) + Send + Sync>,
+    change: Box<dyn Fn(Passes) + Send + Sync>,
+    shape: Shape,
     lines: Queue,
 }
 
@@ -49,35 +62,45 @@ pub fn add_to(snapshot: &mut Snapshot, program: Program) {
     snapshot.add(definition(program), &[], LOG.get().map_or(0, |log| log.lines.dropped()));
 }
 
-/// Sends every event of `level` and more severe ones to standard output, one line each, coloured only on a terminal.
-/// Panics become such lines, too: what the standard library does with them waits for whoever reads standard error.
-/// A second call in one process changes nothing. Fails when there is no thread for it.
-pub fn init(level: Level) -> io::Result<()> {
-    let (level, handle) = reload::Layer::new(filter(level));
+/// Sends every event of a level and more severe ones to standard output, one line each, coloured only on a terminal; and
+/// those of the access log, if it is wanted. Panics become such lines, too: what the standard library does with them waits
+/// for whoever reads standard error. A second call in one process changes nothing. Fails when there is no thread for it.
+pub fn init(settings: &Settings) -> io::Result<()> {
+    let (passes, handle) = reload::Layer::new(passes(settings));
     let resumed = |lost| warn!(lost, "lines of the log were lost: standard output was not read in time");
     let queue = Queue::start(StandardOutput, resumed)?;
+    let shape = Shape::new(format(settings));
     let lines = fmt::layer()
-        .with_target(false)
         .fmt_fields(Fields)
         .with_ansi(io::stdout().is_terminal())
         // It would say so on standard error, and wait.
         .log_internal_errors(false)
+        .event_format(shape::Lines::new(shape.clone()))
         .with_writer(Lines(queue.clone()));
     // Fails only when there is one already.
-    if tracing::subscriber::set_global_default(Registry::default().with(level).with(lines)).is_ok() {
+    if tracing::subscriber::set_global_default(Registry::default().with(passes).with(lines)).is_ok() {
         // Fails only when the subscriber is gone, which it never is.
-        let change_level = Box::new(move |level| _ = handle.reload(level));
-        let _ = LOG.set(Log { change_level, lines: queue });
+        let change = Box::new(move |passes| _ = handle.reload(passes));
+        let _ = LOG.set(Log { change, shape, lines: queue });
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())
 }
 
-/// Sends events of another `level` and more severe ones from now on. Without [`init`] it changes nothing.
-pub fn set_level(level: Level) {
+/// Goes by other settings from now on. Without [`init`] it changes nothing.
+pub fn change(settings: &Settings) {
     if let Some(log) = LOG.get() {
-        (log.change_level)(filter(level));
+        (log.change)(passes(settings));
+        log.shape.set(format(settings));
     }
+}
+
+fn passes(settings: &Settings) -> Passes {
+    Passes { level: filter(settings.level), access: settings.access }
+}
+
+fn format(settings: &Settings) -> LogFormat {
+    settings.format.unwrap_or_else(shape::fitting)
 }
 
 /// The time that the end of a process waits for whoever reads its log, or why it ends.
@@ -103,20 +126,32 @@ fn filter(level: Level) -> LevelFilter {
 /// Makes a writer for each event.
 struct Lines(Queue);
 
-struct Line<'a>(&'a Queue);
+struct Line<'a> {
+    queue: &'a Queue,
+    may_fill: bool,
+}
 
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line(&self.0)
+        Line { queue: &self.0, may_fill: true }
+    }
+
+    /// Clients make as many lines of the access log as they like: there is always room for what else is to be said.
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line<'a> {
+        Line { may_fill: event.target() != ACCESS, ..self.make_writer() }
     }
 }
 
 impl Write for Line<'_> {
     /// Events come whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line);
+        if self.may_fill {
+            self.queue.push(line)
+        } else {
+            self.queue.push_aside(line)
+        }
         Ok(line.len())
     }
 
@@ -143,7 +178,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     error!(thread, place, message, suppressed, "a panic");
     let trace = Backtrace::capture();
     if let (BacktraceStatus::Captured, Some(log)) = (trace.status(), LOG.get()) {
-        log.lines.push(trace.to_string().as_bytes());
+        match log.shape.get() {
+            LogFormat::Text => log.lines.push(trace.to_string().as_bytes()),
+            LogFormat::Json | LogFormat::Journald => error!(%trace, "where the panic came from"),
+        }
     }
 }
 

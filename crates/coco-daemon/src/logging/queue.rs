@@ -51,8 +51,17 @@ impl Queue {
 
     /// Hands a line over when its turn comes, or loses it if too much waits already.
     pub(super) fn push(&self, line: &[u8]) {
+        self.push_within(line, LARGEST);
+    }
+
+    /// The same for lines without end: they leave half of the room to others.
+    pub(super) fn push_aside(&self, line: &[u8]) {
+        self.push_within(line, LARGEST / 2);
+    }
+
+    fn push_within(&self, line: &[u8], most: usize) {
         let cost = cost(line);
-        if self.shared.waiting.fetch_add(cost, Ordering::Relaxed) + cost > LARGEST {
+        if self.shared.waiting.fetch_add(cost, Ordering::Relaxed) + cost > most {
             self.shared.waiting.fetch_sub(cost, Ordering::Relaxed);
             self.shared.lose();
             return;
@@ -205,6 +214,23 @@ mod tests {
         queue.push(b"more");
         queue.finish(Duration::from_secs(60));
         assert_eq!(read.try_iter().collect::<Vec<_>>(), [b"more"]);
+    }
+
+    #[test]
+    fn lines_without_end_leave_room_to_others() {
+        let gate = Arc::new(Mutex::new(()));
+        let hung = gate.lock().unwrap();
+        let (written, read) = unbounded();
+        let queue = Queue::start(Output { gate: Arc::clone(&gate), full: false, written }, |_| ()).unwrap();
+        let line = [b'x'; 1000];
+        let room = LARGEST / 2 / cost(&line);
+        (0..2 * room).for_each(|_| queue.push_aside(&line));
+        assert_eq!(queue.dropped(), room as u64);
+        queue.push(b"what else is to be said");
+        assert_eq!(queue.dropped(), room as u64);
+        drop(hung);
+        queue.finish(Duration::from_secs(60));
+        assert_eq!(read.try_iter().last().unwrap(), b"what else is to be said");
     }
 
     #[test]

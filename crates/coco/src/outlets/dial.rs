@@ -126,8 +126,8 @@ impl Outlet {
         let Self { tier, target, .. } = self;
         let is_known = before == Some(address) || self.useless().contains(address);
         match before {
-            None => info!(%tier, %target, %address, "connected"),
-            Some(before) if is_known => debug!(%tier, %target, %address, %before, "connected anew"),
+            None => info!(%tier, %target, %address, "ready to send to"),
+            Some(before) if is_known => debug!(%tier, %target, %address, %before, "ready to send to it anew"),
             Some(before) => info!(%tier, %target, %address, %before, "target has another address"),
         }
     }

@@ -24,9 +24,10 @@ use tracing::{error, info, warn};
 use super::RunError;
 use super::threads::intervals;
 use crate::api::{Api, Health};
+use crate::counters::{Count, OutletCount};
 use crate::intake::Gate;
 use crate::lane::{Lane, Watch};
-use crate::outlets::Outlet;
+use crate::outlets::{Outlet, OutletCounts};
 use crate::plan::Newest;
 use crate::start::{self, Files, StartErrors};
 use crate::watch::Intervals;
@@ -159,6 +160,7 @@ impl Running {
         // Ends the measuring, also in the middle of millions of metrics.
         lanes.iter().for_each(|lane| lane.end_measuring());
         let lanes = Arc::clone(lanes);
+        let counts = self.routing.load().outlets.counts().to_vec();
         drop(self);
         let all_ended = async { while parts.ended.recv().await.is_some() {} };
         let since = Instant::now();
@@ -170,12 +172,30 @@ impl Running {
         };
         let served = served.unwrap_or_else(|panic| Err(io::Error::other(panic)));
         let left = left_in(&lanes);
+        tell_the_books(&lanes, &counts, left);
         match (died, in_time) {
             (true, _) => Err(RunError::StageDied),
             (_, false) => Err(RunError::GraceOver(left)),
             _ => served.map(|_| ()).map_err(RunError::Api),
         }
     }
+}
+
+/// What became of all that was received, for the log.
+fn tell_the_books(lanes: &[Arc<Lane>], counts: &[Arc<OutletCounts>], left: u64) {
+    let of_lanes = |count: Count| lanes.iter().map(|lane| lane.counts.get(count)).sum::<u64>();
+    let of_targets = |count: OutletCount| -> u64 {
+        counts.iter().flat_map(|counts| counts.lanes()).map(|lane| lane.get(count)).sum()
+    };
+    info!(
+        datagrams = of_lanes(Count::Raw),
+        value_lists = of_lanes(Count::Decoded),
+        blacklisted = of_lanes(Count::Rejected),
+        sent = of_targets(OutletCount::Sent),
+        lost = of_targets(OutletCount::Write) + of_targets(OutletCount::Disconnected),
+        left,
+        "stopped; sent and lost are of all tiers together"
+    );
 }
 
 /// Value lists that wait in queues.

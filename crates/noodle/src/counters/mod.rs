@@ -175,6 +175,14 @@ impl Counters {
         }
     }
 
+    /// How many requests below `/data` were answered with 200, and how many otherwise.
+    pub fn answers(&self) -> [u64; 2] {
+        let counts = STATUSES.iter().zip(&self.overall.codes);
+        counts.fold([0; 2], |[well, ill], (status, (_, count))| {
+            if *status == StatusCode::OK { [well + get(count), ill] } else { [well, ill + get(count)] }
+        })
+    }
+
     /// Adds all that was counted, and the memory lent now.
     pub fn add_to(&self, snapshot: &mut Snapshot, memory: usize) {
         snapshot.add(&BYTES_PROXIED, &[], get(&self.overall.bytes_proxied));

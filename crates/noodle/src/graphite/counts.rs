@@ -35,6 +35,15 @@ impl Counts {
         }
     }
 
+    /// How many requests were answered with 200, and how many otherwise.
+    pub fn answers(&self) -> [u64; 2] {
+        let counts = STATUSES.iter().zip(&self.codes);
+        counts.fold([0; 2], |[well, ill], (status, count)| {
+            let count = count.load(Ordering::Relaxed);
+            if *status == StatusCode::OK { [well + count, ill] } else { [well, ill + count] }
+        })
+    }
+
     /// An answer lacks what a target has.
     pub fn partial(&self) {
         self.partial.fetch_add(1, Ordering::Relaxed);

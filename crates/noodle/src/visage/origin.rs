@@ -11,7 +11,8 @@ use crate::fleet::{Failed, Fleet, Node};
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");
 const URL: HeaderName = HeaderName::from_static("x-noodle-url");
-const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
+/// The field that says which tier has answered.
+pub const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
 const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
 const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
 
