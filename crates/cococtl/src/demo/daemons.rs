@@ -16,7 +16,7 @@ use crate::failure::{Failure, Outcome};
 /// Both daemons as they would run by themselves, until a signal stops both.
 pub(super) async fn daemons(path: &Path) -> Result<Outcome, Failure> {
     let (coco, noodle): (CocoConfig, NoodleConfig) = (load(path, Accept::Pipes)?, load(path, Accept::Pipes)?);
-    logging::init(coco.log.level)?;
+    logging::init(&coco.log)?;
     let (_, at_once) = watch::channel(true);
     Daemons::prepare(coco, noodle).await?.run(Some(path), at_once).await?;
     Ok(Outcome::Fine)

@@ -16,7 +16,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use coco_core::config::{CocoConfig, Level, NoodleConfig, Problems};
+use coco_core::config::{CocoConfig, Level, Log, NoodleConfig, Problems};
 use coco_daemon::logging;
 use coco_daemon::signals::{Signal, Signals};
 use serde_json::Value;
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 
 use self::daemons::{Daemons, daemon, daemons};
 use self::ports::{port_of, tcp, udp};
-use self::shown::{progress, received, report, urls, write_introduction};
+use self::shown::{progress, received, report, urls, write_beginning, write_introduction};
 use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
@@ -111,7 +111,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
 async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut signals = Signals::new().map_err(Failure::System)?;
-    logging::init(Level::Warn)?;
+    write_beginning(arguments)?;
+    logging::init(&Log { level: Level::Warn, format: None, access: false })?;
     let port = |port: u16| if arguments.free_ports { 0 } else { port };
     let mut nodes = Vec::new();
     // Nodes as they should be set up, where that can be had; else in memory.

@@ -26,6 +26,8 @@ pub(super) fn urls(addresses: &Addresses) -> Vec<(&'static str, String)> {
     let Addresses { api, noodle, .. } = addresses;
     let host = "host0.example.org";
     vec![
+        ("the status of Coco: a page in a browser", format!("http://{api}/")),
+        ("the status of Noodle", format!("http://{noodle}/")),
         ("who owns a host", format!("http://{api}/lookup?name={host}")),
         ("what went where, and when", format!("http://{api}/tiers")),
         ("what the blacklist drops", format!("http://{api}/blacklisted")),
@@ -36,6 +38,19 @@ pub(super) fn urls(addresses: &Addresses) -> Vec<(&'static str, String)> {
         ("its values, from the node that owns it", format!("http://{noodle}/data/{host}/load/load")),
         ("many hosts at once, joined", format!("http://{noodle}/data/host*/memory/memory-used")),
     ]
+}
+
+/// What is done before there is anything to see.
+pub(super) fn write_beginning(arguments: &Arguments) -> io::Result<()> {
+    let Arguments { hosts, json, .. } = arguments;
+    if *json {
+        return Ok(());
+    }
+    let nodes = NODES.len();
+    writeln!(
+        io::stdout(),
+        "Starting {nodes} storage nodes, Coco, Noodle and {hosts} made-up agents; then some seconds until there are rates.\n"
+    )
 }
 
 pub(super) fn write_introduction(
@@ -60,6 +75,7 @@ pub(super) fn write_introduction(
         return writeln!(out, "{introduction}");
     }
     let Arguments { hosts, metrics, .. } = arguments;
+    writeln!(out, "In a browser: http://{api}/ is Coco, http://{noodle}/ is Noodle.\n")?;
     writeln!(out, "{hosts} made-up agents send {metrics} metrics a second each to\n")?;
     writeln!(out, "  coco           {listen} (UDP), http://{api}")?;
     for (number, node) in nodes.iter().enumerate() {
@@ -88,15 +104,15 @@ pub(super) fn report(arguments: &Arguments, books: &Books) -> io::Result<()> {
         });
         return writeln!(out, "{object}");
     }
-    write!(out, "{sent} value lists were sent")?;
+    write!(out, "The agents sent {sent} value lists")?;
     if others > 0 {
-        write!(out, ", and {others} by others")?;
+        write!(out, ", others {others}")?;
     }
-    let tiers = TIERS.len();
-    writeln!(out, "; {dropped} of them dropped by the blacklist, {BLACKLIST}, as configured")?;
-    writeln!(out, "the storage nodes of {tiers} tiers received {sum}, {tiers} of each of the others")?;
+    let (tiers, passed) = (TIERS.len(), (books.decoded).saturating_sub(*dropped));
+    writeln!(out, ".\n{dropped} of them were dropped by the blacklist, {BLACKLIST}, as configured.")?;
+    writeln!(out, "Each of the other {passed} went to {tiers} tiers, whose storage nodes received {sum}.")?;
     match lost {
-        0 => writeln!(out, "nothing was lost"),
-        lost => writeln!(out, "{lost} were lost"),
+        0 => writeln!(out, "Nothing was lost."),
+        lost => writeln!(out, "{lost} were lost."),
     }
 }

@@ -113,8 +113,10 @@ fn what_is_shown_to_people_can_be_pasted() {
     }
     assert!(demo.stop().success());
     let told = demo.stdout();
-    assert!(told.contains(" dropped by the blacklist, /swap/, as configured\n"), "{told}");
-    assert!(told.ends_with("\nnothing was lost\n"), "{told}");
+    assert!(told.starts_with("Starting 4 storage nodes, Coco, Noodle and 20 made-up agents; "), "{told}");
+    assert!(told.contains("\n\nIn a browser: http://127.0.0.1:"), "{told}");
+    assert!(told.contains(" were dropped by the blacklist, /swap/, as configured.\n"), "{told}");
+    assert!(told.ends_with("\nNothing was lost.\n"), "{told}");
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn both_daemons_run_on_ones_own_targets() {
     let file = directory.write("coco.conf", &config);
     let (mut demo, _directory) = start(&["--config", file.to_str().unwrap()]);
     let log = demo.wait_for("both to be ready", |process| {
-        Some(process.stdout()).filter(|text| text.matches("ready").count() == 2)
+        Some(process.stdout()).filter(|text| text.matches("ready fingerprint=").count() == 2)
     });
     let addresses = log.lines().filter(|line| line.contains("serving HTTP"));
     let addresses: Vec<_> =
