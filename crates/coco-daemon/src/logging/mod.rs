@@ -148,9 +148,9 @@ impl Write for Line<'_> {
     /// Events come whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.may_fill {
-            self.queue.push(line)
+            self.queue.push(line);
         } else {
-            self.queue.push_aside(line)
+            self.queue.push_aside(line);
         }
         Ok(line.len())
     }
