@@ -30,7 +30,7 @@ pub struct Measurement {
     tiers: HashMap<Arc<str>, Summary>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
-    /// Hosts that had been silent for [`SILENCE`] seconds.
+    /// Hosts that had been silent for `SILENCE` seconds.
     pub silent_hosts: u64,
     /// When remembering began, in Unix seconds.
     pub since: u64,
