@@ -1,7 +1,6 @@
 //! Small curves of the last minutes.
 
 use super::html::Html;
-use super::section::shown_rate;
 
 /// Width and height of the drawing, of which a pixel is left free on each side.
 const WIDTH: f64 = 120.0;
@@ -33,6 +32,12 @@ pub(super) fn curve(rates: &[Option<f64>]) -> Html {
         html.markup("<polyline points=\"").text(points.join(" ")).markup("\"/>")
     });
     html.markup("</svg>")
+}
+
+/// `513/s`, `0.2/s`.
+pub(super) fn shown_rate(rate: f64) -> String {
+    let decimals = usize::from(rate > 0.0 && rate < 100.0);
+    format!("{rate:.decimals$}/s")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::curve::curve;
+use super::curve::{curve, shown_rate};
 use super::html::Html;
 
 /// Rows of a table that are shown.
@@ -290,12 +290,6 @@ fn of_unit(unit: &str) -> f64 {
         "GiB" => 1_073_741_824.0,
         _ => 1.0,
     }
-}
-
-/// `513/s`, `0.2/s`.
-pub fn shown_rate(rate: f64) -> String {
-    let decimals = usize::from(rate > 0.0 && rate < 100.0);
-    format!("{rate:.decimals$}/s")
 }
 
 #[cfg(test)]
