@@ -26,6 +26,11 @@ impl Percentage {
     /// Every host.
     pub const ALL: Self = Self(10_000);
 
+    /// In hundredths of a percent: 0 to 10,000.
+    pub fn hundredths(self) -> u16 {
+        self.0
+    }
+
     /// Whether the host is in it.
     pub fn contains(self, host: &[u8]) -> bool {
         u128::from(point(host)) * u128::from(Self::ALL.0) < u128::from(self.0) << 64

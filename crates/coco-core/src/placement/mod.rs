@@ -10,18 +10,20 @@
 //! | [`rendezvous`] | names, weights and zones of the targets | the fewest possible |
 //!
 //! The ring places the name that agents send and gives a host one owner. The others place the name under which collectd
-//! [stores](crate::host::stored_name) it, any bytes, and can give it several. [`canary`] chooses the hosts that a change
-//! of placement begins with.
+//! [stores](crate::host::stored_name) it, any bytes, and can give it several. A [`migration`] is two of them and how far
+//! hosts have come from the one to the other; [`canary`] chooses the hosts that it begins with.
 
 pub mod canary;
 mod error;
 pub mod jump;
+pub mod migration;
 pub mod rendezvous;
 pub mod ring;
 mod zones;
 
 use crate::host::stored_name;
 use jump::Jump;
+use migration::Migration;
 use rendezvous::Rendezvous;
 use ring::Ring;
 
@@ -65,6 +67,8 @@ pub enum Placement {
     Jump(Jump),
     /// By names, weights and zones.
     Rendezvous(Rendezvous),
+    /// From one of those to another. Who owns a host is who it is written to.
+    Migration(Box<Migration>),
 }
 
 /// The facts of a placement, for whoever shows it.
@@ -74,7 +78,7 @@ pub struct Facts {
     pub hash: &'static str,
     /// The number of targets.
     pub targets: usize,
-    /// The number of owners of each host.
+    /// The number of owners of each host, once none is on its way.
     pub replicas: usize,
     /// Points of each target, where they are on a ring.
     pub virtual_replicas: Option<u32>,
@@ -91,6 +95,16 @@ impl Placement {
             }
             Self::Jump(jump) => jump.owners(&stored_name(host), owners),
             Self::Rendezvous(rendezvous) => rendezvous.owners(&stored_name(host), owners),
+            Self::Migration(migration) => *owners = migration.of(host).writers(),
+        }
+    }
+
+    /// Puts the places of the targets that a host is read from into `readers`, the best one first, instead of what is
+    /// there: the [`owners`](Self::owners), and while it moves those that may have some of it, too. The first are the same.
+    pub fn readers(&self, host: &[u8], readers: &mut Vec<usize>) {
+        match self {
+            Self::Migration(migration) => *readers = migration.of(host).readers(),
+            _ => self.owners(host, readers),
         }
     }
 
@@ -100,6 +114,7 @@ impl Placement {
             Self::Ring(ring) => ring.owner(host),
             Self::Jump(jump) => jump.first_owner(&stored_name(host)),
             Self::Rendezvous(rendezvous) => rendezvous.first_owner(&stored_name(host)),
+            Self::Migration(migration) => migration.of(host).writers()[0],
         }
     }
 
@@ -110,6 +125,7 @@ impl Placement {
             Self::Ring(_) | Self::Jump(_) => 2 + host.len() / 32,
             // Each target hashes the name.
             Self::Rendezvous(rendezvous) => 2 + rendezvous.targets() * (2 + host.len() / 64) / 4,
+            Self::Migration(migration) => migration.cost(host),
         }
     }
 
@@ -123,6 +139,7 @@ impl Placement {
             Self::Ring(ring) => count(ring.targets()) == 0,
             Self::Jump(jump) => count(jump.targets()) < jump.replicas(),
             Self::Rendezvous(rendezvous) => rendezvous.is_whole_without(lost),
+            Self::Migration(migration) => migration.is_whole_without(&lost),
         }
     }
 
@@ -134,7 +151,23 @@ impl Placement {
         }
     }
 
-    /// The facts that it is made of.
+    /// The migration, if hosts are on their way.
+    pub fn migration(&self) -> Option<&Migration> {
+        match self {
+            Self::Migration(migration) => Some(migration),
+            _ => None,
+        }
+    }
+
+    /// How many owners a host has at most: those that are on their way may have their former ones beside the new.
+    pub fn most_copies(&self) -> usize {
+        match self {
+            Self::Migration(migration) => migration.most_copies(),
+            _ => self.facts().replicas,
+        }
+    }
+
+    /// The facts that it is made of; of a migration, those of what hosts come to, but all targets.
     pub fn facts(&self) -> Facts {
         let (way, targets, replicas, virtual_replicas) = match self {
             Self::Ring(ring) => (Way::Ring, ring.targets(), 1, Some(ring.virtual_replicas())),
@@ -142,6 +175,7 @@ impl Placement {
             Self::Rendezvous(rendezvous) => {
                 (Way::Rendezvous, rendezvous.targets(), rendezvous.replicas(), None)
             }
+            Self::Migration(migration) => return migration.facts(),
         };
         Facts { hash: way.as_str(), targets, replicas, virtual_replicas }
     }

@@ -57,19 +57,31 @@ struct Input(Sha256);
 impl Input {
     fn tier(&mut self, tier: &Tier) {
         self.text(tier.name());
-        let targets = tier.targets();
-        let ordered: Vec<_> = match tier.placement() {
-            Placement::Ring(ring) => return self.ring(ring, targets),
-            Placement::Jump(jump) => jump.places().map(|place| &targets[place]).collect(),
-            Placement::Rendezvous(_) => {
-                let mut ordered: Vec<_> = targets.iter().collect();
-                ordered.sort_by_key(|target| target.label());
-                ordered
-            }
-        };
-        let Facts { hash, replicas, .. } = tier.placement().facts();
+        if let Placement::Ring(ring) = tier.placement() {
+            return self.ring(ring, tier.targets());
+        }
         self.text("placement-2");
+        self.placement(tier.settled());
+        let Some(moving) = tier.moving() else { return self.number(0) };
+        self.number(1);
+        self.number(moving.headway().both().hundredths().into());
+        self.number(moving.headway().new_only().hundredths().into());
+        self.placement(moving.former());
+    }
+
+    fn placement(&mut self, tier: &Tier) {
+        let targets = tier.targets();
+        let mut ordered: Vec<_> = targets.iter().collect();
+        match tier.placement() {
+            Placement::Jump(jump) => ordered = jump.places().map(|place| &targets[place]).collect(),
+            Placement::Rendezvous(_) => ordered.sort_by_key(|target| target.label()),
+            Placement::Ring(_) | Placement::Migration(_) => {}
+        }
+        let Facts { hash, replicas, virtual_replicas, .. } = tier.placement().facts();
         self.text(hash);
+        if let Some(virtual_replicas) = virtual_replicas {
+            self.number(virtual_replicas as usize);
+        }
         self.number(replicas);
         self.number(usize::from(tier.is_zoned()));
         self.number(ordered.len());
@@ -79,7 +91,6 @@ impl Input {
             self.number(target.placed.weight.get() as usize);
             self.text(target.placed.zone.as_deref().unwrap_or_default());
         }
-        self.number(0);
     }
 
     fn ring(&mut self, ring: &Ring, targets: &[Target]) {
@@ -109,8 +120,9 @@ impl Input {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{sample, target, tier};
-    use super::super::{Endpoint, Placed, Placing, Target, Tier, Tiers};
+    use super::super::{Endpoint, Placed, Placing, Role, Target, Tier, Tiers};
     use super::Fingerprint;
+    use crate::placement::migration::Headway;
     use crate::placement::rendezvous::Weight;
     use crate::placement::ring::default_virtual_replicas;
 
@@ -197,6 +209,35 @@ mod tests {
         let plain = ["a:1", "b:1"].map(target).to_vec();
         let plain = Tier::placed("t".to_owned(), plain, Placing::Rendezvous { replicas: 1 }).unwrap();
         assert_eq!(plain.fingerprint().to_string(), "b271ba3d505cc977");
+    }
+
+    /// Computed apart from this code as well, from the encoding that `Fingerprint` describes.
+    #[test]
+    fn fingerprints_of_migrations_are_the_same_in_every_release() {
+        let ring = (
+            vec![target("10.1.1.112:25826"), placed(JUMP, [0, 1, 2]).targets()[0].clone()],
+            Placing::Ring { virtual_replicas: None },
+        );
+        let ring = (ring.0.into_iter().map(plain).collect::<Vec<_>>(), ring.1);
+        let listed = |placing| {
+            let targets = placed(placing, [2, 0, 1]).targets().to_vec();
+            targets.into_iter().map(|target| (target, Role::Active)).collect()
+        };
+        let headway =
+            |both: &str, new: &str| Headway::new(both.parse().unwrap(), new.parse().unwrap()).unwrap();
+        let name = || "longterm".to_owned();
+        let to = Tier::migrating(name(), listed(RENDEZVOUS), RENDEZVOUS, ring.clone(), headway("100%", "5%"));
+        assert_eq!(to.unwrap().fingerprint().to_string(), "70dac06427c1232d");
+        let jump = (placed(JUMP, [1, 2, 0]).targets().to_vec(), JUMP);
+        let listed = ring.0.into_iter().map(|target| (target, Role::Active)).collect();
+        let from = Tier::migrating(name(), listed, ring.1, jump, Headway::BEFORE).unwrap();
+        assert_eq!(from.fingerprint().to_string(), "aaaf277ab34ceacf");
+    }
+
+    /// As a ring has it.
+    fn plain(target: Target) -> Target {
+        let placed = Placed { name: target.placed.name, ..Placed::default() };
+        Target { placed, ..target }
     }
 
     #[test]

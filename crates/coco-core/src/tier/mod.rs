@@ -5,6 +5,7 @@
 
 mod endpoint;
 mod fingerprint;
+mod moving;
 mod target;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use crate::placement::{Placement, PlacementError};
 
 pub use endpoint::{DaemonAddress, Endpoint, Protocol};
 pub use fingerprint::Fingerprint;
+pub use moving::{Moving, Parts, Role, Step, StepError};
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 
 /// A reason why targets are no tier, or tiers no configuration.
@@ -87,6 +89,8 @@ pub struct Tier {
     targets: Box<[Target]>,
     placement: Placement,
     credentials: Option<Credentials>,
+    /// While hosts are on their way.
+    moving: Option<Box<Moving>>,
 }
 
 impl Tier {
@@ -120,7 +124,7 @@ impl Tier {
                 Placement::Rendezvous(Rendezvous::new(&members, replicas)?)
             }
         };
-        Ok(Self { name, targets: targets.into(), placement, credentials: None })
+        Ok(Self { name, targets: targets.into(), placement, credentials: None, moving: None })
     }
 
     /// The same with packets signed or encrypted.
@@ -183,7 +187,9 @@ impl Tiers {
         if let Some(again) = tiers.iter().find(|tier| !names.insert(tier.name())) {
             return Err(TierError::DuplicateTier { name: again.name.clone() });
         }
-        let given = tiers.iter().map(|tier| tier.targets().len()).sum();
+        // Of a tier that hosts are on their way in, each is a target to come to and one to come from.
+        let times = |tier: &Tier| if tier.moving.is_some() { 2 } else { 1 };
+        let given = tiers.iter().map(|tier| tier.targets().len() * times(tier)).sum();
         if given > MAX_TARGETS {
             return Err(TierError::TooManyTargets { given });
         }

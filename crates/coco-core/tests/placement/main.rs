@@ -10,6 +10,9 @@ mod vectors;
 /// What holds for any targets and hosts.
 mod laws;
 
+/// Hosts on their way from one placement to another.
+mod migration;
+
 /// How many hosts move when targets change, and how evenly they are spread.
 mod moves;
 
