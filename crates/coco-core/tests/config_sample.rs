@@ -40,10 +40,7 @@ fn stated() -> Vec<Stated> {
             continue;
         }
         if let Some(header) = setting.strip_prefix('[') {
-            section = match header.trim_end_matches(']') {
-                tier if tier.starts_with("tiers.") => "tiers.NAME".to_owned(),
-                name => name.to_owned(),
-            };
+            section = any_tier(header.trim_end_matches(']'));
         } else if let Some(table) = setting.trim().strip_prefix('{') {
             for pair in table.trim_end_matches(['}', ',', ' ']).split(", ") {
                 let (name, value) = pair.split_once('=').expect("a key and its value");
@@ -67,6 +64,15 @@ fn stated() -> Vec<Stated> {
         comment.clear();
     }
     stated
+}
+
+/// A section as the table of keys calls it: whatever the tier's name.
+fn any_tier(section: &str) -> String {
+    match section.split('.').collect::<Vec<_>>()[..] {
+        ["tiers", _] => "tiers.NAME".to_owned(),
+        ["tiers", _, ref inner @ ..] => format!("tiers.NAME.{}", inner.join(".")),
+        _ => section.to_owned(),
+    }
 }
 
 fn is(key: &Key) -> impl Fn(&&Stated) -> bool {
@@ -93,6 +99,13 @@ fn everything_uncommented_works_too() {
     let tier = |name: &str| config.tiers.iter().find(|tier| tier.name() == name).unwrap();
     assert_eq!(tier("longterm").targets()[1].fetch.as_ref().unwrap().to_string(), "http://127.0.0.1:8082");
     assert_eq!(tier("longterm").placement().facts().virtual_replicas, Some(90));
+    let moving = tier("moving").moving().unwrap();
+    let names =
+        |tier: &Tier| tier.targets().iter().map(|target| target.label().to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        (names(moving.former()), names(moving.new_tier())),
+        (vec!["m1".to_owned(), "m3".to_owned(), "m0".to_owned()], vec!["m1".to_owned(), "m2".to_owned()])
+    );
     let facts = ["archive", "relay"].map(|name| tier(name).placement().facts());
     assert_eq!(facts.map(|facts| (facts.hash, facts.replicas)), [("rendezvous", 2), ("jump", 1)]);
     assert_eq!(config.file.warnings, []);
@@ -114,8 +127,11 @@ fn every_key_stands_in_the_sample_with_its_default() {
     let sample = stated();
     for key in KEYS {
         let path = format!("{}.{}", key.section, key.name);
-        let stated = sample.iter().find(is(key)).unwrap_or_else(|| panic!("{path} is missing"));
-        if stated.section == "tiers.NAME.targets" {
+        // What was said of a target is what is said of one now.
+        let section = key.section.replace(".migration.from.targets", ".targets");
+        let stated = sample.iter().find(|stated| (&stated.section, &*stated.name) == (&section, key.name));
+        let stated = stated.unwrap_or_else(|| panic!("{path} is missing"));
+        if stated.section.ends_with(".targets") {
             // Explained together, above their array.
             assert!(SAMPLE.contains(&format!("\n#   {} ", key.name)), "{path} is not explained");
             continue;
@@ -174,11 +190,7 @@ fn a_stray_key_is_refused_in_every_table() {
             None if line.starts_with("  {") => ".targets[",
             None => continue,
         };
-        let table = match (section.starts_with("tiers."), path.is_empty()) {
-            (true, true) => "tiers.NAME",
-            (true, false) => "tiers.NAME.targets",
-            _ => section.as_str(),
-        };
+        let table = any_tier(&section) + if path.is_empty() { "" } else { ".targets" };
         for key in KEYS.iter().filter(|key| key.section == table) {
             let stray = format!("{}x", key.name);
             let mut lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
@@ -198,7 +210,8 @@ fn a_stray_key_is_refused_in_every_table() {
             planted += 1;
         }
     }
-    // Four more tables of tiers, and six more targets.
+    // Five more tables of tiers, nine more targets, and two more that hosts come from.
     let of = |section| KEYS.iter().filter(|key| key.section == section).count();
-    assert_eq!(planted, KEYS.len() + 4 * of("tiers.NAME") + 6 * of("tiers.NAME.targets"));
+    let more = [("tiers.NAME", 5), ("tiers.NAME.targets", 9), ("tiers.NAME.migration.from.targets", 2)];
+    assert_eq!(planted, KEYS.len() + more.map(|(section, more)| more * of(section)).iter().sum::<usize>());
 }

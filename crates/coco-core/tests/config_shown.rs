@@ -68,7 +68,7 @@ fn it_reads_back_as_the_same_configuration() {
 #[test]
 fn every_default_stands_in_it() {
     let shown = parse("tiers.a.targets = ['a:1']\nfetch.bind = ':1'", Program::Noodle).to_toml();
-    for key in KEYS.iter().filter(|key| key.section != "tiers.NAME.targets") {
+    for key in KEYS.iter().filter(|key| !key.section.starts_with("tiers.NAME.")) {
         let heading = format!("[{}]", key.section.replace("NAME", "a"));
         let section = shown.split_once(&heading).map(|(_, rest)| rest.split("\n[").next().unwrap_or(rest));
         let section = section.unwrap_or_else(|| panic!("no {heading} in {shown}"));

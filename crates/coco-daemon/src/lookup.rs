@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use coco_core::host::{is_renamed, stored_name};
+use coco_core::placement::migration::{Move, Stage};
 use coco_core::tier::{Tier, Tiers};
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -48,11 +49,12 @@ impl Lookup {
         Self::default()
     }
 
-    /// `{tier: target}` in the order of the tiers, or 400 without a name or with one that is longer than any host's: the address of the first owner. With `all=1`
-    /// `{tier: {"owners": [..], "former": [], "writes": [..], "stage": "settled"}}`: what the owners are called, in their
-    /// order, and who is written to, which are the same as long as no host is on its way to other targets. A name is bytes and need not be one
-    /// that was ever seen: every name has an owner. Where collectd stores the host under another name, `_meta` says
-    /// which.
+    /// `{tier: target}` in the order of the tiers, or 400 without a name or with one that is longer than any
+    /// host's: the address of the first owner. With `all=1`
+    /// `{tier: {"owners": [..], "former": [..], "writes": [..], "stage": ".."}}`: what the owners are called, in their
+    /// order, those that the host comes from if it is on its way, who is written to now, and where the host stands. A name
+    /// is bytes and need not be one that was ever seen: every name has an owner. Where collectd stores the host under
+    /// another name, `_meta` says which.
     pub fn answer(&self, tiers: &Tiers, request: &Request) -> Response {
         let Some(name) = request.parameter("name").filter(|name| !name.is_empty()) else {
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -111,10 +113,21 @@ impl Lookup {
 
 /// Who owns a host in a tier, and who is written to.
 fn all_owners(tier: &Tier, host: &[u8]) -> Value {
-    let mut places = Vec::new();
-    tier.placement().owners(host, &mut places);
-    let owners: Vec<_> = places.into_iter().map(|place| tier.targets()[place].label()).collect();
-    json!({ "owners": owners, "former": [], "writes": owners, "stage": "settled" })
+    let names = |places: &[usize]| -> Vec<_> {
+        places.iter().map(|place| tier.targets()[*place].label().to_owned()).collect()
+    };
+    let of = match tier.placement().migration() {
+        Some(migration) => migration.of(host),
+        None => {
+            let mut owners = Vec::new();
+            tier.placement().owners(host, &mut owners);
+            Move { stage: Stage::Settled, owners, former: Vec::new() }
+        }
+    };
+    json!({
+        "owners": names(&of.owners), "former": names(&of.former), "stage": of.stage.as_str(),
+        "writes": names(&of.writers()),
+    })
 }
 
 #[cfg(test)]
@@ -228,6 +241,39 @@ mod tests {
         let by_slash = ask("name=a%2Fb&all=1").1;
         assert_eq!(by_slash["archive"], ask("name=a_b&all=1").1["archive"]);
         assert_eq!(by_slash["_meta"]["stored_as"], "a_b");
+    }
+
+    /// The address of the first owner is that of the target to read the host from.
+    #[test]
+    fn hosts_on_their_way_are_told_with_their_former_owners_and_their_stage() {
+        let of = |both: &str, new: &str| {
+            let text = format!(
+                "[tiers.t]\nhash = 'rendezvous'\nmigration = {{ both = '{both}', new = '{new}' }}\ntargets = [
+                 {{ name = 's1', address = 'a:1' }}, {{ name = 's2', address = 'b:1', state = 'draining' }}]"
+            );
+            let tiers = Config::parse(&text, Program::Coco).unwrap().tiers;
+            let ask = |query: &str| {
+                let (_, text) = ask_of(&tiers, &Lookup::new(), &format!("/lookup?{query}"));
+                serde_json::from_str::<Value>(&text).unwrap()["t"].clone()
+            };
+            let hosts = (0..40).map(|host| format!("web{host}"));
+            hosts
+                .map(|host| (ask(&format!("name={host}&all=1")), ask(&format!("name={host}"))))
+                .collect::<Vec<_>>()
+        };
+        let settled =
+            || (json!({"owners": ["s1"], "former": [], "writes": ["s1"], "stage": "settled"}), json!("a:1"));
+        for (both, new, writes, stage, first) in [
+            ("0%", "0%", json!(["s2"]), "old", "b:1"),
+            ("100%", "0%", json!(["s2", "s1"]), "both", "b:1"),
+            ("100%", "100%", json!(["s1"]), "new", "a:1"),
+        ] {
+            let moving =
+                (json!({"owners": ["s1"], "former": ["s2"], "writes": writes, "stage": stage}), json!(first));
+            let told = of(both, new);
+            assert!(told.iter().all(|told| *told == settled() || *told == moving), "{told:?}");
+            assert!(told.contains(&settled()) && told.contains(&moving), "{told:?}");
+        }
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Reading the configuration again while the daemon runs.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use coco_core::config::{Configuration, Key, Program, Written};
 use coco_core::placement::canary::Percentage;
-use coco_core::tier::Fingerprint;
+use coco_core::tier::{Fingerprint, Step, Tier, Tiers};
 use tracing::{error, info, warn};
 
 use crate::command_line::LoadError;
@@ -18,14 +19,18 @@ use crate::logging;
 use crate::service_manager;
 use crate::signals::Signal;
 
+/// Characters of why a configuration was refused that are shown.
+const LONGEST_PROBLEM: usize = 2000;
+
 /// How often the configuration was read again, with what success, and which is in force.
 #[derive(Debug)]
 pub struct Reloads {
     done: AtomicU64,
     failed: AtomicU64,
-    last_failed: AtomicBool,
     /// When it was last read again, and what came of it, for people.
     last: Mutex<Option<(SystemTime, String)>>,
+    /// Why the last one was refused, if it was.
+    problem: Mutex<Option<Arc<str>>>,
     program: Program,
     in_force: Mutex<InForce>,
 }
@@ -35,14 +40,27 @@ pub struct Reloads {
 struct InForce {
     /// As TOML.
     text: Arc<str>,
-    fingerprint: Fingerprint,
+    tiers: Tiers,
     /// When it was read.
     since: SystemTime,
+    /// By tier whose hosts are on their way, when it was read how far they are.
+    moving_since: HashMap<Box<str>, SystemTime>,
 }
 
 impl InForce {
-    fn new(text: String, fingerprint: Fingerprint) -> Self {
-        Self { text: text.into(), fingerprint, since: SystemTime::now() }
+    fn new(text: String, tiers: Tiers, before: Option<&Self>) -> Self {
+        let now = SystemTime::now();
+        let since = |tier: &Tier| {
+            let moving = tier.moving()?;
+            let before = before.and_then(|before| {
+                let old = before.tiers.iter().find(|old| old.name() == tier.name())?;
+                let is_so_still = old.moving().is_some_and(|old| old.headway() == moving.headway())
+                    && Step::between(old, tier) == Step::Safe;
+                before.moving_since.get(tier.name()).filter(|_| is_so_still)
+            });
+            Some((tier.name().into(), before.copied().unwrap_or(now)))
+        };
+        Self { text: text.into(), since: now, moving_since: tiers.iter().filter_map(since).collect(), tiers }
     }
 }
 
@@ -93,10 +111,10 @@ impl Reloads {
         Self {
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            last_failed: AtomicBool::new(false),
             last: Mutex::default(),
+            problem: Mutex::new(None),
             program: C::PROGRAM,
-            in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers().fingerprint())),
+            in_force: Mutex::new(InForce::new(started.to_toml(), started.tiers().clone(), None)),
         }
     }
 
@@ -111,6 +129,20 @@ impl Reloads {
 
     fn in_force(&self) -> MutexGuard<'_, InForce> {
         self.in_force.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the configuration was refused when it was last read again, if it was.
+    pub fn problem(&self) -> Option<Arc<str>> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_problem(&self, problem: Option<&str>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem.map(Arc::from);
+    }
+
+    /// Since when the hosts of a tier are as far on their way as they are, in Unix seconds.
+    pub fn moving_since(&self, tier: &str) -> Option<u64> {
+        self.in_force().moving_since.get(tier).map(seconds)
     }
 
     /// The answer of `/config`: the configuration in force, as TOML.
@@ -144,10 +176,11 @@ impl Reloads {
         take_over: impl AsyncFnOnce(C) -> Result<Changes, E>,
     ) {
         let refused = |problem: &dyn Display| {
-            self.failed.fetch_add(1, Ordering::Relaxed);
-            self.last_failed.store(true, Ordering::Relaxed);
             // One line of the log, however many problems there are.
             let problem = problem.to_string().replace('\n', "; ");
+            let shown: String = problem.chars().take(LONGEST_PROBLEM).collect();
+            self.set_problem(Some(&shown));
+            self.failed.fetch_add(1, Ordering::Relaxed);
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
             self.note(format!("refused, nothing changed: {problem}"));
         };
@@ -155,9 +188,13 @@ impl Reloads {
             Ok(config) => config,
             Err(problem) => return refused(&problem),
         };
+        let step = self.in_force().tiers.check_step(config.tiers());
+        if let Err(problem) = step {
+            return refused(&problem);
+        }
         let fixed: Vec<_> = config.needs_restart(started).into_iter().map(Key::path).collect();
         let log = config.log().clone();
-        let new = config.tiers().fingerprint();
+        let tiers = config.tiers().clone();
         let in_force = config.in_force(started);
         let warnings = config.file().warnings.clone();
         match take_over(config).await {
@@ -166,15 +203,17 @@ impl Reloads {
                 begin_anew.iter().for_each(|(tier, share)| {
                     warn!(%tier, "another placement: {share} of the hosts begin anew on targets that did not have them");
                 });
-                let keys = self.changed(&in_force).join(" ");
+                let (new, keys) = (tiers.fingerprint(), self.changed(&in_force).join(" "));
                 info!(%old, %new, keys, added = added.join(" "), removed = removed.join(" "), "reloaded");
                 self.note(news_of(&added, &removed, old == new));
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
                 logging::change(&log);
-                *self.in_force() = InForce::new(in_force, new);
-                self.last_failed.store(false, Ordering::Relaxed);
+                let mut now = self.in_force();
+                *now = InForce::new(in_force, tiers, Some(&now));
+                drop(now);
+                self.set_problem(None);
                 self.done.fetch_add(1, Ordering::Relaxed);
             }
             Err(problem) => refused(&problem),
@@ -193,10 +232,9 @@ impl Reloads {
         let in_force = self.in_force().clone();
         snapshot.add(done, &[], self.done.load(Ordering::Relaxed));
         snapshot.add(failed, &[], self.failed.load(Ordering::Relaxed));
-        snapshot.add(successful, &[], u64::from(!self.last_failed.load(Ordering::Relaxed)));
-        let seconds = in_force.since.duration_since(UNIX_EPOCH).unwrap_or_default();
-        snapshot.add(since, &[], seconds.as_secs());
-        snapshot.add(fingerprint, &[("fingerprint", &in_force.fingerprint.to_string().into())], 1);
+        snapshot.add(successful, &[], u64::from(self.problem().is_none()));
+        snapshot.add(since, &[], seconds(&in_force.since));
+        snapshot.add(fingerprint, &[("fingerprint", &in_force.tiers.fingerprint().to_string().into())], 1);
         snapshot.add(version, &[("version", &env!("CARGO_PKG_VERSION").into())], 1);
     }
 }
@@ -209,6 +247,11 @@ fn news_of(added: &[String], removed: &[String], is_same: bool) -> String {
     };
     let tiers = if is_same { "the tiers stay as they were" } else { "other tiers" };
     format!("taken over, {tiers}{}{}", named("added", added), named("removed", removed))
+}
+
+/// In Unix seconds.
+fn seconds(time: &SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// The changes of a reload, for the log.
@@ -263,6 +306,7 @@ pub async fn drain(drain: Duration, mut next: impl AsyncFnMut() -> Signal) {
 mod tests {
     use std::cell::Cell;
 
+    use coco_core::config::CocoConfig;
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
@@ -287,6 +331,42 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(until_stop(next, reload));
         finished.get()
+    }
+
+    /// A tier of which hosts leave one target for the other.
+    fn moving(both: &str, new: &str) -> CocoConfig {
+        let text = format!(
+            "[tiers.t]\nhash = 'rendezvous'\nmigration = {{ both = '{both}', new = '{new}' }}\n\
+             targets = ['a:1', {{ address = 'b:1', state = 'draining' }}]"
+        );
+        CocoConfig::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn a_step_that_is_too_long_is_refused_before_anything_changes() {
+        let started = moving("5%", "0%");
+        let reloads = Reloads::new(&started);
+        let since = reloads.moving_since("t").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let taken = Cell::new(0);
+        let reload = |config: CocoConfig| {
+            let take_over = async |config: CocoConfig| -> Result<Changes, LoadError> {
+                taken.set(taken.get() + 1);
+                let old = config.tiers.fingerprint();
+                Ok(Changes { old, begin_anew: Vec::new(), added: Vec::new(), removed: Vec::new() })
+            };
+            runtime.block_on(reloads.try_to_reload(&started, async || Ok(config), take_over));
+            let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            (taken.get(), counted(&reloads.done), counted(&reloads.failed))
+        };
+        assert_eq!(reload(moving("100%", "10%")), (0, 0, 1));
+        assert!(reloads.problem().unwrap().contains("raise both to \"10%\" or more first"));
+        assert_eq!(reload(moving("100%", "5%")), (1, 1, 1));
+        assert_eq!(reloads.problem(), None);
+        // What runs now is what the next is held against.
+        assert_eq!(reload(moving("1%", "0%")), (1, 1, 2));
+        assert_eq!(reload(moving("100%", "10%")), (2, 2, 2));
+        assert!(reloads.moving_since("t").unwrap() >= since && reloads.moving_since("other").is_none());
     }
 
     #[test]

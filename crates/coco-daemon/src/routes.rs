@@ -237,6 +237,9 @@ fn healthz<D: Daemon>(daemon: &D) -> Response {
     let mut health = Map::new();
     health.insert("status".to_owned(), trouble.unwrap_or("ok").into());
     health.insert("fingerprint".to_owned(), fingerprint.into());
+    if let Some(problem) = daemon.common().reloads.problem() {
+        health.insert("reload_refused".to_owned(), (*problem).into());
+    }
     health.extend(daemon.facts());
     body::json_with_status(status, &health)
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use coco_core::placement::Facts;
 use coco_core::placement::canary::Percentage;
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::tier::{Step, Target, Tier, Tiers};
 use serde_json::{Map, Value, json};
 
 /// The members that both daemons begin a tier with: its name, its targets as they are counted and as they are placed, and
@@ -18,8 +18,9 @@ pub fn head_of_tier(tier: &Tier) -> Map<String, Value> {
     let mut add = |key: &str, value: Value| members.insert(key.to_owned(), value);
     add("name", json!(tier.name()));
     add("targets", json!(names));
-    if let Some(ring) = tier.placement().ring() {
-        let shadows = ring.shadows().zip(&names).map(|(label, name)| (label.to_string(), json!(name)));
+    if let Some(ring) = tier.settled().placement().ring() {
+        let names = tier.settled().targets().iter().map(|target| target.name.as_str());
+        let shadows = ring.shadows().zip(names).map(|(label, name)| (label.to_string(), json!(name)));
         add("shadows", Value::Object(shadows.collect()));
     }
     if let Some(virtual_replicas) = virtual_replicas {
@@ -27,17 +28,19 @@ pub fn head_of_tier(tier: &Tier) -> Map<String, Value> {
     }
     add("hash", json!(hash));
     add("replicas", json!(replicas));
-    add("placed", tier.targets().iter().map(|target| placed(hash, target)).collect());
+    let roles = (0..tier.targets().len()).map(|target| tier.role(target));
+    let placed = tier.targets().iter().zip(roles).map(|(target, role)| placed(hash, target, role.as_str()));
+    add("placed", placed.collect());
     add("fingerprint", json!(tier.fingerprint().to_string()));
     members
 }
 
 /// A target as its placement sees it. What the hash does not go by, or nobody has said, is left out.
-fn placed(hash: &str, target: &Target) -> Value {
+fn placed(hash: &str, target: &Target, state: &str) -> Value {
     let mut members = Map::from_iter([
         ("name".to_owned(), json!(target.label())),
         ("address".to_owned(), json!(target.name)),
-        ("state".to_owned(), json!("active")),
+        ("state".to_owned(), json!(state)),
     ]);
     if hash == "rendezvous" {
         members.insert("weight".to_owned(), json!(target.placed.weight.get()));
@@ -51,6 +54,34 @@ fn placed(hash: &str, target: &Target) -> Value {
     Value::Object(members)
 }
 
+/// How the hosts of a tier are on their way, if they are: the shares, since when, and what they come from.
+pub fn migration(tier: &Tier, since: Option<u64>) -> Option<Map<String, Value>> {
+    let moving = tier.moving()?;
+    let (from, headway) = (moving.former(), moving.headway());
+    let Facts { hash, replicas, virtual_replicas, .. } = from.placement().facts();
+    let targets: Vec<_> = from
+        .targets()
+        .iter()
+        .map(|target| {
+            let mut members = placed(hash, target, "");
+            members.as_object_mut().map(|members| members.remove("state"));
+            members
+        })
+        .collect();
+    let mut was =
+        Map::from_iter([("hash".to_owned(), json!(hash)), ("replicas".to_owned(), json!(replicas))]);
+    if let Some(virtual_replicas) = virtual_replicas {
+        was.insert("virtual_replicas".to_owned(), json!(virtual_replicas));
+    }
+    was.insert("targets".to_owned(), json!(targets));
+    Some(Map::from_iter([
+        ("both".to_owned(), json!(headway.both().to_string())),
+        ("new".to_owned(), json!(headway.new_only().to_string())),
+        ("since".to_owned(), json!(since)),
+        ("from".to_owned(), Value::Object(was)),
+    ]))
+}
+
 /// A line a tier, for `--check`.
 pub fn summary(tiers: &Tiers) -> String {
     let line = |tier: &Tier| {
@@ -60,8 +91,15 @@ pub fn summary(tiers: &Tiers) -> String {
             tier.targets().iter().filter_map(|target| target.placed.zone.as_ref()).collect();
         let zones = if zones.is_empty() { String::new() } else { format!(", zones: {}", zones.len()) };
         let (name, fingerprint) = (tier.name(), tier.fingerprint());
+        let moving = tier.moving().map_or(String::new(), |moving| {
+            let Facts { hash, targets, replicas, .. } = moving.former().placement().facts();
+            let (both, new) = (moving.headway().both(), moving.headway().new_only());
+            format!(
+                ", on the way from {hash}, targets: {targets}, copies of a host: {replicas}; both = {both}, new = {new}"
+            )
+        });
         format!(
-            "tiers.{name}: {hash}{points}, targets: {targets}{zones}, copies of a host: {replicas}, fingerprint {fingerprint}\n"
+            "tiers.{name}: {hash}{points}, targets: {targets}{zones}, copies of a host: {replicas}{moving}, fingerprint {fingerprint}\n"
         )
     };
     tiers.iter().map(line).collect()
@@ -75,7 +113,7 @@ const SAMPLED: u32 = 5_000;
 pub fn begin_anew(old: &Tiers, new: &Tiers) -> Vec<(String, Percentage)> {
     let changed = new.iter().filter_map(|tier| {
         let old =
-            old.iter().find(|old| old.name() == tier.name() && old.fingerprint() != tier.fingerprint())?;
+            old.iter().find(|old| old.name() == tier.name() && Step::between(old, tier) == Step::Other)?;
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let begins_anew = |host: &u32| {
             let host = format!("host{host}.example.org");
@@ -139,6 +177,52 @@ mod tests {
         );
         let jump = shown("[tiers.a]\nhash = 'jump'\ntargets = [{ address = 'a:1', index = 3 }]");
         assert_eq!(jump["placed"], json!([{"name": "a:1", "address": "a:1", "state": "active", "index": 3}]));
+    }
+
+    #[test]
+    fn hosts_on_their_way_are_shown_with_how_far_they_are_and_what_they_come_from() {
+        let text = "[tiers.a]\ntargets = [ { name = 's1', address = 'a:1' }, { address = 'b:1', state = 'draining' } ]
+            migration = { both = '5%', from = { targets = ['s1', { name = 'old', address = 'c:1' }] } }";
+        let tiers = tiers(text);
+        let head = shown(text);
+        let states: Vec<_> =
+            head["placed"].as_array().unwrap().iter().map(|placed| &placed["state"]).collect();
+        assert_eq!(states, ["active", "draining", "former"]);
+        assert_eq!(head["targets"], json!(["a:1", "b:1", "c:1"]));
+        assert_eq!((&head["shadows"], &head["virtual_replicas"]), (&json!({"\u{0}": "a:1"}), &json!(20)));
+        let expected = json!({
+            "both": "5%", "new": "0%", "since": 7,
+            "from": {"hash": "ring", "replicas": 1, "virtual_replicas": 90, "targets": [
+                {"name": "s1", "address": "a:1"}, {"name": "old", "address": "c:1"},
+            ]},
+        });
+        assert_eq!(migration(tiers.get(0).unwrap(), Some(7)).map(Value::Object), Some(expected));
+        assert!(summary(&tiers).starts_with(
+            "tiers.a: ring, 20 virtual replicas, targets: 3, copies of a host: 1, on the way from ring, targets: 2, copies of \
+             a host: 1; both = 5%, new = 0%, fingerprint "
+        ), "{}", summary(&tiers));
+        assert_eq!(migration(self::tiers("tiers.a.targets = ['a:1']").get(0).unwrap(), None), None);
+    }
+
+    /// Steps of a migration are what keeps hosts from beginning anew.
+    #[test]
+    fn no_host_begins_anew_by_a_step_of_a_migration() {
+        let tier = |migration: &str| {
+            tiers(&format!(
+                "[tiers.t]\nhash = 'rendezvous'\n{migration}\ntargets = ['a:1', {{ address = 'b:1', state = 'draining' }}]"
+            ))
+        };
+        let (before, step, all) = (
+            tiers("[tiers.t]\nhash = 'rendezvous'\ntargets = ['a:1', 'b:1']"),
+            tier("migration.both = '5%'"),
+            tier("migration = { both = '100%', new = '100%' }"),
+        );
+        let after = tiers("[tiers.t]\nhash = 'rendezvous'\ntargets = ['a:1']");
+        assert_eq!(
+            [begin_anew(&before, &step), begin_anew(&step, &all), begin_anew(&all, &after)],
+            [const { Vec::new() }; 3]
+        );
+        assert_eq!(begin_anew(&before, &after).len(), 1);
     }
 
     fn tiers(text: &str) -> Tiers {

@@ -9,7 +9,7 @@ use coco_core::wire::{Carried, MOST_NOTIFICATIONS, NotificationSpans, ValueListS
 use coco_udp::Slots;
 use memmap2::{Advice, MmapMut};
 
-use crate::share::{Share, Start};
+use crate::share::{Share, ShareLists, Start};
 
 /// Bytes of a slot that a datagram may fill: more than any UDP datagram has.
 pub const LARGEST_DATAGRAM: usize = u16::MAX as usize;
@@ -33,10 +33,10 @@ const KEPT: usize = 64;
 /// The system's pages, as nearly all have them.
 const PAGE: usize = 4096;
 
-/// Bytes that a batch of so many datagrams takes at most while it travels, if so many copies are sent of each host.
+/// Bytes that a batch of so many datagrams takes at most while it travels, if so many copies are sent of each host at most.
 pub const fn most_bytes(datagrams: usize, copies: usize) -> usize {
-    // Their table doubles as it grows.
-    let shares = 2 * copies * size_of::<Share>();
+    // Their table doubles as it grows; before each list stands how long it is.
+    let shares = 2 * (copies + 1) * size_of::<Share>();
     let value_lists = most_value_lists(datagrams) * (size_of::<Item>() + shares);
     let notifications = datagrams * MOST_NOTIFICATIONS * (size_of::<Notification>() + shares);
     MOST_REACHED * datagrams + value_lists + notifications
@@ -72,8 +72,8 @@ pub struct Batch {
     pub value_lists: Vec<Item>,
     /// The notifications of the round, in order.
     pub notifications: Vec<Notification>,
-    /// The shares that hosts are in, one run after another; an [`Item`] says where its run starts.
-    pub shares: Vec<Share>,
+    /// The shares that hosts are in; an [`Item`] says where those of its host start.
+    pub shares: ShareLists,
     /// When the batch was received, in Unix seconds.
     pub received: u32,
     /// The same by the clock that durations are measured with.
@@ -149,7 +149,7 @@ impl Batch {
             datagrams: Vec::with_capacity(datagrams),
             value_lists: Vec::new(),
             notifications: Vec::new(),
-            shares: Vec::new(),
+            shares: ShareLists::default(),
             received: 0,
             arrived: Instant::now(),
         }
@@ -176,7 +176,7 @@ impl Batch {
         let kept = KEPT * self.capacity();
         recycle(&mut self.value_lists, kept);
         recycle(&mut self.notifications, kept);
-        recycle(&mut self.shares, kept);
+        self.shares.recycle(kept);
     }
 
     /// Whether its slots take more memory than a batch that travels may.
@@ -310,7 +310,7 @@ impl Batch {
     }
 
     /// Its datagrams with their bytes and value lists, to be given verdicts, and the shares that these point to.
-    pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut Vec<Share>) {
+    pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut ShareLists) {
         let Self { slots, datagrams, value_lists, shares, .. } = self;
         let buffer: &[u8] = slots;
         let mut items = value_lists.as_mut_slice();
@@ -320,12 +320,6 @@ impl Batch {
             (bytes(buffer, datagram), own)
         });
         (with_items, shares)
-    }
-
-    /// So many shares of the host that has its first one here.
-    #[inline]
-    pub fn shares_from(&self, start: Start, copies: usize) -> &[Share] {
-        &self.shares[start.index()..start.index() + copies]
     }
 
     /// The value lists of one of the datagrams of the round.

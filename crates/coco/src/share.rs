@@ -1,5 +1,6 @@
 //! Numbers of what hosts are parted into, so that none is taken for another.
 
+use coco_core::recycle::recycle;
 use smallvec::SmallVec;
 
 /// A part of the hosts: what one target of each tier that parts them alike gets. See [`Partitions`](crate::plan::Partitions).
@@ -24,21 +25,45 @@ impl Share {
 /// Most configurations have few.
 pub type Shares = SmallVec<[Share; 4]>;
 
-/// Where the shares of a host start in [those of a batch](crate::batch::Batch::shares).
+/// Shares of many hosts, one list behind the other. Before each stands how long it is, as hosts that are on their way to
+/// other targets have more than others.
+#[derive(Debug, Default)]
+pub struct ShareLists(Vec<Share>);
+
+/// Where the list of a host starts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Start(u32);
 
-impl Start {
-    /// Behind so many shares.
+impl ShareLists {
+    /// Adds a list behind the others.
     #[inline]
-    pub fn behind(shares: usize) -> Self {
+    pub fn add(&mut self, shares: &[Share]) -> Start {
         // Two bytes each: a batch never takes as much memory.
-        Self(shares as u32)
+        let start = Start(self.0.len() as u32);
+        self.0.push(Share::new(shares.len()));
+        self.0.extend_from_slice(shares);
+        start
     }
 
-    /// As an index.
+    /// The list that starts there.
     #[inline]
-    pub fn index(self) -> usize {
-        self.0 as usize
+    pub fn get(&self, start: Start) -> &[Share] {
+        let lists = &self.0[start.0 as usize..];
+        &lists[1..=lists[0].number()]
+    }
+
+    /// Forgets all, and keeps memory for about so many.
+    pub fn recycle(&mut self, kept: usize) {
+        recycle(&mut self.0, kept);
+    }
+
+    /// How many shares and lists there are together.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

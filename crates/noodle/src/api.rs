@@ -8,9 +8,10 @@ use coco_core::tier::{Tier, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::health::Condition;
 use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
+use coco_daemon::reload::Reloads;
 use coco_daemon::routes::{self, Common, Daemon};
 use coco_daemon::status::{History, Numbers, Section};
-use coco_daemon::tiers::head_of_tier;
+use coco_daemon::tiers::{head_of_tier, migration};
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
@@ -119,17 +120,17 @@ fn tiers(api: &Arc<Api>, _: Request) -> Answer {
     let api = Arc::clone(api);
     Answer::later(async move {
         let rendering = Arc::clone(&api);
-        api.tiers.answer(move || rendered(&rendering.fleet())).await
+        api.tiers.answer(move || rendered(&rendering.fleet(), &rendering.common.reloads)).await
     })
 }
 
-fn rendered(fleet: &Fleet) -> Rendered {
-    let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(fleet, index, one));
+fn rendered(fleet: &Fleet, reloads: &Reloads) -> Rendered {
+    let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(fleet, reloads, index, one));
     Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
 }
 
 /// As coco's, without the routes, which Noodle never sees.
-fn tier(fleet: &Fleet, index: usize, tier: &Tier) -> Value {
+fn tier(fleet: &Fleet, reloads: &Reloads, index: usize, tier: &Tier) -> Value {
     let connections = tier.targets().iter().enumerate().map(|(target, configured)| {
         let upstream = fleet.upstream(Node { tier: index, target });
         let connection = json!({ "state": upstream.condition().map_or(UNASKED, Condition::as_str), "url": upstream.root() });
@@ -137,6 +138,9 @@ fn tier(fleet: &Fleet, index: usize, tier: &Tier) -> Value {
     });
     let connections: Map<_, _> = connections.collect();
     let mut head = head_of_tier(tier);
+    if let Some(migration) = migration(tier, reloads.moving_since(tier.name())) {
+        head.insert("migration".to_owned(), migration.into());
+    }
     head.insert("connections".to_owned(), connections.into());
     head.into()
 }

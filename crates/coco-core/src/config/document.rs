@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 use super::Program;
 use super::error::{Problem, Problems};
 use super::file::{ConfigFile, Entry};
-use super::keys::{Key, TARGET, of_section, top_sections};
+use super::keys::{FROM_TARGET, Key, TARGET, inner_sections, of_section, top_sections};
 use super::suggest;
 use super::value::{FromToml, Mismatch, found};
 use super::written::{line, path};
@@ -83,7 +83,8 @@ impl<'d, 't> Section<'d, 't> {
         }
         for (key, _) in table.into_iter().flatten() {
             let key_name = key.get_ref();
-            if of_section(name).all(|known| known.name != key_name.as_ref()) {
+            let is_known = of_section(name).any(|known| known.name == key_name.as_ref());
+            if !is_known && inner_sections(name).all(|inner| inner != key_name.as_ref()) {
                 let message = format!("unknown key, {}", suggest::key(name, key_name));
                 findings.report(Some(key.span()), &path(&path_here, key_name), &message);
             }
@@ -119,6 +120,12 @@ impl<'d, 't> Section<'d, 't> {
         }
     }
 
+    /// A section within this one, if it stands there.
+    pub(super) fn inner<'s>(&'s mut self, section: &'static str, name: &str) -> Option<Section<'s, 't>> {
+        let value = self.value(name)?;
+        Some(Section::open(section, path(&self.path, name), Some(value), self.findings))
+    }
+
     /// The elements of an array, each with its path; like [`Self::optional`] when it is absent or none.
     pub(super) fn elements(&mut self, name: &str) -> Option<Vec<(String, &'d Value<'t>)>> {
         let (key, value) = self.find(name);
@@ -149,9 +156,9 @@ impl<'d, 't> Section<'d, 't> {
         Some(read)
     }
 
-    /// Notes the value of a key, for who asks what holds. That of a target is noted with all targets.
+    /// Notes the value of a key, for who asks what holds. Those of a target are noted with all targets.
     fn note(&mut self, key: &'static Key, value: String) {
-        if self.name != TARGET {
+        if self.name != TARGET && self.name != FROM_TARGET {
             self.findings.entries.push(Entry { section: self.path.clone(), key, value });
         }
     }

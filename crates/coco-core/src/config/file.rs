@@ -3,7 +3,7 @@
 
 use super::Program;
 use super::error::Problem;
-use super::keys::{KEYS, Key, TIER, top_sections};
+use super::keys::{FROM, KEYS, Key, MIGRATION, TIER, top_sections};
 use super::written::path;
 use crate::tier::Tiers;
 
@@ -60,18 +60,31 @@ impl ConfigFile {
         for tier in tiers {
             let section = path("tiers", tier.name());
             let mut table = Table::new(text, &section);
-            for key in KEYS.iter().filter(|key| key.section == TIER) {
-                let same = |entry: &&Entry| entry.is_of(key) && entry.section == section;
-                let value = self.entries.iter().find(same).map(|entry| entry.value.as_str());
-                table.write(key, value);
-                if value.is_none()
-                    && key.name == "virtual_replicas"
-                    && let Some(replicas) = tier.placement().facts().virtual_replicas
+            self.write_section(&mut table, TIER, |table, key| {
+                if key.name == "virtual_replicas"
+                    && let Some(replicas) = tier.settled().placement().facts().virtual_replicas
                 {
-                    table
-                        .text
-                        .push_str(&format!("# virtual_replicas = {replicas}, by the number of targets\n"));
+                    table.line(&format!("# virtual_replicas = {replicas}, by the number of targets"));
                 }
+            });
+            if tier.moving().is_some() {
+                for inner in [MIGRATION, FROM] {
+                    let section = format!("{section}{}", inner.trim_start_matches(TIER));
+                    self.write_section(&mut Table::new(text, &section), inner, |_, _| {});
+                }
+            }
+        }
+    }
+
+    /// The keys of a section that every tier has of its own; `missing` is told of those without a value.
+    fn write_section(&self, table: &mut Table<'_>, section: &str, missing: impl Fn(&mut Table<'_>, &Key)) {
+        let here = table.section;
+        for key in KEYS.iter().filter(|key| key.section == section) {
+            let same = |entry: &&Entry| entry.is_of(key) && entry.section == here;
+            let value = self.entries.iter().find(same).map(|entry| entry.value.as_str());
+            table.write(key, value);
+            if value.is_none() {
+                missing(table, key);
             }
         }
     }
@@ -89,21 +102,27 @@ impl ConfigFile {
 /// A table whose heading is written when there is something in it.
 struct Table<'a> {
     text: &'a mut String,
-    heading: Option<&'a str>,
+    section: &'a str,
+    is_begun: bool,
 }
 
 impl<'a> Table<'a> {
     fn new(text: &'a mut String, section: &'a str) -> Self {
-        Self { text, heading: Some(section) }
+        Self { text, section, is_begun: false }
     }
 
     /// A key with its value, or its default if it has one.
     fn write(&mut self, key: &Key, value: Option<&str>) {
         let Some(value) = value.or(key.default) else { return };
-        if let Some(section) = self.heading.take() {
-            let line = if self.text.is_empty() { "" } else { "\n" };
-            self.text.extend([line, "[", section, "]\n"]);
+        self.line(&format!("{} = {value}", key.name));
+    }
+
+    fn line(&mut self, line: &str) {
+        if !self.is_begun {
+            let empty = if self.text.is_empty() { "" } else { "\n" };
+            self.text.extend([empty, "[", self.section, "]\n"]);
+            self.is_begun = true;
         }
-        self.text.extend([key.name, " = ", value, "\n"]);
+        self.text.extend([line, "\n"]);
     }
 }

@@ -81,6 +81,10 @@ pub enum Kind {
     Label,
     /// A whole number, which may be negative.
     Index,
+    /// A [`Percentage`](crate::placement::canary::Percentage) of the hosts.
+    Percentage,
+    /// An array of names of targets, and of targets.
+    FromTargets,
     /// A piece of a name for Graphite, which may have dots.
     NamePiece,
     /// A character that may stand in such a name.
@@ -91,6 +95,12 @@ pub enum Kind {
 pub(super) const TIER: &str = "tiers.NAME";
 /// The section of a target that is written as a table.
 pub(super) const TARGET: &str = "tiers.NAME.targets";
+/// The section of a tier's hosts that are on their way.
+pub(super) const MIGRATION: &str = "tiers.NAME.migration";
+/// The section of what those come from.
+pub(super) const FROM: &str = "tiers.NAME.migration.from";
+/// The section of a target that those come from, which is written as a table.
+pub(super) const FROM_TARGET: &str = "tiers.NAME.migration.from.targets";
 
 /// Bytes of what a target or a zone may be called.
 pub(super) const LABEL_MAX: usize = 255;
@@ -98,6 +108,10 @@ pub(super) const LABEL_MAX: usize = 255;
 /// The ways to write a target.
 pub(super) const TARGET_FORMS: &str =
     r#""host:port" or { address = "host:port", fetch = "http://host:port" }"#;
+
+/// How a target that hosts come from may be written.
+pub(super) const FROM_TARGET_FORMS: &str =
+    r#"the name of a target or { name = "...", address = "host:port" }"#;
 
 /// The ways to write where a node is read.
 const READ_FROM: &str = r#""http://host:port", "rrdcached://host:port" or "rrdcached:///path""#;
@@ -148,6 +162,19 @@ pub const KEYS: &[Key] = &[
     key(TARGET, "zone", Kind::Label, BOTH, "what fails as a whole, such as a rack: a rendezvous has the copies of a host in different zones; for all targets or for none"),
     key(TARGET, "index", Kind::Index, BOTH, "place among the targets of a jump, wherever it is listed; for all targets or for none"),
     key(TARGET, "fetch", Kind::Url, NOODLE, "where the node serves its data: its Visage or its rrdcached; without it, the host of the address and `fetch.remote_port`"),
+    key(TARGET, "state", Kind::OneOf(&["active", "draining"]), BOTH, "whether it owns hosts, or they leave it, by `migration`; without it, active"),
+    key(MIGRATION, "both", Kind::Percentage, BOTH, "part of the hosts that move which is written to former and new owners").or(r#""0%""#),
+    key(MIGRATION, "new", Kind::Percentage, BOTH, "part of the hosts that move which is written to the new owners alone; at most `both`").or(r#""0%""#),
+    key(FROM, "hash", Kind::Way, BOTH, "how hosts were placed; without it, as they are"),
+    key(FROM, "replicas", Kind::Integer(1..=MAX_REPLICAS as u64), BOTH, "copies that every host had; without it, as many as there are to be"),
+    key(FROM, "virtual_replicas", Kind::Integer(1..=MAX_VIRTUAL_REPLICAS as u64), BOTH, "points that each target had on the ring; without it, by the number of targets"),
+    key(FROM, "targets", Kind::FromTargets, BOTH, "targets that had the hosts, in their order; without it, all of the tier, those that are draining too"),
+    key(FROM_TARGET, "name", Kind::Label, BOTH, "what the target was called; one that the tier lists is that one, but for what stands here"),
+    key(FROM_TARGET, "address", Kind::Address, BOTH, "where it was, if elsewhere: that is another place"),
+    key(FROM_TARGET, "weight", Kind::Integer(1..=Weight::MAX.get() as u64), BOTH, "the weight that it had"),
+    key(FROM_TARGET, "zone", Kind::Label, BOTH, "the zone that it had"),
+    key(FROM_TARGET, "index", Kind::Index, BOTH, "the index that it had"),
+    key(FROM_TARGET, "fetch", Kind::Url, NOODLE, "where it serves its data, if the tier does not list its address"),
 
     key("api", "bind", Kind::Address, COCO, "HTTP address of Coco's API and counters").or(r#""127.0.0.1:9090""#).at_start(),
     key("api", "idle_timeout", Kind::Duration(Duration::from_secs(1)), COCO, "how long a connection is kept for the next request").or(r#""75s""#).at_start(),
@@ -202,6 +229,12 @@ pub const KEYS: &[Key] = &[
 /// The keys of a section.
 pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.section == section)
+}
+
+/// What sections within a section are called.
+pub(super) fn inner_sections(section: &str) -> impl Iterator<Item = &'static str> {
+    let inner = move |key: &Key| key.section.strip_prefix(section)?.strip_prefix('.');
+    KEYS.iter().filter_map(inner).filter(|name| !name.contains('.') && *name != "targets")
 }
 
 /// The tables at the top of the file.
@@ -298,6 +331,8 @@ impl fmt::Display for Kind {
             }
             Self::Label => write!(f, "a name of 1 to {LABEL_MAX} bytes without control characters"),
             Self::Index => f.write_str("a whole number"),
+            Self::Percentage => f.write_str(r#""0%" to "100%", with at most two decimals"#),
+            Self::FromTargets => write!(f, "an array of {FROM_TARGET_FORMS}"),
             Self::NamePiece => f.write_str("a piece of a name in visible ASCII, such as \"collectd.\""),
             Self::Character => f.write_str(
                 "one character of visible ASCII that means nothing in a target and is not replaced itself",

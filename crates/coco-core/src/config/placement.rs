@@ -4,10 +4,12 @@ use std::collections::HashSet;
 
 use super::document::{Findings, Section, Value};
 use super::error::number_of;
+use crate::placement::rendezvous::Weight;
 use crate::placement::{MAX_REPLICAS, Way};
-use crate::tier::{Placing, Target};
+use crate::tier::{Placing, Role, Target};
 
 /// The keys of a tier about its placement.
+#[derive(Clone)]
 pub(super) struct Said {
     way: Way,
     virtual_replicas: Option<u32>,
@@ -22,28 +24,95 @@ impl Said {
         let virtual_replicas = section.optional("virtual_replicas");
         let replicas = section.read("replicas");
         let said = Self { way: way?, virtual_replicas, replicas };
-        if section.has("virtual_replicas") && said.way != Way::Ring {
-            let way = said.way.as_str();
+        said.check(section);
+        Some(said)
+    }
+
+    /// The keys of what the hosts of a tier come from, which are those of the tier where they don't stand there. `None` as
+    /// for a tier.
+    pub(super) fn read_from(section: &mut Section<'_, '_>, tier: &Self) -> Option<Self> {
+        let way = if section.has("hash") { section.optional("hash") } else { Some(tier.way) };
+        let virtual_replicas = section.optional("virtual_replicas");
+        let replicas = section.optional("replicas");
+        let way = way?;
+        let inherited = tier.virtual_replicas.filter(|_| way == Way::Ring && tier.way == Way::Ring);
+        let said = Self {
+            way,
+            virtual_replicas: virtual_replicas.or(inherited),
+            replicas: replicas.unwrap_or(if way == Way::Ring { 1 } else { tier.replicas }),
+        };
+        said.check(section);
+        Some(said)
+    }
+
+    fn check(&self, section: &mut Section<'_, '_>) {
+        if section.has("virtual_replicas") && self.way != Way::Ring {
+            let way = self.way.as_str();
             let message = format!("{way:?} has no points on a ring: remove it, or write hash = \"ring\"");
             section.report("virtual_replicas", &message);
         }
-        if said.way == Way::Ring && said.replicas > 1 {
+        if self.way == Way::Ring && self.replicas > 1 {
             let message =
                 "a ring has one copy of each host: write hash = \"rendezvous\" for more, or replicas = 1";
             section.report("replicas", message);
         }
-        Some(said)
     }
 
-    /// How the targets are to be placed, which stand in the file at `elements`. `None` when something about them had to
-    /// be reported.
+    /// A target with what its hosts follow from alone.
+    pub(super) fn stripped(&self, mut target: Target) -> Target {
+        let placed = &mut target.placed;
+        if self.way != Way::Rendezvous {
+            placed.weight = Weight::default();
+        }
+        if self.way == Way::Ring {
+            placed.zone = None;
+        }
+        if self.way != Way::Jump {
+            placed.index = None;
+        }
+        target
+    }
+
+    /// How the targets of a tier are to be placed, which stand in the file at `elements`. `None` when something about
+    /// them had to be reported.
     pub(super) fn placing(
         &self,
         section: &mut Section<'_, '_>,
         elements: &[(String, &Value<'_>)],
         targets: &[Target],
     ) -> Option<Placing> {
-        let mut listed = Listed { findings: section.findings, elements, targets, is_fine: true };
+        let is_fine = self.check_targets(section.findings, elements, targets);
+        // Copies are on those that stay.
+        let stays = |(_, (_, value)): &(&Target, &(String, &Value<'_>))| !is_draining(value);
+        let active: Vec<_> = targets.iter().zip(elements).filter(stays).map(|(target, _)| target).collect();
+        let noun = if active.len() < targets.len() { "active target" } else { "target" };
+        if !self.check_copies(section, active.len(), noun) {
+            return None;
+        }
+        if self.way == Way::Rendezvous {
+            self.warn(section, &active);
+        }
+        is_fine.then(|| self.to_placing())
+    }
+
+    /// How targets are placed by this, whatever they are.
+    pub(super) fn to_placing(&self) -> Placing {
+        let Self { replicas, virtual_replicas, .. } = *self;
+        match self.way {
+            Way::Ring => Placing::Ring { virtual_replicas },
+            Way::Jump => Placing::Jump { replicas },
+            Way::Rendezvous => Placing::Rendezvous { replicas },
+        }
+    }
+
+    /// Whether targets that stand in the file at `elements` go together.
+    pub(super) fn check_targets(
+        &self,
+        findings: &mut Findings,
+        elements: &[(String, &Value<'_>)],
+        targets: &[Target],
+    ) -> bool {
+        let mut listed = Listed { findings, elements, targets, is_fine: true };
         listed.check_names();
         for key in strangers(self.way) {
             listed.refuse(*key, self.way);
@@ -51,29 +120,25 @@ impl Said {
         listed.check_all_or_none("zone", |target| target.placed.zone.is_some());
         listed.check_all_or_none("index", |target| target.placed.index.is_some());
         listed.check_indices();
-        let is_fine = listed.is_fine;
-        let most = MAX_REPLICAS.min(targets.len());
-        if self.way != Way::Ring && self.replicas > most {
+        listed.is_fine
+    }
+
+    /// Whether each host can have its copies on so many targets.
+    pub(super) fn check_copies(&self, section: &mut Section<'_, '_>, targets: usize, noun: &str) -> bool {
+        let most = MAX_REPLICAS.min(targets);
+        let is_fine = self.way == Way::Ring || most == 0 || self.replicas <= most;
+        if !is_fine {
             let message = format!(
                 "{} of each host on {}: expected at most {most}, or more targets",
                 number_of(self.replicas, "copy", "copies"),
-                number_of(targets.len(), "target", "targets"),
+                number_of(targets, noun, &format!("{noun}s")),
             );
             section.report("replicas", &message);
-            return None;
         }
-        if self.way == Way::Rendezvous {
-            self.warn(section, targets);
-        }
-        let Self { replicas, virtual_replicas, .. } = *self;
-        is_fine.then_some(match self.way {
-            Way::Ring => Placing::Ring { virtual_replicas },
-            Way::Jump => Placing::Jump { replicas },
-            Way::Rendezvous => Placing::Rendezvous { replicas },
-        })
+        is_fine
     }
 
-    fn warn(&self, section: &mut Section<'_, '_>, targets: &[Target]) {
+    fn warn(&self, section: &mut Section<'_, '_>, targets: &[&Target]) {
         let nameless: Vec<_> = targets.iter().filter(|target| target.placed.name.is_none()).collect();
         if let [first, ..] = nameless[..] {
             let message = format!(
@@ -182,7 +247,12 @@ impl Listed<'_, '_> {
     }
 }
 
+/// Whether a target is written as one that hosts leave.
+pub(super) fn is_draining(target: &Value<'_>) -> bool {
+    written(target, "state").and_then(|state| state.get_ref().as_str()) == Some(Role::Draining.as_str())
+}
+
 /// The value of a key of a target that is written as a table.
-fn written<'v, 't>(target: &'v Value<'t>, key: &str) -> Option<&'v Value<'t>> {
+pub(super) fn written<'v, 't>(target: &'v Value<'t>, key: &str) -> Option<&'v Value<'t>> {
     target.get_ref().as_table()?.get(key)
 }

@@ -1,12 +1,12 @@
 //! Suggestions for a key or a section that doesn't exist: the one that was probably meant.
 
 use super::error::alternatives;
-use super::keys::{KEYS, of_section, top_sections};
+use super::keys::{FROM, KEYS, Key, inner_sections, of_section, top_sections};
 
 /// For `name`, which is no key of `section`.
 pub(super) fn key(section: &str, name: &str) -> String {
     let here = || of_section(section).map(|key| key.name);
-    if let Some(meant) = closest(name, here()) {
+    if let Some(meant) = closest(name, here().chain(inner_sections(section))) {
         return format!("did you mean `{meant}`?");
     }
     belongs_elsewhere(name).unwrap_or_else(|| {
@@ -32,13 +32,15 @@ pub(super) fn belongs_elsewhere(name: &str) -> Option<String> {
         Some(key) => key.name,
         None => closest(name, KEYS.iter().map(|key| key.name))?,
     };
+    // What was once so is seldom meant.
+    let is_meant = |key: &&Key| key.name == meant && !key.section.starts_with(FROM);
     let sections: Vec<String> =
-        KEYS.iter().filter(|key| key.name == meant).map(|key| format!("[{}]", key.section)).collect();
+        KEYS.iter().filter(is_meant).map(|key| format!("[{}]", key.section)).collect();
     Some(format!("`{meant}` belongs to {}", alternatives(&sections)))
 }
 
 /// The one that a slip of the keys or half the name turns into `name`, if there is any.
-fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn closest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     // Two names of six letters that differ in two of them are still alike, those that differ in three are not.
     const ALIKE: f64 = 0.6;
     let name = name.to_lowercase().replace('-', "_");

@@ -4,16 +4,16 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::document::{Findings, Section, Value};
-use super::keys::{Kind, TARGET, TARGET_FORMS, TIER};
-use super::loops::is_plain_loop;
+use super::keys::TIER;
+use super::migration::Moving;
 use super::placement::Said;
 use super::security::{CanRead, credentials};
 use super::suggest::belongs_elsewhere;
-use super::value::{Destination, FromToml, Label, Mismatch, found};
+use super::targets::{target, targets};
+use super::value::found;
 use super::written::path;
 use crate::address::Address;
-use crate::placement::rendezvous::Weight;
-use crate::tier::{Placed, Target, Tier, Tiers};
+use crate::tier::{Tier, Tiers};
 
 /// All tiers of the file; none when something about them had to be reported.
 ///
@@ -80,71 +80,15 @@ fn tier(
     let said = Said::read(&mut section);
     let credentials = credentials(&mut section, can_read);
     let elements = section.elements("targets")?;
-    let targets = targets(&elements, own, section.findings)?;
-    let placing = said?.placing(&mut section, &elements, &targets)?;
-    match Tier::placed(name, targets, placing) {
+    let targets = targets(&elements, own, section.findings, target)?;
+    let said = said?;
+    let placing = said.placing(&mut section, &elements, &targets);
+    let moving = Moving::read(&mut section, &said, &elements, &targets, own);
+    let (placing, moving) = (placing?, moving?);
+    match moving.tier(&mut section, name, targets, placing) {
         Ok(tier) => Some(tier.with_credentials(credentials)),
         Err(error) => {
             section.report("targets", &error.to_string());
-            None
-        }
-    }
-}
-
-/// The targets of a tier; none when one of them can't be used.
-fn targets(
-    elements: &[(String, &Value<'_>)],
-    own: Option<&Address>,
-    findings: &mut Findings,
-) -> Option<Vec<Target>> {
-    let mut read: Vec<Option<Target>> = Vec::with_capacity(elements.len());
-    for (path, value) in elements {
-        let mut target = target(path, value, findings);
-        if let Some(address) = target.as_ref().map(|target| &target.address) {
-            let same = |other: &Option<Target>| other.as_ref().is_some_and(|other| other.address == *address);
-            let problem = if let Some(first) = read.iter().position(same) {
-                let (first, _) = &elements[first];
-                Some(format!("`{address}` is {first} already, expected every target once"))
-            } else if own.is_some_and(|own| is_plain_loop(own, address)) {
-                Some(format!("`{address}` is where Coco itself listens: a loop"))
-            } else {
-                None
-            };
-            if let Some(message) = problem {
-                findings.report(Some(value.span()), path, &message);
-                target = None;
-            }
-        }
-        read.push(target);
-    }
-    read.into_iter().collect()
-}
-
-fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> Option<Target> {
-    match value.get_ref() {
-        DeValue::String(_) => match Destination::from_toml(&Kind::Address, value.get_ref()) {
-            Ok(Destination { name, address }) => Some(Target::new(name, address)),
-            Err(mismatch) => {
-                let message = mismatch.message(&Kind::Address, value.get_ref());
-                findings.report(Some(value.span()), path, &message);
-                None
-            }
-        },
-        DeValue::Table(_) => {
-            let mut section = Section::open(TARGET, path.to_owned(), Some(value), findings);
-            let fetch = section.optional("fetch");
-            let placed = Placed {
-                name: section.optional("name").map(|Label(name)| name),
-                weight: section.optional("weight").and_then(Weight::new).unwrap_or_default(),
-                zone: section.optional("zone").map(|Label(zone)| zone),
-                index: section.optional("index"),
-            };
-            let Destination { name, address } = section.optional("address")?;
-            Some(Target { name, address, fetch, placed })
-        }
-        other => {
-            let message = Mismatch::Type.message(TARGET_FORMS, other);
-            findings.report(Some(value.span()), path, &message);
             None
         }
     }

@@ -16,7 +16,8 @@ use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
 use crate::placement::Way;
-use crate::tier::{DaemonAddress, Endpoint, Protocol};
+use crate::placement::canary::{Percentage, PercentageError};
+use crate::tier::{DaemonAddress, Endpoint, Protocol, Role};
 use crate::wire::SecurityLevel;
 use crate::wire::part::USER_MAX;
 
@@ -131,6 +132,20 @@ impl FromToml for i64 {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let written = value.as_integer().ok_or(Mismatch::Type)?;
         Self::from_str_radix(written.as_str(), written.radix()).map_err(|_| Mismatch::Limits)
+    }
+}
+
+impl FromToml for Percentage {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        text(value)?.parse().map_err(|PercentageError| Mismatch::Limits)
+    }
+}
+
+impl FromToml for Role {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let name = text(value)?;
+        let written = [Self::Active, Self::Draining];
+        written.into_iter().find(|role| role.as_str() == name).ok_or(Mismatch::Limits)
     }
 }
 

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{KEYS, TIER};
 
 /// Keys of a tier that say which target owns a host, and nothing else.
-const PLACING: [&str; 3] = ["hash", "replicas", "virtual_replicas"];
+const PLACING: [&str; 4] = ["hash", "replicas", "virtual_replicas", "migration"];
 
 /// All keys of a file, in its order, with their values as TOML on one line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,9 @@ mod tiers;
 /// How hosts are placed on targets.
 mod placement;
 
+/// Hosts on their way from targets to others.
+mod migration;
+
 /// Who may send, and as whom a tier is sent to.
 mod security;
 

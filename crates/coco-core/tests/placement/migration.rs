@@ -65,7 +65,7 @@ proptest! {
         }
         for host in &hosts {
             let whole = [&new, &former].map(|side| list(|owners| side.owners(host, owners)));
-            let mut common = vec![true; 2];
+            let mut common = [true; 2];
             for &step in &running {
                 let placement = migration(&new, &former, step);
                 let writers = list(|owners| placement.owners(host, owners));

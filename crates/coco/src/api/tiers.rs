@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use coco_core::tier::Tier;
 use coco_daemon::health::Condition;
-use coco_daemon::tiers::head_of_tier;
+use coco_daemon::tiers::{head_of_tier, migration};
 use serde_json::{Map, Value, json};
 
 use super::{Api, ObjectWriter, write_hosts};
 use crate::outlets::UNRESOLVED;
 use crate::plan::{Routing, Rules};
-use crate::watch::{Hosts, OfTarget};
+use crate::watch::{Hosts, HostsMoving, OfTarget};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     write_tiers(api, true, out)
@@ -48,6 +48,10 @@ fn write_head(
 ) -> io::Result<()> {
     let mut members = head_of_tier(tier);
     add_hosts(&mut members, api, routing, index);
+    if let Some(migration) = migration(tier, api.common.reloads.moving_since(tier.name())) {
+        let hosts = api.measure.last().moving_in(tier.name());
+        members.insert("migration".to_owned(), with_hosts(migration, hosts));
+    }
     members.insert("connections".to_owned(), connections(routing, index));
     for (key, value) in members {
         serde_json::to_writer(object.key(&key)?, &value)?;
@@ -69,6 +73,14 @@ fn write_routes(
         write_hosts(routes.key(&target.name)?, &mut hosts, owner, |metric| !metric.rejected)?;
     }
     routes.end()
+}
+
+/// With how many hosts are on their way, as last measured.
+fn with_hosts(mut migration: Map<String, Value>, hosts: HostsMoving) -> Value {
+    let HostsMoving { moving, both, new } = hosts;
+    let counts = [("hosts_moving", moving), ("hosts_both", both), ("hosts_new", new)];
+    migration.extend(counts.map(|(key, count)| (key.to_owned(), json!(count))));
+    Value::Object(migration)
 }
 
 /// Adds to each target how many hosts it is the first owner of, and of how many it has a further copy, as last measured.

@@ -124,6 +124,16 @@ pub static COPIES: Definition = Definition::counter(
     &["coco", "send.copies", "{tier}"],
     "Value lists for further targets of a tier, beyond the first of their host: `filter.accepted` and these are what the tier was sent or has lost.",
 );
+/// What is sent to targets that own the hosts.
+pub static TO_OWNERS: Definition = Definition::counter(
+    &["coco", "send.owners", "{tier}"],
+    "Value lists for targets of a tier that own their host or, while it moves, will own it: with `send.former` all that the tier was sent or has lost.",
+);
+/// What is sent to targets that hosts leave.
+pub static TO_FORMER: Definition = Definition::counter(
+    &["coco", "send.former", "{tier}"],
+    "Value lists for targets of a tier that own their host no longer once it has moved; 0 without `[tiers.NAME.migration]`. It stands still once `new` is 100 % everywhere.",
+);
 /// The sum of what is sent.
 pub static SEND_TOTAL: Definition =
     Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.")
@@ -222,7 +232,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain(arriving)
         .chain([&BATCH])
         .chain(OUTLET_COUNTS)
-        .chain([&COPIES, &LATENCY])
+        .chain([&COPIES, &TO_OWNERS, &TO_FORMER, &LATENCY])
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain([logging::definition(Program::Coco), refusals::definition(Program::Coco)])

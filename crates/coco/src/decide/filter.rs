@@ -13,7 +13,7 @@ use crate::counters::Count;
 use crate::lane::Lane;
 use crate::memory::{HostId, Judge, Memory, NameId, combine};
 use crate::plan::{Newest, Routing, Rules};
-use crate::share::{Share, Start};
+use crate::share::{ShareLists, Start};
 
 /// Decides by the newest routing, batch by batch.
 pub struct Filter {
@@ -106,7 +106,7 @@ impl Filter {
         self.route_notifications(batch);
         lane.counts.add(Count::Unremembered, tally.unremembered);
         lane.counts.add(Count::RenamedHosts, tally.renamed);
-        self.count(lane, tally.accepted, tally.rejected);
+        self.count(batch, lane, tally.accepted, tally.rejected);
     }
 
     /// Divides the pending value lists of a datagram into runs, and finds their hosts.
@@ -118,7 +118,7 @@ impl Filter {
         bytes: &[u8],
         items: &[Item],
         memory: &mut Memory,
-        shares: &mut Vec<Share>,
+        shares: &mut ShareLists,
         now: u32,
         tally: &mut Tally,
     ) {
@@ -258,13 +258,17 @@ impl Filter {
         }
         self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
-        self.count(lane, accepted, rejected);
+        self.count(batch, lane, accepted, rejected);
     }
 
-    fn count(&self, lane: &Lane, accepted: u64, rejected: u64) {
+    fn count(&self, batch: &Batch, lane: &Lane, accepted: u64, rejected: u64) {
+        let Routing { partitions, outlets, .. } = &**self.rules.routing();
         lane.counts.add(Count::Accepted, accepted);
         lane.counts.add(Count::Rejected, rejected);
-        self.rules.routing().outlets.count_copies(lane.number, accepted);
+        let written = partitions.is_moving().then(|| partitions.written(&batch.value_lists, &batch.shares));
+        outlets.count_accepted(lane.number, accepted, |tier| {
+            written.as_ref().map(|written| written[partitions.of_tier(tier)])
+        });
         lane.raw.leave(accepted + rejected);
         lane.filtered.enter(accepted);
     }
@@ -283,23 +287,18 @@ impl Filter {
     /// A run of a host, still without items: its number, if there is room to remember it, and where its shares stand in
     /// the batch.
     #[inline]
-    fn enter_host(
-        &mut self,
-        name: &[u8],
-        memory: &mut Memory,
-        batch_shares: &mut Vec<Share>,
-        now: u32,
-    ) -> Run {
-        let start = batch_shares.len();
-        let (host, renamed) = match memory.find_host(name, now) {
+    fn enter_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
+        let (host, shares, renamed) = match memory.find_host(name, now) {
             Some(id) => {
                 let (shares, renamed) = memory.shares(id);
-                batch_shares.extend_from_slice(shares);
-                (Some(id), renamed)
+                (Some(id), lists.add(shares), renamed)
             }
-            None => (self.remember_host(name, memory, batch_shares, now), is_renamed(name)),
+            None => {
+                let (host, shares) = self.remember_host(name, memory, lists, now);
+                (host, shares, is_renamed(name))
+            }
         };
-        Run { items: 0..0, host, shares: Start::behind(start), renamed }
+        Run { items: 0..0, host, shares, renamed }
     }
 
     /// Takes a host up, or decides anew on one that was decided by an older routing, and adds its shares. They are looked
@@ -309,16 +308,14 @@ impl Filter {
         &mut self,
         name: &[u8],
         memory: &mut Memory,
-        batch_shares: &mut Vec<Share>,
+        lists: &mut ShareLists,
         now: u32,
-    ) -> Option<HostId> {
+    ) -> (Option<HostId>, Start) {
         if let Some(id) = memory.renew_host(name, now, &mut self.rules) {
-            batch_shares.extend_from_slice(memory.shares(id).0);
-            return Some(id);
+            return (Some(id), lists.add(memory.shares(id).0));
         }
         let shares = self.rules.shares(name);
-        batch_shares.extend_from_slice(&shares);
-        memory.add_host(name, &shares, now)
+        (memory.add_host(name, &shares, now), lists.add(&shares))
     }
 
     /// Notifications are rare and not filtered; their hosts are looked up among the targets.
@@ -328,8 +325,7 @@ impl Filter {
         for notification in &mut notifications {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
             let found = self.rules.shares(notification.spans.of(bytes).identifier.host);
-            notification.shares = Start::behind(batch.shares.len());
-            batch.shares.extend(found);
+            notification.shares = batch.shares.add(&found);
         }
         batch.notifications = notifications;
     }

@@ -135,7 +135,7 @@ fn contents_by(mut judge: ByLength, memory: &Memory) -> Model {
         });
     }
     let mut counted = 0;
-    memory.count_accepted(0, &mut judge, |_, accepted| counted += accepted);
+    memory.count_accepted(0, &mut judge, |_, _, accepted| counted += accepted);
     let mut accepted = 0;
     let model: Model = names
         .iter()
@@ -531,7 +531,8 @@ fn whoever_decides_anew_on_shares_lets_the_lane_go_on_in_time() {
         asked
     };
     let visit = |memory: &mut Memory, from, judge: &mut Slow| memory.visit_hosts(from, judge, |_| {});
-    let count = |memory: &mut Memory, from, judge: &mut Slow| memory.count_accepted(from, judge, |_, _| {});
+    let count =
+        |memory: &mut Memory, from, judge: &mut Slow| memory.count_accepted(from, judge, |_, _, _| {});
     let renew = |memory: &mut Memory, from, judge: &mut Slow| memory.renew_some(from, judge);
     assert_eq!(walk(&mut memory, &mut judge, visit), 0, "they are known");
     judge.by.version.verdicts += 1;

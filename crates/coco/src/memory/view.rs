@@ -54,13 +54,13 @@ impl Memory {
         None
     }
 
-    /// Counts the metrics of some of the hosts that are sent, from number `from` on, with the shares that they are in. Returns where to
-    /// go on, `None` at the end.
+    /// Counts the metrics of some of the hosts that are sent, from number `from` on, with their names and the shares that they are
+    /// in. Returns where to go on, `None` at the end.
     pub fn count_accepted(
         &self,
         from: HostId,
         judge: &mut impl Judge,
-        mut count: impl FnMut(&[Share], u32),
+        mut count: impl FnMut(&[u8], &[Share], u32),
     ) -> Option<HostId> {
         let mut visited = 0;
         for (id, host) in (from..).zip(self.hosts.from(from)) {
@@ -70,7 +70,7 @@ impl Memory {
             visited += 1;
             let Some(host) = host else { continue };
             visited += host.cost_by(judge);
-            count(&host.shares_by(judge), self.accepted(host, judge));
+            count(&host.name, &host.shares_by(judge), self.accepted(host, judge));
         }
         None
     }

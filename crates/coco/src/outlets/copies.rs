@@ -3,32 +3,62 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Value lists that a tier got beyond the first target of their host, lane by lane: sent or lost, they were to be sent.
+/// Value lists that were written to the targets of a tier: sent or lost, they were to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// To those that own their host, or will once it has come there.
+    pub owners: u64,
+    /// To those that own it no longer once it has left.
+    pub former: u64,
+}
+
+/// What a tier got, lane by lane, and how much of it beyond the first target of its host.
 #[derive(Debug)]
 pub struct Copies {
     /// The tier's name.
     pub tier: Arc<str>,
-    lanes: Box<[Cell]>,
+    lanes: Box<[Cells]>,
 }
 
 /// What one lane writes, in cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Cell(AtomicU64);
+struct Cells {
+    beyond_first: AtomicU64,
+    owners: AtomicU64,
+    former: AtomicU64,
+}
 
 impl Copies {
     /// Nothing counted yet.
     pub fn new(tier: &str, lanes: usize) -> Self {
-        Self { tier: tier.into(), lanes: (0..lanes).map(|_| Cell::default()).collect() }
+        Self { tier: tier.into(), lanes: (0..lanes).map(|_| Cells::default()).collect() }
     }
 
-    /// Counts for a lane.
-    pub fn add(&self, lane: usize, value_lists: u64) {
-        self.lanes[lane].0.fetch_add(value_lists, Ordering::Release);
+    /// Counts for a lane what was written of so many value lists.
+    pub fn add(&self, lane: usize, accepted: u64, written: Written) {
+        let add = |cell: &AtomicU64, value_lists: u64| {
+            if value_lists > 0 {
+                cell.fetch_add(value_lists, Ordering::Release);
+            }
+        };
+        let Cells { beyond_first, owners, former } = &self.lanes[lane];
+        add(beyond_first, (written.owners + written.former).saturating_sub(accepted));
+        add(owners, written.owners);
+        add(former, written.former);
+    }
+
+    /// What all lanes have counted beyond the first target of each host.
+    pub fn count(&self) -> u64 {
+        self.sum(|cells| &cells.beyond_first)
     }
 
     /// What all lanes have counted.
-    pub fn count(&self) -> u64 {
-        self.lanes.iter().map(|cell| cell.0.load(Ordering::Acquire)).sum()
+    pub fn written(&self) -> Written {
+        Written { owners: self.sum(|cells| &cells.owners), former: self.sum(|cells| &cells.former) }
+    }
+
+    fn sum(&self, of: impl Fn(&Cells) -> &AtomicU64) -> u64 {
+        self.lanes.iter().map(|cells| of(cells).load(Ordering::Acquire)).sum()
     }
 }

@@ -6,7 +6,7 @@ mod outlet;
 mod outlet_counts;
 mod useless;
 
-pub use copies::Copies;
+pub use copies::{Copies, Written};
 pub(crate) use dial::leads_back;
 pub use outlet::{Outlet, Settings, UNRESOLVED};
 pub use outlet_counts::OutletCounts;
@@ -29,8 +29,8 @@ pub struct Outlets {
     counts: Box<[Arc<OutletCounts>]>,
     /// What is counted of each tier, and behind that of tiers that are gone.
     copies: Box<[Arc<Copies>]>,
-    /// By tier, how many targets beyond the first each host has there.
-    beyond_first: Box<[u64]>,
+    /// By tier, how many owners each host has there.
+    replicas: Box<[u64]>,
     lanes: usize,
     /// Where each tier starts.
     starts: Box<[usize]>,
@@ -43,7 +43,7 @@ impl Outlets {
             outlets: Box::default(),
             counts: Box::default(),
             copies: Box::default(),
-            beyond_first: Box::default(),
+            replicas: Box::default(),
             starts: Box::default(),
             lanes,
         };
@@ -68,12 +68,12 @@ impl Outlets {
         let gone = self.copies.iter().filter(|old| !copies.iter().any(|new| Arc::ptr_eq(old, new)));
         let gone: Vec<_> = gone.cloned().collect();
         copies.extend(gone);
-        let beyond_first = tiers.iter().map(|tier| tier.placement().facts().replicas as u64 - 1);
+        let replicas = tiers.iter().map(|tier| tier.placement().facts().replicas as u64);
         Self {
             outlets: outlets.into(),
             counts: counts.into(),
             copies: copies.into(),
-            beyond_first: beyond_first.collect(),
+            replicas: replicas.collect(),
             starts: starts.into(),
             lanes: self.lanes,
         }
@@ -129,12 +129,12 @@ impl Outlets {
     }
 
     /// Counts value lists that are to be sent: once to every tier, and to further targets where hosts have several.
+    /// `written` says to whom, by tier, where hosts don't all have equally many.
     #[inline]
-    pub fn count_copies(&self, lane: usize, accepted: u64) {
-        for (copies, &beyond_first) in self.copies.iter().zip(&self.beyond_first) {
-            if beyond_first > 0 {
-                copies.add(lane, accepted * beyond_first);
-            }
+    pub fn count_accepted(&self, lane: usize, accepted: u64, written: impl Fn(usize) -> Option<Written>) {
+        for (tier, (copies, &replicas)) in self.copies.iter().zip(&self.replicas).enumerate() {
+            let all_to_owners = Written { owners: accepted * replicas, former: 0 };
+            copies.add(lane, accepted, written(tier).unwrap_or(all_to_owners));
         }
     }
 

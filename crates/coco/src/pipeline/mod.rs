@@ -76,7 +76,7 @@ pub struct Threads {
 /// Starts the threads of all lanes, each of which receives from a socket of its own.
 pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
     let spreads = plan.spread_hosts && lanes.len() > 1;
-    let copies = plan.routing.load().partitions.copies();
+    let copies = plan.routing.load().partitions.most_copies();
     let shape = Shape { lanes: lanes.len(), threads: plan.threads, spreads, copies };
     let sizes = shape.sizes(Sizes { batch: plan.batch, queue: plan.queue });
     let batches = shape.under_way(sizes);

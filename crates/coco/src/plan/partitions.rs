@@ -4,14 +4,20 @@
 //! what one target of the first gets, one target of the second gets too. It is looked up and packed once, and sent to
 //! each. Which placements are equal they say themselves: those on a ring go by numbers alone, others by names too, which have to
 //! be in the same order, and by the number of copies.
+//!
+//! While hosts are on their way to other targets, a target has two shares: what it gets as an owner, and what it gets as a
+//! former owner. So the share says in what capacity it is written to, and it can be counted.
 
-use std::ops::Range;
+use std::mem;
 use std::sync::Arc;
 
 use coco_core::placement::Placement;
 use coco_core::tier::{Tier, Tiers};
+use smallvec::SmallVec;
 
-use crate::share::{Share, Shares};
+use crate::batch::{Item, Verdict};
+use crate::outlets::Written;
+use crate::share::{Share, ShareLists, Shares};
 
 /// The ways to part the hosts, and whom each part is sent to.
 ///
@@ -26,8 +32,10 @@ pub struct Partitions {
     of_tier: Box<[usize]>,
     /// The outlets of each share.
     outlets: Box<[Box<[usize]>]>,
-    /// How many shares a host is in.
-    copies: usize,
+    /// The partition of each share.
+    of_share: Box<[u16]>,
+    /// Whether hosts are on their way in any.
+    is_moving: bool,
 }
 
 #[derive(Debug)]
@@ -36,8 +44,8 @@ struct Partition {
     tier: usize,
     /// The number of its first share.
     start: usize,
-    /// Which of a host's shares are its own.
-    places: Range<usize>,
+    /// How many targets there are. If hosts are on their way, there are as many more shares for former owners.
+    targets: usize,
 }
 
 impl Partitions {
@@ -45,27 +53,36 @@ impl Partitions {
     pub fn new(tiers: Arc<Tiers>) -> Self {
         let mut partitions: Vec<Partition> = Vec::new();
         let mut of_tier = Vec::new();
-        let mut outlets: Vec<Vec<usize>> = Vec::new();
-        let (mut first_outlet, mut copies) = (0, 0);
+        let (mut outlets, mut of_share) = (Vec::<Vec<usize>>::new(), Vec::new());
+        let mut first_outlet = 0;
         for (index, tier) in tiers.iter().enumerate() {
             let alike = |known: &Partition| {
                 tiers.get(known.tier).is_some_and(|known| known.placement() == tier.placement())
             };
+            let targets = tier.targets().len();
+            let capacities = if tier.moving().is_some() { 2 } else { 1 };
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
-                let places = copies..copies + tier.placement().facts().replicas;
-                copies = places.end;
-                partitions.push(Partition { tier: index, start: outlets.len(), places });
-                outlets.resize(outlets.len() + tier.targets().len(), Vec::new());
+                let shares = targets * capacities;
+                of_share.extend((0..shares).map(|_| partitions.len() as u16));
+                partitions.push(Partition { tier: index, start: outlets.len(), targets });
+                outlets.resize(outlets.len() + shares, Vec::new());
                 partitions.len() - 1
             });
             of_tier.push(partition);
-            for target in 0..tier.targets().len() {
-                outlets[partitions[partition].start + target].push(first_outlet + target);
+            let shares = &mut outlets[partitions[partition].start..][..targets * capacities];
+            for (share, outlets) in shares.iter_mut().enumerate() {
+                outlets.push(first_outlet + share % targets);
             }
-            first_outlet += tier.targets().len();
+            first_outlet += targets;
         }
-        let outlets = outlets.into_iter().map(Into::into).collect();
-        Self { partitions: partitions.into(), of_tier: of_tier.into(), outlets, copies, tiers }
+        Self {
+            is_moving: tiers.iter().any(|tier| tier.moving().is_some()),
+            partitions: partitions.into(),
+            of_tier: of_tier.into(),
+            outlets: outlets.into_iter().map(Into::into).collect(),
+            of_share: of_share.into(),
+            tiers,
+        }
     }
 
     /// How many partitions there are: one, if the tiers are all alike.
@@ -87,13 +104,21 @@ impl Partitions {
     pub fn shares_of(&self, host: &[u8]) -> Shares {
         let mut shares = Shares::new();
         let mut owners = Vec::new();
-        for Partition { tier, start, places } in &self.partitions {
-            let Some(placement) = self.tiers.get(*tier).map(Tier::placement) else { continue };
-            if places.len() == 1 {
-                shares.push(Share::new(start + placement.first_owner(host)));
-            } else {
-                placement.owners(host, &mut owners);
-                shares.extend(owners.iter().map(|owner| Share::new(start + owner)));
+        for Partition { tier, start, targets } in &self.partitions {
+            match self.tiers.get(*tier).map(Tier::placement) {
+                Some(Placement::Migration(migration)) => {
+                    let host = migration.of(host);
+                    let lasting = host.owners.clone();
+                    shares.extend(host.writers().into_iter().map(|target| {
+                        let capacity = if lasting.contains(&target) { 0 } else { *targets };
+                        Share::new(start + capacity + target)
+                    }));
+                }
+                Some(placement) => {
+                    placement.owners(host, &mut owners);
+                    shares.extend(owners.iter().map(|owner| Share::new(start + owner)));
+                }
+                None => {}
             }
         }
         shares
@@ -114,22 +139,52 @@ impl Partitions {
         self.partitions.iter().filter_map(|partition| Some(self.tiers.get(partition.tier)?.placement()))
     }
 
-    /// How many shares every host is in: its copies, of tiers that part hosts alike together.
+    /// The places of the targets that a host is sent to in a tier of this partition, the one to read it from first.
+    pub fn targets<'a>(&'a self, partition: usize, shares: &'a [Share]) -> impl Iterator<Item = usize> + 'a {
+        let Partition { start, targets, .. } = &self.partitions[partition];
+        let own = shares.iter().filter(move |share| self.of(**share) == partition);
+        own.map(move |share| (share.number() - start) % targets)
+    }
+
+    /// The shares of a host, each with whether it is the first of its partition.
+    pub fn with_first<'a>(&'a self, shares: &'a [Share]) -> impl Iterator<Item = (Share, bool)> + 'a {
+        let mut last = None;
+        shares.iter().map(move |&share| {
+            let partition = Some(self.of(share));
+            (share, mem::replace(&mut last, partition) != partition)
+        })
+    }
+
+    /// How many shares a host is in at most.
+    pub fn most_copies(&self) -> usize {
+        let tiers = self.partitions.iter().filter_map(|partition| self.tiers.get(partition.tier));
+        tiers.map(|tier| tier.placement().most_copies()).sum()
+    }
+
+    fn of(&self, share: Share) -> usize {
+        usize::from(self.of_share[share.number()])
+    }
+
+    /// Whether hosts are on their way in any tier: then they are not in equally many shares.
     #[inline]
-    pub fn copies(&self) -> usize {
-        self.copies
+    pub fn is_moving(&self) -> bool {
+        self.is_moving
     }
 
-    /// The places of the targets that hold a host in a tier of this partition, its first owner first.
-    pub fn targets<'a>(&self, partition: usize, shares: &'a [Share]) -> impl Iterator<Item = usize> + 'a {
-        let Partition { start, places, .. } = &self.partitions[partition];
-        let start = *start;
-        shares[places.clone()].iter().map(move |share| share.number() - start)
-    }
-
-    /// Whether a share is that of the first owner in its partition, by its place among the shares of a host.
-    pub fn is_first(&self, place: usize) -> bool {
-        self.partitions.iter().any(|partition| partition.places.start == place)
+    /// In what capacity accepted value lists are sent to targets, by partition.
+    pub fn written(&self, value_lists: &[Item], lists: &ShareLists) -> SmallVec<[Written; 4]> {
+        let mut written = SmallVec::from_elem(Written::default(), self.partitions.len());
+        let is_of_one_host = |one: &Item, next: &Item| one.verdict == next.verdict;
+        for run in value_lists.chunk_by(is_of_one_host) {
+            let Verdict::Accepted(shares) = run[0].verdict else { continue };
+            for &share in lists.get(shares) {
+                let partition = self.of(share);
+                let Partition { start, targets, .. } = self.partitions[partition];
+                let Written { owners, former } = &mut written[partition];
+                *(if share.number() < start + targets { owners } else { former }) += run.len() as u64;
+            }
+        }
+        written
     }
 
     /// All shares, in order of their numbers.
@@ -148,6 +203,8 @@ mod tests {
     use std::fmt::Write;
 
     use coco_core::config::CocoConfig;
+    use coco_core::placement::migration::Stage;
+    use coco_core::wire::ValueListSpans;
 
     use super::*;
 
@@ -163,6 +220,9 @@ mod tests {
         Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers))
     }
 
+    /// From four targets to all.
+    const MOVING: &str =
+        "hash = 'rendezvous'\nmigration.both = '50%'\nmigration.from.targets = ['s0', 's1', 's2', 's3']";
     const TWO_COPIES: &str = "hash = 'rendezvous'\nreplicas = 2";
 
     #[test]
@@ -172,7 +232,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(|tier| partitions.of_tier(tier)), [0, 1, 0]);
         let outlets: Vec<_> = partitions.shares().map(|share| partitions.outlets(share)).collect();
         assert_eq!(outlets, [&[0, 5][..], &[1, 6], &[2], &[3], &[4]]);
-        assert_eq!(partitions.copies(), 2);
+        assert_eq!(partitions.shares_of(b"web1").len(), 2);
     }
 
     #[test]
@@ -182,8 +242,9 @@ mod tests {
         let tiers =
             partitions(&[(3, TWO_COPIES), (3, "hash = 'rendezvous'"), (3, TWO_COPIES), (3, "hash = 'jump'")]);
         assert_eq!([0, 1, 2, 3].map(|tier| tiers.of_tier(tier)), [0, 1, 0, 2]);
-        assert_eq!(tiers.copies(), 4);
-        assert_eq!([0, 1, 2, 3].map(|place| tiers.is_first(place)), [true, false, true, true]);
+        let shares = tiers.shares_of(b"web1");
+        let first: Vec<_> = tiers.with_first(&shares).map(|(_, is_first)| is_first).collect();
+        assert_eq!(first, [true, false, true, true]);
     }
 
     /// On a ring only the numbers count. By names, tiers of one size part hosts each in its own way.
@@ -206,17 +267,50 @@ mod tests {
             (4, "virtual_replicas = 20"),
             (5, "hash = 'jump'\nreplicas = 3"),
             (5, TWO_COPIES),
+            (5, MOVING),
+            (5, MOVING),
         ]);
+        assert_eq!(partitions.len(), 5);
         let mut owners = Vec::new();
         for host in 0..500 {
             let host = format!("host{host}");
             let shares = partitions.shares_of(host.as_bytes());
-            assert_eq!(shares.len(), partitions.copies());
+            assert!((8..=9).contains(&shares.len()));
             for (index, tier) in partitions.tiers.iter().enumerate() {
                 tier.placement().owners(host.as_bytes(), &mut owners);
                 let targets: Vec<_> = partitions.targets(partitions.of_tier(index), &shares).collect();
                 assert_eq!(targets, owners);
             }
         }
+    }
+
+    /// As many as there are owners, and beyond those the former ones of hosts that move.
+    #[test]
+    fn what_is_written_is_told_by_the_capacity_of_the_targets() {
+        let partitions = partitions(&[(5, MOVING), (2, "")]);
+        let migration = partitions.tiers.get(0).and_then(|tier| tier.placement().migration()).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for host in 0..200 {
+            let host = format!("host{host}");
+            let mut lists = ShareLists::default();
+            lists.add(&[]);
+            let start = lists.add(&partitions.shares_of(host.as_bytes()));
+            let item = |verdict| Item { spans: ValueListSpans::default(), verdict };
+            let items = [Verdict::Accepted(start), Verdict::Rejected, Verdict::Accepted(start)].map(item);
+            let stage = migration.of(host.as_bytes()).stage;
+            let (owners, former) = match stage {
+                Stage::Settled | Stage::New => (2, 0),
+                Stage::Old => (0, 2),
+                Stage::Both => (2, 2),
+            };
+            let written = partitions.written(&items, &lists);
+            assert_eq!(
+                written.to_vec(),
+                [Written { owners, former }, Written { owners: 2, former: 0 }],
+                "{host}"
+            );
+            seen.insert(stage);
+        }
+        assert_eq!(seen, [Stage::Settled, Stage::Old, Stage::Both].into());
     }
 }

@@ -27,8 +27,6 @@ const KEPT_OF_ONE: usize = KEPT / 16;
 pub struct Packing {
     /// What batches must have been decided by.
     pub(super) routing: Arc<Routing>,
-    /// How many shares a host is in.
-    copies: usize,
     /// Bytes of the largest datagram that may leave whole to all.
     limit: usize,
     /// Of all shares, by their numbers.
@@ -89,16 +87,7 @@ impl Packing {
         let places: Box<[_]> =
             partitions.shares().map(|share| Place { room: room(share), touched: None }).collect();
         let limit = places.iter().map(|place| place.room).min().unwrap_or(*max_packet_size);
-        Self {
-            copies: partitions.copies(),
-            routing,
-            limit,
-            places,
-            touched: Vec::new(),
-            packets: Vec::new(),
-            size: 0,
-            cuts: Vec::new(),
-        }
+        Self { routing, limit, places, touched: Vec::new(), packets: Vec::new(), size: 0, cuts: Vec::new() }
     }
 
     /// What batches must have been decided by.
@@ -129,7 +118,7 @@ impl Packing {
             && let Some(notification) = batch.notifications.get(progress.notifications)
         {
             let bytes = batch.bytes(&batch.datagrams[notification.datagram as usize]);
-            for &share in batch.shares_from(notification.shares, self.copies) {
+            for &share in batch.shares.get(notification.shares) {
                 self.add(share, |packets| packets.push_notification(&notification.spans.of(bytes)));
             }
             progress.notifications += 1;
@@ -162,7 +151,7 @@ impl Packing {
         }
         if let Some((first, shares)) = first {
             let relied_on = first.carried(bytes);
-            for &share in batch.shares_from(shares, self.copies) {
+            for &share in batch.shares.get(shares) {
                 self.add(share, |packets| packets.append(bytes, &cuts, relied_on, datagram.carried, count));
             }
         }
@@ -180,7 +169,7 @@ impl Packing {
                 break;
             }
             if let Verdict::Accepted(shares) = item.verdict {
-                for &share in batch.shares_from(shares, self.copies) {
+                for &share in batch.shares.get(shares) {
                     self.add(share, |packets| packets.push_from(bytes, &item.spans));
                 }
                 count += 1;
@@ -220,7 +209,7 @@ impl Packing {
     pub fn lose(&self, batch: &Batch, progress: Progress, lane: &Lane) -> u64 {
         let Routing { partitions, outlets, .. } = &*self.routing;
         let count = |shares: Start, why| {
-            let shares = batch.shares_from(shares, self.copies);
+            let shares = batch.shares.get(shares);
             for &outlet in shares.iter().flat_map(|&share| partitions.outlets(share)) {
                 outlets.get(outlet).counts(lane.number).add(why, 1);
             }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use coco_core::placement::migration::Stage;
+use coco_core::tier::Tier;
 use coco_daemon::logging::Throttle;
 use coco_daemon::status::History;
 use coco_daemon::status::history::APART;
@@ -28,6 +30,8 @@ pub struct Measurement {
     outlets: HashMap<(Arc<str>, Arc<str>), OfTarget>,
     /// Of each tier's hosts, by its name.
     tiers: HashMap<Arc<str>, Summary>,
+    /// How far each tier's hosts are.
+    moving: HashMap<Arc<str>, HostsMoving>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
     /// Hosts that had been silent for `SILENCE` seconds.
@@ -58,6 +62,32 @@ impl Measurement {
     pub fn of_tier(&self, tier: &str) -> Summary {
         self.tiers.get(tier).copied().unwrap_or_default()
     }
+
+    /// How far the hosts of a tier are that are on their way to other targets.
+    pub fn moving_in(&self, tier: &str) -> HostsMoving {
+        self.moving.get(tier).copied().unwrap_or_default()
+    }
+}
+
+/// How many hosts of a tier are on their way to other targets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostsMoving {
+    /// Those whose former and new owners differ.
+    pub moving: u64,
+    /// Those of them that are written to both.
+    pub both: u64,
+    /// Those of them that are written to the new owners alone.
+    pub new: u64,
+}
+
+impl HostsMoving {
+    fn add(&mut self, tier: &Tier, host: &[u8]) {
+        let Some(migration) = tier.placement().migration() else { return };
+        let stage = migration.of(host).stage;
+        self.moving += u64::from(stage != Stage::Settled);
+        self.both += u64::from(stage == Stage::Both);
+        self.new += u64::from(stage == Stage::New);
+    }
 }
 
 /// Seconds after which a host counts as silent: several of collectd's usual intervals.
@@ -83,8 +113,9 @@ pub struct Measure {
     complaints: Mutex<Throttles>,
 }
 
-/// Summaries by target and by tier.
-type Spread = (HashMap<(Arc<str>, Arc<str>), OfTarget>, HashMap<Arc<str>, Summary>);
+/// Summaries by target and by tier, and where the hosts of each tier are.
+type Spread =
+    (HashMap<(Arc<str>, Arc<str>), OfTarget>, HashMap<Arc<str>, Summary>, HashMap<Arc<str>, HostsMoving>);
 
 #[derive(Default)]
 struct Throttles {
@@ -141,11 +172,12 @@ impl Measure {
             }
             self.last().kernel_drops
         });
-        let (outlets, tiers) = self.spread();
+        let (outlets, tiers, moving) = self.spread();
         let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
         let silent_hosts = count_silent(&self.lanes, Rules::new(self.routing.load_full()), now, SILENCE);
         let since = self.last().since;
-        let measurement = Measurement { outlets, tiers, kernel_drops, silent_hosts, since, unremembered };
+        let measurement =
+            Measurement { outlets, tiers, moving, kernel_drops, silent_hosts, since, unremembered };
         self.complain(&measurement);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(measurement);
     }
@@ -191,11 +223,18 @@ impl Measure {
         // A tier has each of its hosts once, however many copies there are.
         let mut all = vec![Sizes::default(); outlets.iter().len()];
         let mut first = all.clone();
-        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |shares, accepted| {
-            for (place, &share) in shares.iter().enumerate().filter(|_| accepted > 0) {
+        let mut moving = vec![HostsMoving::default(); tiers.len()];
+        count_accepted(&self.lanes, Rules::new(Arc::clone(&routing)), |host, shares, accepted| {
+            if accepted == 0 {
+                return;
+            }
+            if partitions.is_moving() {
+                moving.iter_mut().zip(tiers.iter()).for_each(|(moving, tier)| moving.add(tier, host));
+            }
+            for (share, is_first) in partitions.with_first(shares) {
                 for &outlet in partitions.outlets(share) {
                     all[outlet].add(accepted);
-                    if partitions.is_first(place) {
+                    if is_first {
                         first[outlet].add(accepted);
                     }
                 }
@@ -212,7 +251,8 @@ impl Measure {
             let key = (Arc::clone(&outlet.tier), Arc::clone(&outlet.target));
             (key, OfTarget { hosts: Summary::of(all), first: Summary::of(first).length })
         });
-        (of_outlets.collect(), of_tiers)
+        let moving = tiers.iter().zip(moving).map(|(tier, moving)| (tier.name().into(), moving));
+        (of_outlets.collect(), of_tiers, moving.collect())
     }
 }
 

@@ -9,7 +9,7 @@ mod search;
 pub mod snapshot;
 mod summary;
 
-pub use measure::{Intervals, Measure, Measurement, OfTarget};
+pub use measure::{HostsMoving, Intervals, Measure, Measurement, OfTarget};
 pub use reading::{Hosts, count_accepted};
 pub use receive_buffers::{Capacity, ReceiveBuffers};
 pub use search::{Found, Name, Row, Search, count_silent};

@@ -206,8 +206,8 @@ fn place_of(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |place, &byte| place << 8 | usize::from(byte))
 }
 
-/// Counts the metrics of each host that are sent, with the shares that it is in.
-pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[Share], u32)) {
+/// Counts the metrics of each host that are sent, with its name and the shares that it is in.
+pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnMut(&[u8], &[Share], u32)) {
     if let [lane] = lanes {
         return lane.measure(|memory, from| memory.count_accepted(from, &mut rules, &mut count));
     }
@@ -238,7 +238,8 @@ pub fn count_accepted(lanes: &[Arc<Lane>], mut rules: Rules, mut count: impl FnM
             let place = hosts.next;
             let accepted =
                 if lanes > 1 { hosts.count_union(place, |metric| !metric.rejected) } else { accepted };
-            count(&rules.shares(&hosts.page.key(place)[GROUP..]), accepted);
+            let name = &hosts.page.key(place)[GROUP..];
+            count(name, &rules.shares(name), accepted);
             hosts.next = place + 1;
         }
     }
@@ -330,7 +331,7 @@ pub(super) mod tests {
         }
         assert_eq!(read(&lanes), expected);
         let mut counted = Vec::new();
-        count_accepted(&lanes, rules, |shares, accepted| {
+        count_accepted(&lanes, rules, |_, shares, accepted| {
             if accepted > 0 {
                 counted.push((shares[0].number() as u16, accepted));
             }

@@ -11,7 +11,7 @@ use super::measure::Measurement;
 use super::summary::Summary;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::{Lane, Remembered};
-use crate::outlets::{OutletCounts, UNRESOLVED};
+use crate::outlets::{OutletCounts, UNRESOLVED, Written};
 use crate::plan::Routing;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
@@ -24,7 +24,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         OutletCount::ALL.iter().map(sum).collect()
     };
     let sends: Vec<_> = outlets.counts().iter().map(sent).collect();
-    let copies: Vec<_> = outlets.copies().iter().map(|copies| copies.count()).collect();
+    let copies: Vec<_> = outlets.copies().iter().map(|copies| (copies.count(), copies.written())).collect();
     let mut counts: Vec<u64> =
         Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
     counts.reverse();
@@ -60,8 +60,12 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &labels, *value);
         }
     }
-    for (of_tier, count) in outlets.copies().iter().zip(copies) {
-        snapshot.add(&counters::COPIES, &[("tier", &of_tier.tier)], count);
+    for (of_tier, (copies, Written { owners, former })) in outlets.copies().iter().zip(copies) {
+        let counted =
+            [(&counters::COPIES, copies), (&counters::TO_OWNERS, owners), (&counters::TO_FORMER, former)];
+        for (definition, count) in counted {
+            snapshot.add(definition, &[("tier", &of_tier.tier)], count);
+        }
     }
     for outlet in outlets.iter() {
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];

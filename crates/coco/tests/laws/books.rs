@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use coco::counters::{ByReason, Count};
 use coco::lane::Lane;
 use coco::memory::Unread;
+use coco::outlets::Written;
 use coco::plan::{Routing, Rules};
 use coco_core::value_list::Identifier;
 use proptest::prelude::*;
@@ -122,14 +123,31 @@ pub(crate) fn check_books(
     Ok(())
 }
 
-/// What each tier gets beyond once, where one configuration held all the time.
-pub(crate) fn check_copies(Stages { lane, newest, .. }: &Stages) -> Result<(), TestCaseError> {
+/// What each tier gets beyond once, and in what capacity its targets get it, where one configuration held all the time.
+pub(crate) fn check_copies(
+    Stages { lane, newest, .. }: &Stages,
+    contents: &[Contents],
+    blacklist: Option<&Regex>,
+) -> Result<(), TestCaseError> {
     let routing = newest.load();
     let Routing { tiers, outlets, .. } = &**routing;
     prop_assert_eq!(tiers.len(), outlets.copies().len());
+    let lists = contents.iter().flat_map(|contents| &contents.value_lists);
+    let accepted: Vec<_> = lists.filter(|list| !is_blacklisted(blacklist, list)).collect();
+    prop_assert_eq!(lane.counts.get(Count::Accepted), accepted.len() as u64);
     for (tier, copies) in tiers.iter().zip(outlets.copies()) {
-        let beyond_first = tier.placement().facts().replicas as u64 - 1;
-        prop_assert_eq!(copies.count(), lane.counts.get(Count::Accepted) * beyond_first);
+        let mut expected = Written::default();
+        for list in &accepted {
+            let (mut written, host) = (Vec::new(), &list.identifier.host);
+            tier.placement().owners(host, &mut written);
+            let lasting = tier.placement().migration().map(|migration| migration.of(host).owners);
+            let is_lasting = |target: &&usize| lasting.as_ref().is_none_or(|owners| owners.contains(target));
+            let owners = written.iter().filter(is_lasting).count() as u64;
+            expected.owners += owners;
+            expected.former += written.len() as u64 - owners;
+        }
+        prop_assert_eq!(copies.written(), expected);
+        prop_assert_eq!(copies.count(), expected.owners + expected.former - accepted.len() as u64);
     }
     Ok(())
 }

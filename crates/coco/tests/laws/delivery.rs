@@ -3,6 +3,7 @@
 use coco::counters::Count;
 use coco::intake::{Gate, decode};
 use coco::send::Progress;
+use coco_core::tier::Tier;
 use coco_core::wire::{Decoder, Event};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,7 +36,7 @@ proptest! {
         }
         let contents: Vec<Contents> = batches.iter().copied().flatten().map(|datagram| Contents::of(datagram)).collect();
         check_books(&stages, &contents, blacklist.as_ref())?;
-        check_copies(&stages)?;
+        check_copies(&stages, &contents, blacklist.as_ref())?;
         let seen = batches.iter().enumerate().flat_map(|(now, batch)| batch.iter().map(move |it| (now as u32, it)));
         check_memory(&stages.lane, seen, blacklist.as_ref(), &mut stages.rules(), Forgotten::Nothing)?;
         prop_assert!(stages.lane.memory().used() <= memory.max(EMPTY));
@@ -54,7 +55,12 @@ proptest! {
             }
             let mut stages = Stages::new(tiers(&shape), None, limit, 1 << 20, 1);
             let packets = stages.run(std::slice::from_ref(&datagram), 1);
-            let copies = stages.tiers.iter().map(|tier| tier.placement().facts().replicas).sum::<usize>();
+            let copies = |tier: &Tier| {
+                let mut owners = Vec::new();
+                tier.placement().owners(&Contents::of(&datagram).value_lists[0].identifier.host, &mut owners);
+                owners.len()
+            };
+            let copies = stages.tiers.iter().map(copies).sum::<usize>();
             // Each target of the tiers that part hosts alike gets the one packing.
             prop_assert_eq!(packets.len(), copies);
             prop_assert!(packets.iter().all(|(_, bytes, ..)| *bytes == datagram));

@@ -105,6 +105,8 @@ impl Received {
             self.value_lists.entry(list.identifier.host.clone()).or_default().push(list);
         }
         self.notifications.extend(contents.notifications);
+        // Of one host they come in their order; those of hosts that are on their way come in packets of their own.
+        self.notifications.sort_by(|one, other| one.identifier.host.cmp(&other.identifier.host));
     }
 }
 
@@ -130,7 +132,8 @@ pub(crate) fn expected(
                 tier.placement().owners(&notification.identifier.host, &mut owners);
                 for &owner in &owners {
                     let received = expected.entry((index, owner)).or_default();
-                    received.notifications.push(notification.clone());
+                    let alone = Contents { notifications: vec![notification.clone()], ..Contents::default() };
+                    received.add(alone);
                 }
             }
         }

@@ -11,7 +11,8 @@ use coco::plan::{Newest, Routing, Rules};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
 use coco_core::config::CocoConfig;
-use coco_core::tier::{Placed, Placing, Target, Tier, Tiers};
+use coco_core::placement::migration::Headway;
+use coco_core::tier::{Placed, Placing, Role, Target, Tier, Tiers};
 use coco_core::value_list::ValueListRef;
 use coco_core::wire::PacketBuilder;
 use proptest::collection::vec;
@@ -147,22 +148,42 @@ pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Co
 }
 
 /// How many targets a tier has, and how they share the hosts.
-pub(crate) type Shape = (usize, Placing);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    targets: usize,
+    placing: Placing,
+    /// How hosts were placed that are on their way, among how many targets, and how far they are.
+    former: Option<(usize, Placing, Headway)>,
+}
 
 /// As the older implementation shares hosts among so many targets.
 pub(crate) fn ring(targets: usize) -> Shape {
-    (targets, Placing::Ring { virtual_replicas: None })
+    settled(targets, Placing::Ring { virtual_replicas: None })
+}
+
+/// No host is on its way.
+pub(crate) fn settled(targets: usize, placing: Placing) -> Shape {
+    Shape { targets, placing, former: None }
 }
 
 /// Targets have equal names in all tiers, so that placements by name may be alike.
 pub(crate) fn tiers(shape: &[Shape]) -> Tiers {
-    let tier = |(number, &(targets, placing)): (usize, &Shape)| {
+    let tier = |(number, &Shape { targets, placing, former }): (usize, &Shape)| {
         let target = |target: usize| {
             let name = format!("10.0.{number}.{target}:25826");
             let placed = Placed { name: Some(format!("s{target}")), ..Placed::default() };
             Target { placed, ..Target::new(name.clone(), name.parse().unwrap()) }
         };
-        Tier::placed(format!("tier{number}"), (0..targets).map(target).collect(), placing).unwrap()
+        let (name, listed) = (format!("tier{number}"), (0..targets).map(target));
+        let tier = match former {
+            None => Tier::placed(name, listed.collect(), placing),
+            Some((former, was, headway)) => {
+                let listed = listed.map(|target| (target, Role::Active)).collect();
+                let former = ((0..former).map(target).collect(), was);
+                Tier::migrating(name, listed, placing, former, headway)
+            }
+        };
+        tier.unwrap()
     };
     Tiers::new(shape.iter().enumerate().map(tier).collect()).unwrap()
 }
@@ -177,7 +198,14 @@ pub(crate) fn shape() -> impl Strategy<Value = Vec<Shape>> {
             2 => replicas.prop_map(|replicas| Placing::Rendezvous { replicas }),
         ]
     };
-    vec((1_usize..=5).prop_flat_map(move |targets| (Just(targets), placing(targets))), 1..=3)
+    let side = move || (1_usize..=5).prop_flat_map(move |targets| (Just(targets), placing(targets)));
+    let percentage = || select(&["0%", "30%", "60%", "100%"][..]).prop_map(|text| text.parse().unwrap());
+    let headway = (percentage(), percentage())
+        .prop_filter_map("no more to new owners alone than to both", |(both, new)| Headway::new(both, new));
+    let former = (side(), headway).prop_map(|((targets, placing), headway)| (targets, placing, headway));
+    let shape = (side(), proptest::option::weighted(0.3, former))
+        .prop_map(|((targets, placing), former)| Shape { targets, placing, former });
+    vec(shape, 1..=3)
 }
 
 pub(crate) fn blacklist() -> impl Strategy<Value = Option<Regex>> {

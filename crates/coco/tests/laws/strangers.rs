@@ -9,7 +9,7 @@ use coco_core::value_list::Value;
 use coco_core::wire::{Guard, ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
 
 use crate::inputs::{LARGEST, many_notifications, many_value_lists, many_value_lists_of, one_value_list};
-use crate::stages::{Stages, ring, tiers};
+use crate::stages::{Stages, ring, settled, tiers};
 
 /// Each would leave by itself, with all its names.
 #[test]
@@ -43,7 +43,7 @@ fn packets_take_little_memory_however_long_the_names_and_many_the_targets_and_co
         let host = format!("{host:0>name$}");
         many_value_lists_of((host.as_bytes(), &vec![b'p'; name]), &[Value::Gauge(1.0)], bytes)
     };
-    let copies = (10, Placing::Rendezvous { replicas: 8 });
+    let copies = settled(10, Placing::Rendezvous { replicas: 8 });
     let cases = [
         (ring(200), (0..260).map(|host| of(host, 127, 12_000)).collect()),
         (copies, vec![of(0, 127, LARGEST); 10]),
@@ -62,7 +62,7 @@ fn packets_take_little_memory_however_long_the_names_and_many_the_targets_and_co
         assert!(left > 3 << 20, "{shape:?}: {left}");
         assert!(stages.most_packed <= 5 << 20, "{shape:?}: {}", stages.most_packed);
         assert!(stages.packing.capacity() <= 2 << 20, "{shape:?}: {}", stages.packing.capacity());
-        let copies = stages.newest.load().partitions.copies() as u64;
+        let copies = stages.newest.load().partitions.most_copies() as u64;
         let decoded = stages.lane.counts.get(Count::Decoded);
         let sent = stages.run(&[one_value_list(b"good")], 1).iter().map(|(.., lists, _)| *lists).sum::<u32>();
         assert!(decoded > 4000 && u64::from(sent) == copies);

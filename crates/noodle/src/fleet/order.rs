@@ -21,11 +21,12 @@ impl Fleet {
         Node { tier, target: self.tiers.get(tier).map_or(0, |tier| tier.owner(host)) }
     }
 
-    /// All who own a host in a tier, the first owner first.
+    /// All who may have a host in a tier, the one to ask first first: its owners and, while it is on its way, those that it
+    /// comes from or goes to.
     pub fn owners(&self, tier: usize, host: &[u8]) -> Vec<Node> {
         let mut targets = Vec::new();
         if let Some(tier) = self.tiers.get(tier) {
-            tier.placement().owners(host, &mut targets);
+            tier.placement().readers(host, &mut targets);
         }
         targets.into_iter().map(|target| Node { tier, target }).collect()
     }
@@ -86,7 +87,7 @@ impl Fleet {
 
     /// Whether a target flaps and there is a choice: then all other tiers and copies are asked before it.
     pub fn is_asked_last(&self, node: Node) -> bool {
-        let has_copies = self.tiers.get(node.tier).is_some_and(|tier| tier.placement().facts().replicas > 1);
+        let has_copies = self.tiers.get(node.tier).is_some_and(|tier| tier.placement().most_copies() > 1);
         (self.tiers.len() > 1 || has_copies) && self.upstream(node).condition() == Some(Condition::Flapping)
     }
 }
