@@ -94,8 +94,8 @@ echo "== an upgrade to which the configuration is wrong goes on as before"
 before="$(cat /run/coco.pid)"
 cp /etc/coco/coco.conf /well
 echo "surprise = 1" >>/etc/coco/coco.conf
-dpkg --force-confold -i /packages/new/coco_*.deb | tee /said
-grep -q 'does not take /etc/coco/coco.conf' /said || fail "nothing is said"
+dpkg --force-confold -i /packages/new/coco_*.deb 2>&1 | tee /said
+grep -q "does not take /etc/coco/coco.conf" /said || fail "nothing is said"
 [ "$(cat /run/coco.pid)" = "$before" ] && runs coco || fail "coco was touched"
 cp /well /etc/coco/coco.conf
 
