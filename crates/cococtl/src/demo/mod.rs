@@ -71,7 +71,8 @@ not get of what the made-up agents sent."#;
 /// Run Coco, Noodle, four storage nodes and made-up agents on this machine, with nothing installed
 ///
 /// Prints what to try, and ends on Ctrl-C. Everything is on loopback, at the ports of coco.sample.conf where they are
-/// free. The storage nodes keep ten minutes in memory. Exit status 1 means that something was lost.
+/// free. The storage nodes keep ten minutes: in files of an rrdcached if one is installed, else in memory. Exit status 1
+/// means that something was lost.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
