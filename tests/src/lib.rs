@@ -12,7 +12,7 @@
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
 //!   [`nobody`] refuses; [`chromium`] is a browser; [`balancer`] starts HAProxy and nginx between them,
-//!   [`distance`] is one that HTTP has to go;
+//!   [`distance`] is one that HTTP has to go; [`engine`] takes samples, real ones and one that answers as it is told;
 //! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
 //! - [`pipe`] is an output that nobody reads;
 //! - [`processor`] tells what a busy machine adds to a time;
@@ -36,6 +36,7 @@ pub mod csv;
 pub mod curl;
 pub mod directory;
 pub mod distance;
+pub mod engine;
 pub mod graphite_web;
 pub mod mutation;
 pub mod names;

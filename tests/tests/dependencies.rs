@@ -11,8 +11,9 @@ use coco_tests::repository;
 const SHIPPED: [&str; 4] = ["coco", "noodle", "cococtl", "coco-checks"];
 
 /// Licences that let an MIT program be passed on with no more than a notice.
-const LICENCES: [&str; 9] = [
+const LICENCES: [&str; 10] = [
     "MIT",
+    "ISC",
     "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
@@ -28,16 +29,15 @@ const EXCEPTIONS: [(&str, &str, &str); 1] =
     [("MPL-2.0", "colored", "copyleft by file; used unchanged, by textplots, in the checks alone")];
 
 /// Crates of which there are two versions in what is installed, and why.
-const TWICE: [(&str, &str); 1] =
-    [("hashbrown", "ours, and that of metrics-util, which the Prometheus exporter needs")];
-
-/// The same in what only builds or tests.
-const TWICE_IN_TESTS: [(&str, &str); 4] = [
-    ("getrandom", "proptest's rand, and that of metrics-util"),
-    ("rand", "proptest's, and that of metrics-util"),
-    ("rand_core", "with rand"),
+const TWICE: [(&str, &str); 3] = [
+    ("getrandom", "ring's, which signs and encrypts for TLS, and that of metrics-util"),
+    ("hashbrown", "ours, and that of metrics-util, which the Prometheus exporter needs"),
     ("syn", "derive macros change over from version 2 to 3"),
 ];
+
+/// The same in what only builds or tests.
+const TWICE_IN_TESTS: [(&str, &str); 2] =
+    [("rand", "proptest's, and that of metrics-util"), ("rand_core", "with rand")];
 
 /// A crate that is not ours.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! A configuration as a text again: it reads back as the same, and holds every key that has a value.
 
-use coco_core::config::{Config, KEYS, Program};
+use coco_core::config::{Config, KEYS, Key, Program};
 
 const SAMPLE: &str = include_str!("../../../coco.sample.conf");
 const ORIGINAL: &str = include_str!("../testdata/config/original.conf");
@@ -67,9 +67,13 @@ fn it_reads_back_as_the_same_configuration() {
 
 #[test]
 fn every_default_stands_in_it() {
-    let shown = parse("tiers.a.targets = ['a:1']\nfetch.bind = ':1'", Program::Noodle).to_toml();
-    for key in KEYS.iter().filter(|key| !key.section.starts_with("tiers.NAME.")) {
-        let heading = format!("[{}]", key.section.replace("NAME", "a"));
+    let engines = "tiers.b = { kind = 'remote_write', urls = ['http://b/'] }";
+    let shown =
+        parse(&format!("tiers.a.targets = ['a:1']\nfetch.bind = ':1'\n{engines}"), Program::Noodle).to_toml();
+    let of_engines = KEYS.iter().skip_while(|key| key.name != "urls").map(Key::path).collect::<Vec<_>>();
+    for key in KEYS.iter().filter(|key| !key.section.starts_with("tiers.NAME.") && key.name != "urls") {
+        let tier = if of_engines.contains(&key.path()) { "b" } else { "a" };
+        let heading = format!("[{}]", key.section.replace("NAME", tier));
         let section = shown.split_once(&heading).map(|(_, rest)| rest.split("\n[").next().unwrap_or(rest));
         let section = section.unwrap_or_else(|| panic!("no {heading} in {shown}"));
         let line = section.lines().find(|line| line.starts_with(&format!("{} = ", key.name)));
@@ -79,7 +83,7 @@ fn every_default_stands_in_it() {
         }
     }
     let tier = "[tiers.a]\ntargets = [\"a:1\"]\nhash = \"ring\"\nreplicas = 1\n\
-                # virtual_replicas = 20, by the number of targets\n";
+                # virtual_replicas = 20, by the number of targets\nsecurity_level = \"None\"\nkind = \"collectd\"\n";
     assert!(shown.contains(tier), "{shown}");
 }
 

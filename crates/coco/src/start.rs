@@ -19,7 +19,7 @@ use thiserror::Error;
 use tracing::info;
 
 use crate::intake::Admission;
-use crate::outlets::leads_back;
+use crate::outlets::{Engines, TermsError, leads_back};
 use crate::plan::Routing;
 use crate::secrets::{Seals, SecretError};
 
@@ -98,6 +98,9 @@ pub enum StartError {
         /// The address that it resolves to.
         address: SocketAddr,
     },
+    /// An engine that can't be written to as configured.
+    #[error(transparent)]
+    Engine(#[from] TermsError),
     /// A file of passwords that is not as it must be.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -179,7 +182,10 @@ pub async fn check(config: &CocoConfig, warnings: &mut Vec<String>) -> Result<()
             warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
             Vec::new()
         });
-        let back = |address: &&SocketAddr| listen.iter().any(|listen| leads_back(*listen, **address));
+        // What takes samples is no port of UDP.
+        let is_engine = tier.remote_write().is_some();
+        let back =
+            |address: &&SocketAddr| !is_engine && listen.iter().any(|listen| leads_back(*listen, **address));
         if let Some(&address) = found.iter().find(back) {
             let (tier, target) = (tier.name().into(), target.name.as_str().into());
             errors.0.push(StartError::Loop { tier, target, address });
@@ -192,6 +198,7 @@ pub async fn check(config: &CocoConfig, warnings: &mut Vec<String>) -> Result<()
 pub(crate) struct Files {
     pub(crate) admission: Admission,
     pub(crate) seals: Seals,
+    pub(crate) engines: Engines,
 }
 
 impl Files {
@@ -217,29 +224,38 @@ impl Files {
         warnings: &mut Vec<String>,
     ) -> Result<Self, StartErrors> {
         let mut errors = StartErrors::default();
-        errors.unless(read_types_db(config, accept, warnings));
+        let types = errors.unless(read_types_db(config, accept, warnings)).unwrap_or_default();
+        let engines = Engines::read(config, &Arc::new(types), accept)
+            .map_err(|errors| errors.into_iter().map(StartError::from).collect::<StartErrors>());
+        let engines = errors.unless(engines);
         let admission = Admission::read(&config.listen, accept, warnings).map_err(StartError::from);
         let admission = errors.unless(admission);
         let seals = Seals::read(&config.tiers, accept, warnings)
             .map_err(|errors| errors.into_iter().map(StartError::from).collect::<StartErrors>());
-        match (admission, errors.unless(seals)) {
-            (Some(admission), Some(seals)) => errors.or(Self { admission, seals }),
+        match (admission, errors.unless(seals), engines) {
+            (Some(admission), Some(seals), Some(engines)) => errors.or(Self { admission, seals, engines }),
             _ => Err(errors),
         }
     }
 }
 
-/// Reads each configured types.db, only to tell the operator what is wrong with it, in a warning a line: forwarding does
-/// not need it.
-fn read_types_db(config: &CocoConfig, accept: Accept, warnings: &mut Vec<String>) -> Result<(), StartError> {
+/// Reads each configured types.db, and tells the operator what is wrong with it, in a warning a line. Forwarding does not
+/// need them; engines get samples by them.
+fn read_types_db(
+    config: &CocoConfig,
+    accept: Accept,
+    warnings: &mut Vec<String>,
+) -> Result<TypesDb, StartError> {
+    let mut all = TypesDb::default();
     for path in &config.listen.typesdb {
         let read = files::read(path, accept);
         let read = read.map_err(|source| StartError::TypesDb { path: path.clone(), source })?;
         let (types, problems) = TypesDb::parse(&read.bytes);
         info!(path = %path.display(), types = types.len(), "read types.db");
         warnings.extend(problems.iter().map(|problem| format!("{}: {problem}", path.display())));
+        all.extend(types);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address,

@@ -76,7 +76,7 @@ impl Daemon for Api {
     }
 
     fn tiers(&self) -> Arc<Tiers> {
-        Arc::clone(&self.fleet().tiers)
+        Arc::clone(&self.fleet().all)
     }
 
     fn add_to(&self, snapshot: &mut Snapshot) {
@@ -125,8 +125,22 @@ fn tiers(api: &Arc<Api>, _: Request) -> Answer {
 }
 
 fn rendered(fleet: &Fleet, reloads: &Reloads) -> Rendered {
-    let tiers = fleet.tiers.iter().enumerate().map(|(index, one)| tier(fleet, reloads, index, one));
+    let mut index = 0;
+    let tiers = fleet.all.iter().map(|one| {
+        if one.remote_write().is_some() {
+            return unread_tier(one);
+        }
+        index += 1;
+        tier(fleet, reloads, index - 1, one)
+    });
     Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
+}
+
+/// One whose targets take samples, and are asked by others than Noodle.
+fn unread_tier(tier: &Tier) -> Value {
+    let mut head = head_of_tier(tier);
+    head.insert("connections".to_owned(), json!({}));
+    head.into()
 }
 
 /// As coco's, without the routes, which Noodle never sees.

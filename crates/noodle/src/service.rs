@@ -67,7 +67,7 @@ pub enum RunError {
 /// warnings.
 pub async fn check(config: &NoodleConfig) -> Vec<String> {
     let mut targets = Vec::new();
-    for tier in &config.tiers {
+    for tier in config.tiers.iter().filter(|tier| tier.remote_write().is_none()) {
         for target in tier.targets() {
             if let Some(address) = config.fetch.endpoint(target).address() {
                 targets.push((tier.name(), target.name.as_str(), address.clone()));
@@ -195,7 +195,7 @@ fn status(fleet: &Fleet) -> String {
     let conditions = fleet.conditions();
     let is_down = |condition: &&Option<Condition>| condition.is_some_and(|is| is != Condition::Up);
     let down = conditions.iter().filter(is_down).count();
-    format!("fingerprint {}, {down} of {} targets down", fleet.tiers.fingerprint(), conditions.len())
+    format!("fingerprint {}, {down} of {} targets down", fleet.all.fingerprint(), conditions.len())
 }
 
 /// Has requests to come answered as configured now.
@@ -205,7 +205,7 @@ fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &Nood
     graphite.store(Arc::new(graphite.load().renewed(Arc::clone(&new), config)));
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
     Changes {
-        old: old.tiers.fingerprint(),
+        old: old.all.fingerprint(),
         begin_anew: begin_anew(&old.tiers, &new.tiers),
         added: new.targets_beyond(&old),
         removed: old.targets_beyond(&new),

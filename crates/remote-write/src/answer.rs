@@ -54,8 +54,8 @@ impl Answer {
             200..=299 => Self::Accepted,
             400 | 409 | 422 => Self::Refused(Refusal::of(body)),
             413 => Self::TooLarge,
-            429 => Self::Busy(wait),
-            503 if wait.is_some() => Self::Busy(wait),
+            // What stands before an engine says these while there is none, whatever is sent.
+            429 | 502..=504 => Self::Busy(wait),
             408 => Self::NoAnswer { broken: false },
             500..=599 => {
                 let mut mark = status.to_be_bytes().to_vec();
@@ -110,7 +110,8 @@ mod tests {
             (429, None, "", Answer::Busy(None)),
             (429, Some(7), "", Answer::Busy(Some(seconds(7)))),
             (503, Some(3600), "", Answer::Busy(Some(seconds(300)))),
-            (503, None, "down", failed(503, "down")),
+            (503, None, "down", Answer::Busy(None)),
+            (502, None, "Bad Gateway", Answer::Busy(None)),
             (500, None, "too old sample", failed(500, "too old sample")),
             (408, None, "", Answer::NoAnswer { broken: false }),
             (401, None, "", Answer::Misconfigured(401)),

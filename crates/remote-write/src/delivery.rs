@@ -131,9 +131,12 @@ impl Delivery {
                     self.failure = Some(mark);
                 }
                 self.same += 1;
-                let outcome =
-                    if self.same < SAME_FAILURES { Outcome::Retried } else { self.refused(Refusal::Other) };
-                (outcome, wait)
+                if self.same < SAME_FAILURES {
+                    return (Outcome::Retried, wait);
+                }
+                // The parts get as many chances as soon.
+                pace.failures = 0;
+                (self.refused(Refusal::Other), wait)
             }
             Answer::Misconfigured(_) => {
                 self.forget_failures();

@@ -3,7 +3,7 @@
 
 use super::Program;
 use super::error::Problem;
-use super::keys::{FROM, KEYS, Key, MIGRATION, TIER, top_sections};
+use super::keys::{ENGINE_KEYS, FROM, KEYS, Key, MIGRATION, STORAGE_KEYS, TIER, top_sections};
 use super::written::path;
 use crate::tier::Tiers;
 
@@ -60,7 +60,8 @@ impl ConfigFile {
         for tier in tiers {
             let section = path("tiers", tier.name());
             let mut table = Table::new(text, &section);
-            self.write_section(&mut table, TIER, |table, key| {
+            let strangers = if tier.remote_write().is_some() { STORAGE_KEYS } else { ENGINE_KEYS };
+            self.write_section(&mut table, TIER, strangers, |table, key| {
                 if key.name == "virtual_replicas"
                     && let Some(replicas) = tier.settled().placement().facts().virtual_replicas
                 {
@@ -70,16 +71,23 @@ impl ConfigFile {
             if tier.moving().is_some() {
                 for inner in [MIGRATION, FROM] {
                     let section = format!("{section}{}", inner.trim_start_matches(TIER));
-                    self.write_section(&mut Table::new(text, &section), inner, |_, _| {});
+                    self.write_section(&mut Table::new(text, &section), inner, &[], |_, _| {});
                 }
             }
         }
     }
 
     /// The keys of a section that every tier has of its own; `missing` is told of those without a value.
-    fn write_section(&self, table: &mut Table<'_>, section: &str, missing: impl Fn(&mut Table<'_>, &Key)) {
+    fn write_section(
+        &self,
+        table: &mut Table<'_>,
+        section: &str,
+        strangers: &[&str],
+        missing: impl Fn(&mut Table<'_>, &Key),
+    ) {
         let here = table.section;
-        for key in KEYS.iter().filter(|key| key.section == section) {
+        let fits = |key: &&Key| key.section == section && !strangers.contains(&key.name);
+        for key in KEYS.iter().filter(fits) {
             let same = |entry: &&Entry| entry.is_of(key) && entry.section == here;
             let value = self.entries.iter().find(same).map(|entry| entry.value.as_str());
             table.write(key, value);

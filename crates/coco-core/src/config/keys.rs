@@ -89,6 +89,12 @@ pub enum Kind {
     NamePiece,
     /// A character that may stand in such a name.
     Character,
+    /// An array of URLs of engines.
+    Urls,
+    /// A table of strings, of the operator's names or of these.
+    Pairs(&'static str),
+    /// An array of rules by which series are dropped.
+    Rules,
 }
 
 /// The section of every tier.
@@ -101,6 +107,32 @@ pub(super) const MIGRATION: &str = "tiers.NAME.migration";
 pub(super) const FROM: &str = "tiers.NAME.migration.from";
 /// The section of a target that those come from, which is written as a table.
 pub(super) const FROM_TARGET: &str = "tiers.NAME.migration.from.targets";
+
+/// How a rule by which series are dropped is written.
+pub(super) const EXPECTED_RULE: &str =
+    r#"{ source_labels = ["__name__"], regex = "...", action = "drop" or "keep" }"#;
+
+/// How an engine is written.
+pub(super) const EXPECTED_URL: &str = r#"a URL such as "http://10.1.1.121:9090/api/v1/write""#;
+
+/// Keys of tiers whose targets are collectds.
+pub(super) const STORAGE_KEYS: &[&str] = &["security_level", "username", "password_file", "auth_file"];
+/// Keys of tiers whose targets are engines.
+pub(super) const ENGINE_KEYS: &[&str] = &[
+    "urls",
+    "basic_auth",
+    "bearer_token_file",
+    "headers",
+    "tls",
+    "labels",
+    "relabel",
+    "max_age",
+    "max_ahead",
+    "max_memory",
+    "batch_samples",
+    "batch_delay",
+    "timeout",
+];
 
 /// Bytes of what a target or a zone may be called.
 pub(super) const LABEL_MAX: usize = 255;
@@ -156,6 +188,20 @@ pub const KEYS: &[Key] = &[
     key(TIER, "username", Kind::User, COCO, "as whom packets are signed or encrypted"),
     key(TIER, "password_file", Kind::Path, COCO, "file of the user's password alone"),
     key(TIER, "auth_file", Kind::Path, COCO, "in place of `password_file`: users and passwords, as collectd's AuthFile"),
+    key(TIER, "kind", Kind::OneOf(&["collectd", "remote_write"]), BOTH, "what the targets are: collectds, which take packets at `targets`, or engines, which take samples by Prometheus' remote write at `urls`").or(r#""collectd""#),
+    key(TIER, "urls", Kind::Urls, BOTH, "where engines take samples; hosts are spread over them with all their series; for `kind = \"remote_write\"`, as all keys below"),
+    key(TIER, "basic_auth", Kind::Pairs(r#"{ username = "...", password_file = "..." }"#), COCO, "as whom engines are written to, by name and password"),
+    key(TIER, "bearer_token_file", Kind::Path, COCO, "as whom, by a token; read again every minute, and when it is refused"),
+    key(TIER, "headers", Kind::Pairs(r#"such as { X-Scope-OrgID = "fleet" }"#), COCO, "further headers of each request"),
+    key(TIER, "tls", Kind::Pairs(r#"{ ca_file = "...", cert_file = "...", key_file = "..." }"#), COCO, "who signs for engines at `https://`, without it whom the system trusts; the certificate of Coco, if they want one"),
+    key(TIER, "labels", Kind::Pairs(r#"such as { cluster = "a" }"#), COCO, "labels of all series, beside their own"),
+    key(TIER, "relabel", Kind::Rules, COCO, "rules by which series are dropped, or all others are; as Prometheus' `write_relabel_configs`"),
+    key(TIER, "max_age", Kind::Duration(Duration::from_secs(1)), COCO, "samples that are older are dropped; a Prometheus takes what is an hour behind its newest").or(r#""55m""#),
+    key(TIER, "max_ahead", Kind::Duration(Duration::ZERO), COCO, "samples that are further ahead of Coco's clock are dropped: one of them may have a Prometheus refuse all others").or(r#""10m""#),
+    key(TIER, "max_memory", Kind::Size(1 << 20..=1 << 40), COCO, "memory for what waits for one engine and what is known of its series; what is beyond is dropped, oldest first").or(r#""64MiB""#),
+    key(TIER, "batch_samples", Kind::Integer(1..=10_000), COCO, "most samples of a request").or("2000"),
+    key(TIER, "batch_delay", Kind::Duration(Duration::ZERO), COCO, "how long samples are gathered for a request").or(r#""1s""#),
+    key(TIER, "timeout", Kind::Duration(Duration::from_millis(100)), COCO, "longest wait for an engine's answer").or(r#""30s""#),
     key(TARGET, "address", Kind::Address, BOTH, "UDP address of the storage node").required_by(BOTH),
     key(TARGET, "name", Kind::Label, BOTH, "what no other target of the tier is called; a rendezvous goes by it; without it, the address"),
     key(TARGET, "weight", Kind::Integer(1..=Weight::MAX.get() as u64), BOTH, "part of the hosts in proportion to the other targets of a rendezvous; without it, 100"),
@@ -334,6 +380,9 @@ impl fmt::Display for Kind {
             Self::Percentage => f.write_str(r#""0%" to "100%", with at most two decimals"#),
             Self::FromTargets => write!(f, "an array of {FROM_TARGET_FORMS}"),
             Self::NamePiece => f.write_str("a piece of a name in visible ASCII, such as \"collectd.\""),
+            Self::Urls => write!(f, "an array of {EXPECTED_URL}"),
+            Self::Pairs(form) => write!(f, "a table {form}"),
+            Self::Rules => write!(f, "an array of {EXPECTED_RULE}"),
             Self::Character => f.write_str(
                 "one character of visible ASCII that means nothing in a target and is not replaced itself",
             ),

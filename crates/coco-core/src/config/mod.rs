@@ -8,6 +8,7 @@
 //! - `value` turns single values into what their key means by them, with [`duration`] and [`size`] for notations;
 //! - `tiers` reads the targets, whose names and order are the operator's;
 //! - `placement` reads how the hosts of a tier are placed;
+//! - `engines` reads how engines are written to, where they are the targets of a tier;
 //! - `listen` reads where packets arrive, and `sections` those sections that are keys and their values;
 //! - `security` reads who may send, and as whom a tier is sent to;
 //! - `fetch` reads how storage nodes are read;
@@ -53,6 +54,7 @@ pub mod size;
 
 mod changed;
 mod document;
+mod engines;
 mod error;
 mod fetch;
 mod file;
@@ -154,6 +156,19 @@ impl Config {
         let (section, findings) = document.raw_section("tiers");
         let tiers = tiers::read(section, own, &can_read, findings);
 
+        if let Some(tiers) = &tiers {
+            if program == Program::Coco
+                && listen.typesdb.is_empty()
+                && document.findings.is_fine("listen.typesdb")
+                && let Some(need) = engines::need_of_types(tiers)
+            {
+                document.section("listen").report("typesdb", &need);
+            }
+            if program == Program::Noodle && tiers.readable().is_none() {
+                let message = "all are of kind = \"remote_write\", which Noodle does not read: expected one of collectds";
+                document.findings.report(None, "tiers", message);
+            }
+        }
         if let Some(tiers) = &tiers
             && document.findings.is_empty()
         {

@@ -170,6 +170,7 @@ impl Send {
         if let Some(bind) = self.bind
             && let Some(target) = tiers
                 .iter()
+                .filter(|tier| tier.remote_write().is_none())
                 .flat_map(Tier::targets)
                 .find(|target| target.address.ip().is_some_and(|ip| ip.is_ipv4() != bind.is_ipv4()))
         {

@@ -4,7 +4,8 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use super::document::{Findings, Section, Value};
-use super::keys::TIER;
+use super::engines;
+use super::keys::{Kind, TIER};
 use super::migration::Moving;
 use super::placement::Said;
 use super::security::{CanRead, credentials};
@@ -78,17 +79,29 @@ fn tier(
     }
     let mut section = Section::open(TIER, path, Some(value), findings);
     let said = Said::read(&mut section);
-    let credentials = credentials(&mut section, can_read);
-    let elements = section.elements("targets")?;
-    let targets = targets(&elements, own, section.findings, target)?;
+    let is_engine = engines::is_engine(&mut section);
+    let credentials = if is_engine { None } else { credentials(&mut section, can_read) };
+    let remote_write = is_engine.then(|| engines::remote_write(&mut section));
+    let (elements, targets) = if is_engine {
+        if !section.has("urls") {
+            section.report("urls", &format!("missing, expected {}", Kind::Urls));
+        }
+        let elements = section.elements("urls")?;
+        let targets = engines::targets(&elements, &mut section)?;
+        (elements, targets)
+    } else {
+        let elements = section.elements("targets")?;
+        let targets = targets(&elements, own, section.findings, target)?;
+        (elements, targets)
+    };
     let said = said?;
     let placing = said.placing(&mut section, &elements, &targets);
     let moving = Moving::read(&mut section, &said, &elements, &targets, own);
     let (placing, moving) = (placing?, moving?);
     match moving.tier(&mut section, name, targets, placing) {
-        Ok(tier) => Some(tier.with_credentials(credentials)),
+        Ok(tier) => Some(tier.with_credentials(credentials).with_remote_write(remote_write)),
         Err(error) => {
-            section.report("targets", &error.to_string());
+            section.report(if is_engine { "urls" } else { "targets" }, &error.to_string());
             None
         }
     }

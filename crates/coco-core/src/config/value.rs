@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::bytes::Regex;
-use toml::de::DeValue;
+use toml::Spanned;
+use toml::de::{DeString, DeValue};
 
 use super::keys::{Kind, LABEL_MAX};
 use super::{Join, Level, LogFormat, Prefer, duration, size};
@@ -106,6 +107,24 @@ impl FromToml for Destination {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         let name = text(value)?;
         Ok(Self { address: destination(name)?, name: name.to_owned() })
+    }
+}
+
+/// A table of strings, in the file's order.
+#[derive(Debug, Default)]
+pub(super) struct Pairs(pub(super) Vec<(String, String)>);
+
+impl FromToml for Pairs {
+    fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        let table = value.as_table().ok_or(Mismatch::Type)?;
+        let pair = |(name, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+            let value = value
+                .get_ref()
+                .as_str()
+                .ok_or_else(|| Mismatch::Because(format!("`{}` is no string", name.get_ref())))?;
+            Ok((name.get_ref().to_string(), value.to_owned()))
+        };
+        table.iter().map(pair).collect::<Result<_, _>>().map(Self)
     }
 }
 

@@ -4,6 +4,7 @@
 //! has copies of it.
 
 mod endpoint;
+mod engine;
 mod fingerprint;
 mod moving;
 mod target;
@@ -11,6 +12,7 @@ mod target;
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::slice;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -20,6 +22,7 @@ use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replica
 use crate::placement::{Placement, PlacementError};
 
 pub use endpoint::{DaemonAddress, Endpoint, Protocol};
+pub use engine::{BasicAuth, ClientCertificate, RelabelRule, RemoteWrite, Tls};
 pub use fingerprint::Fingerprint;
 pub use moving::{Moving, Parts, Role, Step, StepError};
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
@@ -91,6 +94,7 @@ pub struct Tier {
     credentials: Option<Credentials>,
     /// While hosts are on their way.
     moving: Option<Box<Moving>>,
+    remote_write: Option<Arc<RemoteWrite>>,
 }
 
 impl Tier {
@@ -124,7 +128,14 @@ impl Tier {
                 Placement::Rendezvous(Rendezvous::new(&members, replicas)?)
             }
         };
-        Ok(Self { name, targets: targets.into(), placement, credentials: None, moving: None })
+        Ok(Self {
+            name,
+            targets: targets.into(),
+            placement,
+            credentials: None,
+            moving: None,
+            remote_write: None,
+        })
     }
 
     /// The same with packets signed or encrypted.
@@ -135,6 +146,16 @@ impl Tier {
     /// As whom its packets are signed or encrypted, if they are.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_ref()
+    }
+
+    /// The same with targets that are engines, which take samples by remote write and not packets.
+    pub fn with_remote_write(self, remote_write: Option<RemoteWrite>) -> Self {
+        Self { remote_write: remote_write.map(Arc::new), ..self }
+    }
+
+    /// How its targets are written to, if they are engines. Noodle asks none of them.
+    pub fn remote_write(&self) -> Option<&Arc<RemoteWrite>> {
+        self.remote_write.as_ref()
     }
 
     /// The name, as in `[tiers.NAME]`.
@@ -194,6 +215,13 @@ impl Tiers {
             return Err(TierError::TooManyTargets { given });
         }
         Ok(Self(tiers.into()))
+    }
+
+    /// Those that Noodle reads from, in their order: none if all are of engines.
+    pub fn readable(&self) -> Option<Self> {
+        let readable = self.0.iter().filter(|tier| tier.remote_write.is_none());
+        let readable: Box<[Tier]> = readable.cloned().collect();
+        (!readable.is_empty()).then_some(Self(readable))
     }
 
     /// The tiers in order.

@@ -87,6 +87,7 @@ impl Tier {
             placement: Placement::Migration(Box::new(migration)),
             credentials: None,
             moving: Some(Box::new(Moving { former, new, listed, headway })),
+            remote_write: None,
         })
     }
 

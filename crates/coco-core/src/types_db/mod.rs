@@ -61,6 +61,11 @@ impl TypesDb {
         (types, problems)
     }
 
+    /// Adds the types of another file, which count where both have one.
+    pub fn extend(&mut self, other: Self) {
+        self.types.extend(other.types);
+    }
+
     /// The data sources of a type, in the order of their values; at least one.
     pub fn get(&self, type_name: &[u8]) -> Option<&[DataSource]> {
         self.types.get(type_name).map(Vec::as_slice)

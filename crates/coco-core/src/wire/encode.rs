@@ -226,7 +226,7 @@ impl PacketBuilder {
     }
 
     /// The closed packets with their bytes, in order.
-    pub fn packets(&self) -> impl ExactSizeIterator<Item = (&Packet, &[u8])> {
+    pub fn packets(&self) -> impl ExactSizeIterator<Item = (&Packet, &[u8])> + Clone {
         self.packets.iter().map(|packet| (packet, self.bytes.get(packet.bytes.clone()).unwrap_or_default()))
     }
 

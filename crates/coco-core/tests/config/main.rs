@@ -17,6 +17,9 @@ mod migration;
 /// Who may send, and as whom a tier is sent to.
 mod security;
 
+/// Engines that take samples, as the targets of a tier.
+mod engines;
+
 /// Names for Graphite's clients.
 mod graphite;
 

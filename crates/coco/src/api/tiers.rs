@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{Api, ObjectWriter, write_hosts};
 use crate::outlets::UNRESOLVED;
 use crate::plan::{Routing, Rules};
-use crate::watch::{Hosts, HostsMoving, OfTarget};
+use crate::watch::{Hosts, HostsMoving, OfTarget, engine};
 
 pub(super) fn write(api: &Api, out: &mut dyn Write) -> io::Result<()> {
     write_tiers(api, true, out)
@@ -100,6 +100,9 @@ fn connections(routing: &Routing, tier: usize) -> Value {
         let (state, problem) = outlet.condition();
         let mut connection =
             Map::from_iter([("state".to_owned(), json!(state.map_or(UNRESOLVED, Condition::as_str)))]);
+        if let Some(remote) = outlet.remote() {
+            connection.extend(engine(remote));
+        }
         if let Some(address) = outlet.peer() {
             connection.insert("address".to_owned(), json!(address.to_string()));
         }

@@ -4,13 +4,16 @@ mod copies;
 mod dial;
 mod outlet;
 mod outlet_counts;
+mod remote;
 mod useless;
 
 pub use copies::{Copies, Written};
 pub(crate) use dial::leads_back;
 pub use outlet::{Outlet, Settings, UNRESOLVED};
 pub use outlet_counts::OutletCounts;
+pub use remote::{Engines, Remote, RemoteCounts, TermsError};
 
+use std::io;
 use std::net::SocketAddr;
 use std::slice;
 use std::sync::Arc;
@@ -29,6 +32,8 @@ pub struct Outlets {
     counts: Box<[Arc<OutletCounts>]>,
     /// What is counted of each tier, and behind that of tiers that are gone.
     copies: Box<[Arc<Copies>]>,
+    /// The engines among them, and behind those the engines that are gone.
+    remotes: Box<[Arc<Remote>]>,
     /// By tier, how many owners each host has there.
     replicas: Box<[u64]>,
     lanes: usize,
@@ -43,6 +48,7 @@ impl Outlets {
             outlets: Box::default(),
             counts: Box::default(),
             copies: Box::default(),
+            remotes: Box::default(),
             replicas: Box::default(),
             starts: Box::default(),
             lanes,
@@ -68,11 +74,17 @@ impl Outlets {
         let gone = self.copies.iter().filter(|old| !copies.iter().any(|new| Arc::ptr_eq(old, new)));
         let gone: Vec<_> = gone.cloned().collect();
         copies.extend(gone);
+        let mut remotes: Vec<_> =
+            outlets.iter().filter_map(|outlet| outlet.remote()).map(Arc::clone).collect();
+        let gone = self.remotes.iter().filter(|old| !remotes.iter().any(|new| Arc::ptr_eq(old, new)));
+        let gone: Vec<_> = gone.cloned().collect();
+        remotes.extend(gone);
         let replicas = tiers.iter().map(|tier| tier.placement().facts().replicas as u64);
         Self {
             outlets: outlets.into(),
             counts: counts.into(),
             copies: copies.into(),
+            remotes: remotes.into(),
             replicas: replicas.collect(),
             starts: starts.into(),
             lanes: self.lanes,
@@ -91,8 +103,36 @@ impl Outlets {
         let here = self.outlets.iter().find(|outlet| Arc::ptr_eq(outlet.all_counts(), &counts));
         match here {
             Some(outlet) if outlet.settings == settings => Arc::clone(outlet),
-            here => Arc::new(Outlet::new(counts, target.address.clone(), settings).like(here)),
+            here => {
+                let new = Outlet::new(counts, target.address.clone(), settings);
+                Arc::new(match tier.remote_write() {
+                    Some(_) => new.with_remote(self.remote(tier, target)),
+                    None => new.like(here),
+                })
+            }
         }
+    }
+
+    fn remote(&self, tier: &Tier, target: &Target) -> Arc<Remote> {
+        let known = self.remotes.iter().find(|remote| remote.is_of(tier.name(), &target.name));
+        known.map_or_else(|| Arc::new(Remote::new(tier.name(), &target.name)), Arc::clone)
+    }
+
+    /// Has engines written to as the files say, each in a thread of its own.
+    pub fn engage(&self, tiers: &Tiers, engines: &Engines) -> io::Result<()> {
+        for (index, tier) in tiers.iter().enumerate() {
+            for (target, outlet) in tier.targets().iter().zip(self.of_tier(index)) {
+                if let Some(remote) = outlet.remote() {
+                    remote.engage(engines, target)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The engines, in the order of their outlets, and then those that were removed: what waits for them is still sent.
+    pub fn remotes(&self) -> &[Arc<Remote>] {
+        &self.remotes
     }
 
     /// Number of tiers.
@@ -151,7 +191,8 @@ impl Outlets {
         let leads_back = |outlet: &Arc<Outlet>| outlet.peer().filter(|peer| leads_back(listen, *peer));
         let mut back: Vec<_> = self.outlets.iter().map(leads_back).collect();
         let mut attempts = JoinSet::new();
-        for (index, outlet) in self.outlets.iter().enumerate().filter(|(_, outlet)| outlet.peer().is_none()) {
+        let is_to_dial = |outlet: &Outlet| outlet.peer().is_none() && outlet.remote().is_none();
+        for (index, outlet) in self.outlets.iter().enumerate().filter(|(_, outlet)| is_to_dial(outlet)) {
             let outlet = Arc::clone(outlet);
             attempts.spawn(async move { (index, outlet.dial(listen).await) });
         }
@@ -169,7 +210,8 @@ impl Outlets {
 
     /// Has each of them looked after, in a task of its own that ends with the outlet. A second call changes nothing.
     pub fn keep(&self, listen: SocketAddr) {
-        for outlet in self.outlets.iter().filter(|outlet| outlet.begin_keeping()) {
+        for outlet in self.outlets.iter().filter(|outlet| outlet.remote().is_none() && outlet.begin_keeping())
+        {
             tokio::spawn(keep(Arc::downgrade(outlet), listen));
         }
     }

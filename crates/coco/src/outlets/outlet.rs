@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use super::outlet_counts::OutletCounts;
+use super::remote::Remote;
 use super::useless::Useless;
 use crate::counters::OutletCells;
 
@@ -28,6 +29,8 @@ pub struct Outlet {
     pub(super) address: Address,
     pub(super) counts: Arc<OutletCounts>,
     pub(super) settings: Settings,
+    /// What takes samples in place of packets, if it is an engine; then there never is a socket.
+    remote: Option<Arc<Remote>>,
     /// Connected once the name has resolved.
     socket: ArcSwapOption<OwnSocket>,
     /// As its health says, for a look without a lock.
@@ -90,6 +93,7 @@ impl Outlet {
             address,
             counts,
             settings,
+            remote: None,
             socket: ArcSwapOption::empty(),
             down: AtomicBool::new(false),
             record: Mutex::new(record),
@@ -98,6 +102,17 @@ impl Outlet {
             kept: AtomicBool::new(false),
             changed: Arc::default(),
         }
+    }
+
+    /// The same as an engine.
+    pub(super) fn with_remote(mut self, remote: Arc<Remote>) -> Self {
+        self.remote = Some(remote);
+        self
+    }
+
+    /// What takes samples, if it is an engine.
+    pub fn remote(&self) -> Option<&Arc<Remote>> {
+        self.remote.as_ref()
     }
 
     /// The same with the socket of another outlet of its target, if there is one that sends from the same address.
@@ -144,8 +159,13 @@ impl Outlet {
 
     /// Its condition, none while it is [unresolved](UNRESOLVED), and the last problem if it is down or flapping.
     ///
-    /// Up is what is sent to, and taken, and nobody says that it does not arrive: UDP has no other sign of life.
+    /// Up is what is sent to, and taken, and nobody says that it does not arrive: UDP has no other sign of life. An engine
+    /// answers.
     pub fn condition(&self) -> (Option<Condition>, Option<&'static str>) {
+        if let Some(remote) = &self.remote {
+            let problem = remote.counts.problem();
+            return (Some(if problem.is_some() { Condition::Down } else { Condition::Up }), problem);
+        }
         if self.socket.load().is_none() {
             return (None, None);
         }

@@ -174,6 +174,10 @@ fn send_from(
     mut largest_segment: usize,
 ) -> Option<Errno> {
     let Some(socket) = outlet.socket() else {
+        if let Some(remote) = outlet.remote() {
+            remote.take(packets.packets().skip(*next));
+            return None;
+        }
         packets.packets().skip(*next).for_each(|(packet, _)| counts.lose(packet, OutletCount::Disconnected));
         return None;
     };

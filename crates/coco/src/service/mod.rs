@@ -49,6 +49,9 @@ pub enum RunError {
     /// The grace period was over before everything was sent.
     #[error("stopped with {0} value lists still queued")]
     GraceOver(u64),
+    /// The grace period was over before engines had taken all samples.
+    #[error("stopped with {0} samples still waiting for engines")]
+    SamplesLeft(u64),
     /// The system refuses threads, or the like.
     #[error("cannot start: {0}")]
     System(io::Error),
@@ -93,7 +96,7 @@ impl Service {
 
     async fn bound(
         config: CocoConfig,
-        Files { admission, seals }: Files,
+        Files { admission, seals, engines }: Files,
         sockets: Vec<UdpSocket>,
         api: TcpListener,
     ) -> Result<Self, StartErrors> {
@@ -110,6 +113,7 @@ impl Service {
         info!(address = %api.local_addr()?, "serving HTTP");
         let routing = Routing::new(&config, seals, sockets.len());
         start::dial(&routing, listen).await?;
+        routing.outlets.engage(&routing.tiers, &engines)?;
         let sockets = sockets.into_iter().map(Arc::new).collect();
         Ok(Self { config, routing, gate: Arc::new(Gate::new(admission)), sockets, api, clock: unix_seconds })
     }

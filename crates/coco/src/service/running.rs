@@ -27,10 +27,16 @@ use crate::api::{Api, Health};
 use crate::counters::{Count, OutletCount};
 use crate::intake::Gate;
 use crate::lane::{Lane, Watch};
-use crate::outlets::{Outlet, OutletCounts};
+use crate::outlets::{Outlet, OutletCounts, Remote};
 use crate::plan::Newest;
 use crate::start::{self, Files, StartErrors};
 use crate::watch::Intervals;
+
+/// The part of the grace within which engines have to take what waits for them.
+const DRAINED_WITHIN: f64 = 0.8;
+
+/// How often it is looked whether they have.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The parts of a running coco that a reload and a stop change.
 pub(super) struct Running {
@@ -92,11 +98,12 @@ impl Running {
     /// Goes over to another configuration, but for keys that need a restart. Nothing changes if it can't.
     pub(super) async fn take_over(&self, config: &CocoConfig) -> Result<Changes, StartErrors> {
         let mut warnings = Vec::new();
-        let Files { admission, seals } = Files::read(config, Accept::Files, &mut warnings).await?;
+        let Files { admission, seals, engines } = Files::read(config, Accept::Files, &mut warnings).await?;
         start::check_source(config)?;
         let old = self.routing.load_full();
         let new = old.renewed(config, seals);
         start::dial(&new, self.listen).await?;
+        new.outlets.engage(&new.tiers, &engines)?;
         // From here on nothing fails.
         warnings.iter().for_each(|warning| warn!("{warning}"));
         self.gate.set(admission);
@@ -161,11 +168,13 @@ impl Running {
         lanes.iter().for_each(|lane| lane.end_measuring());
         let lanes = Arc::clone(lanes);
         let counts = self.routing.load().outlets.counts().to_vec();
+        let remotes: Vec<Arc<Remote>> = self.routing.load().outlets.remotes().to_vec();
         drop(self);
         let all_ended = async { while parts.ended.recv().await.is_some() {} };
         let since = Instant::now();
         let in_time = tokio::time::timeout(grace, all_ended).await.is_ok();
         parts.looking.abort();
+        let waiting = drain_engines(&remotes, since + grace.mul_f64(DRAINED_WITHIN)).await;
         let served = match end {
             End::Served(served) => served,
             _ => parts.serving.close(grace.saturating_sub(since.elapsed())).await,
@@ -176,6 +185,7 @@ impl Running {
         match (died, in_time) {
             (true, _) => Err(RunError::StageDied),
             (_, false) => Err(RunError::GraceOver(left)),
+            _ if waiting > 0 => Err(RunError::SamplesLeft(waiting)),
             _ => served.map(|_| ()).map_err(RunError::Api),
         }
     }
@@ -196,6 +206,19 @@ fn tell_the_books(lanes: &[Arc<Lane>], counts: &[Arc<OutletCounts>], left: u64) 
         left,
         "stopped; sent and lost are of all tiers together"
     );
+}
+
+/// Has engines take what waits for them, until then at most. How many samples are left.
+async fn drain_engines(remotes: &[Arc<Remote>], until: Instant) -> u64 {
+    remotes.iter().for_each(|remote| remote.end(until));
+    while remotes.iter().any(|remote| !remote.has_ended()) && Instant::now() < until + LOOK {
+        tokio::time::sleep(LOOK).await;
+    }
+    for remote in remotes.iter().filter(|remote| remote.counts.waiting() > 0) {
+        let Remote { tier, target, counts, .. } = &**remote;
+        warn!(%tier, %target, samples = counts.waiting(), "samples are lost that an engine has not taken");
+    }
+    remotes.iter().map(|remote| remote.counts.waiting()).sum()
 }
 
 /// Value lists that wait in queues.

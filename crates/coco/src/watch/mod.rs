@@ -1,5 +1,6 @@
 //! Views of a running coco: everything that is counted, measured and remembered, at one moment.
 
+mod engines;
 mod measure;
 mod page;
 mod reading;
@@ -9,6 +10,7 @@ mod search;
 pub mod snapshot;
 mod summary;
 
+pub use engines::shown as engine;
 pub use measure::{HostsMoving, Intervals, Measure, Measurement, OfTarget};
 pub use reading::{Hosts, count_accepted};
 pub use receive_buffers::{Capacity, ReceiveBuffers};

@@ -7,6 +7,7 @@ use coco_daemon::counters::{Snapshot, Value};
 use coco_daemon::health::Condition;
 use coco_daemon::latency::Histogram;
 
+use super::engines;
 use super::measure::Measurement;
 use super::summary::Summary;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
@@ -54,12 +55,17 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
-    for (counts, sends) in outlets.counts().iter().zip(&sends) {
+    // What is sent and not answered: engines have counts of their own.
+    let is_sent_to = |counts: &OutletCounts| {
+        !outlets.remotes().iter().any(|remote| remote.is_of(&counts.tier, &counts.target))
+    };
+    for (counts, sends) in outlets.counts().iter().zip(&sends).filter(|(counts, _)| is_sent_to(counts)) {
         let labels = [("tier", &counts.tier), ("target", &counts.target)];
         for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
             snapshot.add(definition, &labels, *value);
         }
     }
+    engines::add_to(snapshot, outlets.remotes());
     for (of_tier, (copies, Written { owners, former })) in outlets.copies().iter().zip(copies) {
         let counted =
             [(&counters::COPIES, copies), (&counters::TO_OWNERS, owners), (&counters::TO_FORMER, former)];
@@ -86,7 +92,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(&counters::SEND_STATE, &labels, u64::from(now == *condition));
         }
     }
-    for outlet in outlets.iter() {
+    for outlet in outlets.iter().filter(|outlet| outlet.remote().is_none()) {
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
         snapshot.add(&counters::FLAP_PENALTY, &labels, outlet.flap_penalty());
     }
@@ -98,7 +104,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &[("tier", &tier.name().into())], value);
         }
     }
-    for counts in outlets.counts() {
+    for counts in outlets.counts().iter().filter(|counts| is_sent_to(counts)) {
         let labels = [("tier", &counts.tier), ("target", &counts.target)];
         snapshot.add(&counters::DIAL, &labels, counts.dial_errors());
     }

@@ -129,9 +129,12 @@ fn agree(document: &Value, metrics: &str) {
             .collect();
         *from_metrics.entry(path).or_insert(0.0) += value.parse::<f64>().unwrap();
     }
-    let shown =
-        by_name.keys().filter(|name| !metrics.contains(&format!("# TYPE {name} "))).collect::<Vec<_>>();
-    assert!(shown.is_empty(), "not in /metrics: {shown:?}");
+    // What is counted of engines is there where there are engines.
+    let is_missing = |name: &&String| {
+        !name.starts_with("coco_remote_write_") && !metrics.contains(&format!("# TYPE {name} "))
+    };
+    let missing = by_name.keys().filter(is_missing).collect::<Vec<_>>();
+    assert!(missing.is_empty(), "not in /metrics: {missing:?}");
     let mut from_vars = BTreeMap::new();
     numbers(&document["coco"], ">coco", &mut from_vars);
     from_vars.retain(|path, _| path != ">coco>send>total" && !path.contains(">total>"));

@@ -36,7 +36,9 @@ pub mod tree;
 /// All targets of all tiers.
 #[derive(Debug)]
 pub struct Fleet {
-    /// Who owns whom.
+    /// All tiers, those that are not read too.
+    pub all: Arc<Tiers>,
+    /// Who owns whom, in the tiers that are read.
     pub tiers: Arc<Tiers>,
     /// What is counted.
     pub counters: Counters,
@@ -70,7 +72,7 @@ pub type Failed = (Node, Failure);
 impl Fleet {
     /// Nothing is connected yet.
     pub fn new(tiers: Arc<Tiers>, config: &Fetch) -> Self {
-        let counters = Counters::new(&tiers);
+        let counters = Counters::new(&tiers.readable().unwrap_or_else(|| Tiers::clone(&tiers)));
         let budget = Budget::new(config.max_memory);
         let common = (Crowd::new(&budget), Forms::new(&budget, config), budget, Shared::default());
         Self::with_known(tiers, config, counters, common, &HashMap::new())
@@ -78,7 +80,7 @@ impl Fleet {
 
     /// As configured anew: who is asked as before keeps its connections, and everyone its counters.
     pub fn renewed(&self, tiers: Arc<Tiers>, config: &Fetch) -> Self {
-        let counters = self.counters.renewed(&tiers);
+        let counters = self.counters.renewed(&tiers.readable().unwrap_or_else(|| Tiers::clone(&tiers)));
         let budget = self.budget.with_limit(config.max_memory);
         let forms = self.forms.renewed(&budget, config);
         let common = (self.crowd.within(&budget), forms, budget, self.shared.clone());
@@ -86,12 +88,14 @@ impl Fleet {
     }
 
     fn with_known(
-        tiers: Arc<Tiers>,
+        all: Arc<Tiers>,
         config: &Fetch,
         counters: Counters,
         (crowd, forms, budget, shared): (Crowd, Forms, Budget, Shared),
         known: &HashMap<Endpoint, Arc<Upstream>>,
     ) -> Self {
+        // A configuration for Noodle has one that is read at least.
+        let tiers = all.readable().map_or_else(|| Arc::clone(&all), Arc::new);
         let terms = Terms::from(config);
         let known =
             |endpoint: &Endpoint| known.get(endpoint).filter(|known| *known.terms() == terms).cloned();
@@ -111,7 +115,20 @@ impl Fleet {
         }
         let policy = Policy { join: config.join, settle: config.settle };
         let (prefer, turns) = (config.prefer, AtomicUsize::new(0));
-        Self { tiers, counters, budget, crowd, forms, shared, by_endpoint, policy, prefer, turns, upstreams }
+        Self {
+            all,
+            tiers,
+            counters,
+            budget,
+            crowd,
+            forms,
+            shared,
+            by_endpoint,
+            policy,
+            prefer,
+            turns,
+            upstreams,
+        }
     }
 
     /// Whether any target has rows, so that questions must say which metrics they mean.

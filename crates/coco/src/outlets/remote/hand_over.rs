@@ -1,0 +1,122 @@
+//! Packets on their way from lanes to the thread of an engine: bounded in bytes, and nobody waits.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tokio::sync::Notify;
+
+/// Most times that lanes hand over before it is looked at.
+const PLACES: usize = 4096;
+
+/// Buffers that are kept to be filled again.
+const SPARE: usize = 16;
+
+/// Bytes of the largest buffer that is kept.
+const KEPT: usize = 1 << 18;
+
+/// Bytes that wait until they are news: who takes them looks for himself ten times a second.
+const NEWS: usize = 1 << 17;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    full_in: Sender<Vec<u8>>,
+    full_out: Receiver<Vec<u8>>,
+    spare_in: Sender<Vec<u8>>,
+    spare_out: Receiver<Vec<u8>>,
+    bytes: AtomicUsize,
+    limit: AtomicUsize,
+    news: Notify,
+}
+
+impl Default for HandOver {
+    fn default() -> Self {
+        let (full_in, full_out) = bounded(PLACES);
+        let (spare_in, spare_out) = bounded(SPARE);
+        let [bytes, limit] = [0, KEPT].map(AtomicUsize::new);
+        Self { full_in, full_out, spare_in, spare_out, bytes, limit, news: Notify::new() }
+    }
+}
+
+impl HandOver {
+    /// Takes a copy of packets, if there is room for all of them.
+    pub(super) fn give<'p>(&self, packets: impl Iterator<Item = &'p [u8]> + Clone) -> bool {
+        let size: usize = packets.clone().map(|packet| packet.len() + size_of::<u32>()).sum();
+        let before = self.bytes.fetch_add(size, Ordering::AcqRel);
+        let is_taken = before + size <= self.limit.load(Ordering::Relaxed) && {
+            let mut buffer = self.spare_out.try_recv().unwrap_or_default();
+            buffer.reserve(size);
+            for packet in packets {
+                buffer.extend_from_slice(&(packet.len() as u32).to_be_bytes());
+                buffer.extend_from_slice(packet);
+            }
+            self.full_in.try_send(buffer).is_ok()
+        };
+        if !is_taken {
+            self.bytes.fetch_sub(size, Ordering::AcqRel);
+        } else if before < NEWS && before + size >= NEWS {
+            self.news.notify_one();
+        }
+        is_taken
+    }
+
+    /// What was handed over first.
+    pub(super) fn take(&self) -> Option<Vec<u8>> {
+        let buffer = self.full_out.try_recv().ok()?;
+        self.bytes.fetch_sub(buffer.len(), Ordering::AcqRel);
+        Some(buffer)
+    }
+
+    /// Gives a buffer back that was taken.
+    pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= KEPT {
+            buffer.clear();
+            let _ = self.spare_in.try_send(buffer);
+        }
+    }
+
+    /// Bytes that may wait.
+    pub(super) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Wakes up who takes.
+    pub(super) fn tell(&self) {
+        self.news.notify_one();
+    }
+
+    /// Until there is much to take, or something else to know.
+    pub(super) async fn news(&self) {
+        self.news.notified().await;
+    }
+}
+
+/// The packets in a buffer.
+pub(super) fn packets(mut buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let (length, rest) = buffer.split_first_chunk()?;
+        let (packet, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        buffer = rest;
+        Some(packet)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_taken_in_order_and_no_more_than_there_is_room_for() {
+        let hand_over = HandOver::default();
+        hand_over.set_limit(20);
+        let give = |packets: &[&[u8]]| hand_over.give(packets.iter().copied());
+        assert!(give(&[b"ab", b"c"]));
+        assert!(!give(&[b"more than is left"]));
+        assert!(give(&[b"defg"]));
+        let taken: Vec<_> = std::iter::from_fn(|| hand_over.take()).collect();
+        let all: Vec<_> = taken.iter().flat_map(|buffer| packets(buffer)).collect();
+        assert_eq!(all, [&b"ab"[..], b"c", b"defg"]);
+        assert!(give(&[b"room for it"]));
+        assert_eq!(hand_over.take().map(|buffer| buffer.len()), Some(15));
+    }
+}

@@ -1,0 +1,316 @@
+//! The thread of an engine: takes packets, queues samples, and has one request under way.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use coco_core::wire::part::LONGEST_NAME_MAX;
+use coco_core::wire::{Decoder, Event};
+use coco_daemon::logging::Throttle;
+use hyper::header::HeaderValue;
+use remote_write::answer::Answer;
+use remote_write::delivery::{Delivery, Outcome, Pace, Wait};
+use remote_write::queue::{Batch, Queue};
+use remote_write::request::{MAX_PLAIN, compress};
+use tracing::{error, info, warn};
+
+use super::Remote;
+use super::client::{Answered, Client};
+use super::counts::Waiting;
+use super::hand_over::packets;
+use super::terms::Terms;
+
+/// How often it looks for what is handed over.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Buffers that are decoded before the request under way gets its turn.
+const TURN: usize = 8;
+
+/// Buffers that are decoded before it is looked whether there is something to send.
+const MOST_AT_ONCE: usize = 256;
+
+/// How often a file with a password or a token is read again.
+const READ_AGAIN: Duration = Duration::from_secs(60);
+
+/// Sends until it is told to end and nothing is left.
+pub(super) fn run(remote: &Arc<Remote>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let worked = match runtime {
+        Ok(runtime) => {
+            let work = || runtime.block_on(async { Worker::new(remote).work().await });
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_ok()
+        }
+        Err(_) => false,
+    };
+    if !worked {
+        remote.counts.set_problem(Some("its thread has ended"), true);
+        error!(tier = %remote.tier, target = %remote.target, "the thread of an engine has ended: nothing is sent there");
+    }
+    remote.ended.store(true, Ordering::Release);
+}
+
+struct Worker<'r> {
+    remote: &'r Remote,
+    terms: Arc<Terms>,
+    queue: Queue,
+    sender: Sender,
+}
+
+/// What is on its way.
+struct Sender {
+    client: Client,
+    authorization: Option<HeaderValue>,
+    read_at: Instant,
+    pace: Pace,
+    batch: Option<(Batch, Delivery)>,
+    /// Nothing is sent before.
+    not_before: Option<Instant>,
+    /// Whether the next request is for what was sent before.
+    again: bool,
+    refusals: Throttle,
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl<'r> Worker<'r> {
+    fn new(remote: &'r Remote) -> Self {
+        let terms = Option::clone(&remote.terms()).expect("it is started when there are terms");
+        let queue = Queue::new(terms.settings.clone(), Arc::clone(&terms.types));
+        let sender = Sender {
+            client: Client::default(),
+            authorization: terms.authorization.as_ref().map(|it| it.value.clone()),
+            read_at: Instant::now(),
+            pace: Pace::default(),
+            batch: None,
+            not_before: None,
+            again: false,
+            refusals: Throttle::default(),
+        };
+        Self { remote, terms, queue, sender }
+    }
+
+    async fn work(mut self) {
+        loop {
+            self.renew();
+            let ends_at = self.remote.ends_at();
+            let is_all = !self.take_some(MOST_AT_ONCE);
+            self.publish();
+            if ends_at.is_some_and(|end| end <= Instant::now() || (is_all && self.queue.waiting() == 0)) {
+                return;
+            }
+            match self.next_body(ends_at.is_some()) {
+                Some(body) => self.send(body, ends_at).await,
+                None => self.wait(ends_at).await,
+            }
+        }
+    }
+
+    /// Goes over to other terms, if there are.
+    fn renew(&mut self) {
+        let newest = self.remote.terms();
+        if let Some(newest) = newest.as_ref().filter(|newest| !Arc::ptr_eq(newest, &self.terms)) {
+            self.terms = Arc::clone(newest);
+            self.queue.change(self.terms.settings.clone(), Arc::clone(&self.terms.types));
+            self.sender.client = Client::default();
+            self.sender.authorization = self.terms.authorization.as_ref().map(|it| it.value.clone());
+            self.sender.read_at = Instant::now();
+            self.sender.not_before = None;
+        }
+    }
+
+    /// Takes so much of what was handed over. Whether there may be more.
+    fn take_some(&mut self, buffers: usize) -> bool {
+        for _ in 0..buffers {
+            let Some(buffer) = self.remote.hand_over.take() else { return false };
+            let now = now();
+            for packet in packets(&buffer) {
+                let decoder = Decoder::new(packet).with_name_max(LONGEST_NAME_MAX);
+                for event in decoder {
+                    if let Ok(Event::ValueList(spans)) = event {
+                        self.queue.push(&spans.of(packet), now);
+                    }
+                }
+            }
+            self.remote.hand_over.give_back(buffer);
+        }
+        true
+    }
+
+    fn publish(&mut self) {
+        let age = self.queue.since().map_or(0, |since| now().saturating_sub(since).max(0));
+        let waiting = Waiting {
+            samples: self.queue.waiting(),
+            oldest_age: Duration::from_millis(age.unsigned_abs()),
+            bytes: self.queue.bytes(),
+            series: self.queue.series(),
+        };
+        self.remote.counts.publish(&self.queue.tally(), waiting);
+    }
+
+    /// The body of the next request, if it is time for one.
+    fn next_body(&mut self, at_once: bool) -> Option<Bytes> {
+        if self.sender.not_before.is_some_and(|moment| moment > Instant::now()) {
+            return None;
+        }
+        self.sender.not_before = None;
+        loop {
+            let now = now();
+            if self.sender.batch.is_none() {
+                let batch = self.queue.take(now, at_once)?;
+                let delivery = Delivery::new(batch.len());
+                self.sender.batch = Some((batch, delivery));
+                self.sender.again = false;
+            }
+            let (batch, delivery) = self.sender.batch.as_mut()?;
+            let Some(part) = delivery.next() else {
+                let (batch, _) = self.sender.batch.take()?;
+                self.queue.finish(batch);
+                continue;
+            };
+            let least = now.saturating_sub(self.terms.settings.max_age);
+            if batch.newest(part.clone()).is_some_and(|newest| newest < least) {
+                delivery.skip();
+                self.queue.dropped(batch, part, remote_write::queue::SampleDrop::TooOld);
+                continue;
+            }
+            let plain = self.queue.body(batch, part);
+            if plain.len() > MAX_PLAIN && delivery.split() {
+                continue;
+            }
+            // It can't be: a body has a bound far below that of the format.
+            return compress(&plain).ok().map(Bytes::from);
+        }
+    }
+
+    /// Sends a body; what is handed over meanwhile is taken.
+    async fn send(&mut self, body: Bytes, ends_at: Option<Instant>) {
+        self.read_authorization().await;
+        let (size, since) = (body.len(), Instant::now());
+        self.remote.counts.asked(self.sender.again);
+        let (terms, authorization) = (Arc::clone(&self.terms), self.sender.authorization.clone());
+        let mut client = std::mem::take(&mut self.sender.client);
+        let answered = {
+            let mut request = pin!(client.post(&terms, authorization.as_ref(), body));
+            loop {
+                tokio::select! {
+                    biased;
+                    answered = &mut request => break Some(answered),
+                    () = until(ends_at.or(self.remote.ends_at())) => break None,
+                    () = self.remote.hand_over.news() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                self.take_some(TURN);
+                self.publish();
+            }
+        };
+        self.sender.client = client;
+        if let Some(answered) = answered {
+            self.remote.counts.latency.record(since.elapsed());
+            self.meet(answered, size);
+        }
+    }
+
+    /// Does what an answer asks for.
+    fn meet(&mut self, Answered { answer, said }: Answered, size: usize) {
+        self.tell(&answer, &said);
+        let Some((batch, delivery)) = &mut self.sender.batch else { return };
+        let (outcome, wait) = delivery.meet(answer, size, &mut self.sender.pace);
+        self.sender.again = matches!(outcome, Outcome::Retried);
+        match outcome {
+            Outcome::Delivered(part) => self.queue.delivered(batch, part),
+            Outcome::Refused(part, why) => {
+                if let Some(suppressed) = self.sender.refusals.pass(Instant::now()) {
+                    let (tier, target, samples) = (&self.remote.tier, &self.remote.target, part.len());
+                    let said = coco_core::text::Quoted(said.as_bytes());
+                    warn!(%tier, %target, samples, %said, suppressed, "an engine refuses samples: they are dropped");
+                }
+                self.queue.dropped(batch, part, why.into());
+            }
+            Outcome::Retried => {}
+        }
+        let wait = match wait {
+            Wait::No => None,
+            Wait::For(wait) | Wait::Blocked(wait) => Some(wait),
+            Wait::UpTo(most) => Some(most.mul_f64(chance())),
+        };
+        self.sender.not_before = wait.map(|wait| Instant::now() + wait);
+        if delivery.next().is_none()
+            && let Some((batch, _)) = self.sender.batch.take()
+        {
+            self.queue.finish(batch);
+        }
+    }
+
+    /// Takes note of how the engine is, and says so once.
+    fn tell(&mut self, answer: &Answer, said: &str) {
+        let (problem, blocked) = match answer {
+            Answer::Accepted | Answer::Refused(_) | Answer::TooLarge => (None, false),
+            Answer::Busy(_) => (Some("has no time now"), false),
+            Answer::Failed { .. } => (Some("fails"), false),
+            Answer::NoAnswer { .. } => (Some("does not answer"), false),
+            Answer::Misconfigured(_) => (Some("does not let us write, by its status"), true),
+        };
+        if blocked {
+            // The file may have another token meanwhile.
+            self.sender.read_at = Instant::now().checked_sub(READ_AGAIN).unwrap_or_else(Instant::now);
+        }
+        if !self.remote.counts.set_problem(problem, blocked) {
+            return;
+        }
+        let Remote { tier, target, .. } = self.remote;
+        let said = coco_core::text::Quoted(said.as_bytes());
+        match problem {
+            None => info!(%tier, %target, "engine takes samples again"),
+            Some(problem) if blocked => {
+                error!(%tier, %target, problem, %said, "engine can't be written to as configured");
+            }
+            Some(problem) => warn!(%tier, %target, problem, %said, "engine is down, samples wait"),
+        }
+    }
+
+    async fn read_authorization(&mut self) {
+        let Some(authorization) = self.terms.authorization.clone() else { return };
+        if self.sender.read_at.elapsed() < READ_AGAIN {
+            return;
+        }
+        self.sender.read_at = Instant::now();
+        let read = tokio::task::spawn_blocking(move || authorization.read_again()).await;
+        match read {
+            Ok(Ok(value)) => self.sender.authorization = Some(value),
+            Ok(Err(problem)) => {
+                let Remote { tier, target, .. } = self.remote;
+                warn!(%tier, %target, %problem, "cannot read again as whom an engine is written to");
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Until there is something to do.
+    async fn wait(&self, ends_at: Option<Instant>) {
+        tokio::select! {
+            () = self.remote.hand_over.news() => {}
+            () = tokio::time::sleep(LOOK) => {}
+            () = until(ends_at.or(self.sender.not_before)) => {}
+        }
+    }
+}
+
+/// Until a moment; for ever if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Any number from 0 to 1.
+fn chance() -> f64 {
+    let mut bytes = [0; 4];
+    // Without chance it waits as long as it may.
+    getrandom::fill(&mut bytes).map_or(1.0, |()| f64::from(u32::from_be_bytes(bytes)) / f64::from(u32::MAX))
+}

@@ -1,0 +1,62 @@
+//! What is counted of engines, for the snapshot and for `/tiers`.
+
+use std::sync::Arc;
+
+use coco_daemon::counters::{Definition, Snapshot};
+use remote_write::queue::SampleDrop;
+use remote_write::sample::ListDrop;
+use serde_json::{Map, Value, json};
+
+use crate::counters;
+use crate::outlets::{Remote, RemoteCounts};
+
+/// A count or a gauge of an engine, and where it is.
+type Row = (&'static Definition, fn(&RemoteCounts) -> u64);
+
+/// Those without a reason. What has come to pass is read before what has to come before it.
+const ROWS: [Row; 9] = [
+    (&counters::REMOTE_DELIVERED, RemoteCounts::delivered),
+    (&counters::REMOTE_SAMPLES, RemoteCounts::queued),
+    (&counters::REMOTE_LISTS, RemoteCounts::queued_lists),
+    (&counters::REMOTE_NOTIFICATIONS, RemoteCounts::notifications),
+    (&counters::REMOTE_RETRIES, RemoteCounts::retries),
+    (&counters::REMOTE_REQUESTS, RemoteCounts::requests),
+    (&counters::REMOTE_WAITING, RemoteCounts::waiting),
+    (&counters::REMOTE_OLDEST_AGE, RemoteCounts::oldest_age),
+    (&counters::REMOTE_BYTES, RemoteCounts::bytes),
+];
+
+/// Adds what is counted of engines, those that are gone too.
+pub(super) fn add_to(snapshot: &mut Snapshot, remotes: &[Arc<Remote>]) {
+    for remote in remotes {
+        let Remote { tier, target, counts, .. } = &**remote;
+        let labels = [("tier", tier), ("target", target)];
+        for why in SampleDrop::ALL {
+            let labels = [("tier", tier), ("target", target), ("reason", &why.as_str().into())];
+            snapshot.add(&counters::REMOTE_DROPPED, &labels, counts.dropped(why));
+        }
+        for why in ListDrop::ALL {
+            let labels = [("tier", tier), ("target", target), ("reason", &why.as_str().into())];
+            snapshot.add(&counters::REMOTE_LISTS_DROPPED, &labels, counts.dropped_lists(why));
+        }
+        for (definition, of) in ROWS {
+            snapshot.add(definition, &labels, of(counts));
+        }
+        snapshot.add(&counters::REMOTE_SERIES, &labels, counts.series());
+        snapshot.add(&counters::REMOTE_BLOCKED, &labels, u64::from(counts.is_blocked()));
+        snapshot.add_distribution(&counters::REMOTE_LATENCY, &labels, counts.latency.distribution());
+    }
+}
+
+/// What `/tiers` shows of an engine beside its state.
+pub fn shown(remote: &Remote) -> Map<String, Value> {
+    let counts = &remote.counts;
+    let dropped: u64 = SampleDrop::ALL.iter().map(|why| counts.dropped(*why)).sum();
+    Map::from_iter([
+        ("waiting".to_owned(), json!(counts.waiting())),
+        ("oldest_age".to_owned(), json!(counts.oldest_age())),
+        ("delivered".to_owned(), json!(counts.delivered())),
+        ("dropped".to_owned(), json!(dropped)),
+        ("blocked".to_owned(), json!(counts.is_blocked())),
+    ])
+}

@@ -1,0 +1,272 @@
+//! Engines that take samples by remote write: a real Prometheus, a real VictoriaMetrics, and one that answers as a test
+//! says.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use remote_write::message::WriteRequest;
+use remote_write::request;
+use serde_json::Value;
+
+use crate::curl;
+use crate::directory::Directory;
+use crate::process::Process;
+
+/// A series by its labels.
+pub type Labels = BTreeMap<String, String>;
+
+/// What an engine has: of each series milliseconds and values, in order.
+pub type Stored = BTreeMap<Labels, Vec<(i64, f64)>>;
+
+/// A Prometheus with its remote-write receiver, on a port of loopback.
+#[derive(Debug)]
+pub struct Prometheus {
+    /// The process.
+    pub process: Process,
+    /// Where it speaks HTTP.
+    pub address: String,
+    directory: Directory,
+}
+
+impl Prometheus {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = Directory::new("prometheus");
+        directory.write("prometheus.yml", "global: {}\n");
+        let (process, address) = Self::spawn(&directory, "127.0.0.1:0");
+        Self { process, address, directory }
+    }
+
+    fn spawn(directory: &Directory, address: &str) -> (Process, String) {
+        let mut command = Command::new("prometheus");
+        command.arg(format!("--web.listen-address={address}"));
+        command.arg("--web.enable-remote-write-receiver");
+        command.arg(format!("--config.file={}", directory.path().join("prometheus.yml").display()));
+        command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
+        let mut process = Process::start("prometheus", directory.path(), &mut command);
+        let address = process.wait_for("its port", |process| {
+            let log = process.stderr();
+            let line = log.lines().find(|line| line.contains("Listening on"))?;
+            log.contains("ready to receive")
+                .then(|| line.rsplit_once("address=").map(|(_, it)| it.to_owned()))?
+        });
+        (process, address)
+    }
+
+    /// Starts it again where it was, with what it had.
+    pub fn start_again(&mut self) {
+        (self.process, self.address) = Self::spawn(&self.directory, &self.address);
+    }
+
+    /// Where it takes samples.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/api/v1/write", self.address)
+    }
+
+    /// What it has of the last hour of series that have this name, an expression.
+    #[must_use]
+    pub fn stored(&self, name: &str) -> Stored {
+        let query = format!("{{__name__=~\"{name}\"}}[1h]");
+        let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = curl::json(&format!("http://{}/api/v1/query?query={query}", self.address));
+        let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        let values = |series: &Value| {
+            let pairs = series["values"].as_array().cloned().unwrap_or_default();
+            let number = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).expect("a number");
+            let pair = |pair: &Value| {
+                ((pair[0].as_f64().expect("a time") * 1000.0).round() as i64, number(&pair[1]))
+            };
+            pairs.iter().map(pair).collect()
+        };
+        series.iter().map(|series| (labels(&series["metric"]), values(series))).collect()
+    }
+}
+
+/// A VictoriaMetrics on a port of loopback.
+#[derive(Debug)]
+pub struct VictoriaMetrics {
+    /// The process.
+    pub process: Process,
+    address: SocketAddr,
+    _directory: Directory,
+}
+
+impl VictoriaMetrics {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start() -> Self {
+        let directory = Directory::new("victoria-metrics");
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let mut command = Command::new("victoria-metrics");
+        command.arg(format!("-httpListenAddr={address}"));
+        command.arg(format!("-storageDataPath={}", directory.path().join("data").display()));
+        let mut process = Process::start("victoria-metrics", directory.path(), &mut command);
+        process.wait_for("its port", |_| TcpStream::connect(address).ok());
+        Self { process, address, _directory: directory }
+    }
+
+    /// Where it takes samples.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/api/v1/write", self.address)
+    }
+
+    /// What it has of series that have this name, an expression.
+    #[must_use]
+    pub fn stored(&self, name: &str) -> Stored {
+        let _ = curl::get(&format!("http://{}/internal/force_flush", self.address));
+        let pattern: String =
+            format!("{{__name__=~\"{name}\"}}").bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = curl::get(&format!("http://{}/api/v1/export?match%5B%5D={pattern}", self.address));
+        let series = |line: &str| {
+            let line: Value = serde_json::from_str(line).expect("JSON");
+            let times = line["timestamps"].as_array().cloned().unwrap_or_default();
+            let values = line["values"].as_array().cloned().unwrap_or_default();
+            let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+            let pairs = times
+                .iter()
+                .zip(&values)
+                .map(|(time, value)| (time.as_i64().expect("a time"), number(value)));
+            (labels(&line["metric"]), pairs.collect())
+        };
+        answer.body.lines().map(series).collect()
+    }
+}
+
+fn labels(metric: &Value) -> Labels {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    metric.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+/// What a scripted engine answers.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A status, further lines of the head, and a body.
+    Say(u16, &'static str, &'static str),
+    /// It breaks the connection off.
+    Close,
+}
+
+/// A request that a scripted engine got.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The head, in lower case.
+    pub head: String,
+    /// What was written.
+    pub write: WriteRequest,
+}
+
+impl Request {
+    /// How many samples it has.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.write.timeseries.iter().map(|series| series.samples.len()).sum()
+    }
+}
+
+/// An engine that answers as a test says.
+#[derive(Debug)]
+pub struct Scripted {
+    address: SocketAddr,
+    taken: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Scripted {
+    /// Answers each request by its contents and its number. What it answers with 204 is taken.
+    ///
+    /// # Panics
+    /// When loopback doesn't work.
+    #[must_use]
+    pub fn start(script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let taken: Arc<Mutex<Vec<Request>>> = Arc::default();
+        let (script, numbers, all) = (Arc::new(script), Arc::new(Mutex::new(0)), Arc::clone(&taken));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (script, numbers, all) = (Arc::clone(&script), Arc::clone(&numbers), Arc::clone(&all));
+                std::thread::spawn(move || {
+                    let answer = |request: &Request| {
+                        let mut number = numbers.lock().unwrap_or_else(PoisonError::into_inner);
+                        *number += 1;
+                        let answer = script(request, *number - 1);
+                        if matches!(answer, Answer::Say(204, ..)) {
+                            all.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
+                        }
+                        answer
+                    };
+                    converse(stream, answer);
+                });
+            }
+        });
+        Self { address, taken }
+    }
+
+    /// Where it takes samples.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/write", self.address)
+    }
+
+    /// The requests that it took, in order.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Request> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many samples it took.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.taken().iter().map(Request::samples).sum()
+    }
+}
+
+/// Answers requests on one connection until it ends.
+fn converse(mut stream: TcpStream, answer: impl Fn(&Request) -> Answer) -> Option<()> {
+    let mut bytes = Vec::new();
+    loop {
+        let end = loop {
+            if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end + 4;
+            }
+            more(&mut stream, &mut bytes)?;
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+        let length =
+            head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().ok()?;
+        while bytes.len() < end + length {
+            more(&mut stream, &mut bytes)?;
+        }
+        let body: Vec<u8> = bytes.drain(..end + length).skip(end).collect();
+        let plain = snap::raw::Decoder::new().decompress_vec(&body).expect("snappy");
+        let request = Request { head, write: request::decode(&plain).expect("a WriteRequest") };
+        match answer(&request) {
+            Answer::Close => return None,
+            Answer::Say(status, lines, body) => {
+                let length =
+                    if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+                write!(stream, "HTTP/1.1 {status} As told\r\n{lines}{length}\r\n{body}").ok()?;
+            }
+        }
+    }
+}
+
+fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>) -> Option<()> {
+    let mut buffer = [0; 65536];
+    let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
+    bytes.extend_from_slice(&buffer[..read]);
+    Some(())
+}
