@@ -80,7 +80,7 @@ fn a_browser_sees_how_coco_is() {
     let sinks = [(); 2].map(|()| Sink::start());
     let config = Config::new(&[("shortterm", &sinks.each_ref().map(|sink| sink.address))]);
     let config = config.blacklist("/secret").text();
-    let coco = Coco::start(&config);
+    let mut coco = Coco::start(&config);
     let mut lists =
         vec![value_list("web1.example.org", 1), value_list("web2.example.org", 1), value_list(HOSTILE, 1)];
     lists.push(value_list(HOSTILE, 2));
@@ -123,6 +123,9 @@ fn a_browser_sees_how_coco_is() {
         &["&lt;script&gt;document.title='taken over'&lt;/script&gt;", "secret/derive/sequence"],
     );
     assert_same_numbers(&hostile, &vars, 15);
+    coco.reload(&format!("{config}\n[log]\nlevel = \"debug\"\n"));
+    let reloaded = without_scripts(&url);
+    assert_shows(&reloaded, &["taken over, the tiers stay as they were, changed: log.level"]);
     assert!(coco.stop().success());
 }
 

@@ -203,9 +203,11 @@ impl Reloads {
                 begin_anew.iter().for_each(|(tier, share)| {
                     warn!(%tier, "another placement: {share} of the hosts begin anew on targets that did not have them");
                 });
-                let (new, keys) = (tiers.fingerprint(), self.changed(&in_force).join(" "));
-                info!(%old, %new, keys, added = added.join(" "), removed = removed.join(" "), "reloaded");
-                self.note(news_of(&added, &removed, old == new));
+                let (new, keys) = (tiers.fingerprint(), self.changed(&in_force));
+                info!(
+                    %old, %new, keys = keys.join(" "), added = added.join(" "), removed = removed.join(" "), "reloaded"
+                );
+                self.note(news_of(&keys, &added, &removed, old == new));
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }
@@ -240,13 +242,14 @@ impl Reloads {
 }
 
 /// What a reload came to, in a sentence.
-fn news_of(added: &[String], removed: &[String], is_same: bool) -> String {
-    let named = |what: &str, targets: &[String]| match targets {
+fn news_of(keys: &[String], added: &[String], removed: &[String], is_same: bool) -> String {
+    let named = |what: &str, names: &[String]| match names {
         [] => String::new(),
-        targets => format!(", {what}: {}", targets.join(" ")),
+        names => format!(", {what}: {}", names.join(" ")),
     };
     let tiers = if is_same { "the tiers stay as they were" } else { "other tiers" };
-    format!("taken over, {tiers}{}{}", named("added", added), named("removed", removed))
+    let keys = named("changed", keys);
+    format!("taken over, {tiers}{keys}{}{}", named("added", added), named("removed", removed))
 }
 
 /// In Unix seconds.

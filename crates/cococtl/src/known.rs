@@ -156,6 +156,6 @@ mod tests {
     #[test]
     fn a_name_does_nothing_to_a_terminal() {
         let line = host("web\u{1b}[2J\u{0}ff", 40, 2).line(100);
-        assert_eq!(line, "web\\u{1b}[2J\\xff\t1m0s ago\tmetrics 2\tdropped 1\tshort=a:1,b:1");
+        assert_eq!(line, "web\\u{1b}[2J\\xff\t1m ago\tmetrics 2\tdropped 1\tshort=a:1,b:1");
     }
 }
