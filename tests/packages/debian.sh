@@ -68,6 +68,12 @@ start coco
 start noodle
 wait_until ready coco 1
 wait_until ready noodle 1
+page() {
+  bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET / HTTP/1.0\r\nAccept: text/html\r\n\r\n" >&3 && cat <&3' "$1" |
+    grep -q "<title>.*$2</title>" || fail "$2 shows no page"
+}
+page 9090 coco
+page 9080 noodle
 
 echo "== upgrade under load"
 cococtl sink 127.0.0.1:25827 127.0.0.1:25828 127.0.0.1:25829 127.0.0.1:25830 --json --idle 15s >/sink.json &
