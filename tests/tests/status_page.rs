@@ -9,7 +9,6 @@ use coco_tests::curl;
 use coco_tests::directory::Directory;
 use coco_tests::nobody::Nobody;
 use coco_tests::noodle::Noodle;
-use coco_tests::repository;
 use coco_tests::rrd;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{self, value_list};
@@ -176,34 +175,4 @@ fn a_browser_sees_how_noodle_is() {
     );
     assert_shows(&page, &["99 % within", "data-refreshed"]);
     assert!(noodle.stop().success());
-}
-
-/// The pictures in `docs/`, made anew.
-#[test]
-#[ignore = "writes docs/status-*.png"]
-fn the_documents_have_pictures() {
-    let (sinks, nobody) = ([(); 2].map(|()| Sink::start()), Nobody::udp());
-    let [a, b] = sinks.each_ref().map(|sink| sink.address);
-    let tiers = [("shortterm", &[a, b][..]), ("archive", &[nobody.address])];
-    let coco = Coco::start(&Config::new(&tiers).text());
-    let sender = traffic::sender(coco.listen);
-    let began = std::time::Instant::now();
-    for place in 0.. {
-        let lists: Vec<_> =
-            (0..40 + place % 17).map(|host| value_list(&format!("web{host}.example.org"), place)).collect();
-        traffic::send(&sender, &lists);
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        if began.elapsed().as_secs() > 60 {
-            break;
-        }
-    }
-    let docs = repository().join("docs");
-    let url = format!("http://{}/?name=web1", coco.api);
-    chromium::screenshot(&url, (1000, 1040), &[], &docs.join("status-page.png"));
-    chromium::screenshot(
-        &url,
-        (390, 844),
-        &["--force-dark-mode", "--blink-settings=preferredColorScheme=0"],
-        &docs.join("status-page-phone.png"),
-    );
 }
