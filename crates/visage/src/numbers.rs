@@ -16,33 +16,39 @@ const SMALL: u64 = 1000;
 /// A float of this size and the next has steps of one.
 const WHOLE: f64 = (1_u64 << 52) as f64;
 
-/// Where the point stands: behind a sign, and as many digits as [`SHORT`] numbers have.
-const POINT: usize = 9;
+/// Numbers that are written at a time, before they go behind the text together.
+const AT_ONCE: usize = 64;
+
+/// What a number may take with the comma behind it: 24 bytes where its shortest form is looked for. Short ones are
+/// written eight digits at a time, of which those behind the last one are written over by the next.
+const MOST: usize = 32;
 
 /// Appends values with commas between them. JSON has no NaN and no infinities: `null`.
 pub(crate) fn write(values: &[f64], text: &mut Vec<u8>) {
     text.reserve(values.len() * NUMBER);
     let mut buffer = zmij::Buffer::new();
-    for value in values {
-        if let Some((number, start, end)) = short(*value) {
-            // So many bytes are copied faster than a few, and those behind the comma are taken off again.
-            let length = text.len() + end - start;
-            text.extend_from_slice(&number[start..][..NUMBER]);
-            text.truncate(length);
-            continue;
+    let mut written = [0; AT_ONCE * MOST];
+    for some in values.chunks(AT_ONCE) {
+        let mut length = 0;
+        for value in some {
+            let place = written[length..].first_chunk_mut::<MOST>().expect("each takes no more than MOST");
+            length += short(*value, place).unwrap_or_else(|| {
+                let number = if value.is_finite() { buffer.format_finite(*value) } else { "null" };
+                place[..number.len()].copy_from_slice(number.as_bytes());
+                place[number.len()] = b',';
+                number.len() + 1
+            });
         }
-        let number = if value.is_finite() { buffer.format_finite(*value) } else { "null" };
-        text.extend_from_slice(number.as_bytes());
-        text.push(b',');
+        text.extend_from_slice(&written[..length]);
     }
     if !values.is_empty() {
         text.pop();
     }
 }
 
-/// A number of few digits, with a comma behind it: where it stands. None of other numbers.
+/// Writes a number of few digits, with a comma behind it, and says how many bytes that takes. None of other numbers.
 #[inline]
-fn short(value: f64) -> Option<([u8; 64], usize, usize)> {
+fn short(value: f64, place: &mut [u8; MOST]) -> Option<usize> {
     let size = value.abs();
     let shifted = size * SCALE + WHOLE;
     let scaled = shifted.to_bits().wrapping_sub(WHOLE.to_bits());
@@ -52,21 +58,18 @@ fn short(value: f64) -> Option<([u8; 64], usize, usize)> {
         return None;
     }
     let (whole, decimals) = (digits(scaled / 1_000_000), digits(scaled % 1_000_000 * 100));
-    let mut number = [b'0'; 64];
-    number[POINT - 8..POINT].copy_from_slice(&(whole | ZEROS).to_le_bytes());
-    number[POINT] = b'.';
-    number[POINT + 1..POINT + 9].copy_from_slice(&(decimals | ZEROS).to_le_bytes());
-    // One digit in front of the point and one behind it, at least.
-    let before = 8 - (whole.trailing_zeros() as usize / 8).min(7);
+    // Zeros in front of the point that say nothing, and digits behind it, one at least.
+    let zeros = (whole.trailing_zeros() as usize / 8).min(7);
     let behind = (8 - decimals.leading_zeros() as usize / 8).max(1);
-    let end = POINT + 1 + behind;
-    number[end % 64] = b',';
-    let mut start = POINT - before;
-    if value < 0.0 {
-        start -= 1;
-        number[start % 64] = b'-';
-    }
-    Some((number, start % 32, end + 1))
+    place[0] = b'-';
+    let sign = usize::from(value < 0.0);
+    let point = sign + 8 - zeros;
+    let mut put = |at: usize, digits: u64| place[at..at + 8].copy_from_slice(&digits.to_le_bytes());
+    put(sign, (whole | ZEROS) >> (8 * zeros));
+    put(point + 1, decimals | ZEROS);
+    place[point] = b'.';
+    place[point + 1 + behind] = b',';
+    Some(point + 2 + behind)
 }
 
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
@@ -132,7 +135,8 @@ mod tests {
         ];
         assert_eq!(written(&edges), expected(&edges));
         assert_eq!(written(&[]), "");
-        assert!(short(0.5).is_some() && short(12_345_678.25).is_some() && short(1.0 / 3.0).is_none());
+        let is_short = |value| short(value, &mut [0; MOST]).is_some();
+        assert!(is_short(0.5) && is_short(12_345_678.25) && !is_short(1.0 / 3.0));
     }
 
     #[test]
