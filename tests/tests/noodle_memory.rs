@@ -124,7 +124,7 @@ fn clients_that_do_not_take_large_answers_give_way_to_one_that_does() {
     assert!(noodle.stop().success());
 }
 
-/// A node that says to be an rrdcached with so many hosts of so many files each, and has the same two rows of all.
+/// A node that says to be an rrdcached with so many hosts of so many files each, all of whose rows are 1.
 fn daemon(hosts: usize, files: usize) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("a bound socket");
@@ -145,17 +145,31 @@ fn daemon(hosts: usize, files: usize) -> SocketAddr {
 
 /// An error is a Noodle that went away.
 fn tell(mut client: TcpStream, hosts: &[u8], files: &[u8]) -> std::io::Result<()> {
-    const ROWS: &[u8] =
-        b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n\
-        DSName-value: BinaryData 2 8 LITTLE\n\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\xf0\x3f\n";
     for line in BufReader::new(client.try_clone()?).lines() {
-        client.write_all(match &*line? {
-            "LIST /" => hosts,
-            line if line.starts_with("LIST RECURSIVE") => files,
-            _ => ROWS,
-        })?;
+        match &*line? {
+            "LIST /" => client.write_all(hosts)?,
+            line if line.starts_with("LIST RECURSIVE") => client.write_all(files)?,
+            line => client.write_all(&ones(line))?,
+        }
     }
     Ok(())
+}
+
+/// The reply to `FETCHBIN file AVERAGE start end`: each row is 1.
+fn ones(line: &str) -> Vec<u8> {
+    const STEP: i64 = 10;
+    let window: Vec<i64> = line.split(' ').skip(3).map(|time| time.parse().expect("Unix seconds")).collect();
+    let [start, end] = window[..] else { panic!("not the rows of a window: {line}") };
+    let (start, end) = (start - start % STEP, end - end % STEP + STEP);
+    let rows = (end - start) / STEP;
+    let mut reply = format!(
+        "6 Success\nFlushVersion: 1\nStart: {start}\nEnd: {end}\nStep: {STEP}\nDSCount: 1\n\
+        DSName-value: BinaryData {rows} 8 LITTLE\n"
+    )
+    .into_bytes();
+    reply.extend((0..rows).flat_map(|_| 1_f64.to_le_bytes()));
+    reply.push(b'\n');
+    reply
 }
 
 #[test]
