@@ -193,12 +193,12 @@ fn what_waits_for_an_engine_that_was_away_arrives_in_order_when_it_is_back() {
     }
     let state = |coco: &Coco| coco.json("/tiers")[0]["connections"][&url].clone();
     let api = coco.api;
-    coco.process.wait_for("it to be down", |_| {
+    coco.process.wait_for("it to be down, and all to wait", |_| {
         let tiers = coco_tests::curl::json(&format!("http://{api}/tiers"));
-        (tiers[0]["connections"][&url]["state"] == "down").then_some(())
+        let engine = &tiers[0]["connections"][&url];
+        (engine["state"] == "down" && engine["waiting"] == 1000).then_some(())
     });
     assert_eq!(state(&coco)["problem"], "does not answer");
-    assert_eq!(state(&coco)["waiting"], 1000);
     prometheus.start_again();
     assert_eq!(settled(&mut coco, &url, 1100), (1100, BTreeMap::new()));
     let stored = prometheus.stored("collectd_plugin_gauge");
