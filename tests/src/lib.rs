@@ -13,7 +13,8 @@
 //!   what must become of them, [`sink`] is a target that keeps all it gets; [`clients`] speak HTTP and don't behave,
 //!   [`nobody`] refuses; [`chromium`] is a browser; [`balancer`] starts HAProxy and nginx between them,
 //!   [`distance`] is one that HTTP has to go; [`engine`] takes samples, real ones and one that answers as it is told;
-//! - [`namespace`] has hosts of their own on links that can be cut, [`names`] is the name server of such a host;
+//! - [`namespace`] has hosts of their own on links that can be cut, [`lan`] joins them by a switch, [`names`] is the name
+//!   server of such a host, [`keepalived`] moves an address between two, [`flows`] count what is lost meanwhile;
 //! - [`pipe`] is an output that nobody reads;
 //! - [`processor`] tells what a busy machine adds to a time;
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
@@ -37,7 +38,10 @@ pub mod curl;
 pub mod directory;
 pub mod distance;
 pub mod engine;
+pub mod flows;
 pub mod graphite_web;
+pub mod keepalived;
+pub mod lan;
 pub mod mutation;
 pub mod names;
 pub mod namespace;

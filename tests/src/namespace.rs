@@ -74,12 +74,26 @@ impl Host {
         })
     }
 
+    /// Where its network is, as `ip` takes it.
+    pub(crate) fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_raw_fd())
+    }
+
     /// `ip` with these arguments.
     ///
     /// # Panics
     /// When it fails.
     pub fn ip(&self, arguments: &str) {
         self.run(|| command("ip", arguments, ""));
+    }
+
+    /// Sets what `net.ipv4` of sysctl(8) has under this name.
+    ///
+    /// # Panics
+    /// When there is no such name.
+    pub fn set(&self, name: &str, value: &str) {
+        let path = format!("/proc/sys/net/ipv4/{name}");
+        self.run(|| std::fs::write(&path, value)).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
     /// `tc` with these arguments.
@@ -132,8 +146,7 @@ impl Host {
     }
 
     fn connect(&self, node: &Node) {
-        let (device, peer) = (node.device(), node.host.namespace.as_raw_fd());
-        let netns = format!("/proc/{}/fd/{peer}", std::process::id());
+        let (device, netns) = (node.device(), node.host.path());
         self.ip(&format!("link add {device} type veth peer name eth0 netns {netns}"));
         self.ip(&format!("address add 10.77.{}.1/24 dev {device}", node.number));
         // A cable carries datagrams; veth would carry messages that are still to be cut into some.
@@ -182,7 +195,7 @@ impl Node {
     /// When it does not become one.
     #[must_use]
     pub fn node_behind(&self, here: &Host) -> Self {
-        self.host.run(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")).expect("we are root there");
+        self.host.set("ip_forward", "1");
         let node = self.host.node();
         node.host.ip(&format!("route add default via {}", node.ip(1)));
         here.ip(&format!("route add {}/24 via {}", node.ip(0), self.ip(2)));
