@@ -1,7 +1,7 @@
 //! Nanoseconds a value list: decode, push (pack anew) and append (pass through).
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_core::wire::{Carried, Decoder, Event, PacketBuilder, ValueListSpans};
+use coco_core::wire::{Decoder, Event, PacketBuilder, ValueListSpans, Whole};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
@@ -135,19 +135,19 @@ fn codec(criterion: &mut Criterion) {
                 black_box(builder.packets().len())
             });
         });
-        let ends: Vec<Carried> = datagrams
+        let wholes: Vec<Whole> = datagrams
             .iter()
             .map(|datagram| {
                 let mut decoder = Decoder::new(datagram);
                 decoder.by_ref().for_each(drop);
-                decoder.carried(datagram)
+                decoder.whole(datagram).expect("a datagram of value lists")
             })
             .collect();
         group.bench_function("append", |bencher| {
             bencher.iter(|| {
                 builder.clear();
-                for ((datagram, spans), last) in black_box(&datagrams).iter().zip(&spans).zip(&ends) {
-                    builder.append(datagram, &[], spans[0].carried(datagram), *last, spans.len() as u32);
+                for ((datagram, spans), whole) in black_box(&datagrams).iter().zip(&spans).zip(&wholes) {
+                    builder.append(datagram, *whole, &[], spans[0].carried(datagram), spans.len() as u32);
                 }
                 builder.close();
                 black_box(builder.packets().len())

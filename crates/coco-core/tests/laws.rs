@@ -6,7 +6,7 @@ mod support;
 
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::ValueList;
-use coco_core::wire::{Carried, Decoder, Event, PacketBuilder};
+use coco_core::wire::{Decoder, Event, PacketBuilder};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::generate::{Part, bytes_of, datagram, meaning, order, severity, value_list};
@@ -49,9 +49,9 @@ fn append(builder: &mut PacketBuilder, datagram: &[u8], passes: &[bool]) -> Vec<
             event => panic!("{event:?}"),
         }
     }
-    let last: Carried = decoder.carried(datagram);
+    let whole = decoder.whole(datagram).unwrap();
     if let Some(first) = first {
-        builder.append(datagram, &cuts, first, last, kept);
+        builder.append(datagram, whole, &cuts, first, kept);
     }
     let is_cut = |at: &usize| cuts.iter().any(|cut| (cut.start()..cut.end()).contains(at));
     let kept = (0..datagram.len()).filter(|at| !is_cut(at));

@@ -86,14 +86,14 @@ fn open(level: SecurityLevel, datagram: &[u8]) -> Vec<Found> {
     });
     let again: Vec<_> = events.into_iter().map(|event| copied(&bytes, event)).collect();
     assert_eq!(found, again, "what was decrypted moved what had been found");
-    if let Some((start, _)) = opened.whole {
+    if let Some(whole) = opened.whole {
         assert!(!opened.ignored);
-        let mut rest = bytes[start..].to_vec();
-        let mut whole = Vec::new();
+        let mut rest = bytes[whole.start()..].to_vec();
+        let mut held = Vec::new();
         Guard::default().decode(&mut rest, |bytes, _, event| {
-            whole.push(copied(bytes, event.map_err(|refused| refused.reason)));
+            held.push(copied(bytes, event.map_err(|refused| refused.reason)));
         });
-        assert_eq!(whole, found, "what may leave as it came holds what was found");
+        assert_eq!(held, found, "what may leave as it came holds what was found");
     }
     found
 }

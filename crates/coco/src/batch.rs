@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use coco_core::recycle::recycle;
-use coco_core::wire::{Carried, MOST_NOTIFICATIONS, NotificationSpans, ValueListSpans};
+use coco_core::wire::{MOST_NOTIFICATIONS, NotificationSpans, ValueListSpans, Whole};
 use coco_udp::Slots;
 use memmap2::{Advice, MmapMut};
 
@@ -89,13 +89,9 @@ pub struct Datagram {
     pub source: Option<SocketAddr>,
     /// Its value lists, as a range of [`Batch::value_lists`].
     pub value_lists: Range<u32>,
-    /// What is in force behind its last part.
-    pub carried: Carried,
-    /// Whether it may leave as it came, from `start` on: value lists of one host, no error, no notification, nothing
-    /// that is ignored or not verified.
-    pub whole: bool,
-    /// Where that starts which may leave as it came: behind a signature, or within an encrypted part.
-    pub start: u16,
+    /// The part of it that may leave as it came: value lists of one host, at least one of them complete, no error, no
+    /// notification, nothing that is ignored or not verified.
+    pub whole: Option<Whole>,
 }
 
 /// A value list and what becomes of it.
@@ -228,15 +224,7 @@ impl Batch {
         debug_assert!(self.datagrams.len() < self.capacity());
         let (slot, length) = (self.datagrams.len(), length.min(LARGEST_DATAGRAM) as u16);
         self.reach(slot, length);
-        self.datagrams.push(Datagram {
-            slot: slot as u16,
-            length,
-            source,
-            value_lists: 0..0,
-            carried: Carried::default(),
-            whole: false,
-            start: 0,
-        });
+        self.datagrams.push(Datagram { slot: slot as u16, length, source, value_lists: 0..0, whole: None });
     }
 
     /// Takes note that a datagram of this length lies in a slot.

@@ -2,7 +2,7 @@
 
 use super::part::{self, MESSAGE_MAX, NAME_MAX, PartType, VALUES_HEADER};
 use super::reader::{Part, Reader};
-use super::{Carried, ListRefusal, Malformed, NotificationRefusal, Span};
+use super::{Carried, ListRefusal, Malformed, NotificationRefusal, Span, Whole};
 use crate::notification::{NotificationRef, Severity};
 use crate::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
 
@@ -150,11 +150,15 @@ pub enum Event {
 #[derive(Clone, Debug)]
 pub struct Decoder<'a> {
     reader: Reader<'a>,
+    /// Where it started.
+    start: u16,
     /// Largest payload of a name with its final NUL.
     name_max: usize,
     memory: Memory,
     unverified: bool,
     security: Span,
+    /// Whether there has been anything that must not leave as it came.
+    is_broken: bool,
 }
 
 /// The names and times that parts have put in force.
@@ -177,8 +181,15 @@ impl<'a> Decoder<'a> {
 
     /// Goes on at an offset, with what is in force there.
     pub(super) fn behind(datagram: &'a [u8], offset: usize, memory: Memory) -> Self {
-        let reader = Reader::behind(datagram, offset);
-        Self { reader, name_max: NAME_MAX, memory, unverified: false, security: Span::default() }
+        Self {
+            reader: Reader::behind(datagram, offset),
+            start: offset as u16,
+            name_max: NAME_MAX,
+            memory,
+            unverified: false,
+            security: Span::default(),
+            is_broken: false,
+        }
     }
 
     /// Takes names whose payload, with the final NUL, is of up to so many bytes, in place of [`NAME_MAX`].
@@ -202,9 +213,11 @@ impl<'a> Decoder<'a> {
         self.unverified
     }
 
-    /// The parts in force behind the last one read, which a value list would inherit if one followed.
-    pub fn carried(&self, datagram: &[u8]) -> Carried {
-        self.memory.state.carried(datagram)
+    /// The datagram as one that may leave as it came: once it is read to its end, and if it holds no error, no
+    /// notification and no security part.
+    pub fn whole(&self, datagram: &[u8]) -> Option<Whole> {
+        let is_whole = !self.is_broken && self.reader.is_at_end();
+        is_whole.then(|| Whole { start: self.start, carried: self.memory.state.carried(datagram) })
     }
 
     /// Takes in one part. `None` if it only changes the state.
@@ -236,6 +249,7 @@ impl<'a> Decoder<'a> {
             PartType::SEVERITY => self.memory.severity = part.number()?,
             PartType::SIGN_SHA256 => {
                 self.unverified = true;
+                self.is_broken = true;
                 self.security = part.span();
                 return Ok(Some(Event::Signature));
             }
@@ -277,7 +291,8 @@ impl<'a> Decoder<'a> {
     }
 
     #[cold]
-    fn message(&self, part: &Part<'_>) -> Result<Event, Malformed> {
+    fn message(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
+        self.is_broken = true;
         let message = part.string(MESSAGE_MAX)?;
         let refusal = if self.memory.state.identifier.host.is_empty() {
             NotificationRefusal::NoHost
@@ -311,6 +326,7 @@ impl Iterator for Decoder<'_> {
                 Ok(None) => {}
                 Ok(Some(event)) => return Some(Ok(event)),
                 Err(error) => {
+                    self.is_broken = true;
                     self.reader.stop();
                     return Some(Err(error));
                 }

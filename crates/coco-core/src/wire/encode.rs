@@ -1,7 +1,7 @@
 //! Value lists packed into datagrams, parts that have not changed left out, as collectd packs them.
 
 use super::part::{self, HEADER, NUMBER, PartType};
-use super::{Carried, Span};
+use super::{Carried, Span, Whole};
 use crate::bytes::equal;
 use crate::notification::NotificationRef;
 use crate::recycle::recycle;
@@ -144,20 +144,11 @@ impl PacketBuilder {
     /// Appends a whole datagram of `value_lists` value lists, less the `cuts` (ascending, apart), in a new packet if
     /// the open one has no room for it.
     ///
-    /// The datagram is one without error, notification or security part, and among the cuts are the values parts of
-    /// all refused value lists: what such a one lacked, it would find in the datagram before.
-    ///
-    /// `first` says what its first remaining value list states, `last` what is in force at its end: what stood
-    /// in force before is revoked where the datagram relies on its absence.
-    pub fn append(
-        &mut self,
-        datagram: &[u8],
-        cuts: &[Span],
-        first: Carried,
-        last: Carried,
-        value_lists: u32,
-    ) {
-        let length = datagram.len() - cuts.iter().map(|cut| cut.length()).sum::<usize>();
+    /// Among the cuts are the values parts of all refused value lists: what such a one lacked, it would find in the
+    /// datagram before. `first` says what the first remaining value list states: what is in force before it is revoked
+    /// where it relies on its absence.
+    pub fn append(&mut self, datagram: &[u8], whole: Whole, cuts: &[Span], first: Carried, value_lists: u32) {
+        let length = datagram.len() - whole.start() - cuts.iter().map(|cut| cut.length()).sum::<usize>();
         let carried = self.state.carried;
         let mut revoked = Carried {
             plugin_instance: carried.plugin_instance && !first.plugin_instance,
@@ -177,13 +168,13 @@ impl PacketBuilder {
         if revoked.interval {
             write_interval(&mut self.bytes, Interval::NONE);
         }
-        let mut kept_from = 0;
+        let mut kept_from = whole.start();
         for cut in cuts {
             self.bytes.extend_from_slice(datagram.get(kept_from..cut.start()).unwrap_or_default());
             kept_from = cut.end();
         }
         self.bytes.extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
-        self.state = State { carried: last, opaque: true, ..EMPTY };
+        self.state = State { carried: whole.carried, opaque: true, ..EMPTY };
         self.value_lists += value_lists;
     }
 

@@ -24,7 +24,7 @@ use super::decode::{Decoder, Event, Memory};
 use super::part::{NAME_MAX, PartType};
 use super::reader::Reader;
 use super::users::Users;
-use super::{Carried, Malformed, Span};
+use super::{Malformed, Span, Whole};
 use std::ops::Range;
 
 /// Bytes that are hashed or decrypted for one datagram at most, each signature and each encrypted part counted: four
@@ -73,9 +73,9 @@ pub struct Refused {
 pub struct Opened {
     /// Whether parts were ignored because they are not secured as the level demands.
     pub ignored: bool,
-    /// Where the parts start that may leave as they came, and what is in force at their end, which is that of the
-    /// datagram: there is nothing besides them that had to be taken, ignored or refused.
-    pub whole: Option<(usize, Carried)>,
+    /// The parts that may leave as they came, up to the end of the datagram, if there is nothing besides them that had
+    /// to be taken, ignored or refused.
+    pub whole: Option<Whole>,
 }
 
 impl Guard {
@@ -208,7 +208,7 @@ where
         }
         self.occupied += usize::from(found);
         if found && is_fresh && section.end == self.datagram.len() {
-            self.opened.whole = Some((section.start, decoder.carried(bytes)));
+            self.opened.whole = decoder.whole(bytes);
         }
         None
     }

@@ -108,12 +108,6 @@ impl Span {
         Self { bits: u32::from(length) << 16 | u32::from(start) }
     }
 
-    /// The bytes in front of an offset, `None` if there are none.
-    #[inline]
-    pub fn up_to(end: u16) -> Option<Self> {
-        (end > 0).then(|| Self::new(0, end))
-    }
-
     /// The number of bytes.
     #[inline]
     pub fn length(self) -> usize {
@@ -144,6 +138,29 @@ pub struct Carried {
     pub type_instance: bool,
     /// INTERVAL or INTERVAL_HR is not zero.
     pub interval: bool,
+}
+
+/// A datagram that may leave as it came, from some byte on: value lists and nothing else. Only who has read all of it
+/// makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whole {
+    start: u16,
+    carried: Carried,
+}
+
+impl Whole {
+    /// Offset of the first byte that may leave: what is in front of it is a signature, or it stands within an encrypted
+    /// part.
+    #[inline]
+    pub fn start(self) -> usize {
+        self.start.into()
+    }
+
+    /// The parts in force at its end, which a value list would inherit if one followed.
+    #[inline]
+    pub fn carried(self) -> Carried {
+        self.carried
+    }
 }
 
 macro_rules! reasons {

@@ -52,6 +52,11 @@ impl<'a> Reader<'a> {
         Ok(Some(Part { kind: PartType((header >> 16) as u16), payload, rest, start }))
     }
 
+    /// Whether nothing is left to read.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.position == self.bytes.len()
+    }
+
     /// Reads nothing more.
     pub(super) fn stop(&mut self) {
         self.position = self.bytes.len();

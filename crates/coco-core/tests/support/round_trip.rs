@@ -78,6 +78,7 @@ fn appended(datagram: &[u8], items: &[Item<'_>]) {
     };
     let mut cuts = Vec::new();
     let mut first_carried = None;
+    let mut is_whole = true;
     let mut decoder = Decoder::new(datagram);
     for event in &mut decoder {
         match event {
@@ -86,15 +87,21 @@ fn appended(datagram: &[u8], items: &[Item<'_>]) {
             }
             Ok(Event::RefusedValueList(_, values)) => cuts.push(values),
             Ok(Event::Unknown(_)) => {}
-            Ok(Event::Notification(_) | Event::RefusedNotification(_) | Event::Signature) | Err(_) => return,
+            Ok(Event::Notification(_) | Event::RefusedNotification(_) | Event::Signature) | Err(_) => {
+                is_whole = false;
+            }
         }
     }
-    let last_carried = decoder.carried(datagram);
+    let whole = decoder.whole(datagram);
+    assert_eq!(whole.is_some(), is_whole);
+    let Some(whole) = whole else {
+        return;
+    };
     let first_carried = first_carried.unwrap_or_default();
     let mut builder = PacketBuilder::new(65_507);
     builder.push(last);
     for _ in 0..2 {
-        builder.append(datagram, &cuts, first_carried, last_carried, items.len() as u32);
+        builder.append(datagram, whole, &cuts, first_carried, items.len() as u32);
     }
     builder.push(first);
     builder.close();

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use coco_core::wire::part::VALUES_HEADER;
 use coco_core::wire::{
-    Carried, Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, NotificationRefusal, Refused, Span, Trust,
-    ValueListSpans,
+    Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, NotificationRefusal, Refused, Span, Trust,
+    ValueListSpans, Whole,
 };
 use coco_udp::OwnAddresses;
 
@@ -51,20 +51,20 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
         let mut contents = Contents {
             index: index as u32,
             source: datagram.source,
-            whole: true,
             host: None,
+            is_mixed: false,
             notifications: 0,
         };
-        if let Some(reason) = admission.refuses(datagram.source, &own) {
+        let whole = if let Some(reason) = admission.refuses(datagram.source, &own) {
             desk.turn_away(reason, datagram.source);
-            contents.whole = false;
+            None
         } else if let Some(guard) = admission.guard() {
-            (datagram.start, datagram.carried) = desk.open(bytes, &admission, guard, &mut contents);
+            desk.open(bytes, &admission, guard, &mut contents)
         } else {
-            datagram.carried = desk.read(bytes, admission.name_max(), &mut contents);
-        }
+            desk.read(bytes, admission.name_max(), &mut contents)
+        };
         datagram.value_lists = first_item..desk.items.len() as u32;
-        datagram.whole = contents.whole && contents.host.is_some();
+        datagram.whole = whole.filter(|_| contents.host.is_some() && !contents.is_mixed);
     }
     let Desk { tally, complaints, .. } = desk;
     let counts = &lane.counts;
@@ -103,17 +103,18 @@ struct Tally {
 struct Contents {
     index: u32,
     source: Option<SocketAddr>,
-    whole: bool,
-    /// Of the first value list.
+    /// That of the first value list.
     host: Option<Span>,
-    /// How many of them there were.
+    /// Whether there are value lists of several hosts, or empty ones: then each leaves by itself.
+    is_mixed: bool,
+    /// How many of them are forwarded.
     notifications: usize,
 }
 
 impl Desk<'_> {
-    /// Takes a datagram apart that is taken as it is. Returns what is in force at its end.
+    /// Takes a datagram apart that is taken as it is.
     #[inline]
-    fn read(&mut self, bytes: &[u8], name_max: usize, contents: &mut Contents) -> Carried {
+    fn read(&mut self, bytes: &[u8], name_max: usize, contents: &mut Contents) -> Option<Whole> {
         let mut decoder = Decoder::new(bytes).with_name_max(name_max);
         while let Some(event) = decoder.next() {
             match event {
@@ -127,11 +128,10 @@ impl Desk<'_> {
                 }
             }
         }
-        decoder.carried(bytes)
+        decoder.whole(bytes)
     }
 
-    /// Takes a datagram apart that may be signed or encrypted. Returns where in it that starts which may leave as it
-    /// came, and what is in force at its end.
+    /// Takes a datagram apart that may be signed or encrypted.
     #[cold]
     fn open(
         &mut self,
@@ -139,7 +139,7 @@ impl Desk<'_> {
         admission: &Admission,
         guard: &Guard,
         contents: &mut Contents,
-    ) -> (u16, Carried) {
+    ) -> Option<Whole> {
         let mut has_error = false;
         let opened = guard.decode(bytes, |bytes, trust, event| match event {
             Ok(event) => {
@@ -158,13 +158,7 @@ impl Desk<'_> {
         if opened.ignored {
             self.turn_away(admission.ignored(), contents.source);
         }
-        match opened.whole {
-            Some((start, carried)) => (start as u16, carried),
-            None => {
-                contents.whole = false;
-                Default::default()
-            }
-        }
+        opened.whole
     }
 
     #[inline(always)]
@@ -175,7 +169,7 @@ impl Desk<'_> {
                 match contents.host {
                     None => contents.host = Some(own),
                     Some(first) if first == own || first.of(bytes) == own.of(bytes) => {}
-                    Some(_) => contents.whole = false,
+                    Some(_) => contents.is_mixed = true,
                 }
                 self.tally.decoded += 1;
                 self.tally.unverified += u64::from(trust == Trust::Unverified);
@@ -184,9 +178,9 @@ impl Desk<'_> {
             Event::RefusedValueList(refusal, values) => {
                 self.counts.add_reason(ByReason::Incomplete(refusal));
                 // No sender makes empty ones, and an item is larger.
-                contents.whole &= values.length() > VALUES_HEADER;
+                contents.is_mixed |= values.length() <= VALUES_HEADER;
                 // To be cut out of what leaves whole.
-                if contents.whole {
+                if !contents.is_mixed {
                     let mut spans = ValueListSpans::default();
                     spans.values = values;
                     self.items.push(Item { spans, verdict: Verdict::Incomplete });
@@ -198,7 +192,6 @@ impl Desk<'_> {
             Event::Notification(spans) => {
                 self.tally.notifications += 1;
                 contents.notifications += 1;
-                contents.whole = false;
                 self.notifications.push(Notification {
                     datagram: contents.index,
                     spans,
@@ -207,17 +200,15 @@ impl Desk<'_> {
             }
             Event::RefusedNotification(refusal) => {
                 self.counts.add_reason(ByReason::RefusedNotification(refusal));
-                contents.whole = false;
             }
-            Event::Signature => contents.whole = false,
+            Event::Signature => {}
             Event::Unknown(_) => self.tally.unknown_parts += 1,
         }
     }
 
     #[cold]
-    fn refuse(&mut self, Refused { reason, user }: Refused, bytes: &[u8], contents: &mut Contents) {
+    fn refuse(&mut self, Refused { reason, user }: Refused, bytes: &[u8], contents: &Contents) {
         self.counts.add_reason(ByReason::Malformed(reason));
-        contents.whole = false;
         self.complaints.error.get_or_insert_with(|| {
             // What a stranger claims need not be a name, nor short.
             let user = user.of(bytes);

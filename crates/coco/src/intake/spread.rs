@@ -61,7 +61,7 @@ impl Spread {
             let bytes = whole.bytes(datagram);
             let items = whole.items(datagram);
             let mut pending = items.iter().filter(|item| item.verdict == Verdict::Pending).peekable();
-            if datagram.whole
+            if datagram.whole.is_some()
                 && let Some(first) = pending.peek()
             {
                 let lane = self.lane_of.host(first.spans.identifier.host.of(bytes));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use coco_core::wire::{PacketBuilder, Span};
+use coco_core::wire::{PacketBuilder, Span, Whole};
 
 use crate::batch::{Batch, Datagram, Item, Verdict};
 use crate::counters::OutletCount;
@@ -102,9 +102,10 @@ impl Packing {
         while self.has_room()
             && let Some(datagram) = batch.datagrams.get(progress.datagrams)
         {
-            let length = usize::from(datagram.length() - datagram.start);
-            if datagram.whole && length <= self.limit {
-                packed += self.pack_whole(batch, datagram);
+            if let Some(whole) = datagram.whole
+                && usize::from(datagram.length()) - whole.start() <= self.limit
+            {
+                packed += self.pack_whole(batch, datagram, whole);
                 progress.datagrams += 1;
             } else {
                 packed += self.pack_anew(batch, datagram, &mut progress.items);
@@ -134,12 +135,11 @@ impl Packing {
     }
 
     /// The bytes that came, less the values that are not sent.
-    fn pack_whole(&mut self, batch: &Batch, datagram: &Datagram) -> u64 {
+    fn pack_whole(&mut self, batch: &Batch, datagram: &Datagram, whole: Whole) -> u64 {
         let bytes = batch.bytes(datagram);
         let mut cuts = std::mem::take(&mut self.cuts);
         let mut first = None;
         let mut count = 0;
-        cuts.extend(Span::up_to(datagram.start));
         for item in batch.items(datagram) {
             match item.verdict {
                 Verdict::Accepted(shares) => {
@@ -152,7 +152,7 @@ impl Packing {
         if let Some((first, shares)) = first {
             let relied_on = first.carried(bytes);
             for &share in batch.shares.get(shares) {
-                self.add(share, |packets| packets.append(bytes, &cuts, relied_on, datagram.carried, count));
+                self.add(share, |packets| packets.append(bytes, whole, &cuts, relied_on, count));
             }
         }
         cuts.clear();
