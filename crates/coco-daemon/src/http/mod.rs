@@ -1,7 +1,7 @@
 //! An HTTP server for a few routes and any number of curious, slow or hostile clients.
 //!
 //! - [`body`] makes answers: JSON, text, errors, and large ones that are produced while they are sent;
-//! - [`router`] is the table of routes, listed at `/`; [`request`] is what they are asked, with its [`parameters`];
+//! - [`router`] is the table of routes, listed at `/`, [`route`] one of them; [`request`] is what they are asked, with its [`parameters`];
 //! - [`encoding`] compresses them;
 //! - [`form`] reads the bodies of requests, within memory that is lent;
 //! - [`shared`] makes one rendering of a view for all who ask for it;
@@ -29,6 +29,7 @@ mod lobby;
 pub mod parameters;
 pub mod refusals;
 pub mod request;
+pub mod route;
 pub mod router;
 pub mod server;
 pub mod shared;
@@ -45,7 +46,8 @@ pub use listener::{BindError, bind, take_or_bind};
 pub use parameters::Parameter;
 pub use refusals::Refusals;
 pub use request::Request;
-pub use router::{Answer, Handler, Preflight, Route, Router};
+pub use route::{Answer, Handler, Preflight, Route};
+pub use router::Router;
 pub use server::{Server, serve};
 pub use shared::{Rendered, Shared, Untaken};
 pub use site::Pulse;

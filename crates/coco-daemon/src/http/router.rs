@@ -19,11 +19,10 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{ACCEPT, ALLOW, HeaderName, HeaderValue, VARY};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 
@@ -31,102 +30,7 @@ use super::body::{self, Response};
 use super::form::FormTerms;
 use super::refusals::Refusals;
 use super::request::Request;
-
-/// An answer, or one in the making.
-pub enum Answer {
-    /// At hand.
-    Ready(Response),
-    /// To come.
-    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
-}
-
-impl Answer {
-    /// The answer that this will come to.
-    pub fn later(answer: impl Future<Output = Response> + Send + 'static) -> Self {
-        Self::Later(Box::pin(answer))
-    }
-
-    /// Waits for it.
-    pub async fn response(self) -> Response {
-        match self {
-            Self::Ready(response) => response,
-            Self::Later(answer) => answer.await,
-        }
-    }
-}
-
-impl From<Response> for Answer {
-    fn from(response: Response) -> Self {
-        Self::Ready(response)
-    }
-}
-
-/// Answers the requests of a route, on the thread that serves all clients: it must not block (see [`body::stream`]).
-pub type Handler<S> = fn(&Arc<S>, Request) -> Answer;
-
-/// Makes header fields for an answer to OPTIONS.
-pub type Preflight<S> = fn(&S, &Request) -> HeaderMap;
-
-/// Says whether all is well.
-pub type Health<S> = fn(&S) -> Response;
-
-/// A path and who answers it.
-pub struct Route<S> {
-    path: &'static str,
-    summary: &'static str,
-    handler: Handler<S>,
-    takes_forms: bool,
-    with_slash: bool,
-    preflight: Option<Preflight<S>>,
-}
-
-impl<S> Route<S> {
-    /// A route that is read: GET and HEAD. A `path` that ends in `/` stands for everything below it, any other for
-    /// itself alone. `summary` is a line for people who look at `/`.
-    pub const fn new(path: &'static str, summary: &'static str, handler: Handler<S>) -> Self {
-        Self { path, summary, handler, takes_forms: false, with_slash: false, preflight: None }
-    }
-
-    /// The same, for who writes a `/` behind the path, too.
-    #[must_use]
-    pub const fn with_slash(mut self) -> Self {
-        self.with_slash = true;
-        self
-    }
-
-    /// The same, and POST with a form.
-    #[must_use]
-    pub const fn with_forms(mut self) -> Self {
-        self.takes_forms = true;
-        self
-    }
-
-    /// Has OPTIONS answered with the fields that `fields` makes of the request: what a browser asks before it lets a
-    /// page of another host ask (CORS).
-    #[must_use]
-    pub const fn with_preflight(mut self, fields: Preflight<S>) -> Self {
-        self.preflight = Some(fields);
-        self
-    }
-
-    fn is_at(&self, path: &str) -> bool {
-        match path.strip_prefix(self.path) {
-            Some("") => true,
-            Some(below) => self.path.ends_with('/') || self.with_slash && below == "/",
-            None => false,
-        }
-    }
-
-    const fn methods(&self) -> &'static str {
-        if self.takes_forms { READ_AND_FORMS } else { READ }
-    }
-}
-
-/// The methods that every path answers.
-const READ: &str = "GET, HEAD, OPTIONS";
-
-/// The methods of a path that takes forms.
-const READ_AND_FORMS: &str = "GET, HEAD, POST, OPTIONS";
+use super::route::{Answer, Handler, Health, READ, READ_AND_FORMS, Route};
 
 /// Which handler answers which path, and what all of them look at. Every route answers GET and HEAD, some POST; `/` lists
 /// the routes. OPTIONS says so.
@@ -359,6 +263,7 @@ impl<S> Found<'_, S> {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::HeaderMap;
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Everything that coco counts: one table of names, and the cells that the lanes count in.
 
 mod cells;
+pub mod engines;
 mod unwelcome;
 
 pub use cells::{LaneCounts, OutletCells, Queue};
@@ -154,68 +155,6 @@ pub static FLAP_PENALTY: Definition = Definition::gauge(
     "How unsteady a target is: 1 for each time that it went down or came up, halved every 30 `send.recovery`. It flaps above 4, and until it is below 2.",
 )
 .only(View::Prometheus);
-/// Value lists on their way to engines.
-pub static REMOTE_LISTS: Definition = Definition::counter(
-    &["coco", "remote_write.value_lists", "{target}"],
-    "Value lists that became samples for an engine. With those dropped, they are what `filter.accepted` and `send.copies` have for it.",
-);
-/// Value lists that engines don't get.
-pub static REMOTE_LISTS_DROPPED: Definition = Definition::counter(
-    &["coco", "remote_write.value_lists_dropped", "{target}", "{reason}"],
-    "Value lists that became no samples, by reason.",
-);
-/// Samples for engines.
-pub static REMOTE_SAMPLES: Definition = Definition::counter(
-    &["coco", "remote_write.samples", "{target}"],
-    "Samples that value lists became, one for each data source: delivered, dropped, or waiting.",
-);
-/// Samples that engines have.
-pub static REMOTE_DELIVERED: Definition =
-    Definition::counter(&["coco", "remote_write.delivered", "{target}"], "Samples that an engine has taken.");
-/// Samples that engines don't get.
-pub static REMOTE_DROPPED: Definition = Definition::counter(
-    &["coco", "remote_write.dropped", "{target}", "{reason}"],
-    "Samples dropped before they were sent, or refused by an engine, by reason.",
-);
-/// Notifications for engines.
-pub static REMOTE_NOTIFICATIONS: Definition = Definition::counter(
-    &["coco", "remote_write.notifications", "{target}"],
-    "Notifications, which are not sent to engines.",
-);
-/// Requests to engines.
-pub static REMOTE_REQUESTS: Definition =
-    Definition::counter(&["coco", "remote_write.requests", "{target}"], "Requests to an engine.");
-/// Requests of the same samples.
-pub static REMOTE_RETRIES: Definition = Definition::counter(
-    &["coco", "remote_write.retries", "{target}"],
-    "Requests to an engine for samples that were sent before: again, or in parts.",
-);
-/// Samples that wait.
-pub static REMOTE_WAITING: Definition =
-    Definition::gauge(&["coco", "remote_write.waiting", "{target}"], "Samples that wait for an engine.");
-/// For how long.
-pub static REMOTE_OLDEST_AGE: Definition = Definition::gauge(
-    &["coco", "remote_write.oldest_age", "{target}"],
-    "Seconds for which the oldest samples have waited that are not on their way.",
-);
-/// Memory of engines.
-pub static REMOTE_BYTES: Definition = Definition::gauge(
-    &["coco", "remote_write.bytes", "{target}"],
-    "Memory of what waits for an engine and of what is known of its series, in bytes.",
-);
-/// Series of engines.
-pub static REMOTE_SERIES: Definition =
-    Definition::gauge(&["coco", "remote_write.series", "{target}"], "Series known of an engine.");
-/// Engines that an operator has to look at.
-pub static REMOTE_BLOCKED: Definition = Definition::gauge(
-    &["coco", "remote_write.blocked", "{target}"],
-    "1 while an engine answers that it is not the samples that are wrong, but where or as whom they are sent (401, 404 and the like). They are kept.",
-);
-/// How long engines take.
-pub static REMOTE_LATENCY: Definition = Definition::histogram(
-    &["coco", "remote_write.latency_seconds", "{target}"],
-    "Time until an engine has answered a request, in seconds.",
-);
 /// Large answers that were refused.
 pub static API_BUSY: Definition = Definition::counter(
     &["coco", "errors", "api.busy"],
@@ -295,33 +234,12 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         .chain([&BATCH])
         .chain(OUTLET_COUNTS)
         .chain([&COPIES, &TO_OWNERS, &TO_FORMER, &LATENCY])
-        .chain(remote_write())
+        .chain(engines::ALL)
         .chain([&SEND_TOTAL, &DIAL, &SEND_STATE, &FLAP_PENALTY, &LOOKUP, &HASH_GET, &API_BUSY])
         .chain(reload::definitions(Program::Coco))
         .chain([logging::definition(Program::Coco), refusals::definition(Program::Coco)])
         .chain(measured)
         .chain(summaries)
-}
-
-/// What is counted of engines.
-fn remote_write() -> impl Iterator<Item = &'static Definition> {
-    [
-        &REMOTE_LISTS,
-        &REMOTE_LISTS_DROPPED,
-        &REMOTE_SAMPLES,
-        &REMOTE_DELIVERED,
-        &REMOTE_DROPPED,
-        &REMOTE_NOTIFICATIONS,
-        &REMOTE_REQUESTS,
-        &REMOTE_RETRIES,
-        &REMOTE_WAITING,
-        &REMOTE_OLDEST_AGE,
-        &REMOTE_BYTES,
-        &REMOTE_SERIES,
-        &REMOTE_BLOCKED,
-        &REMOTE_LATENCY,
-    ]
-    .into_iter()
 }
 
 /// A count of a lane that is kept by reason.

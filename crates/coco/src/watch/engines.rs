@@ -7,7 +7,7 @@ use remote_write::queue::SampleDrop;
 use remote_write::sample::ListDrop;
 use serde_json::{Map, Value, json};
 
-use crate::counters;
+use crate::counters::engines;
 use crate::outlets::{Remote, RemoteCounts};
 
 /// A count or a gauge of an engine, and where it is.
@@ -15,15 +15,15 @@ type Row = (&'static Definition, fn(&RemoteCounts) -> u64);
 
 /// Those without a reason. What has come to pass is read before what has to come before it.
 const ROWS: [Row; 9] = [
-    (&counters::REMOTE_DELIVERED, RemoteCounts::delivered),
-    (&counters::REMOTE_SAMPLES, RemoteCounts::queued),
-    (&counters::REMOTE_LISTS, RemoteCounts::queued_lists),
-    (&counters::REMOTE_NOTIFICATIONS, RemoteCounts::notifications),
-    (&counters::REMOTE_RETRIES, RemoteCounts::retries),
-    (&counters::REMOTE_REQUESTS, RemoteCounts::requests),
-    (&counters::REMOTE_WAITING, RemoteCounts::waiting),
-    (&counters::REMOTE_OLDEST_AGE, RemoteCounts::oldest_age),
-    (&counters::REMOTE_BYTES, RemoteCounts::bytes),
+    (&engines::DELIVERED, RemoteCounts::delivered),
+    (&engines::SAMPLES, RemoteCounts::queued),
+    (&engines::LISTS, RemoteCounts::queued_lists),
+    (&engines::NOTIFICATIONS, RemoteCounts::notifications),
+    (&engines::RETRIES, RemoteCounts::retries),
+    (&engines::REQUESTS, RemoteCounts::requests),
+    (&engines::WAITING, RemoteCounts::waiting),
+    (&engines::OLDEST_AGE, RemoteCounts::oldest_age),
+    (&engines::BYTES, RemoteCounts::bytes),
 ];
 
 /// Adds what is counted of engines, those that are gone too.
@@ -33,18 +33,18 @@ pub(super) fn add_to(snapshot: &mut Snapshot, remotes: &[Arc<Remote>]) {
         let labels = [("tier", tier), ("target", target)];
         for why in SampleDrop::ALL {
             let labels = [("tier", tier), ("target", target), ("reason", &why.as_str().into())];
-            snapshot.add(&counters::REMOTE_DROPPED, &labels, counts.dropped(why));
+            snapshot.add(&engines::DROPPED, &labels, counts.dropped(why));
         }
         for why in ListDrop::ALL {
             let labels = [("tier", tier), ("target", target), ("reason", &why.as_str().into())];
-            snapshot.add(&counters::REMOTE_LISTS_DROPPED, &labels, counts.dropped_lists(why));
+            snapshot.add(&engines::LISTS_DROPPED, &labels, counts.dropped_lists(why));
         }
         for (definition, of) in ROWS {
             snapshot.add(definition, &labels, of(counts));
         }
-        snapshot.add(&counters::REMOTE_SERIES, &labels, counts.series());
-        snapshot.add(&counters::REMOTE_BLOCKED, &labels, u64::from(counts.is_blocked()));
-        snapshot.add_distribution(&counters::REMOTE_LATENCY, &labels, counts.latency.distribution());
+        snapshot.add(&engines::SERIES, &labels, counts.series());
+        snapshot.add(&engines::BLOCKED, &labels, u64::from(counts.is_blocked()));
+        snapshot.add_distribution(&engines::LATENCY, &labels, counts.latency.distribution());
     }
 }
 
