@@ -65,15 +65,9 @@ pub fn run<C: Configuration>(
         if arguments.check {
             let mut warnings: Vec<_> = config.file().warnings.iter().map(ToString::to_string).collect();
             let result = check(&config, &mut warnings).await;
-            for warning in warnings {
-                give_up(format!("warning: {warning}"));
-            }
-            if result.is_ok() {
-                let found = tiers::summary(config.tiers())
-                    + &found(&arguments.config, config.tiers(), &read.borrow());
-                // Fails only where nobody reads it.
-                let _ = io::stdout().write_all(found.as_bytes());
-            }
+            let summary =
+                || tiers::summary(config.tiers()) + &found(&arguments.config, config.tiers(), &read.borrow());
+            tell_of_check(&warnings, result.is_ok().then(summary));
             return result;
         }
         logging::init(config.log()).map_err(|problem| format!("cannot start the log: {problem}"))?;
@@ -92,6 +86,17 @@ pub fn run<C: Configuration>(
     let file = arguments.config.display();
     let lines: Vec<_> = reason.to_string().lines().map(|line| format!("{file}: {line}")).collect();
     give_up(lines.join("\n"))
+}
+
+/// Says what `--check` warns of, and what it found if all is well.
+fn tell_of_check(warnings: &[String], found: Option<String>) {
+    for warning in warnings {
+        give_up(format!("warning: {warning}"));
+    }
+    if let Some(found) = found {
+        // Fails only where nobody reads it.
+        let _ = io::stdout().write_all(found.as_bytes());
+    }
 }
 
 /// What a check looked at, and found in order.

@@ -248,10 +248,19 @@ async fn send(arguments: &Arguments, generator: Generator) -> Result<Outcome, Fa
     if shows_progress {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
-    let Counters { value_lists, datagrams, bytes, refused, failed, reason } = &*counters;
+    report(arguments, [hosts, metrics], &counters, start.elapsed().as_secs_f64())
+}
+
+/// Says what was sent in so many seconds.
+fn report(
+    arguments: &Arguments,
+    [hosts, metrics]: [usize; 2],
+    counters: &Counters,
+    seconds: f64,
+) -> Result<Outcome, Failure> {
+    let Counters { value_lists, datagrams, bytes, refused, failed, reason } = counters;
     let [value_lists, datagrams, bytes, refused, failed, reason] =
         [value_lists, datagrams, bytes, refused, failed, reason].map(|counter| counter.load(Relaxed));
-    let seconds = start.elapsed().as_secs_f64();
     let mut out = io::stdout().lock();
     if arguments.json {
         let sent = json!({

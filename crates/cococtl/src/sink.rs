@@ -12,7 +12,7 @@ use coco_core::address::Address;
 use coco_core::wire::{Decoder, Event};
 use coco_daemon::signals::{Signal, Signals};
 use coco_udp::{inode, kernel_drops};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api;
 use crate::failure::{Failure, Outcome};
@@ -179,14 +179,14 @@ fn report(
     counters: &Counters,
     kernel_drops: u64,
 ) -> Result<Outcome, Failure> {
-    let [value_lists, notifications, datagrams, bytes, malformed] = [
-        &counters.value_lists,
-        &counters.notifications,
-        &counters.datagrams,
-        &counters.bytes,
-        &counters.malformed,
-    ]
-    .map(|counter| counter.load(Relaxed));
+    let received = Received {
+        value_lists: counters.value_lists.load(Relaxed),
+        notifications: counters.notifications.load(Relaxed),
+        datagrams: counters.datagrams.load(Relaxed),
+        bytes: counters.bytes.load(Relaxed),
+        malformed: counters.malformed.load(Relaxed),
+        kernel_drops,
+    };
     let mut all = Findings::default();
     let mut rows = Vec::new();
     for target in targets {
@@ -196,24 +196,50 @@ fn report(
     }
     // What never came, its sequence included, shows only against a number.
     if let Some(expected) = arguments.expect {
-        all.missing = all.missing.max(expected.saturating_sub(value_lists));
+        all.missing = all.missing.max(expected.saturating_sub(received.value_lists));
     }
-    let Findings { missing, extra, restarts, unaccounted, unverified_hosts, verified_hosts } = all;
     let mut out = io::stdout().lock();
     if arguments.json {
+        writeln!(out, "{}", received.as_json(&rows, &all))?;
+    } else {
+        received.write(&mut out, &rows, &all)?;
+    }
+    Ok(Outcome::finding(all.has_any() || received.malformed + kernel_drops > 0))
+}
+
+/// The address of a target, and how many hosts and value lists have come there.
+type Row = (SocketAddr, usize, u64);
+
+/// What has come to all targets.
+struct Received {
+    value_lists: u64,
+    notifications: u64,
+    datagrams: u64,
+    bytes: u64,
+    malformed: u64,
+    kernel_drops: u64,
+}
+
+impl Received {
+    fn as_json(&self, rows: &[Row], findings: &Findings) -> Value {
+        let Self { value_lists, notifications, datagrams, bytes, malformed, kernel_drops } = self;
+        let Findings { missing, extra, restarts, unaccounted, unverified_hosts, .. } = findings;
         let targets: Vec<_> = rows
             .iter()
             .map(|(address, hosts, value_lists)| {
                 json!({ "address": address.to_string(), "hosts": hosts, "value_lists": value_lists })
             })
             .collect();
-        let received = json!({
+        json!({
             "value_lists": value_lists, "notifications": notifications, "datagrams": datagrams, "bytes": bytes,
             "malformed": malformed, "kernel_drops": kernel_drops, "missing": missing, "extra": extra,
             "unaccounted": unaccounted, "restarts": restarts, "unverified_hosts": unverified_hosts, "targets": targets,
-        });
-        writeln!(out, "{received}")?;
-    } else {
+        })
+    }
+
+    fn write(&self, out: &mut impl Write, rows: &[Row], findings: &Findings) -> io::Result<()> {
+        let Self { value_lists, notifications, datagrams, bytes, malformed, kernel_drops } = self;
+        let Findings { missing, extra, restarts, unaccounted, unverified_hosts, verified_hosts } = *findings;
         for (address, hosts, value_lists) in rows {
             writeln!(out, "{address}: {value_lists} value lists of {hosts} hosts")?;
         }
@@ -245,6 +271,6 @@ fn report(
                 "{unaccounted} of hosts beyond {most} of a target: of these nothing more is known"
             )?;
         }
+        Ok(())
     }
-    Ok(Outcome::finding(all.has_any() || malformed + kernel_drops > 0))
 }

@@ -157,22 +157,7 @@ impl Config {
         let tiers = tiers::read(section, own, &can_read, findings);
 
         if let Some(tiers) = &tiers {
-            if program == Program::Coco
-                && listen.typesdb.is_empty()
-                && document.findings.is_fine("listen.typesdb")
-                && let Some(need) = engines::need_of_types(tiers)
-            {
-                document.section("listen").report("typesdb", &need);
-            }
-            if program == Program::Noodle && tiers.readable().is_none() {
-                let message = "all are of kind = \"remote_write\", which Noodle does not read: expected one of collectds";
-                document.findings.report(None, "tiers", message);
-            }
-        }
-        if let Some(tiers) = &tiers
-            && document.findings.is_empty()
-        {
-            send.check_family(tiers, &mut document.section("send"));
+            check_tiers(tiers, &listen, &send, &mut document, program);
         }
 
         match tiers {
@@ -198,6 +183,25 @@ impl Config {
             }
             _ => Err(document.findings.into_problems()),
         }
+    }
+}
+
+/// What other sections need of the tiers, and the programs.
+fn check_tiers(tiers: &Tiers, listen: &Listen, send: &Send, document: &mut Document, program: Program) {
+    if program == Program::Coco
+        && listen.typesdb.is_empty()
+        && document.findings.is_fine("listen.typesdb")
+        && let Some(need) = engines::need_of_types(tiers)
+    {
+        document.section("listen").report("typesdb", &need);
+    }
+    if program == Program::Noodle && tiers.readable().is_none() {
+        let message =
+            "all are of kind = \"remote_write\", which Noodle does not read: expected one of collectds";
+        document.findings.report(None, "tiers", message);
+    }
+    if document.findings.is_empty() {
+        send.check_family(tiers, &mut document.section("send"));
     }
 }
 

@@ -12,7 +12,7 @@ use super::measure::Measurement;
 use super::summary::Summary;
 use crate::counters::{self, ByReason, COUNTS, Count, METRICS_PER_HOST, OUTLET_COUNTS, OutletCount};
 use crate::lane::{Lane, Remembered};
-use crate::outlets::{OutletCounts, UNRESOLVED, Written};
+use crate::outlets::{OutletCounts, Outlets, UNRESOLVED, Written};
 use crate::plan::Routing;
 
 /// Adds what the lanes count and what was last measured. Every name is there, with 0 if nothing has happened.
@@ -30,8 +30,46 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         Count::ALL.iter().rev().map(|count| sum(lanes, |lane| lane.counts.get(*count))).collect();
     counts.reverse();
 
+    add_counts(snapshot, lanes, measurement, &counts);
+    // What is sent and not answered: engines have counts of their own.
+    let is_sent_to = |counts: &OutletCounts| {
+        !outlets.remotes().iter().any(|remote| remote.is_of(&counts.tier, &counts.target))
+    };
+    for (counts, sends) in outlets.counts().iter().zip(&sends).filter(|(counts, _)| is_sent_to(counts)) {
+        let labels = [("tier", &counts.tier), ("target", &counts.target)];
+        for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
+            snapshot.add(definition, &labels, *value);
+        }
+    }
+    engines::add_to(snapshot, outlets.remotes());
+    for (of_tier, (copies, Written { owners, former })) in outlets.copies().iter().zip(copies) {
+        let counted =
+            [(&counters::COPIES, copies), (&counters::TO_OWNERS, owners), (&counters::TO_FORMER, former)];
+        for (definition, count) in counted {
+            snapshot.add(definition, &[("tier", &of_tier.tier)], count);
+        }
+    }
+    add_hosts_of_outlets(snapshot, outlets, measurement);
+    add_conditions(snapshot, outlets);
+    let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
+    snapshot.add(&counters::SEND_TOTAL, &[], total);
+    for tier in routing.tiers.iter() {
+        let summary = measurement.of_tier(tier.name());
+        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
+            snapshot.add(definition, &[("tier", &tier.name().into())], value);
+        }
+    }
+    for counts in outlets.counts().iter().filter(|counts| is_sent_to(counts)) {
+        let labels = [("tier", &counts.tier), ("target", &counts.target)];
+        snapshot.add(&counters::DIAL, &labels, counts.dial_errors());
+    }
+    add_state(snapshot, lanes, measurement);
+}
+
+/// Adds what lanes count, read before as `counts`, and how much waits in them.
+fn add_counts(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], measurement: &Measurement, counts: &[u64]) {
     for (definition, count) in COUNTS.iter().zip(counts) {
-        snapshot.add(definition, &[], count);
+        snapshot.add(definition, &[], *count);
     }
     for reason in ByReason::all() {
         let (definition, label) = reason.definition();
@@ -55,24 +93,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
-    // What is sent and not answered: engines have counts of their own.
-    let is_sent_to = |counts: &OutletCounts| {
-        !outlets.remotes().iter().any(|remote| remote.is_of(&counts.tier, &counts.target))
-    };
-    for (counts, sends) in outlets.counts().iter().zip(&sends).filter(|(counts, _)| is_sent_to(counts)) {
-        let labels = [("tier", &counts.tier), ("target", &counts.target)];
-        for (definition, value) in OUTLET_COUNTS.iter().zip(sends) {
-            snapshot.add(definition, &labels, *value);
-        }
-    }
-    engines::add_to(snapshot, outlets.remotes());
-    for (of_tier, (copies, Written { owners, former })) in outlets.copies().iter().zip(copies) {
-        let counted =
-            [(&counters::COPIES, copies), (&counters::TO_OWNERS, owners), (&counters::TO_FORMER, former)];
-        for (definition, count) in counted {
-            snapshot.add(definition, &[("tier", &of_tier.tier)], count);
-        }
-    }
+}
+
+/// Adds how many hosts and metrics each outlet gets.
+fn add_hosts_of_outlets(snapshot: &mut Snapshot, outlets: &Outlets, measurement: &Measurement) {
     for outlet in outlets.iter() {
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
         let summary = measurement.of_outlet(outlet).hosts;
@@ -82,6 +106,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
             snapshot.add(definition, &labels, value);
         }
     }
+}
+
+/// Adds how outlets are.
+fn add_conditions(snapshot: &mut Snapshot, outlets: &Outlets) {
     let known = Condition::ALL.map(|condition| (Some(condition), condition.as_str()));
     let states = known.into_iter().chain([(None, UNRESOLVED)]);
     let states: Vec<_> = states.map(|(condition, name)| (condition, Arc::from(name))).collect();
@@ -96,18 +124,10 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
         let labels = [("tier", &outlet.tier), ("target", &outlet.target)];
         snapshot.add(&counters::FLAP_PENALTY, &labels, outlet.flap_penalty());
     }
-    let total: u64 = sends.iter().map(|sends| sends[OutletCount::Sent as usize]).sum();
-    snapshot.add(&counters::SEND_TOTAL, &[], total);
-    for tier in routing.tiers.iter() {
-        let summary = measurement.of_tier(tier.name());
-        for ((_, definition), value) in METRICS_PER_HOST.iter().zip(values(&summary)) {
-            snapshot.add(definition, &[("tier", &tier.name().into())], value);
-        }
-    }
-    for counts in outlets.counts().iter().filter(|counts| is_sent_to(counts)) {
-        let labels = [("tier", &counts.tier), ("target", &counts.target)];
-        snapshot.add(&counters::DIAL, &labels, counts.dial_errors());
-    }
+}
+
+/// Adds what lanes remember.
+fn add_state(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], measurement: &Measurement) {
     let remembered =
         |of: fn(&Remembered) -> &AtomicU64| sum(lanes, |lane| of(&lane.remembered).load(Ordering::Relaxed));
     snapshot.add(&counters::STATE_SINCE, &[], measurement.since);

@@ -115,14 +115,7 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     write_beginning(arguments)?;
     logging::init(&Log { level: Level::Warn, format: None, access: false })?;
     let port = |port: u16| if arguments.free_ports { 0 } else { port };
-    let mut nodes = Vec::new();
-    // Nodes as they should be set up, where that can be had; else in memory.
-    let rrdcached = files::installed();
-    for number in NODES {
-        let socket = udp(port(LISTEN + 1 + number))?;
-        let files = rrdcached.as_deref().map(Files::start).transpose().map_err(Failure::System)?;
-        nodes.push(StorageNode::start(socket, tcp(port(NOODLE + 1 + number))?, files)?);
-    }
+    let nodes = start_nodes(port)?;
     // Each is free by the time that the daemon takes it.
     let ports = [
         port_of(udp(port(LISTEN))?.local_addr())?,
@@ -171,6 +164,17 @@ async fn demo(arguments: &Arguments) -> Result<Outcome, Failure> {
     }
     report(arguments, &books)?;
     Ok(Outcome::finding(books.lost() > 0))
+}
+
+/// Nodes as they should be set up, where that can be had; else in memory.
+fn start_nodes(port: impl Fn(u16) -> u16) -> Result<Vec<StorageNode>, Failure> {
+    let rrdcached = files::installed();
+    let start = |number| {
+        let socket = udp(port(LISTEN + 1 + number))?;
+        let files = rrdcached.as_deref().map(Files::start).transpose().map_err(Failure::System)?;
+        StorageNode::start(socket, tcp(port(NOODLE + 1 + number))?, files)
+    };
+    NODES.into_iter().map(start).collect()
 }
 
 /// What became of the value lists.
