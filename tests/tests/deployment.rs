@@ -55,13 +55,17 @@ fn systemd_has_nothing_to_say_against_the_units() {
         let unit = read(&format!("etc/systemd/{name}.service"));
         let (program, file) = command.split_once(' ').expect("a program and its file");
         assert_eq!(value(&unit, "ExecStart"), command);
+        let which = if name == "noodle" { " --noodle" } else { "" };
         assert_eq!(
             values(&unit, "ExecReload"),
-            [format!("{program} --check {file}"), "/bin/kill -HUP $MAINPID".to_owned()]
+            [
+                format!("{program} --check {file}"),
+                format!("/usr/bin/cococtl reload --config {file}{which} --pid $MAINPID")
+            ]
         );
         std::fs::write(at(&format!("/etc/systemd/system/{name}.service")), unit).expect("a file");
         // Only looked at, as is what they are told with.
-        for program in [program, "/bin/kill"] {
+        for program in [program, "/usr/bin/cococtl"] {
             std::fs::copy("/bin/true", at(program)).expect("every system has that");
         }
     }

@@ -5,11 +5,11 @@ use std::fmt::Display;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coco_core::config::{Configuration, Key, Program, Written};
 use coco_core::placement::canary::Percentage;
-use coco_core::tier::{Fingerprint, Step, Tier, Tiers};
+use coco_core::tier::{Fingerprint, Moving, Step, Tier, Tiers};
 use tracing::{error, info, warn};
 
 use crate::command_line::LoadError;
@@ -18,6 +18,7 @@ use crate::http::{Response, body};
 use crate::logging;
 use crate::service_manager;
 use crate::signals::Signal;
+use crate::tiers::InForceSince;
 
 /// Characters of why a configuration was refused that are shown.
 const LONGEST_PROBLEM: usize = 2000;
@@ -43,25 +44,28 @@ struct InForce {
     tiers: Tiers,
     /// When it was read.
     since: SystemTime,
-    /// By tier whose hosts are on their way, when it was read how far they are.
-    moving_since: HashMap<Box<str>, SystemTime>,
+    /// By tier, when what places its hosts was taken over, by the clock that is shown and by one that never jumps.
+    placed_since: HashMap<Box<str>, (SystemTime, Instant)>,
 }
 
 impl InForce {
     fn new(text: String, tiers: Tiers, before: Option<&Self>) -> Self {
-        let now = SystemTime::now();
+        let now = (SystemTime::now(), Instant::now());
         let since = |tier: &Tier| {
-            let moving = tier.moving()?;
             let before = before.and_then(|before| {
                 let old = before.tiers.iter().find(|old| old.name() == tier.name())?;
-                let is_so_still = old.moving().is_some_and(|old| old.headway() == moving.headway())
-                    && Step::between(old, tier) == Step::Safe;
-                before.moving_since.get(tier.name()).filter(|_| is_so_still)
+                before.placed_since.get(tier.name()).filter(|_| is_placed_as(old, tier))
             });
-            Some((tier.name().into(), before.copied().unwrap_or(now)))
+            (tier.name().into(), before.copied().unwrap_or(now))
         };
-        Self { text: text.into(), since: now, moving_since: tiers.iter().filter_map(since).collect(), tiers }
+        Self { text: text.into(), since: now.0, placed_since: tiers.iter().map(since).collect(), tiers }
     }
+}
+
+/// Whether hosts are placed by one tier as by another, and as far on their way.
+fn is_placed_as(one: &Tier, other: &Tier) -> bool {
+    let headway = |tier: &Tier| tier.moving().map(Moving::headway);
+    headway(one) == headway(other) && matches!(Step::between(one, other), Step::None | Step::Safe)
 }
 
 macro_rules! rows {
@@ -140,9 +144,14 @@ impl Reloads {
         *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem.map(Arc::from);
     }
 
-    /// Since when the hosts of a tier are as far on their way as they are, in Unix seconds.
-    pub fn moving_since(&self, tier: &str) -> Option<u64> {
-        self.in_force().moving_since.get(tier).map(seconds)
+    /// Since when the hosts of a tier are placed as this says: since now, where something else is in force still.
+    pub fn placed_since(&self, tier: &Tier) -> InForceSince {
+        let in_force = self.in_force();
+        let known = in_force.tiers.iter().find(|known| known.name() == tier.name());
+        let since = known.filter(|known| is_placed_as(known, tier));
+        let since = since.and_then(|_| in_force.placed_since.get(tier.name()).copied());
+        let (time, instant) = since.unwrap_or_else(|| (SystemTime::now(), Instant::now()));
+        InForceSince { time: seconds(&time), age: instant.elapsed().as_secs() }
     }
 
     /// The answer of `/config`: the configuration in force, as TOML.
@@ -349,7 +358,6 @@ mod tests {
     fn a_step_that_is_too_long_is_refused_before_anything_changes() {
         let started = moving("5%", "0%");
         let reloads = Reloads::new(&started);
-        let since = reloads.moving_since("t").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let taken = Cell::new(0);
         let reload = |config: CocoConfig| {
@@ -369,7 +377,37 @@ mod tests {
         // What runs now is what the next is held against.
         assert_eq!(reload(moving("1%", "0%")), (1, 1, 2));
         assert_eq!(reload(moving("100%", "10%")), (2, 2, 2));
-        assert!(reloads.moving_since("t").unwrap() >= since && reloads.moving_since("other").is_none());
+    }
+
+    /// A step begins the time anew, and so does what is not in force yet; another key, or another way to say it, does not.
+    #[test]
+    fn a_tier_is_placed_since_its_last_step() {
+        let long_ago = (UNIX_EPOCH + Duration::from_secs(7), Instant::now() - Duration::from_secs(100));
+        let old = |config: &CocoConfig| {
+            let mut old = InForce::new(String::new(), config.tiers.clone(), None);
+            old.placed_since.insert("t".into(), long_ago);
+            old
+        };
+        let tier = |config: &CocoConfig| config.tiers.get(0).unwrap().clone();
+        let plain = |more: &str| {
+            CocoConfig::parse(&format!("[tiers.t]\nhash = 'rendezvous'\ntargets = ['a:1', 'b:1']\n{more}"))
+                .unwrap()
+        };
+        let time_of = |before: &CocoConfig, after: &CocoConfig| {
+            let reloads = Reloads::new(before);
+            *reloads.in_force() = InForce::new(String::new(), after.tiers.clone(), Some(&old(before)));
+            let since = reloads.placed_since(&tier(after));
+            assert_eq!(since.time == 7, since.age >= 100);
+            since.time
+        };
+        assert_eq!(time_of(&plain(""), &plain("[api]\nbind = '127.0.0.1:1'")), 7);
+        assert_eq!(time_of(&moving("5%", "0%"), &moving("5.00%", "0%")), 7);
+        assert_ne!(time_of(&moving("5%", "0%"), &moving("6%", "0%")), 7);
+        assert_ne!(time_of(&plain(""), &moving("0%", "0%")), 7);
+        let reloads = Reloads::new(&plain(""));
+        reloads.in_force().placed_since.insert("t".into(), long_ago);
+        assert_eq!(reloads.placed_since(&tier(&plain(""))).time, 7);
+        assert_ne!(reloads.placed_since(&tier(&moving("5%", "0%"))).time, 7);
     }
 
     #[test]

@@ -237,6 +237,7 @@ fn healthz<D: Daemon>(daemon: &D) -> Response {
     let mut health = Map::new();
     health.insert("status".to_owned(), trouble.unwrap_or("ok").into());
     health.insert("fingerprint".to_owned(), fingerprint.into());
+    health.insert("pid".to_owned(), std::process::id().into());
     if let Some(problem) = daemon.common().reloads.problem() {
         health.insert("reload_refused".to_owned(), (*problem).into());
     }

@@ -7,11 +7,20 @@ use coco_core::placement::canary::Percentage;
 use coco_core::tier::{Step, Target, Tier, Tiers};
 use serde_json::{Map, Value, json};
 
-/// The members that both daemons begin a tier with: its name, its targets as they are counted and as they are placed, and
-/// what decides who owns a host.
+/// Since when a tier places hosts as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForceSince {
+    /// In Unix seconds, for people: clocks jump.
+    pub time: u64,
+    /// For how many seconds.
+    pub age: u64,
+}
+
+/// The members that both daemons begin a tier with: its name, its targets as they are counted and as they are placed,
+/// what decides who owns a host, since when that is so where it is in force, and how hosts are on their way.
 ///
 /// `shadows` and `virtual_replicas` are of rings only.
-pub fn head_of_tier(tier: &Tier) -> Map<String, Value> {
+pub fn head_of_tier(tier: &Tier, since: Option<InForceSince>) -> Map<String, Value> {
     let Facts { hash, replicas, virtual_replicas, .. } = tier.placement().facts();
     let names: Vec<_> = tier.targets().iter().map(|target| target.name.as_str()).collect();
     let mut members = Map::new();
@@ -32,6 +41,12 @@ pub fn head_of_tier(tier: &Tier) -> Map<String, Value> {
     let placed = tier.targets().iter().zip(roles).map(|(target, role)| placed(hash, target, role.as_str()));
     add("placed", placed.collect());
     add("fingerprint", json!(tier.fingerprint().to_string()));
+    if let Some(since) = since {
+        add("age", json!(since.age));
+    }
+    if let Some(migration) = migration(tier, since.map(|since| since.time)) {
+        add("migration", Value::Object(migration));
+    }
     members
 }
 
@@ -55,7 +70,7 @@ fn placed(hash: &str, target: &Target, state: &str) -> Value {
 }
 
 /// How the hosts of a tier are on their way, if they are: the shares, since when, and what they come from.
-pub fn migration(tier: &Tier, since: Option<u64>) -> Option<Map<String, Value>> {
+fn migration(tier: &Tier, since: Option<u64>) -> Option<Map<String, Value>> {
     let moving = tier.moving()?;
     let (from, headway) = (moving.former(), moving.headway());
     let Facts { hash, replicas, virtual_replicas, .. } = from.placement().facts();
@@ -139,7 +154,7 @@ mod tests {
 
     fn shown(text: &str) -> Value {
         let config = Config::parse(text, Program::Coco).unwrap();
-        let mut members = head_of_tier(config.tiers.get(0).unwrap());
+        let mut members = head_of_tier(config.tiers.get(0).unwrap(), None);
         assert!(members.remove("fingerprint").is_some_and(|fingerprint| fingerprint.is_string()));
         Value::Object(members)
     }
@@ -191,17 +206,20 @@ mod tests {
         assert_eq!(head["targets"], json!(["a:1", "b:1", "c:1"]));
         assert_eq!((&head["shadows"], &head["virtual_replicas"]), (&json!({"\u{0}": "a:1"}), &json!(20)));
         let expected = json!({
-            "both": "5%", "new": "0%", "since": 7,
+            "both": "5%", "new": "0%", "since": null,
             "from": {"hash": "ring", "replicas": 1, "virtual_replicas": 90, "targets": [
                 {"name": "s1", "address": "a:1"}, {"name": "old", "address": "c:1"},
             ]},
         });
-        assert_eq!(migration(tiers.get(0).unwrap(), Some(7)).map(Value::Object), Some(expected));
+        assert_eq!((&head["migration"], head.get("age")), (&expected, None));
+        let since = Some(InForceSince { time: 7, age: 60 });
+        let in_force = head_of_tier(tiers.get(0).unwrap(), since);
+        assert_eq!((&in_force["migration"]["since"], &in_force["age"]), (&json!(7), &json!(60)));
         assert!(summary(&tiers).starts_with(
             "tiers.a: ring, 20 virtual replicas, targets: 3, copies of a host: 1, on the way from ring, targets: 2, copies of \
              a host: 1; both = 5%, new = 0%, fingerprint "
         ), "{}", summary(&tiers));
-        assert_eq!(migration(self::tiers("tiers.a.targets = ['a:1']").get(0).unwrap(), None), None);
+        assert_eq!(shown("tiers.a.targets = ['a:1']").get("migration"), None);
     }
 
     /// Steps of a migration are what keeps hosts from beginning anew.

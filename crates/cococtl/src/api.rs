@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::io::{self, BufReader, Read};
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -43,6 +44,15 @@ impl FromStr for Root {
             (Some("https"), ..) => Err("there is no TLS: expected http://HOST:PORT".to_owned()),
             _ => Err("expected http://HOST:PORT".to_owned()),
         }
+    }
+}
+
+impl Root {
+    /// Whether it is at an address that only this machine can reach.
+    pub fn is_loopback(&self) -> bool {
+        let uri: Option<Uri> = self.0.parse().ok();
+        let host = uri.as_ref().and_then(Uri::host).unwrap_or_default().trim_matches(['[', ']']);
+        host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 }
 
@@ -223,6 +233,15 @@ mod tests {
             ("coco1", "http://coco1"),
         ] {
             assert_eq!(given.parse::<Root>().unwrap().to_string(), root);
+        }
+        for (given, is_loopback) in [
+            ("[::1]:9080", true),
+            ("localhost", true),
+            ("127.1.2.3:9", true),
+            ("coco1", false),
+            ("10.1.1.1:9", false),
+        ] {
+            assert_eq!(given.parse::<Root>().unwrap().is_loopback(), is_loopback, "{given}");
         }
         for given in ["", "https://localhost", "ftp://x", "http://", "a b", "http://x/?y"] {
             assert!(given.parse::<Root>().is_err(), "{given}");

@@ -91,6 +91,14 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// A process that can't be told anything.
+    #[error("process {pid}: {source}")]
+    Process {
+        /// Its number.
+        pid: i32,
+        /// What the system says.
+        source: io::Error,
+    },
     /// Standard output is closed or full.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),

@@ -6,7 +6,7 @@
 //! - [`lookup`] says who owns hosts, [`placement`] how evenly they are spread;
 //! - [`plan`] says what a change of the configuration moves;
 //! - [`host`] says whether a host still reports, [`silent`] which ones do not ([`known`]), [`top`] what goes where now;
-//! - [`check`] compares what running processes route by, [`inconsistent`] what nodes have with who owns it;
+//! - [`check`] compares what running processes route by, [`reload`] has one read its configuration again, [`inconsistent`] what nodes have with who owns it;
 //! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
@@ -15,7 +15,8 @@
 //!
 //! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
 //! evenness, [`loss`] what it costs to lose a target, [`disjoint`] what two configurations write apart, [`api`] asks running
-//! processes, whose `/tiers` is a [`tier_state`], [`seen`] tells their metrics one by one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
+//! processes, whose `/tiers` is a [`tier_state`]; a [`verdict`] says what two of them are to each other, a [`gate`] whether
+//! hosts may be moved. [`seen`] tells their metrics one by one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
 //! is no answer.
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ pub mod decode;
 pub mod demo;
 pub mod disjoint;
 pub mod failure;
+pub mod gate;
 pub mod host;
 pub mod hosts;
 pub mod inconsistent;
@@ -41,6 +43,7 @@ pub mod loss;
 pub mod placement;
 pub mod plan;
 pub mod receive;
+pub mod reload;
 pub mod replay;
 pub mod seen;
 pub mod silent;
@@ -51,6 +54,7 @@ pub mod storage;
 pub mod tier_state;
 pub mod top;
 pub mod traffic;
+pub mod verdict;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -82,6 +86,7 @@ enum Command {
     Silent(silent::Arguments),
     Top(top::Arguments),
     Check(check::Arguments),
+    Reload(reload::Arguments),
     Inconsistent(inconsistent::Arguments),
     Blacklist(blacklist::Arguments),
     Decode(decode::Arguments),
@@ -108,6 +113,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Silent(arguments) => silent::run(&arguments),
             Command::Top(arguments) => top::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
+            Command::Reload(arguments) => reload::run(&arguments),
             Command::Inconsistent(arguments) => inconsistent::run(&arguments),
             Command::Blacklist(arguments) => blacklist::run(&arguments),
             Command::Decode(arguments) => decode::run(&arguments),

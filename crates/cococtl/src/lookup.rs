@@ -1,16 +1,17 @@
 //! `cococtl lookup`: who owns hosts.
 //!
 //! A line a host: its name, then `TIER=TARGET` for each tier, tabs between; with `--all` `TIER=TARGET,TARGET...`, by the
-//! targets' names. Where collectd stores the host under another
-//! name, that stands at the end.
+//! targets' names, and behind it `STAGE from=TARGET,... writes=TARGET,...` where the host is on its way. Where collectd
+//! stores the host under another name, that stands at the end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use coco_core::host::{is_renamed, stored_name};
+use coco_core::placement::migration::{Move, Stage};
 use coco_core::tier::{Tier, Tiers};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value, json};
@@ -30,7 +31,9 @@ const JSON: &str = r#"With --json, an object a line:
 
   {"host": "web1", "owners": {"shortterm": "10.1.1.111:25826", ...}}
 
-With --all, an array of the targets' names for each tier, the first owner first. A host with a slash in its name also has "stored_as": the name under which collectd stores it."#;
+With --all, an array of the targets' names for each tier, the first owner first. A host that is on its way in some tiers
+also has "moving": {"shortterm": {"stage", "former", "writes"}}: the stage, "old", "both" or "new", is which owners are
+written to now, former those that it comes from, writes those that are written to. A host with a slash in its name also has "stored_as": the name under which collectd stores it."#;
 
 /// Say which targets of each tier own hosts
 ///
@@ -47,7 +50,8 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     api: Option<Root>,
 
-    /// Tell all owners by their names, the first owner first, and not the address of the first one alone
+    /// Tell all owners by their names, the first owner first, and not the address of the first one alone; of a host that is
+    /// on its way to them its stage, those that it comes from, and those that are written to now
     #[arg(long)]
     all: bool,
 
@@ -140,6 +144,7 @@ impl<'a> Lines<'a> {
         } else {
             write_name(out, host)?;
         }
+        let mut moving = Vec::new();
         for (index, LinesOfTier { tier, head, targets }) in tiers.iter().enumerate() {
             out.write_all(if *json && index > 0 { b"," } else { b"" })?;
             out.write_all(head)?;
@@ -147,23 +152,88 @@ impl<'a> Lines<'a> {
                 out.write_all(&targets[tier.owner(host)])?;
                 continue;
             }
-            tier.placement().owners(host, owners);
-            out.write_all(if *json { b"[" } else { b"" })?;
-            for (place, &owner) in owners.iter().enumerate() {
-                out.write_all(if place > 0 { b"," } else { b"" })?;
-                out.write_all(&targets[owner])?;
+            let on_its_way = moving_in(tier, host);
+            match &on_its_way {
+                Some(of) => owners.clone_from(&of.owners),
+                None => tier.placement().owners(host, owners),
             }
+            out.write_all(if *json { b"[" } else { b"" })?;
+            write_list(owners, targets, out)?;
             out.write_all(if *json { b"]" } else { b"" })?;
+            match on_its_way {
+                Some(of) if *json => moving.push((tier.name(), OnItsWay::of(tier, of).object())),
+                Some(of) => OnItsWay::of(tier, of).write(out)?,
+                None => {}
+            }
         }
         if !*json {
             return end_line(host, out);
         }
         out.write_all(b"}")?;
+        if !moving.is_empty() {
+            let moving: Map<_, _> = moving.into_iter().map(|(tier, of)| (tier.to_owned(), of)).collect();
+            write!(out, ",\"moving\":{}", Value::from(moving))?;
+        }
         if is_renamed(host) {
             out.write_all(b",\"stored_as\":")?;
             serde_json::to_writer(&mut *out, &text::in_json(&stored_name(host)))?;
         }
         out.write_all(b"}\n")
+    }
+}
+
+fn write_list(places: &[usize], targets: &[Vec<u8>], out: &mut impl Write) -> io::Result<()> {
+    for (place, &owner) in places.iter().enumerate() {
+        out.write_all(if place > 0 { b"," } else { b"" })?;
+        out.write_all(&targets[owner])?;
+    }
+    Ok(())
+}
+
+/// What becomes of a host, if it is on its way.
+fn moving_in(tier: &Tier, host: &[u8]) -> Option<Move> {
+    tier.placement().migration().map(|migration| migration.of(host)).filter(|of| of.stage != Stage::Settled)
+}
+
+/// A host on its way, beside its owners.
+struct OnItsWay {
+    stage: String,
+    former: Vec<String>,
+    writes: Vec<String>,
+}
+
+impl OnItsWay {
+    fn of(tier: &Tier, of: Move) -> Self {
+        let names = |places: &[usize]| -> Vec<_> {
+            places.iter().map(|place| tier.targets()[*place].label().to_owned()).collect()
+        };
+        let (stage, former) = (of.stage.as_str().to_owned(), names(&of.former));
+        Self { stage, former, writes: names(&of.writers()) }
+    }
+
+    /// What a process tells of a host; none where it stays, or the process knows of no migrations.
+    fn told(placed: &Map<String, Value>) -> Option<Self> {
+        let names = |key: &str| -> Option<Vec<String>> {
+            placed.get(key)?.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+        };
+        let stage = placed.get("stage")?.as_str().filter(|stage| *stage != Stage::Settled.as_str())?;
+        Some(Self { stage: stage.to_owned(), former: names("former")?, writes: names("writes")? })
+    }
+
+    fn object(&self) -> Value {
+        json!({ "stage": self.stage, "former": self.former, "writes": self.writes })
+    }
+
+    fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(b" ")?;
+        write_name(out, self.stage.as_bytes())?;
+        for (head, names) in [(" from=", &self.former), (" writes=", &self.writes)] {
+            for (place, name) in names.iter().enumerate() {
+                out.write_all(if place == 0 { head.as_bytes() } else { b"," })?;
+                write_name(out, name.as_bytes())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -201,28 +271,46 @@ async fn ask(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Result
     }
 }
 
-type Owners = Map<String, Value>;
-
-async fn owners(client: Client, root: Root, name: Vec<u8>, all: bool) -> (Vec<u8>, Result<Owners, Failure>) {
-    let all_owners = if all { "&all=1" } else { "" };
-    let path = format!("/lookup?name={}{all_owners}", percent_encode(&name, NON_ALPHANUMERIC));
-    let owners = client.ask_for(&root, &path).await.map(|owners: Owners| {
-        // It says what is stored where, which we know; a tier of that name is an owner. Who knows of no copies tells the
-        // first owner.
-        let told = owners.into_iter().filter_map(|(tier, owner)| match owner {
-            Value::String(target) if all => Some((tier, json!([target]))),
-            Value::String(_) => Some((tier, owner)),
-            Value::Object(mut placed) => Some((tier, placed.remove("owners")?)),
-            _ => None,
-        });
-        told.collect()
-    });
-    (name, owners)
+/// What a process says of a host, by tier.
+#[derive(Default)]
+struct Told {
+    owners: Map<String, Value>,
+    moving: BTreeMap<String, OnItsWay>,
 }
 
-fn write_answer(host: &[u8], owners: &Owners, json: bool, out: &mut impl Write) -> io::Result<()> {
+async fn owners(client: Client, root: Root, name: Vec<u8>, all: bool) -> (Vec<u8>, Result<Told, Failure>) {
+    let all_owners = if all { "&all=1" } else { "" };
+    let path = format!("/lookup?name={}{all_owners}", percent_encode(&name, NON_ALPHANUMERIC));
+    let told = client.ask_for(&root, &path).await.map(|answer: Map<String, Value>| {
+        let mut told = Told::default();
+        // It says what is stored where, which we know; a tier of that name is an owner. Who knows of no copies tells the
+        // first owner.
+        for (tier, owner) in answer {
+            match owner {
+                Value::String(target) if all => drop(told.owners.insert(tier, json!([target]))),
+                Value::String(_) => drop(told.owners.insert(tier, owner)),
+                Value::Object(mut placed) => {
+                    let on_its_way = OnItsWay::told(&placed);
+                    let Some(owners) = placed.remove("owners") else { continue };
+                    told.moving.extend(on_its_way.map(|of| (tier.clone(), of)));
+                    told.owners.insert(tier, owners);
+                }
+                _ => {}
+            }
+        }
+        told
+    });
+    (name, told)
+}
+
+fn write_answer(host: &[u8], told: &Told, json: bool, out: &mut impl Write) -> io::Result<()> {
+    let Told { owners, moving } = told;
     if json {
         let mut line = json!({ "host": text::in_json(host), "owners": owners });
+        if !moving.is_empty() {
+            let moving: Map<_, _> = moving.iter().map(|(tier, of)| (tier.clone(), of.object())).collect();
+            line["moving"] = moving.into();
+        }
         if is_renamed(host) {
             line["stored_as"] = text::in_json(&stored_name(host)).into();
         }
@@ -237,6 +325,7 @@ fn write_answer(host: &[u8], owners: &Owners, json: bool, out: &mut impl Write) 
             out.write_all(if place == 0 { b"=" } else { b"," })?;
             write_name(out, target.as_str().unwrap_or_default().as_bytes())?;
         }
+        moving.get(tier).map_or(Ok(()), |of| of.write(out))?;
     }
     end_line(host, out)
 }

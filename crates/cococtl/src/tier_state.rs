@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use coco_core::placement::Way;
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::placement::migration::Headway;
+use coco_core::placement::rendezvous::Weight;
+use coco_core::tier::{Placed, Placing, Role, Target, Tier, Tiers};
+use coco_daemon::tiers::head_of_tier;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 
 /// What a tier routes by.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,6 +30,12 @@ pub struct TierState {
     /// What is said of each target. Who does not say places by address and order.
     #[serde(default)]
     pub placed: Vec<PlacedTarget>,
+    /// For how many seconds a process has placed hosts like this; a file has not.
+    #[serde(default)]
+    pub age: Option<u64>,
+    /// How hosts are on their way, if they are.
+    #[serde(default)]
+    pub migration: Option<MigrationState>,
 }
 
 /// A target as it is placed.
@@ -33,12 +43,42 @@ pub struct TierState {
 pub struct PlacedTarget {
     /// Its name, or its address where it has none.
     pub name: String,
+    /// Its address, which `targets` has, too; who does not know of migrations does not say.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// What it is to its tier.
+    #[serde(default)]
+    pub state: Option<String>,
     /// Its part of the hosts, where the hash goes by it.
     pub weight: Option<u32>,
     /// What fails as a whole.
     pub zone: Option<String>,
     /// Its place among the targets.
     pub index: Option<i64>,
+}
+
+/// How far hosts are on their way, and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct MigrationState {
+    /// The part that is written to former and new owners.
+    pub both: String,
+    /// The part that is written to new owners alone.
+    pub new: String,
+    /// How hosts were placed.
+    pub from: FormerState,
+}
+
+/// How hosts were placed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct FormerState {
+    /// The name of the hash.
+    pub hash: String,
+    /// Copies of each host.
+    pub replicas: usize,
+    /// Points of each target, where they are on a ring.
+    pub virtual_replicas: Option<u32>,
+    /// The targets, in order.
+    pub targets: Vec<PlacedTarget>,
 }
 
 fn one() -> usize {
@@ -59,6 +99,10 @@ pub struct RoutedTier {
     pub replicas: usize,
     #[serde(default)]
     pub placed: Vec<PlacedTarget>,
+    #[serde(default)]
+    pub age: Option<u64>,
+    #[serde(default)]
+    pub migration: Option<MigrationState>,
     /// By target and host: how many metrics.
     #[serde(default)]
     pub routes: BTreeMap<String, BTreeMap<String, Members>>,
@@ -71,19 +115,62 @@ pub struct Members(pub u64);
 impl TierState {
     /// What processes with this configuration say.
     pub fn of(tiers: &Tiers) -> Vec<Self> {
-        let state = tiers.iter().map(|tier| Self {
-            name: tier.name().to_owned(),
-            targets: tier.targets().iter().map(|target| target.name.clone()).collect(),
-            virtual_replicas: tier.placement().facts().virtual_replicas,
-            hash: Some(tier.placement().facts().hash.to_owned()),
-            replicas: tier.placement().facts().replicas,
-            placed: tier.targets().iter().map(|target| PlacedTarget::of(tier, target)).collect(),
+        let said = |tier| serde_json::from_value(Value::Object(head_of_tier(tier, None)));
+        tiers.iter().map(|tier| said(tier).expect("what is said is what is read")).collect()
+    }
+
+    /// The tier that a process speaks of, so that hosts can be placed by it; none where this release can't.
+    pub fn rebuilt(&self) -> Option<Tier> {
+        let placing = placing(self.way(), self.replicas, self.virtual_replicas)?;
+        let listed = self.targets.iter().enumerate().map(|(place, address)| {
+            let placed = self.placed.get(place);
+            let role = match placed.and_then(|placed| placed.state.as_deref()) {
+                Some("draining") => Role::Draining,
+                Some("former") => Role::Former,
+                _ => Role::Active,
+            };
+            Some((target(address, placed)?, role))
         });
-        state.collect()
+        let mut listed: Vec<_> = listed.collect::<Option<_>>()?;
+        let Some(MigrationState { both, new, from }) = &self.migration else {
+            let targets = listed.into_iter().map(|(target, _)| target).collect();
+            return Tier::placed(self.name.clone(), targets, placing).ok();
+        };
+        listed.retain(|(_, role)| *role != Role::Former);
+        let headway = Headway::new(both.parse().ok()?, new.parse().ok()?)?;
+        let former = from.targets.iter().map(|placed| target(placed.address.as_deref()?, Some(placed)));
+        let was = self::placing(Some(&from.hash), from.replicas, from.virtual_replicas)?;
+        let former = (former.collect::<Option<_>>()?, was);
+        Tier::migrating(self.name.clone(), listed, placing, former, headway).ok()
     }
 
     /// In what this tier is not as another of the same name.
     fn difference(&self, other: &Self) -> Option<String> {
+        self.difference_in_targets(other).or_else(|| self.difference_in_migration(other))
+    }
+
+    fn difference_in_migration(&self, other: &Self) -> Option<String> {
+        let from = |state: &Self| state.migration.as_ref().map(|migration| migration.from.clone());
+        if self.migration == other.migration {
+            return None;
+        }
+        if let Some((this, there)) = from(self).zip(from(other))
+            && this != there
+        {
+            return Some("hosts come from other targets there, or were placed otherwise".to_owned());
+        }
+        Some(format!("{}, there {}", self.headway(), other.headway()))
+    }
+
+    /// How far hosts are on their way, for people.
+    pub fn headway(&self) -> String {
+        match &self.migration {
+            Some(MigrationState { both, new, .. }) => format!("both = \"{both}\" and new = \"{new}\""),
+            None => "no migration".to_owned(),
+        }
+    }
+
+    fn difference_in_targets(&self, other: &Self) -> Option<String> {
         let (this, there) = (self.in_order(), other.in_order());
         let differs = |place: &usize| this.get(*place).map(|it| it.0) != there.get(*place).map(|it| it.0);
         if let Some(place) = (0..this.len().max(there.len())).find(differs) {
@@ -114,7 +201,8 @@ impl TierState {
             return None;
         }
         let placed = this.iter().zip(&there).filter_map(|(this, there)| this.1.zip(there.1));
-        let (this, there) = placed.into_iter().find(|(this, there)| this != there)?;
+        let mut placed = placed.map(|(this, there)| (this.to_string(), there.to_string()));
+        let (this, there) = placed.find(|(this, there)| this != there)?;
         Some(format!("a target is {this}, there {there}"))
     }
 
@@ -144,16 +232,27 @@ impl TierState {
     }
 }
 
-impl PlacedTarget {
-    fn of(tier: &Tier, target: &Target) -> Self {
-        let goes_by_weight = tier.placement().facts().hash == Way::Rendezvous.as_str();
-        Self {
-            name: target.label().to_owned(),
-            weight: goes_by_weight.then_some(target.placed.weight.get()),
-            zone: target.placed.zone.clone(),
-            index: target.placed.index,
-        }
-    }
+fn placing(way: Option<&str>, replicas: usize, virtual_replicas: Option<u32>) -> Option<Placing> {
+    // The original does not say what there is only one of.
+    let is = |one: Way| way.unwrap_or(Way::Ring.as_str()) == one.as_str();
+    let way = Way::ALL.into_iter().find(|way| is(*way))?;
+    Some(match way {
+        Way::Ring => Placing::Ring { virtual_replicas },
+        Way::Jump => Placing::Jump { replicas },
+        Way::Rendezvous => Placing::Rendezvous { replicas },
+    })
+}
+
+fn target(address: &str, placed: Option<&PlacedTarget>) -> Option<Target> {
+    let target = Target::new(address, address.parse().ok()?);
+    let Some(PlacedTarget { name, weight, zone, index, .. }) = placed else { return Some(target) };
+    let placed = Placed {
+        name: Some(name.clone()),
+        weight: weight.map_or(Some(Weight::default()), Weight::new)?,
+        zone: zone.clone(),
+        index: *index,
+    };
+    Some(Target { placed, ..target })
 }
 
 impl fmt::Display for PlacedTarget {
@@ -167,6 +266,9 @@ impl fmt::Display for PlacedTarget {
         }
         if let Some(index) = self.index {
             write!(f, " with index {index}")?;
+        }
+        if let Some(state) = self.state.as_deref().filter(|state| *state != "active") {
+            write!(f, ", {state}")?;
         }
         Ok(())
     }

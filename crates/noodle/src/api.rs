@@ -11,7 +11,7 @@ use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
 use coco_daemon::reload::Reloads;
 use coco_daemon::routes::{self, Common, Daemon};
 use coco_daemon::status::{History, Numbers, Section};
-use coco_daemon::tiers::{head_of_tier, migration};
+use coco_daemon::tiers::head_of_tier;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
@@ -128,7 +128,7 @@ fn rendered(fleet: &Fleet, reloads: &Reloads) -> Rendered {
     let mut index = 0;
     let tiers = fleet.all.iter().map(|one| {
         if one.remote_write().is_some() {
-            return unread_tier(one);
+            return unread_tier(reloads, one);
         }
         index += 1;
         tier(fleet, reloads, index - 1, one)
@@ -137,8 +137,8 @@ fn rendered(fleet: &Fleet, reloads: &Reloads) -> Rendered {
 }
 
 /// One whose targets take samples, and are asked by others than Noodle.
-fn unread_tier(tier: &Tier) -> Value {
-    let mut head = head_of_tier(tier);
+fn unread_tier(reloads: &Reloads, tier: &Tier) -> Value {
+    let mut head = head_of_tier(tier, Some(reloads.placed_since(tier)));
     head.insert("connections".to_owned(), json!({}));
     head.into()
 }
@@ -151,10 +151,7 @@ fn tier(fleet: &Fleet, reloads: &Reloads, index: usize, tier: &Tier) -> Value {
         (configured.name.clone(), connection)
     });
     let connections: Map<_, _> = connections.collect();
-    let mut head = head_of_tier(tier);
-    if let Some(migration) = migration(tier, reloads.moving_since(tier.name())) {
-        head.insert("migration".to_owned(), migration.into());
-    }
+    let mut head = head_of_tier(tier, Some(reloads.placed_since(tier)));
     head.insert("connections".to_owned(), connections.into());
     head.into()
 }

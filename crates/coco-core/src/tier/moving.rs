@@ -32,6 +32,19 @@ impl Moving {
     pub fn headway(&self) -> Headway {
         self.headway
     }
+
+    /// How far another tier of this name is on the same way, if it is on it, before it or behind it.
+    pub fn headway_of(&self, tier: &Tier) -> Option<Headway> {
+        let is = |one: &Tier, other: &Tier| one.fingerprint() == other.fingerprint();
+        match tier.moving() {
+            Some(moving) => {
+                (is(&moving.former, &self.former) && is(&moving.new, &self.new)).then_some(moving.headway)
+            }
+            None if is(tier, &self.former) => Some(Headway::BEFORE),
+            None if is(tier, &self.new) => Some(Headway::AFTER),
+            None => None,
+        }
+    }
 }
 
 /// What a target is to its tier.
@@ -140,24 +153,11 @@ impl Step {
         let Some(moving) = known else {
             return if one.fingerprint() == other.fingerprint() { Self::None } else { Self::Other };
         };
-        match (headway_of(one, moving), headway_of(other, moving)) {
+        match (moving.headway_of(one), moving.headway_of(other)) {
             (Some(one), Some(other)) if one.is_safe_beside(other) => Self::Safe,
             (Some(one), Some(other)) => Self::Unsafe { one, other },
             _ => Self::Other,
         }
-    }
-}
-
-/// How far a tier is on this way, if it is on it, before it or behind it.
-fn headway_of(tier: &Tier, way: &Moving) -> Option<Headway> {
-    let is = |one: &Tier, other: &Tier| one.fingerprint() == other.fingerprint();
-    match tier.moving() {
-        Some(moving) => {
-            (is(&moving.former, &way.former) && is(&moving.new, &way.new)).then_some(moving.headway)
-        }
-        None if is(tier, &way.former) => Some(Headway::BEFORE),
-        None if is(tier, &way.new) => Some(Headway::AFTER),
-        None => None,
     }
 }
 

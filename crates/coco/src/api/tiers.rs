@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use coco_core::tier::Tier;
 use coco_daemon::health::Condition;
-use coco_daemon::tiers::{head_of_tier, migration};
+use coco_daemon::tiers::head_of_tier;
 use serde_json::{Map, Value, json};
 
 use super::{Api, ObjectWriter, write_hosts};
@@ -46,11 +46,10 @@ fn write_head(
     tier: &Tier,
     object: &mut ObjectWriter<'_>,
 ) -> io::Result<()> {
-    let mut members = head_of_tier(tier);
+    let mut members = head_of_tier(tier, Some(api.common.reloads.placed_since(tier)));
     add_hosts(&mut members, api, routing, index);
-    if let Some(migration) = migration(tier, api.common.reloads.moving_since(tier.name())) {
-        let hosts = api.measure.last().moving_in(tier.name());
-        members.insert("migration".to_owned(), with_hosts(migration, hosts));
+    if let Some(migration) = members.get_mut("migration") {
+        add_moving(migration, api.measure.last().moving_in(tier.name()));
     }
     members.insert("connections".to_owned(), connections(routing, index));
     for (key, value) in members {
@@ -75,12 +74,12 @@ fn write_routes(
     routes.end()
 }
 
-/// With how many hosts are on their way, as last measured.
-fn with_hosts(mut migration: Map<String, Value>, hosts: HostsMoving) -> Value {
+/// Adds how many hosts are on their way, as last measured.
+fn add_moving(migration: &mut Value, hosts: HostsMoving) {
     let HostsMoving { moving, both, new } = hosts;
-    let counts = [("hosts_moving", moving), ("hosts_both", both), ("hosts_new", new)];
-    migration.extend(counts.map(|(key, count)| (key.to_owned(), json!(count))));
-    Value::Object(migration)
+    for (key, count) in [("hosts_moving", moving), ("hosts_both", both), ("hosts_new", new)] {
+        migration[key] = json!(count);
+    }
 }
 
 /// Adds to each target how many hosts it is the first owner of, and of how many it has a further copy, as last measured.

@@ -235,6 +235,7 @@ fn the_api_shows_where_what_went() {
         "replicas",
         "placed",
         "fingerprint",
+        "age",
         "connections",
         "routes",
     ];
@@ -283,7 +284,10 @@ fn the_api_shows_where_what_went() {
     let mut health = health.json();
     let age = health["last_datagram_age"].take().as_u64().expect("seconds");
     let fingerprint = tiers.fingerprint().to_string();
-    assert_eq!(health, json!({ "status": "ok", "fingerprint": fingerprint, "last_datagram_age": null }));
+    assert_eq!(
+        health,
+        json!({ "status": "ok", "fingerprint": fingerprint, "pid": std::process::id(), "last_datagram_age": null })
+    );
     // It was just sent to, however slow this machine is.
     assert!(age < 600, "{age}");
     assert!(coco.get("/metrics").text.contains("\ncoco_listen_last_datagram_age "));

@@ -86,9 +86,11 @@ async fn ask(
     let tiers: Vec<RoutedTier> = client.stream(root, "/tiers").await?;
     let mut seen = 0;
     let mut states = Vec::new();
-    for RoutedTier { name, targets, virtual_replicas, hash, replicas, placed, routes } in tiers {
+    for RoutedTier { name, targets, virtual_replicas, hash, replicas, placed, age, migration, routes } in
+        tiers
+    {
         let tells_bytes = hash.is_some();
-        states.push(TierState { name, targets, virtual_replicas, hash, replicas, placed });
+        states.push(TierState { name, targets, virtual_replicas, hash, replicas, placed, age, migration });
         let mut of_tier = 0;
         for (host, Members(metrics)) in routes.into_values().flatten() {
             of_tier += 1;

@@ -113,3 +113,82 @@ fn a_verdict_says_how_many_hosts_are_sent_to_none_of_the_same_targets() {
         }
     }
 }
+
+/// From the ring of two to three by name, as far as it says.
+fn on_the_way(both: &str, new: &str) -> String {
+    let target = |name: usize| format!("{{ name = 's{name}', address = '10.0.0.{name}:25826' }}");
+    format!(
+        "[tiers.a]\nhash = 'rendezvous'\ntargets = [{}, {}, {}]\n\
+         [tiers.a.migration]\nboth = '{both}'\nnew = '{new}'\n\
+         from = {{ hash = 'ring', targets = ['s1', {{ name = 'old', address = '10.0.0.9:25826' }}] }}\n",
+        target(1),
+        target(2),
+        target(3)
+    )
+}
+
+/// Any two have to be safe beside each other, not each beside the first alone.
+#[test]
+fn a_migration_is_well_in_the_middle_of_a_step_and_no_further() {
+    let table = |both, new| on_the_way(both, new);
+    let whole = table("0%", "0%");
+    let after = whole[..whole.find("[tiers.a.migration]").unwrap()].to_owned();
+    let before = "[tiers.a]\ntargets = ['10.0.0.1:25826', '10.0.0.9:25826']\n".to_owned();
+    let other = table("100%", "0%").replace("10.0.0.9:", "10.0.0.8:");
+    let directory = Directory::new("check");
+    for (name, files, verdicts) in [
+        ("the table comes", vec![before.clone(), table("0%", "0%")], vec!["safe"]),
+        ("at once, but for new", vec![before.clone(), table("100%", "0%")], vec!["safe"]),
+        ("next step", vec![table("100%", "0%"), table("100%", "5%")], vec!["safe"]),
+        ("the table goes", vec![table("100%", "100%"), after.clone()], vec!["safe"]),
+        ("the same", vec![table("5%", "0%"), table("5.00%", "0%")], vec![]),
+        ("new before both", vec![table("5%", "0%"), table("100%", "6%")], vec!["unsafe"]),
+        ("no table yet, and new owners alone", vec![before.clone(), table("100%", "1%")], vec!["unsafe"]),
+        ("a hard switch", vec![before, after], vec!["apart"]),
+        ("from elsewhere", vec![table("100%", "0%"), other], vec!["apart"]),
+        (
+            "the second and the third",
+            vec![table("100%", "0%"), table("100%", "60%"), table("50%", "0%")],
+            vec!["safe", "safe", "unsafe"],
+        ),
+    ] {
+        let mut arguments = vec!["check".to_owned(), "--json".to_owned()];
+        for (number, text) in files.iter().enumerate() {
+            let file = directory.write(&format!("{number}.conf"), text);
+            arguments.extend(["--config".to_owned(), file.to_str().unwrap().to_owned()]);
+        }
+        let ended = cococtl(&arguments, b"");
+        let is_safe = verdicts.iter().all(|verdict| *verdict == "safe");
+        assert_eq!(
+            (ended.status, ended.stderr.as_str()),
+            (Some(i32::from(!is_safe)), ""),
+            "{name}: {ended:?}"
+        );
+        let told = ended.json();
+        assert_eq!((&told["safe"], &told["same"]), (&is_safe.into(), &verdicts.is_empty().into()), "{name}");
+        let said: Vec<_> = told["differences"].as_array().unwrap().iter().collect();
+        assert_eq!(
+            said.iter().map(|one| one["verdict"].as_str().unwrap()).collect::<Vec<_>>(),
+            verdicts,
+            "{name}"
+        );
+        for one in said {
+            let share = one["disjoint"]["a"].as_f64().unwrap();
+            assert_eq!(share > 0.0, one["verdict"] != "safe", "{name}: {one}");
+        }
+    }
+}
+
+#[test]
+fn running_processes_in_the_middle_of_a_step_are_told_as_such() {
+    let [one, other] = [on_the_way("5%", "0%"), on_the_way("100%", "0%")]
+        .map(|tier| Config::new::<String>(&[]).text() + &tier);
+    let (coco, noodle) = (Coco::start(&one), Noodle::start(&other));
+    let [coco, noodle] = [coco.api, noodle.address].map(|address| format!("http://{address}"));
+    let ended = cococtl(["check", &coco, &noodle], b"");
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    let told = format!(
+        "{noodle} differs from {coco}: in the middle of a step, safe: tier a: both = \"100%\" and new = \"0%\", there both =          \"5%\" and new = \"0%\"\n"
+    );
+    assert!(ended.stdout.ends_with(&told), "{ended:?}");
+}

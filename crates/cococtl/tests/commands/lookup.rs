@@ -171,3 +171,57 @@ fn all_owners_are_told_by_name_from_a_file_and_from_a_process() {
     }
     assert!(coco.stop().success());
 }
+
+/// By its stage a host has other writers; the file and the process say the same, with `moving` in the order of the tiers.
+#[test]
+fn hosts_on_their_way_are_told_with_their_stage() {
+    let directory = Directory::new("lookup");
+    for (both, new, stage, writes) in
+        [("0%", "0%", "old", "s2"), ("100%", "0%", "both", "s2,s1"), ("100%", "100%", "new", "s1")]
+    {
+        let tier = |name: &str| {
+            format!(
+                "[tiers.{name}]\nhash = 'rendezvous'\nmigration = {{ both = '{both}', new = '{new}' }}\ntargets = [\
+                 {{ name = 's1', address = '127.0.0.1:9' }}, {{ name = 's2', address = '127.0.0.1:10', state = 'draining' }}]\n"
+            )
+        };
+        let text = Config::new::<String>(&[]).text() + &tier("b") + &tier("a");
+        let config = directory.write("coco.conf", &text);
+        let coco = Coco::start(&text);
+        let api = format!("http://{}", coco.api);
+        let asked = |more: &[&str]| {
+            let [file, process] = [["--config", config.to_str().unwrap()], ["--api", &api]].map(|source| {
+                let hosts: Vec<_> = (0..20).map(|host| format!("web{host}")).collect();
+                let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+                cococtl([&["lookup", "--all"][..], more, &source, &hosts].concat(), b"")
+            });
+            assert_eq!(
+                (file.status, file.stderr.as_str(), &file.stdout),
+                (Some(0), "", &process.stdout),
+                "{process:?}"
+            );
+            file
+        };
+        let text = asked(&[]).stdout;
+        let of_tier = format!("s1 {stage} from=s2 writes={writes}");
+        let mut seen = [0, 0];
+        for line in text.lines() {
+            let (host, rest) = line.split_once('\t').unwrap();
+            assert!(host.starts_with("web"));
+            let moves = rest == format!("b={of_tier}\ta={of_tier}");
+            assert!(moves || rest == "b=s1\ta=s1", "{line}");
+            seen[usize::from(moves)] += 1;
+        }
+        assert!(seen.iter().all(|seen| *seen > 0) && seen[0] + seen[1] == 20, "{text}");
+        let writes: Vec<_> = writes.split(',').collect();
+        for line in asked(&["--json"]).json_lines() {
+            assert_eq!(line["owners"], json!({ "b": ["s1"], "a": ["s1"] }));
+            if let Some(moving) = line.get("moving") {
+                let of = json!({ "stage": stage, "former": ["s2"], "writes": writes });
+                assert_eq!(moving, &json!({ "b": of, "a": of }), "{line}");
+                seen[1] -= 1;
+            }
+        }
+        assert_eq!(seen[1], 0);
+    }
+}

@@ -14,6 +14,7 @@ mod lookup;
 mod placement;
 mod plan;
 mod plan_rsync;
+mod reload;
 mod replay;
 mod running;
 mod traffic;
