@@ -4,7 +4,7 @@
 //! targets' names, and behind it `STAGE from=TARGET,... writes=TARGET,...` where the host is on its way. Where collectd
 //! stores the host under another name, that stands at the end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -275,7 +275,7 @@ async fn ask(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Result
 #[derive(Default)]
 struct Told {
     owners: Map<String, Value>,
-    moving: BTreeMap<String, OnItsWay>,
+    moving: Vec<(String, OnItsWay)>,
 }
 
 async fn owners(client: Client, root: Root, name: Vec<u8>, all: bool) -> (Vec<u8>, Result<Told, Failure>) {
@@ -325,7 +325,8 @@ fn write_answer(host: &[u8], told: &Told, json: bool, out: &mut impl Write) -> i
             out.write_all(if place == 0 { b"=" } else { b"," })?;
             write_name(out, target.as_str().unwrap_or_default().as_bytes())?;
         }
-        moving.get(tier).map_or(Ok(()), |of| of.write(out))?;
+        let on_its_way = moving.iter().find(|(known, _)| known == tier);
+        on_its_way.map_or(Ok(()), |(_, of)| of.write(out))?;
     }
     end_line(host, out)
 }

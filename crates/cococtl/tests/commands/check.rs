@@ -174,7 +174,11 @@ fn a_migration_is_well_in_the_middle_of_a_step_and_no_further() {
         );
         for one in said {
             let share = one["disjoint"]["a"].as_f64().unwrap();
-            assert_eq!(share > 0.0, one["verdict"] != "safe", "{name}: {one}");
+            // Whoever is apart may write one and the same target all the same.
+            assert!(
+                one["verdict"] == "apart" || (share > 0.0) == (one["verdict"] == "unsafe"),
+                "{name}: {one}"
+            );
         }
     }
 }
@@ -188,7 +192,7 @@ fn running_processes_in_the_middle_of_a_step_are_told_as_such() {
     let ended = cococtl(["check", &coco, &noodle], b"");
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
     let told = format!(
-        "{noodle} differs from {coco}: in the middle of a step, safe: tier a: both = \"100%\" and new = \"0%\", there both =          \"5%\" and new = \"0%\"\n"
+        "{noodle} differs from {coco}: in the middle of a step, safe: tier a: both = \"100%\" and new = \"0%\", there both = \"5%\" and new = \"0%\"\n"
     );
     assert!(ended.stdout.ends_with(&told), "{ended:?}");
 }
