@@ -10,7 +10,7 @@ use hyper::StatusCode;
 
 use self::table::{
     BYTES_PROXIED, ERRORS, FAILURES, MEMORY, PARTIAL, RESPONSE_CODES, TARGET_REQUESTS, TARGET_REQUESTS_TOTAL,
-    TIER_BYTES, TIER_FILLED, TIER_JOINED, TIER_LATENCY, TIER_REQUESTS, TIER_ROWS,
+    TIER_BYTES, TIER_FILLED, TIER_JOINED, TIER_LATENCY, TIER_LEFT_BEHIND, TIER_REQUESTS, TIER_ROWS,
 };
 use crate::failure::{ErrorCount, Failure, Reason};
 
@@ -58,6 +58,7 @@ struct TierCells {
     rows: AtomicU64,
     joined: AtomicU64,
     filled: AtomicU64,
+    left_behind: AtomicU64,
     latency: Histogram,
 }
 
@@ -156,6 +157,11 @@ impl Counters {
         count(&self.tiers[tier].cells.filled, filled as u64);
     }
 
+    /// Former owners of a tier had so many rows that new ones lack.
+    pub fn left_behind(&self, tier: usize, rows: usize) {
+        count(&self.tiers[tier].cells.left_behind, rows as u64);
+    }
+
     /// An error happened.
     pub fn error(&self, error: ErrorCount) {
         count(&self.overall.errors[error as usize], 1);
@@ -205,6 +211,7 @@ impl Counters {
                 (&TIER_ROWS, &tier.cells.rows),
                 (&TIER_JOINED, &tier.cells.joined),
                 (&TIER_FILLED, &tier.cells.filled),
+                (&TIER_LEFT_BEHIND, &tier.cells.left_behind),
             ];
             for (definition, cell) in cells {
                 snapshot.add(definition, &[("tier", &tier.name)], get(cell));

@@ -73,6 +73,11 @@ pub static TIER_FILLED: Definition = Definition::counter(
     &["noodle", "fetch.tier.filled", "{tier}"],
     "Rows that were unknown to earlier targets and known to one of a tier.",
 );
+/// Rows that were not moved.
+pub static TIER_LEFT_BEHIND: Definition = Definition::counter(
+    &["noodle", "fetch.tier.left_behind", "{tier}"],
+    "Rows that only former owners of a tier had, of hosts that have moved to others: 0 for as long as rows are kept says that all of them have moved.",
+);
 /// How old lists of hosts are.
 pub static TIER_TREE_AGE: Definition = Definition::gauge(
     &["noodle", "fetch.tier.tree_age", "{tier}"],
@@ -137,6 +142,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &TIER_ROWS,
         &TIER_JOINED,
         &TIER_FILLED,
+        &TIER_LEFT_BEHIND,
         &TIER_TREE_AGE,
         &PARTIAL,
         &BYTES_PROXIED,

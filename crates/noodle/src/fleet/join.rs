@@ -40,8 +40,10 @@ pub(super) struct Joining {
     /// What targets have and can't read.
     unread: Vec<(Node, Unread)>,
     reservations: Vec<Reservation>,
-    /// Rows that the last target knew, and no earlier one.
+    /// Rows that the last target knew, and no earlier one, of what earlier ones have.
     filled: usize,
+    /// Rows that the last target knew of what no earlier one has at all.
+    added: usize,
 }
 
 #[derive(Debug)]
@@ -63,9 +65,10 @@ struct Source {
 
 impl Joining {
     /// What the first target has.
-    pub(super) fn new(node: Node, priority: Priority, rows: HostRows) -> Self {
+    pub(super) fn new(node: Node, priority: Priority, rows: HostRows, window: Window) -> Self {
         let HostRows { metrics, listed, unread, reservation } = rows;
         Self {
+            added: metrics.iter().map(|metric| known_rows(&metric.sources, window)).sum(),
             nodes: vec![(priority, node)],
             metrics: metrics.into_iter().map(|metric| Metric::new(priority, metric)).collect(),
             listed,
@@ -95,7 +98,7 @@ impl Joining {
         self.listed = self.listed.into_iter().chain(listed).min();
         self.unread.extend(unread.map(|unread| (node, unread)));
         self.nodes.push((priority, node));
-        self.filled = 0;
+        (self.filled, self.added) = (0, 0);
         let name =
             |metric: &Metric| File { plugin: metric.plugin.clone(), instance: metric.instance.clone() };
         lent.grow(self.metrics.len() * EACH)?;
@@ -110,10 +113,13 @@ impl Joining {
                     // As many rows as the finest of both have come of it, and each stands beside its time meanwhile.
                     let rows = sources.iter().map(|source| source.rows.grid().rows()).sum::<usize>();
                     lent.grow((known.rows() + rows) * ROW)?;
-                    self.filled += known.join(priority, sources, window);
+                    let (filled, added) = known.join(priority, sources, window);
+                    self.filled += filled;
+                    self.added += added;
                 }
                 None => {
                     let File { plugin, instance } = name;
+                    self.added += known_rows(&sources, window);
                     self.metrics.push(Metric::new(priority, MetricRows { plugin, instance, sources }));
                 }
             }
@@ -123,9 +129,14 @@ impl Joining {
         Ok(self)
     }
 
-    /// Rows that the last target knew, and no earlier one.
+    /// Rows that the last target knew, and no earlier one, of what earlier ones have.
     pub(super) fn filled(&self) -> usize {
         self.filled
+    }
+
+    /// Rows that the last target knew, and no earlier one.
+    pub(super) fn only_last(&self) -> usize {
+        self.filled + self.added
     }
 
     /// Whether nothing is missing of what was found.
@@ -188,6 +199,15 @@ impl Joining {
     }
 }
 
+/// How many rows that lie in the window are known.
+fn known_rows(sources: &[SourceRows], window: Window) -> usize {
+    sources.iter().map(|source| known_within(&source.rows, window)).sum()
+}
+
+fn known_within(rows: &Series, window: Window) -> usize {
+    rows.known().filter(|(end, _)| (window.start + 1..=window.finish).contains(end)).count()
+}
+
 impl Metric {
     fn new(priority: Priority, rows: MetricRows) -> Self {
         let MetricRows { plugin, instance, sources } = rows;
@@ -200,18 +220,21 @@ impl Metric {
         self.sources.iter().map(|source| source.rows.grid().rows()).sum()
     }
 
-    /// Returns how many rows are known that were not before.
-    fn join(&mut self, priority: Priority, sources: Vec<SourceRows>, window: Window) -> usize {
-        let mut filled = 0;
+    /// Returns how many rows are known that were not before: of data sources that there were, and of others.
+    fn join(&mut self, priority: Priority, sources: Vec<SourceRows>, window: Window) -> (usize, usize) {
+        let (mut filled, mut added) = (0, 0);
         let places: HashMap<_, _> =
             self.sources.iter().enumerate().map(|(place, source)| (source.name.clone(), place)).collect();
         for SourceRows { name, rows } in sources {
             match places.get(&name) {
                 Some(place) => filled += self.sources[*place].join(priority, &rows, window),
-                None => self.sources.push(Source { name, rows, priority, joined: None }),
+                None => {
+                    added += known_within(&rows, window);
+                    self.sources.push(Source { name, rows, priority, joined: None });
+                }
             }
         }
-        filled
+        (filled, added)
     }
 
     fn is_complete(&self, window: Window, policy: Policy) -> bool {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use ::series::join::Priority;
 use coco_core::config::Prefer;
+use coco_core::placement::migration::Stage;
 use coco_daemon::health::Condition;
 
 use super::{Fleet, Node};
@@ -83,6 +84,26 @@ impl Fleet {
             Some(place) => (false, node.tier, place),
             None => (true, node.tier, node.target),
         }
+    }
+
+    /// Where a host stands on its way in a tier, if it is on one.
+    pub fn stage(&self, tier: usize, host: &[u8]) -> Option<Stage> {
+        let stage = self.tiers.get(tier)?.placement().migration()?.of(host).stage;
+        (stage != Stage::Settled).then_some(stage)
+    }
+
+    /// Whether what a target has, and nobody who has `answered`, is what only a former owner has: the host is read from its
+    /// new owners first, and all of them were asked.
+    pub(super) fn is_left_behind(&self, host: &[u8], node: Node, answered: &[Node]) -> bool {
+        let tier = self.tiers.get(node.tier);
+        tier.and_then(|tier| tier.placement().migration()).is_some_and(|migration| {
+            let of = migration.of(host);
+            let has_answered = |&target: &usize| answered.contains(&Node { tier: node.tier, target });
+            of.stage == Stage::New
+                && !of.owners.contains(&node.target)
+                && of.former.contains(&node.target)
+                && of.owners.iter().all(has_answered)
+        })
     }
 
     /// Whether a target flaps and there is a choice: then all other tiers and copies are asked before it.

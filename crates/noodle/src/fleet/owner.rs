@@ -72,6 +72,7 @@ impl Fleet {
     ) -> Result<Option<Found>, Vec<Failed>> {
         let mut failed = Vec::new();
         let mut joining: Option<Joining> = None;
+        let mut answered = Vec::new();
         for node in self.order(host, others) {
             if joining.is_some() && !self.upstream(node).has_rows() {
                 continue;
@@ -80,6 +81,9 @@ impl Fleet {
                 Some(failure) => Err(failure),
                 None => self.ask_further(node, question, joining.as_ref()).await,
             };
+            if result.is_ok() {
+                answered.push(node);
+            }
             match result {
                 Ok(None) => {}
                 Ok(Some(Reply::Series(rows))) => {
@@ -87,6 +91,9 @@ impl Fleet {
                         .joined(joining.take(), host, node, rows, question.window)
                         .await
                         .map_err(|exhausted| vec![(node, exhausted.into())])?;
+                    if self.is_left_behind(host, node, &answered) {
+                        self.counters.left_behind(node.tier, joined.only_last());
+                    }
                     let is_last = self.is_enough(&joined, question.window);
                     joining = Some(joined);
                     if is_last {
@@ -136,7 +143,7 @@ impl Fleet {
     ) -> Result<Joining, Exhausted> {
         let priority = self.priority(host, node);
         self.counters.rows(node.tier, rows.rows());
-        let Some(earlier) = earlier else { return Ok(Joining::new(node, priority, rows)) };
+        let Some(earlier) = earlier else { return Ok(Joining::new(node, priority, rows, window)) };
         let (work, budget) = (earlier.work(&rows), self.budget.clone());
         let joined = aside(work, move || earlier.join(node, priority, rows, window, &budget)).await?;
         self.counters.joined(node.tier, joined.filled());

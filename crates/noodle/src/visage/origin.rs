@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use coco_core::placement::migration::Stage;
 use coco_core::text::Line;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -33,6 +34,8 @@ pub struct Origin<'a> {
     pub url: &'a str,
     /// The tier's name.
     pub tier: &'a str,
+    /// Where the host stands, if it is on its way to other targets of the tier.
+    pub stage: Option<Stage>,
     /// Where its rows come from, if it is rows.
     pub rows: RowsOrigin,
 }
@@ -81,6 +84,9 @@ impl Origin<'_> {
             text.push(if index == 0 { b'{' } else { b',' });
             text.extend_from_slice(format!("\"{key}\":").as_bytes());
             write_string(text, fact);
+        }
+        if let Some(stage) = self.stage {
+            text.extend_from_slice(format!(",\"stage\":\"{}\"", stage.as_str()).as_bytes());
         }
         self.rows.write(text);
         text.push(b'}');
@@ -213,11 +219,13 @@ mod tests {
             target: "a:1",
             url: "http://a/data/x?y=1",
             tier: "short",
+            stage: Some(Stage::Both),
             rows: RowsOrigin::default(),
         };
         let mut text = Vec::new();
         origin.write(&mut text);
-        let expected = r#"{"host":"w\"é","target":"a:1","url":"http://a/data/x?y=1","tier":"short"}"#;
+        let expected =
+            r#"{"host":"w\"é","target":"a:1","url":"http://a/data/x?y=1","tier":"short","stage":"both"}"#;
         assert_eq!(String::from_utf8(text).unwrap(), expected);
         let mut fields = HeaderMap::new();
         origin.add_to(&mut fields);
@@ -231,8 +239,15 @@ mod tests {
     fn fields_leave_room_in_a_head_for_others() {
         let url = format!("http://a/data/web1/{}", "x".repeat(8000));
         let mut fields = HeaderMap::new();
-        Origin { host: "web1", target: "a:1", url: &url, tier: "short", rows: RowsOrigin::default() }
-            .add_to(&mut fields);
+        Origin {
+            host: "web1",
+            target: "a:1",
+            url: &url,
+            tier: "short",
+            stage: None,
+            rows: RowsOrigin::default(),
+        }
+        .add_to(&mut fields);
         assert!(fields.contains_key(HOST) && fields.contains_key(TIER) && !fields.contains_key(URL));
 
         let names: Vec<_> = (0..200).map(|target| format!("storage{target}.example.org:25826")).collect();

@@ -188,6 +188,7 @@ impl Proxy {
             target: self.fleet.target(node),
             url: &url,
             tier: self.fleet.tier(node),
+            stage: self.fleet.stage(node.tier, host),
             rows: RowsOrigin::default(),
         };
         let (mut body, object) = match reply {

@@ -8,6 +8,7 @@ mod expressions;
 mod files;
 mod graphite;
 mod hostile;
+mod moving;
 mod node;
 mod nodes;
 #[path = "../http/noodle.rs"]
