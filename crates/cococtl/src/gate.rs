@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(passes(&done, Some(61), new), Ok(()));
         assert_eq!(passes(&moving("100%", "100%"), Some(61), new), Ok(()));
         assert!(matches!(passes(&moving("100%", "99%"), Some(61), new), Err(Closed::Behind { .. })));
-        let other = Config::parse(&"[tiers.u]\ntargets = ['b:1']", Program::Coco).unwrap().tiers;
+        let other = Config::parse("[tiers.u]\ntargets = ['b:1']", Program::Coco).unwrap().tiers;
         assert_eq!(passes(&other, Some(61), new), Err(Closed::NoTier("t".to_owned())));
     }
 }
