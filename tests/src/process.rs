@@ -40,8 +40,18 @@ impl Process {
     /// When the program is not there.
     #[must_use]
     pub fn start_into(name: &str, directory: &Path, command: &mut Command, [out, error]: [Stdio; 2]) -> Self {
+        Self::start_with(name, directory, command, [Stdio::null(), out, error])
+    }
+
+    /// Starts `command` with these as standard input, standard output and standard error.
+    ///
+    /// # Panics
+    /// When the program is not there.
+    #[must_use]
+    pub fn start_with(name: &str, directory: &Path, command: &mut Command, streams: [Stdio; 3]) -> Self {
+        let [input, out, error] = streams;
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(out)
             .stderr(error)
             .spawn()

@@ -76,6 +76,10 @@ fn systemd_has_nothing_to_say_against_the_units() {
     assert_eq!(value(&sockets, "ListenStream"), defaults.api.bind.to_string());
     assert_eq!(value(&sockets, "ReceiveBuffer"), format!("{}M", defaults.listen.receive_buffer >> 20));
     std::fs::write(at("/etc/systemd/system/coco.socket"), sockets).expect("a file");
+    let socket = read("etc/systemd/noodle.socket");
+    // Where the sample has it, since it has no default.
+    assert!(read("coco.sample.conf").contains(&format!("\nbind = \"{}\"\n", value(&socket, "ListenStream"))));
+    std::fs::write(at("/etc/systemd/system/noodle.socket"), socket).expect("a file");
     let root = format!("--root={}", root.path().display());
     let output = systemd_analyze(&[
         "verify",
@@ -85,6 +89,7 @@ fn systemd_has_nothing_to_say_against_the_units() {
         "coco.service",
         "noodle.service",
         "coco.socket",
+        "noodle.socket",
     ]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert!(output.status.success());

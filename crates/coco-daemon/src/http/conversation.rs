@@ -70,11 +70,14 @@ async fn converse(
         if evicted.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        if !stopping && stop.as_mut().poll(context).is_ready() {
+        let mut ended = connection.as_mut().poll(context);
+        // Behind a look at what the client has said: hyper takes one that it has not read from yet for idle.
+        if !stopping && ended.is_pending() && stop.as_mut().poll(context).is_ready() {
             stopping = true;
             connection.as_mut().graceful_shutdown();
+            ended = connection.as_mut().poll(context);
         }
-        if let Poll::Ready(result) = connection.as_mut().poll(context) {
+        if let Poll::Ready(result) = ended {
             if let Err(problem) = result {
                 debug!(%problem, "an HTTP connection ended early");
             }
