@@ -40,7 +40,15 @@ impl Answer {
     /// With nothing in it yet.
     #[must_use]
     pub fn new(form: Form) -> Self {
-        Self { form, text: b"{".to_vec(), open: None }
+        Self::with_capacity(form, 0)
+    }
+
+    /// The same with memory for so many bytes, so that it need not be moved as it grows.
+    #[must_use]
+    pub fn with_capacity(form: Form, bytes: usize) -> Self {
+        let mut text = Vec::with_capacity(bytes);
+        text.push(b'{');
+        Self { form, text, open: None }
     }
 
     /// How many bytes it has so far.

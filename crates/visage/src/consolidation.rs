@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-/// From so many values on Visage makes fewer of them.
-const MOST: usize = 2000;
+/// Of more values Visage makes fewer.
+pub const MOST_SHOWN: usize = 2000;
 
-/// About so many values are left of more than [`MOST`].
+/// About so many values are left of more than [`MOST_SHOWN`].
 const ABOUT: usize = 1000;
 
 /// Percentiles are those of means over so many seconds.
@@ -16,7 +16,7 @@ const PERCENTILE_STEP: i64 = 300;
 /// The values as they are shown: all, or where there are more than 2,000, means of neighbours.
 #[must_use]
 pub fn shown(values: &[f64]) -> Cow<'_, [f64]> {
-    if values.len() <= MOST {
+    if values.len() <= MOST_SHOWN {
         return values.into();
     }
     means(values, values.len() / (values.len() / ABOUT)).into()

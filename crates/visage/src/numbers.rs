@@ -34,9 +34,7 @@ pub(crate) fn write(values: &[f64], text: &mut Vec<u8>) {
             let place = written[length..].first_chunk_mut::<MOST>().expect("each takes no more than MOST");
             length += short(*value, place).unwrap_or_else(|| {
                 let number = if value.is_finite() { buffer.format_finite(*value) } else { "null" };
-                place[..number.len()].copy_from_slice(number.as_bytes());
-                place[number.len()] = b',';
-                number.len() + 1
+                put(number.as_bytes(), place)
             });
         }
         text.extend_from_slice(&written[..length]);
@@ -44,6 +42,20 @@ pub(crate) fn write(values: &[f64], text: &mut Vec<u8>) {
     if !values.is_empty() {
         text.pop();
     }
+}
+
+/// Puts a text of no more than 24 bytes there, with a comma behind it, and says how many bytes that takes. Most have 16 at
+/// least, and are copied as two parts that may overlap: lengths that are known beforehand need no call.
+#[inline]
+fn put(text: &[u8], place: &mut [u8; MOST]) -> usize {
+    if let (Some(front), Some(back)) = (text.first_chunk::<16>(), text.last_chunk::<8>()) {
+        place[..16].copy_from_slice(front);
+        place[text.len() - 8..text.len()].copy_from_slice(back);
+    } else {
+        place[..text.len()].copy_from_slice(text);
+    }
+    place[text.len()] = b',';
+    text.len() + 1
 }
 
 /// Writes a number of few digits, with a comma behind it, and says how many bytes that takes. None of other numbers.

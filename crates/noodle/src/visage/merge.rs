@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use ::visage::answer::{Answer, Form};
+use ::visage::consolidation::MOST_SHOWN;
 
 use crate::ask::rows::HostRows;
 use crate::ask::{Content, Reply, lists};
@@ -14,8 +15,8 @@ use crate::fleet::gather::Gathered;
 /// Bytes that joining takes for a member or a name, beside those of the text: what stands in a map or a list about it.
 const EACH: usize = 128;
 
-/// Bytes of text for a byte of values, about: most numbers have some twenty digits, and none more than 25.
-const WRITTEN: usize = 3;
+/// Bytes of text for a number, about: most have some twenty digits at the most, and none more than 25.
+const NUMBER: usize = 24;
 
 /// Bytes that joining takes at most, those of the text among them; what escapes add to names is not.
 pub fn bytes(gathered: &Gathered) -> usize {
@@ -26,10 +27,19 @@ pub fn bytes(gathered: &Gathered) -> usize {
 pub fn reply_bytes(reply: &Reply) -> usize {
     match reply {
         Reply::Text(share) => share.body.bytes.len() + (share.object.len() + share.names.len()) * EACH,
-        // With the text of this one host.
-        Reply::Series(rows) => 2 * (rows.bytes() * WRITTEN + (1 + rows.metrics.len()) * EACH),
+        // With the text of this one host, and what fewer values are made of.
+        Reply::Series(rows) => {
+            2 * (rows.bytes() / size_of::<f64>() * NUMBER + (1 + rows.metrics.len()) * EACH)
+        }
         Reply::Names(names) => names.names.iter().map(|name| name.len() + EACH).sum(),
     }
+}
+
+/// Bytes that rows come to as a text, about: of many not all are shown.
+fn written_bytes(rows: &HostRows) -> usize {
+    let sources = rows.metrics.iter().flat_map(|metric| &metric.sources);
+    let numbers: usize = sources.map(|source| source.rows.grid().rows().min(MOST_SHOWN)).sum();
+    numbers * NUMBER + (1 + rows.metrics.len()) * EACH
 }
 
 /// The text of the joined answer: an object without `_meta`, its members or names sorted.
@@ -56,9 +66,10 @@ pub fn names(reply: &Reply) -> impl Iterator<Item = Cow<'_, str>> {
     text.iter().map(Cow::from).chain(names.iter().map(|name| String::from_utf8_lossy(name)))
 }
 
-/// Rows of a host as an object with that host, as Visage would write it: the last row is not in it.
-pub fn written(host: &[u8], rows: &HostRows, form: Form) -> Vec<u8> {
-    let mut answer = Answer::new(form);
+/// Rows of a host as an object with that host, as Visage would write it: the last row is not in it. There is room for so
+/// many bytes behind it.
+pub fn written(host: &[u8], rows: &HostRows, form: Form, room: usize) -> Vec<u8> {
+    let mut answer = Answer::with_capacity(form, written_bytes(rows) + room);
     let mut sources = Vec::new();
     for metric in &rows.metrics {
         sources.clear();
@@ -89,7 +100,7 @@ fn series(fleet: &Fleet, form: Form, gathered: &Gathered) -> Vec<u8> {
             }
             Reply::Series(rows) => {
                 let Some(host) = piece.name.as_deref() else { continue };
-                let mut text = written(host, rows, form);
+                let mut text = written(host, rows, form, 0);
                 // Less the braces around it.
                 text.pop();
                 text.remove(0);

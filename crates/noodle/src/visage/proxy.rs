@@ -234,7 +234,7 @@ impl Proxy {
         let mut reservation = self.fleet.budget.lend(bytes + ROOM, self.patience).await?;
         let (form, content) = (self.form(asked), asked.path.content);
         let write = move || match &reply {
-            ask::Reply::Series(rows) => merge::written(&host, rows, form),
+            ask::Reply::Series(rows) => merge::written(&host, rows, form, ROOM),
             names => lists::write(content, merge::names(names)),
         };
         let mut bytes = aside(bytes, write).await;
