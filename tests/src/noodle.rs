@@ -27,7 +27,19 @@ impl Noodle {
     /// When it doesn't come up.
     #[must_use]
     pub fn start(config: &str) -> Self {
-        let (process, directory) = program::start(Program::Noodle, config);
+        Self::of(program::start(Program::Noodle, config))
+    }
+
+    /// The same as one who may open no more than others, though root started it.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start_unprivileged(config: &str) -> Self {
+        Self::of(program::start_unprivileged(Program::Noodle, config))
+    }
+
+    fn of((process, directory): (Process, Directory)) -> Self {
         let address = logged_address(&process.stdout(), "serving HTTP");
         Self { address, process, directory }
     }

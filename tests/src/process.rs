@@ -146,6 +146,25 @@ impl Process {
         kill(Pid::from_raw(id), signal).unwrap_or_else(|error| panic!("can't signal {}: {error}", self.name));
     }
 
+    /// Sends SIGSTOP, and waits until it runs no more, which it does again at SIGCONT.
+    ///
+    /// # Panics
+    /// When it has ended.
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let file = format!("/proc/{}/task", self.child.id());
+        wait_for(PATIENCE, format_args!("{} to stop", self.name), || {
+            let tasks = std::fs::read_dir(&file).expect("a process");
+            let stat = |task: std::io::Result<std::fs::DirEntry>| {
+                std::fs::read_to_string(task.ok()?.path().join("stat")).ok()
+            };
+            // The state stands behind the name, which is in brackets (proc(5)).
+            let is_stopped =
+                |stat: String| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'));
+            tasks.filter_map(stat).all(is_stopped).then_some(())
+        });
+    }
+
     /// How many reloads it has said to be done with, well or not.
     #[must_use]
     pub fn reloads(&self) -> usize {

@@ -91,10 +91,32 @@ pub fn start(program: Program, config: &str) -> (Process, Directory) {
 /// When it doesn't come up.
 #[must_use]
 pub fn start_within(program: Program, config: &str, environment: &[(&str, &OsStr)]) -> (Process, Directory) {
-    let directory = Directory::new(program.name());
-    let path = directory.write("coco.conf", config);
     let mut command = Command::new(program.path());
-    command.arg(path).envs(environment.iter().copied());
+    command.envs(environment.iter().copied());
+    start_by(command, program, config)
+}
+
+/// The same as one who may read no more than others, though root started it.
+///
+/// # Panics
+/// When it doesn't come up.
+#[must_use]
+pub fn start_unprivileged(program: Program, config: &str) -> (Process, Directory) {
+    start_by(unprivileged(program.path()), program, config)
+}
+
+/// A program without the privileges that root has over files of others and over its own: in a namespace in which these
+/// files are nobody's (user_namespaces(7)).
+#[must_use]
+pub fn unprivileged(program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.arg("--user").arg(program);
+    command
+}
+
+fn start_by(mut command: Command, program: Program, config: &str) -> (Process, Directory) {
+    let directory = Directory::new(program.name());
+    command.arg(directory.write("coco.conf", config));
     let mut process = Process::start(program.name(), directory.path(), &mut command);
     process
         .wait_for("ready", |process| process.stdout().lines().any(|line| line.contains(READY)).then_some(()));

@@ -86,6 +86,24 @@ pub fn create_load(file: &Path, values: impl Iterator<Item = (i64, f64)>) {
     rrdtool(&["update", path(file)].into_iter().chain(updates).collect::<Vec<_>>());
 }
 
+/// Makes a file of so many data sources, `source0` and on, with a row each second, so many of them and all of one value, the
+/// last of them at `finish`.
+///
+/// # Panics
+/// When rrdtool can't.
+pub fn create_constant(file: &Path, finish: i64, rows: u32, sources: usize, value: f64) {
+    std::fs::create_dir_all(file.parent().expect("a file is in a directory")).expect("a directory");
+    let begin = format!("--start={}", finish - i64::from(rows));
+    let archive = format!("RRA:AVERAGE:0.5:1:{}", rows + 10);
+    // One update says what was so ever since the file begins.
+    let sources: Vec<_> =
+        (0..sources).map(|number| format!("DS:source{number}:GAUGE:{}:U:U", 2 * rows)).collect();
+    let update = sources.iter().fold(finish.to_string(), |update, _| format!("{update}:{value}"));
+    let create = ["create", path(file), &begin, "--step=1", &archive].into_iter();
+    rrdtool(&create.chain(sources.iter().map(String::as_str)).collect::<Vec<_>>());
+    rrdtool(&["update", path(file), &update]);
+}
+
 fn number(printed: &str) -> Option<String> {
     (!printed.ends_with("nan")).then(|| printed.to_owned())
 }

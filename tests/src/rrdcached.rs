@@ -7,6 +7,7 @@ use std::process::Command;
 
 use crate::directory::Directory;
 use crate::process::Process;
+use crate::program::unprivileged;
 use crate::wait::{PATIENCE, wait_until};
 
 /// The commands that a reader needs.
@@ -23,6 +24,7 @@ pub struct Rrdcached {
     pub process: Process,
     base: PathBuf,
     commands: &'static str,
+    is_privileged: bool,
     directory: Directory,
 }
 
@@ -42,7 +44,7 @@ impl Rrdcached {
     /// When rrdcached is not there, or does not start.
     #[must_use]
     pub fn start_at(base: &Path, ip: Ipv4Addr) -> Self {
-        Self::at(ip, base, READERS)
+        Self::at(ip, base, READERS, true)
     }
 
     /// The same with other commands over TCP.
@@ -51,17 +53,27 @@ impl Rrdcached {
     /// When rrdcached is not there, or does not start.
     #[must_use]
     pub fn start_with(base: &Path, commands: &'static str) -> Self {
-        Self::at(Ipv4Addr::LOCALHOST, base, commands)
+        Self::at(Ipv4Addr::LOCALHOST, base, commands, true)
     }
 
-    fn at(ip: Ipv4Addr, base: &Path, commands: &'static str) -> Self {
+    /// The same as one who may read no more than others, though root started it.
+    ///
+    /// # Panics
+    /// When rrdcached is not there, or does not start.
+    #[must_use]
+    pub fn start_unprivileged(base: &Path) -> Self {
+        Self::at(Ipv4Addr::LOCALHOST, base, READERS, false)
+    }
+
+    fn at(ip: Ipv4Addr, base: &Path, commands: &'static str, is_privileged: bool) -> Self {
         let directory = Directory::new("rrdcached");
         let free = TcpListener::bind((ip, 0)).expect("a free port");
         let address = free.local_addr().expect("a bound socket");
         drop(free);
         let socket = directory.path().join("socket");
-        let process = start(base, commands, &directory, address);
-        let daemon = Self { socket, address, process, base: base.to_owned(), commands, directory };
+        let process = start(base, commands, is_privileged, &directory, address);
+        let base = base.to_owned();
+        let daemon = Self { socket, address, process, base, commands, is_privileged, directory };
         daemon.wait();
         daemon
     }
@@ -75,7 +87,7 @@ impl Rrdcached {
     /// Starts another in the place of one that was stopped.
     pub fn start_again(&mut self) {
         let _ = std::fs::remove_file(&self.socket);
-        self.process = start(&self.base, self.commands, &self.directory, self.address);
+        self.process = start(&self.base, self.commands, self.is_privileged, &self.directory, self.address);
         self.wait();
     }
 
@@ -86,13 +98,21 @@ impl Rrdcached {
     }
 }
 
-fn start(base: &Path, commands: &str, directory: &Directory, address: SocketAddr) -> Process {
+fn start(
+    base: &Path,
+    commands: &str,
+    is_privileged: bool,
+    directory: &Directory,
+    address: SocketAddr,
+) -> Process {
     let path = |name: &str| directory.path().join(name).display().to_string();
+    let name = "rrdcached";
+    let mut command = if is_privileged { Command::new(name) } else { unprivileged(Path::new(name)) };
     // What stands behind -P is for the sockets behind it.
     Process::start(
-        "rrdcached",
+        name,
         directory.path(),
-        Command::new("rrdcached")
+        command
             .args(["-g", "-B", "-b"])
             .arg(base)
             .args(["-p", &path("pid"), "-l", &format!("unix:{}", path("socket"))])
