@@ -20,7 +20,7 @@ const WHOLE: f64 = (1_u64 << 52) as f64;
 const AT_ONCE: usize = 64;
 
 /// What a number may take with the comma behind it: 24 bytes where its shortest form is looked for. Short ones are
-/// written eight digits at a time, of which those behind the last one are written over by the next.
+/// written several digits at a time, of which those behind the last one are written over by the next.
 const MOST: usize = 32;
 
 /// Appends values with commas between them. JSON has no NaN and no infinities: `null`.
@@ -49,13 +49,19 @@ pub(crate) fn write(values: &[f64], text: &mut Vec<u8>) {
 #[inline]
 fn put(text: &[u8], place: &mut [u8; MOST]) -> usize {
     if let (Some(front), Some(back)) = (text.first_chunk::<16>(), text.last_chunk::<8>()) {
-        place[..16].copy_from_slice(front);
-        place[text.len() - 8..text.len()].copy_from_slice(back);
+        put_at(place, 0, *front);
+        put_at(place, text.len() - 8, *back);
     } else {
         place[..text.len()].copy_from_slice(text);
     }
     place[text.len()] = b',';
     text.len() + 1
+}
+
+/// As one store, which a slice of a length that is no part of its type is not always.
+#[inline]
+fn put_at<const N: usize>(place: &mut [u8], at: usize, bytes: [u8; N]) {
+    *place[at..].first_chunk_mut().expect("nothing is put beyond MOST") = bytes;
 }
 
 /// Writes a number of few digits, with a comma behind it, and says how many bytes that takes. None of other numbers.
@@ -69,20 +75,72 @@ fn short(value: f64, place: &mut [u8; MOST]) -> Option<usize> {
     if !is_read_back || scaled < SMALL && value.to_bits() != 0 {
         return None;
     }
-    let (whole, decimals) = (digits(scaled / 1_000_000), digits(scaled % 1_000_000 * 100));
-    // Zeros in front of the point that say nothing, and digits behind it, one at least.
-    let zeros = (whole.trailing_zeros() as usize / 8).min(7);
-    let behind = (8 - decimals.leading_zeros() as usize / 8).max(1);
+    let (whole, decimals) = (scaled / 1_000_000, scaled % 1_000_000);
+    let front = BEHIND_POINT[(decimals / 1000) as usize];
+    let back = BEHIND_POINT[(decimals % 1000) as usize];
     place[0] = b'-';
     let sign = usize::from(value < 0.0);
-    let point = sign + 8 - zeros;
-    let mut put = |at: usize, digits: u64| place[at..at + 8].copy_from_slice(&digits.to_le_bytes());
-    put(sign, (whole | ZEROS) >> (8 * zeros));
-    put(point + 1, decimals | ZEROS);
+    let point = sign + write_whole(whole, place[sign..].first_chunk_mut().expect("it is longer"));
+    // Four bytes at a time, of which the last is no digit, and written over.
+    put_at(place, point + 1, front);
+    put_at(place, point + 4, back);
+    // Up to the last digit that is no zero, one at least.
+    let behind = if back[3] == 0 { usize::from(front[3].max(1)) } else { 3 + usize::from(back[3]) };
     place[point] = b'.';
     place[point + 1 + behind] = b',';
     Some(point + 2 + behind)
 }
+
+/// Writes a number of eight digits at most, and says how many it has.
+#[inline]
+fn write_whole(number: u64, place: &mut [u8; 8]) -> usize {
+    match BEFORE_POINT.get(number as usize) {
+        Some(few @ [.., length]) => {
+            put_at(place, 0, *few);
+            usize::from(*length)
+        }
+        None => {
+            let digits = digits(number);
+            let zeros = digits.trailing_zeros() as usize / 8;
+            *place = ((digits | ZEROS) >> (8 * zeros)).to_le_bytes();
+            8 - zeros
+        }
+    }
+}
+
+/// Of each number below a thousand its three digits, and which of them is the last that is no zero.
+static BEHIND_POINT: [[u8; 4]; 1000] = {
+    let mut all = [[0; 4]; 1000];
+    let mut number = 0;
+    while number < 1000 {
+        let [hundreds, tens, ones] = [number / 100, number / 10 % 10, number % 10];
+        let last = match (hundreds, tens, ones) {
+            (0, 0, 0) => 0,
+            (_, 0, 0) => 1,
+            (_, _, 0) => 2,
+            (_, _, _) => 3,
+        };
+        all[number] = [b'0' + hundreds as u8, b'0' + tens as u8, b'0' + ones as u8, last];
+        number += 1;
+    }
+    all
+};
+
+/// Of each of them its digits without zeros in front, and how many there are.
+static BEFORE_POINT: [[u8; 4]; 1000] = {
+    let mut all = [[0; 4]; 1000];
+    let mut number = 0;
+    while number < 1000 {
+        let [hundreds, tens, ones, _] = BEHIND_POINT[number];
+        all[number] = match number {
+            0..10 => [ones, 0, 0, 1],
+            10..100 => [tens, ones, 0, 2],
+            _ => [hundreds, tens, ones, 3],
+        };
+        number += 1;
+    }
+    all
+};
 
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
