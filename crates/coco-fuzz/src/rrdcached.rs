@@ -101,11 +101,11 @@ fn file(arrivals: &[&[u8]]) -> Read {
         match Info::read(&mut cursor) {
             Ok(None) => {}
             Ok(Some(info)) => {
-                let grid = archive::chosen(&info, "AVERAGE", window);
-                if let Some(grid) = grid {
-                    assert!(grid.rows() > 0 && archive::oldest(&info, "AVERAGE").is_some());
+                let step = archive::step(&info, "AVERAGE", window);
+                if let Some(step) = step {
+                    assert!(step > 0 && archive::oldest(&info, "AVERAGE").is_some());
                 }
-                return Read { text: format!("{info:?} {grid:?}"), position: cursor.position() };
+                return Read { text: format!("{info:?} {step:?}"), position: cursor.position() };
             }
             Err(error) => return Read { text: error.to_string(), position: 0 },
         }

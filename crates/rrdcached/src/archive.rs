@@ -1,34 +1,8 @@
-//! Which rows librrd gives of a file, without asking for them: `rrd_fetch_fn` of rrd_fetch.c, 1.7.2, for a step of -1,
-//! which is what rrdcached asks with.
+//! Which archive of a file librrd reads, without asking: `rrd_fetch_fn` of rrd_fetch.c, 1.7.2, for a step of -1, which is
+//! what rrdcached asks with.
 
 use crate::command::Window;
 use crate::info::{Archive, Info};
-
-/// Rows at equal distances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Grid {
-    /// When the interval of the first row begins, in seconds since 1970.
-    pub start: i64,
-    /// When the interval of the last row ends, which is its time.
-    pub end: i64,
-    /// Seconds from row to row.
-    pub step: i64,
-}
-
-impl Grid {
-    /// How many rows there are.
-    #[must_use]
-    pub const fn rows(&self) -> u64 {
-        ((self.end - self.start) / self.step) as u64
-    }
-
-    /// The rows of this step that a window is answered with: one more than it needs, at its end.
-    #[must_use]
-    pub const fn of(window: Window, step: i64) -> Self {
-        let start = window.start() - window.start() % step;
-        Self { start, end: (window.end() - window.end() % step).saturating_add(step), step }
-    }
-}
 
 /// Whether an archive serves a consolidation function: its own, or any of the four where a row is one data point.
 fn serves(archive: &Archive, function: &[u8]) -> bool {
@@ -45,19 +19,19 @@ fn span(info: &Info, archive: &Archive) -> (i64, i64, i64) {
     (end - step * archive.rows, end, step)
 }
 
-/// The rows that librrd gives for a window; `None` where no archive has this consolidation function.
+/// Seconds from row to row in what librrd gives for a window; `None` where no archive has this consolidation function.
 ///
 /// The finest archive that reaches back to the start of the window; where none does, the one that covers most of it,
 /// and of those the finest.
 #[must_use]
-pub fn chosen(info: &Info, function: &str, window: Window) -> Option<Grid> {
+pub fn step(info: &Info, function: &str, window: Window) -> Option<i64> {
     let fitting = info.archives.iter().filter(|archive| serves(archive, function.as_bytes()));
     let spans: Vec<_> = fitting.map(|archive| span(info, archive)).collect();
     let reaching = spans.iter().filter(|(begin, _, _)| *begin <= window.start());
     let whole = reaching.map(|(_, _, step)| *step).min();
     // Rust's min_by_key takes the first of equal ones, as librrd does.
     let nearest = spans.iter().min_by_key(|(begin, _, step)| (*begin, *step)).map(|(_, _, step)| *step);
-    whole.or(nearest).map(|step| Grid::of(window, step))
+    whole.or(nearest)
 }
 
 /// When the longest archive of a consolidation function begins: rows that end before it are unknown.

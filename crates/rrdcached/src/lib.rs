@@ -6,7 +6,7 @@
 //! - [`cursor`] is the only place that slices what comes back, [`status`] is the first line of every reply;
 //! - [`fetch`] reads rows, as [`FETCHBIN`](command::Command::FetchBinary) and [`FETCH`](command::Command::Fetch) give
 //!   them, [`list`] names, [`info`] what a file is made of;
-//! - [`archive`] says which rows librrd would choose of such a file, without asking for them;
+//! - [`archive`] says which archive of such a file librrd would read, without asking;
 //! - [`error`] is what a reply can be instead: a refusal, or none.
 //!
 //! Replies come in the order of the commands, so many commands may be under way on one connection. A reply that can't

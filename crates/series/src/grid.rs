@@ -110,7 +110,7 @@ impl Grid {
     }
 
     /// The time of each row: its end.
-    pub fn ends(&self) -> impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + use<> {
+    pub fn ends(&self) -> impl ExactSizeIterator<Item = i64> + DoubleEndedIterator + Clone + use<> {
         let grid = *self;
         (0..self.rows).map(move |row| grid.end_of(row + 1))
     }

@@ -1,15 +1,17 @@
 //! A grid with a value, or none, for each row.
 
+use std::sync::Arc;
+
 use crate::grid::{Grid, GridError};
 
 /// The rows of one data source: averages, and unknowns where nobody knows.
 ///
-/// Values are finite: what is infinite says no more than an unknown, and has no form in JSON either.
+/// A copy has the same memory. Values are finite: what is infinite says no more than an unknown, and has no form in JSON either.
 #[derive(Clone, Debug)]
 pub struct Series {
     grid: Grid,
     /// NaN, and no other than [`f64::NAN`], for unknown rows: half as large as what says so beside the value.
-    values: Vec<f64>,
+    values: Arc<Vec<f64>>,
 }
 
 impl Series {
@@ -27,7 +29,7 @@ impl Series {
         for value in &mut values {
             *value = if value.is_finite() { *value } else { f64::NAN };
         }
-        Ok(Self { grid, values })
+        Ok(Self { grid, values: Arc::new(values) })
     }
 
     /// Where the rows lie.

@@ -1,5 +1,6 @@
 //! Rows of a host, file by file.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ::series::series::Series;
@@ -41,11 +42,11 @@ pub struct MetricRows {
     pub sources: Vec<SourceRows>,
 }
 
-/// Rows of a data source.
+/// Rows of a data source: a copy, as is kept for the next who asks, has the same memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRows {
     /// Its name: `value` for most types.
-    pub name: Box<[u8]>,
+    pub name: Arc<[u8]>,
     /// From the row in which the start of the window lies to the one in which its finish lies, as librrd has them.
     pub rows: Series,
 }

@@ -5,6 +5,7 @@
 //! one target has answered, its rows stay as they came.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::series::join::{Joined, Priority};
@@ -55,7 +56,7 @@ struct Metric {
 
 #[derive(Debug)]
 struct Source {
-    name: Box<[u8]>,
+    name: Arc<[u8]>,
     /// What stands in the answer.
     rows: Series,
     priority: Priority,

@@ -171,7 +171,8 @@ impl Storage {
             let gathered = self.fleet.rows(wanted, window).await;
             for (host, _, rows) in gathered.hosts {
                 for metric in rows.metrics {
-                    let names: Vec<_> = metric.sources.into_iter().map(|source| source.name).collect();
+                    let names: Vec<_> =
+                        metric.sources.iter().map(|source| Box::from(&*source.name)).collect();
                     let metric = (Arc::clone(&host), metric.plugin, metric.instance);
                     if !names.is_empty()
                         && let Some((kind, _)) = asked.remove(&metric)

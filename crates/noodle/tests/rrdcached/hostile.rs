@@ -135,7 +135,7 @@ fn a_second_reply_answers_nobody() {
     let runtime = runtime();
     let node = answering(&[ROWS, b"-1 Permission denied.\n", b"-1 No such file: a.\n"]);
     let rows = fetch(&runtime, &node).unwrap();
-    assert_eq!(rows[0].as_ref().unwrap().as_ref().unwrap().sources[0].values, [1.0, 1.0]);
+    assert_eq!(rows[0].as_ref().unwrap().as_ref().unwrap().sources[0].rows.nan_values(), [1.0, 1.0]);
     // Asked anew, on a connection of its own, in binary and then as text.
     let again = fetch(&runtime, &node);
     assert!(matches!(again.as_deref(), Ok([Ok(None)])), "{again:?}");

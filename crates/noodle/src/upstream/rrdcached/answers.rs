@@ -1,18 +1,15 @@
 //! From a question to what a node says.
 
 use std::collections::HashSet;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::rrdcached::command::Window;
 use ::rrdcached::error::{Refusal, RefusalKind};
-use ::series::grid::Grid;
-use ::series::series::Series;
 
-use super::{File, Found, Listed, Name, Path, Rows, Rrdcached, Trouble, cache};
+use super::{File, Found, Listed, Name, Path, Rrdcached, Trouble, cache, rows};
 use crate::aside::aside;
-use crate::ask::rows::{HostRows, MetricRows, SourceRows, Unread};
+use crate::ask::rows::{HostRows, MetricRows, Unread};
 use crate::ask::{Content, Hosts, Known, Names, Question, Reply};
 use crate::budget::{Budget, Reservation};
 use crate::failure::Failure;
@@ -148,12 +145,17 @@ impl Answering<'_> {
         // rrdcached knows no time before 1970, and 0 is now.
         let window = self.question.window;
         let (start, finish) = (window.start.max(1), window.finish.max(1));
-        let Some(window) = Window::new(start, finish) else { return Ok(None) };
+        // Nor has any file rows of a time that is in no calendar.
+        let is_known = |window: &Window| rows::grid(*window, 1).is_some();
+        let Some(window) = Window::new(start, finish).filter(is_known) else { return Ok(None) };
         let rows = self.rows(&paths, window, &mut reservation).await?;
         let (mut metrics, mut unread, mut refusal) = (Vec::new(), Vec::new(), None);
         for (file, rows) in files.into_iter().zip(rows) {
             match rows {
-                Ok(rows) => metrics.extend(rows.and_then(|rows| metric(file, rows))),
+                Ok(rows) => metrics.extend(rows.map(|rows| {
+                    let File { plugin, instance } = file;
+                    MetricRows { plugin, instance, sources: rows.sources }
+                })),
                 Err(kind) => {
                     refusal = refusal.or(Some(kind));
                     unread.push(file);
@@ -231,18 +233,6 @@ fn names((names, reservation, since): Listing) -> Option<Reply> {
     (!names.is_empty()).then_some(Reply::Names(Names { names, age, reservation }))
 }
 
-/// What a file has; nothing where its grid is none of any calendar.
-fn metric(file: File, rows: Rows) -> Option<MetricRows> {
-    let step = NonZeroU32::new(u32::try_from(rows.grid.step).ok()?)?;
-    let grid = Grid::new(rows.grid.start, step, usize::try_from(rows.grid.rows()).ok()?).ok()?;
-    let source = |source: ::rrdcached::fetch::DataSource| {
-        let rows = Series::from_nan(grid, source.values).ok()?;
-        Some(SourceRows { name: source.name.into(), rows })
-    };
-    let sources = rows.sources.into_iter().map(source).collect::<Option<_>>()?;
-    Some(MetricRows { plugin: file.plugin, instance: file.instance, sources })
-}
-
 fn failure(trouble: Trouble, timeout: Duration) -> Failure {
     match trouble {
         Trouble::Connect(error) | Trouble::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
@@ -271,11 +261,11 @@ fn why(kind: RefusalKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use ::rrdcached::archive;
-    use ::rrdcached::fetch::DataSource;
+    use ::series::series::Series;
 
     use super::super::tests::nowhere;
     use super::*;
+    use crate::ask::rows::SourceRows;
     use crate::ask::{Metric, NamedMetrics};
     use crate::upstream::turns::Turns;
 
@@ -283,9 +273,10 @@ mod tests {
     async fn rows_that_are_remembered_are_an_answer_that_nobody_was_asked_for() {
         let (node, budget) = (Arc::new(nowhere()), Budget::new(1 << 20));
         let window = Window::new(1_000, 1_300).unwrap();
-        let grid = archive::Grid::of(window, 100);
-        let sources = vec![DataSource { name: b"value".to_vec(), values: vec![1.0; 4] }];
-        node.remember(&Path::new(b"web1", b"load", b"a"), window, &Rows { grid, sources }, &budget);
+        let grid = rows::grid(window, 100).unwrap();
+        let rows = Series::from_nan(grid, vec![1.0; 4]).unwrap();
+        let rows = super::super::Rows { grid, sources: vec![SourceRows { name: (*b"value").into(), rows }] };
+        node.remember(&Path::new(b"web1", b"load", b"a"), window, &rows, &budget);
         let turns = Turns::new(1);
         let ask = async |instance: &[u8]| {
             let named = NamedMetrics { plugin: b"load".to_vec(), instances: vec![instance.to_vec()] };

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use rrdcached::archive::Grid;
 use rrdcached::command::Window;
 
-use super::rows::Cached;
+use super::rows::{self, Cached};
 use super::shelf::EACH;
 use super::{Path, Rows, Rrdcached};
 use crate::budget::Budget;
@@ -17,7 +16,7 @@ impl Rrdcached {
     /// The rows of a file for a window, which are those that the node would give, or were so a moment ago.
     pub(super) fn recall(&self, path: &Path, window: Window) -> Option<Rows> {
         let rows = self.remembered.rows.get(&self.key(path, window))?;
-        (Grid::of(window, rows.grid.step) == rows.grid).then_some(rows)
+        (rows::grid(window, step(&rows)) == Some(rows.grid)).then_some(rows)
     }
 
     /// Keeps rows that came just now, if there is memory for them.
@@ -26,7 +25,7 @@ impl Rrdcached {
         let bytes = memory(rows) + names + path.0.len() + EACH;
         let Some(part) = self.remembered.part(bytes, budget) else { return };
         let Ok(all) = budget.reserve(bytes) else { return };
-        let until = Instant::now() + age(rows.grid.step);
+        let until = Instant::now() + age(step(rows));
         self.remembered.rows.put(self.key(path, window), rows.clone(), until, [part, all]);
     }
 
@@ -36,6 +35,10 @@ impl Rrdcached {
     }
 }
 
+fn step(rows: &Rows) -> i64 {
+    rows.grid.step().get().into()
+}
+
 /// How old rows of this step may be.
 fn age(step: i64) -> Duration {
     Duration::from_secs(u64::try_from(step).unwrap_or(0)).min(OLDEST)
@@ -43,20 +46,21 @@ fn age(step: i64) -> Duration {
 
 /// Bytes of the values of rows.
 pub(super) fn memory(rows: &Rows) -> usize {
-    rows.sources.iter().map(|source| source.values.len() * size_of::<f64>()).sum()
+    rows.sources.len() * rows.grid.rows() * size_of::<f64>()
 }
 
 #[cfg(test)]
 mod tests {
-    use rrdcached::fetch::DataSource;
+    use ::series::series::Series;
 
     use super::super::tests::nowhere;
     use super::*;
+    use crate::ask::rows::SourceRows;
 
     fn rows(window: Window, step: i64) -> Rows {
-        let grid = Grid::of(window, step);
-        let values = vec![1.0; usize::try_from(grid.rows()).unwrap()];
-        Rows { grid, sources: vec![DataSource { name: b"value".to_vec(), values }] }
+        let grid = rows::grid(window, step).unwrap();
+        let rows = Series::from_nan(grid, vec![1.0; grid.rows()]).unwrap();
+        Rows { grid, sources: vec![SourceRows { name: (*b"value").into(), rows }] }
     }
 
     #[test]

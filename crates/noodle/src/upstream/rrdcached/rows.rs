@@ -1,8 +1,11 @@
 //! Rows of many files over one connection, so many commands under way that neither side waits for the other.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rrdcached::archive::{self, Grid};
+use ::series::grid::{Grid, Step};
+use ::series::series::Series;
+use rrdcached::archive;
 use rrdcached::command::{Command, Window};
 use rrdcached::error::{Malformed, Refusal, RefusalKind};
 use rrdcached::fetch::{DataSource, Form, Head, Reading};
@@ -11,6 +14,7 @@ use rrdcached::info::{self, Info};
 use super::connection::Connection;
 use super::lines::Lines;
 use super::{Rrdcached, Talk, Trouble};
+use crate::ask::rows::SourceRows;
 use crate::budget::Reservation;
 
 /// A window of no more seconds has no more rows, whatever the step. A longer one is asked for as far as the file goes.
@@ -21,22 +25,28 @@ const AVERAGE: &str = "AVERAGE";
 
 /// A file of a node: `HOST/PLUGIN/INSTANCE.rrd`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Path(pub(super) Vec<u8>);
+pub struct Path(pub(super) Arc<[u8]>);
 
 impl Path {
     /// The file of a metric.
     pub fn new(host: &[u8], plugin: &[u8], instance: &[u8]) -> Self {
-        Self([host, b"/", plugin, b"/", instance, b".rrd"].concat())
+        Self([host, b"/", plugin, b"/", instance, b".rrd"].concat().into())
     }
 }
 
 /// Rows of a file, on the step that librrd gives for the window that was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rows {
-    /// When they begin and end.
+    /// Where they lie.
     pub grid: Grid,
-    /// The data sources in the order of the file, each with a value for every row; NaN is unknown.
-    pub sources: Vec<DataSource>,
+    /// The data sources in the order of the file, all on this grid.
+    pub sources: Vec<SourceRows>,
+}
+
+/// The rows that librrd gives for a window on such a step; none that are out of any calendar.
+pub(super) fn grid(window: Window, step: i64) -> Option<Grid> {
+    let step = Step::new(u32::try_from(step).ok()?)?;
+    Grid::covering(window.start(), window.end(), step).ok()
 }
 
 /// The rows of a file; none where there is no such file, or why it can't be read.
@@ -107,10 +117,11 @@ impl Rrdcached {
         window: Window,
         now: i64,
     ) -> Result<Result<Option<Part>, RefusalKind>, Trouble> {
-        let Some(grid) = archive::chosen(info, AVERAGE, window) else {
+        let Some(step) = archive::step(info, AVERAGE, window) else {
             return Ok(Err(RefusalKind::NoArchive));
         };
-        self.check(grid)?;
+        let Some(grid) = grid(window, step) else { return Ok(Ok(None)) };
+        self.check(grid.rows() as u64, step)?;
         let oldest = archive::oldest(info, AVERAGE).unwrap_or(0);
         // What is before the oldest row is unknown, and what is to come. The last update is that of the file: the daemon
         // may have later ones, which it writes when it is asked for rows.
@@ -120,8 +131,8 @@ impl Rrdcached {
         Ok(Ok(Some(Part { window: known, whole: (known != window).then_some(window) })))
     }
 
-    fn check(&self, grid: Grid) -> Result<(), Trouble> {
-        let (rows, step, limit) = (grid.rows(), grid.step, self.terms.max_rows);
+    fn check(&self, rows: u64, step: i64) -> Result<(), Trouble> {
+        let limit = self.terms.max_rows;
         if rows > limit { Err(Trouble::TooManyRows { rows, step, limit }) } else { Ok(()) }
     }
 }
@@ -218,7 +229,7 @@ impl Fetch<'_> {
         let mut lines = Lines::default();
         for (path, part) in self.paths.iter().zip(self.parts) {
             let Ok(Some(Part { window, .. })) = *part else { continue };
-            let (file, function) = (path.0.as_slice(), AVERAGE);
+            let (file, function) = (&*path.0, AVERAGE);
             lines.queue(match self.form {
                 Form::Binary => Command::FetchBinary { file, function, window },
                 Form::Text => Command::Fetch { file, function, window },
@@ -230,38 +241,41 @@ impl Fetch<'_> {
     async fn read_rows(&mut self, connection: &mut Connection, part: &Part) -> Result<Rows, Trouble> {
         let mut reading = connection.receive(|cursor| Reading::begin(self.form, cursor)).await?;
         let head = *reading.head();
-        let received = Grid { start: head.start(), end: head.end(), step: head.step() };
-        let grid = part.whole.map_or(received, |whole| Grid::of(whole, head.step()));
-        self.node.check(received)?;
-        self.node.check(grid)?;
+        self.node.check(head.rows(), head.step())?;
         // A reply to another command would have another window, mostly.
-        if received != Grid::of(part.window, head.step()) {
-            return Err(Malformed::Window.into());
-        }
-        self.reservation.grow(memory(&head, grid))?;
+        let is_received = |grid: &Grid| (grid.start(), grid.end()) == (head.start(), head.end());
+        let received = grid(part.window, head.step()).filter(is_received).ok_or(Malformed::Window)?;
+        let whole = part.whole.map_or(Some(received), |whole| grid(whole, head.step()));
+        let whole = whole.ok_or(Malformed::Window)?;
+        self.node.check(whole.rows() as u64, head.step())?;
+        self.reservation.grow(memory(&head, whole))?;
         connection.receive(|cursor| Ok::<_, Trouble>(reading.read(cursor)?.then_some(()))).await?;
-        let sources = reading.finish().into_iter().map(|source| spread(source, received, grid));
-        Ok(Rows { grid, sources: sources.collect() })
+        let source = |DataSource { name, values }| {
+            let rows = Series::from_nan(whole, spread(values, received, whole));
+            rows.map(|rows| SourceRows { name: name.into(), rows }).map_err(|_| Malformed::Count("rows"))
+        };
+        let sources: Result<_, Malformed> = reading.finish().into_iter().map(source).collect();
+        Ok(Rows { grid: whole, sources: sources? })
     }
 }
 
 /// What rows take: those of one source as they arrive, and all of them as numbers.
 fn memory(head: &Head, grid: Grid) -> usize {
-    let values = grid.rows().saturating_mul(head.data_sources()).saturating_add(2 * head.rows());
+    let values = (grid.rows() as u64).saturating_mul(head.data_sources()).saturating_add(2 * head.rows());
     usize::try_from(values.saturating_mul(8)).unwrap_or(usize::MAX)
 }
 
 /// The rows of a larger grid of the same step: those that were not asked for are unknown.
-fn spread(source: DataSource, received: Grid, grid: Grid) -> DataSource {
+fn spread(values: Vec<f64>, received: Grid, grid: Grid) -> Vec<f64> {
     if received == grid {
-        return source;
+        return values;
     }
-    let before = usize::try_from((received.start - grid.start) / grid.step).unwrap_or(0);
-    let mut values = vec![f64::NAN; usize::try_from(grid.rows()).unwrap_or(0)];
-    for (place, value) in values.iter_mut().skip(before).zip(source.values) {
+    let before = received.ends().next().and_then(|first| grid.row_at(first)).unwrap_or(0);
+    let mut all = vec![f64::NAN; grid.rows()];
+    for (place, value) in all.iter_mut().skip(before).zip(values) {
         *place = value;
     }
-    DataSource { name: source.name, values }
+    all
 }
 
 /// Whether it is the command that is refused, not the file.
@@ -288,12 +302,10 @@ mod tests {
 
     #[test]
     fn rows_that_were_not_asked_for_are_unknown() {
-        let source = DataSource { name: b"value".to_vec(), values: vec![1.0, 2.0] };
-        let received = Grid { start: 20, end: 40, step: 10 };
-        let grid = Grid { start: 0, end: 60, step: 10 };
-        let spread = spread(source, received, grid);
-        assert_eq!(spread.values.len(), 6);
-        assert_eq!(spread.values[2..4], [1.0, 2.0]);
-        assert!(spread.values[..2].iter().chain(&spread.values[4..]).all(|value| value.is_nan()));
+        let grid = |start, rows| Grid::new(start, Step::new(10).unwrap(), rows).unwrap();
+        let spread = spread(vec![1.0, 2.0], grid(20, 2), grid(0, 6));
+        assert_eq!(spread.len(), 6);
+        assert_eq!(spread[2..4], [1.0, 2.0]);
+        assert!(spread[..2].iter().chain(&spread[4..]).all(|value| value.is_nan()));
     }
 }
