@@ -24,7 +24,7 @@ fn readable(path: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// What Go's regexp says of the same expressions and bytes, where it has them.
+    /// Vectors: the answers of Go's regexp to the same expressions and bytes, where it has them.
     #[test]
     fn bytes_that_are_not_utf8_are_characters_each() {
         for (expression, path, expected) in [

@@ -177,7 +177,7 @@ impl<'a> ValuesRef<'a> {
     }
 }
 
-/// Who measured what: the five names of collectd's identifier, borrowed.
+/// The five names of collectd's identifier, which say who measured what, borrowed.
 ///
 /// Names are bytes; collectd checks neither UTF-8 nor control characters. `host`, `plugin` and `type_name`
 /// are never empty in a complete value list, the instances may be.
@@ -238,7 +238,7 @@ pub fn write_joined<'a>(parts: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec
 /// A value list, borrowed from a datagram or from a [`ValueList`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueListRef<'a> {
-    /// Who measured what.
+    /// The names of host and metric.
     pub identifier: IdentifierRef<'a>,
     /// When the values were read.
     pub time: Time,
@@ -287,7 +287,7 @@ impl Identifier {
 /// A value list that owns its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueList {
-    /// Who measured what.
+    /// The names of host and metric.
     pub identifier: Identifier,
     /// When the values were read.
     pub time: Time,

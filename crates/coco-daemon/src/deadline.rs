@@ -14,8 +14,8 @@ use coco_core::config::Stop;
 use crate::logging::LAST_WORDS;
 use crate::signals::{Signal, Signals};
 
-/// What the process has beyond the time of the configuration to end by itself: to say what was left, and to flush its
-/// log.
+/// The time beyond that of the configuration that the process has to end by itself: to say what was left, and to flush
+/// its log.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// When a stop must be over. Without [`Deadline::enforce`] it is only a wish.

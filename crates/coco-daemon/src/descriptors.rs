@@ -14,7 +14,7 @@ pub fn raise_limit() {
     }
 }
 
-/// What a process needs beside what its configuration names: a runtime, signals, what is opened for a moment.
+/// Descriptors that a process needs beside those for its configuration: a runtime, signals, files opened for a moment.
 const LEAST: usize = 16;
 
 /// Says what is wrong if there are too few left to start with, where what needs them would only say so.

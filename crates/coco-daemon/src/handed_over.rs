@@ -32,8 +32,8 @@ impl HandedOver {
         Self::default()
     }
 
-    /// What the environment of this process speaks of, which no longer does so then. To be called before there are other
-    /// threads, who may read the environment.
+    /// Takes the sockets that the environment of this process names, and those names out of the environment. To be
+    /// called before there are other threads, who may read the environment.
     pub fn take() -> io::Result<Self> {
         let mut given = ListenFd::from_env();
         let mut handed_over = Self::default();

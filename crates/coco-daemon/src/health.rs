@@ -122,8 +122,8 @@ impl Health {
         self.is_down
     }
 
-    /// How unsteady it is: 1 for each time that it went down or came up, which halves every 30 recoveries. It flaps above
-    /// 4, and until it is below 2.
+    /// The penalty for flapping: 1 for each time that it went down or came up, which halves every 30 recoveries. It
+    /// flaps above 4, and until it is below 2.
     pub fn flap_penalty(&self, now: Instant) -> f64 {
         self.damping.penalty(now)
     }

@@ -1,4 +1,4 @@
-//! How long something takes, and how much is done together, so that the error of a quantile is known beforehand.
+//! Histograms of durations and of sizes, whose bounds are such that the error of a quantile is known beforehand.
 //!
 //! Bounds of durations are log-linear, from 10 µs to 100 s: two significant digits, and halves between those below 2
 //! (1.0, 1.05, 1.1, ... 1.95, 2.0, 2.1, ... 9.9, 10, 10.5, ...), which makes 100 a decade. No two that follow one another
@@ -122,9 +122,9 @@ impl Distribution {
         self.shown(self.sum)
     }
 
-    /// What this share of all that was counted stays below, as `histogram_quantile` of Prometheus has it: by linear
-    /// interpolation between two bounds, the lowest being 0; the highest bound for what is above it. None when nothing
-    /// was counted.
+    /// The value that this share of all that was counted stays below, as `histogram_quantile` of Prometheus has it: by
+    /// linear interpolation between two bounds, the lowest being 0; the highest bound for what is above it. None when
+    /// nothing was counted.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let rank = share * self.count() as f64;
         let (mut lower, mut before) = (0.0, 0);
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(of(&[]).quantile(0.5), None);
         assert_eq!(of(&[200.0]).quantile(0.5), Some(100.0));
         assert_eq!(of(&[0.0]).quantile(0.5), Some(0.000005));
-        // What was 1 ms and null when the bounds went from 1 ms to 10 s.
+        // These were 1 ms and null when the bounds went from 1 ms to 10 s.
         for seconds in [44e-6, 12.0] {
             let found = of(&[seconds]).quantile(0.5).unwrap();
             assert!((found - seconds).abs() < seconds * 0.05, "{found}");

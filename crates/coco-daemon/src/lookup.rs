@@ -111,7 +111,7 @@ impl Lookup {
     }
 }
 
-/// Who owns a host in a tier, and who is written to.
+/// The owners of a host in a tier, and the targets that it is written to.
 fn all_owners(tier: &Tier, host: &[u8]) -> Value {
     let names = |places: &[usize]| -> Vec<_> {
         places.iter().map(|place| tier.targets()[*place].label().to_owned()).collect()

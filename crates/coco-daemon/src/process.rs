@@ -99,7 +99,7 @@ fn tell_of_check(warnings: &[String], found: Option<String>) {
     }
 }
 
-/// What a check looked at, and found in order.
+/// A sentence on the files that a check read and found in order.
 fn found(file: &Path, tiers: &Tiers, read: &[PathBuf]) -> String {
     let targets: usize = tiers.iter().map(|tier| tier.targets().len()).sum();
     let files = match read {

@@ -23,7 +23,7 @@ use crate::tiers::InForceSince;
 /// Characters of why a configuration was refused that are shown.
 const LONGEST_PROBLEM: usize = 2000;
 
-/// How often the configuration was read again, with what success, and which is in force.
+/// The count of reloads by their success, and the configuration that is in force.
 #[derive(Debug)]
 pub struct Reloads {
     done: AtomicU64,
@@ -250,7 +250,7 @@ impl Reloads {
     }
 }
 
-/// What a reload came to, in a sentence.
+/// A sentence on the changes that a reload made.
 fn news_of(keys: &[String], added: &[String], removed: &[String], is_same: bool) -> String {
     let named = |what: &str, names: &[String]| match names {
         [] => String::new(),
@@ -374,7 +374,7 @@ mod tests {
         assert!(reloads.problem().unwrap().contains("raise both to \"10%\" or more first"));
         assert_eq!(reload(moving("100%", "5%")), (1, 1, 1));
         assert_eq!(reloads.problem(), None);
-        // What runs now is what the next is held against.
+        // The next one is held against the configuration in force.
         assert_eq!(reload(moving("1%", "0%")), (1, 1, 2));
         assert_eq!(reload(moving("100%", "10%")), (2, 2, 2));
     }

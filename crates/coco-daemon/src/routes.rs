@@ -32,7 +32,7 @@ pub trait Daemon: Send + Sync + 'static {
     /// The part that all daemons have.
     fn common(&self) -> &Common;
 
-    /// Who owns whom, as of now.
+    /// The tiers in force.
     fn tiers(&self) -> Arc<Tiers>;
 
     /// Adds what it counts itself.
@@ -44,13 +44,14 @@ pub trait Daemon: Send + Sync + 'static {
     /// The last minutes of some of its counters.
     fn history(&self) -> &History;
 
-    /// What its status page shows beside what all daemons do, by the numbers of `/debug/vars`.
+    /// The sections of its status page, made of the numbers of `/debug/vars`. One that all daemons have is there
+    /// already.
     fn sections(&self, numbers: Numbers<'_>) -> Vec<Section>;
 
-    /// What a search for hosts by a part of their names finds. It may take its time: it runs on a thread of its own.
+    /// The hosts that a search by a part of their names finds. It may take its time: it runs on a thread of its own.
     fn find(&self, name: &[u8]) -> Section;
 
-    /// What it tells of its health beside that.
+    /// Facts for `/healthz` beside those that all daemons tell.
     fn facts(&self) -> Map<String, Value> {
         Map::new()
     }
@@ -58,9 +59,9 @@ pub trait Daemon: Send + Sync + 'static {
 
 /// The part of a daemon's state that all daemons have.
 pub struct Common {
-    /// Who asked whom.
+    /// The counts of `/lookup`.
     pub lookup: Lookup,
-    /// Who was told to come again.
+    /// The count of clients that were told to come again.
     pub refusals: Arc<Refusals>,
     /// The reloads so far.
     pub reloads: Arc<Reloads>,
@@ -69,7 +70,7 @@ pub struct Common {
     vars: Shared,
     metrics: Shared,
     page: Shared,
-    /// Who may search for hosts.
+    /// Places for searches for hosts.
     searches: Semaphore,
     /// Bytes of what they have found that clients have not taken yet.
     untaken: Arc<AtomicUsize>,
@@ -135,7 +136,7 @@ fn config<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
     daemon.common().reloads.answer_config().into()
 }
 
-/// What a browser gets at `/`: how it all is, and hosts if it asks for some.
+/// The status page, which browsers get at `/`, with the hosts that it asks for.
 #[expect(clippy::needless_pass_by_value, reason = "a handler")]
 fn home<D: Daemon>(daemon: &Arc<D>, request: Request) -> Answer {
     let name = request.parameter("name").filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME);
@@ -196,7 +197,7 @@ fn page_of<D: Daemon>(daemon: &D, name: Option<&[u8]>) -> Rendered {
     Rendered::new(page::HTML, page.html().as_str().to_owned())
 }
 
-/// What all daemons show of themselves.
+/// The section that all daemons have on their status page.
 fn process<D: Daemon>(daemon: &D) -> Section {
     let common = daemon.common();
     let state = match daemon.trouble() {

@@ -1,4 +1,4 @@
-//! What the service manager is told: sd_notify(3), the protocol of systemd and of others. Without `NOTIFY_SOCKET` in
+//! News for the service manager: sd_notify(3), the protocol of systemd and of others. Without `NOTIFY_SOCKET` in
 //! the environment nobody is told, and nothing else changes.
 //!
 //! A daemon is ready once its sockets are bound and its threads run, so `Type=notify` and `Type=notify-reload` both

@@ -1,4 +1,4 @@
-//! What both daemons say of placements: in `/tiers`, when the configuration is checked and when it is changed.
+//! Words on placements, for both daemons: in `/tiers`, when the configuration is checked and when it is changed.
 
 use std::collections::HashSet;
 
@@ -69,7 +69,7 @@ fn placed(hash: &str, target: &Target, state: &str) -> Value {
     Value::Object(members)
 }
 
-/// How the hosts of a tier are on their way, if they are: the shares, since when, and what they come from.
+/// The migration of a tier's hosts, if there is one: the shares, since when, and what they come from.
 fn migration(tier: &Tier, since: Option<u64>) -> Option<Map<String, Value>> {
     let moving = tier.moving()?;
     let (from, headway) = (moving.former(), moving.headway());

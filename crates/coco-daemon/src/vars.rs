@@ -26,7 +26,7 @@ pub fn debug_vars(snapshot: &Snapshot) -> Rendered {
     Rendered::new(body::JSON, format!("{}\n", document(&command_line(), snapshot)))
 }
 
-/// What `/metrics` shows: the snapshot, and what any program tells of itself.
+/// The answer of `/metrics`: the snapshot, and the metrics that any process has.
 pub fn metrics(snapshot: &Snapshot) -> Rendered {
     Rendered::new(EXPOSITION, snapshot.prometheus() + &counters::process())
 }

@@ -62,7 +62,7 @@ pub fn listen(mut address: SocketAddr, options: ListenOptions<'_>) -> io::Result
 /// group if the address is one of multicast.
 pub fn take_over(socket: UdpSocket, options: ListenOptions<'_>) -> io::Result<UdpSocket> {
     let socket = Socket::from(socket);
-    // Who waits for what comes, as a service manager does, has set it so.
+    // A service manager that waits for datagrams has made it non-blocking.
     socket.set_nonblocking(false)?;
     ask_for_receive_buffer(&socket, options.receive_buffer)?;
     let address = socket.local_addr()?.as_socket();

@@ -50,7 +50,7 @@ impl Receiver {
         let mut received = self.receive_once(slots, wait)?;
         let mut last = received;
         while last == DATAGRAMS_PER_CALL && !slots.is_full() {
-            // What was received before an error is not lost; the error will come again.
+            // Datagrams received before an error are not lost; the error will come again.
             last = self.receive_once(slots, Wait::No).unwrap_or(0);
             received += last;
         }
@@ -91,6 +91,6 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
         return Some(SocketAddr::V4((*v4).into()));
     }
     let v6 = SocketAddrV6::from(*address.as_sockaddr_in6()?);
-    // What a socket for both families shows of an IPv4 sender.
+    // A socket for both families shows an IPv4 sender so.
     Some(SocketAddr::new(v6.ip().to_canonical(), v6.port()))
 }

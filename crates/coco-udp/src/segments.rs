@@ -40,7 +40,7 @@ impl<'a> Segments<'a> {
         let packets: SmallVec<[&[u8]; MOST]> = packets.take(MOST).collect();
         let size = packets.iter().map(|packet| packet.len()).max().unwrap_or_default();
         let mut divided = Self { size, slices: SmallVec::new(), messages: SmallVec::new() };
-        // What fills the last segment of the open message, so that another can follow.
+        // Padding fills the last segment of the open message, so that another can follow.
         let mut filling: Option<&[u8]> = None;
         for packet in packets {
             match (filling, divided.messages.last()) {
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
 
-    /// What the kernel makes of messages (`__udp_gso_segment`, `net/ipv4/udp_offload.c`).
+    /// A model of the kernel, which cuts messages up (`__udp_gso_segment`, `net/ipv4/udp_offload.c`).
     fn datagrams(segments: &Segments<'_>) -> Vec<Vec<u8>> {
         let segment = segments.size().map_or(usize::MAX, usize::from);
         let messages =

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_kernel_that_does_not_know_segments_is_told_from_one_that_does() {
         assert!(knows_segments(&UdpSocket::bind("127.0.0.1:0").unwrap()));
-        // What an older kernel says of any socket.
+        // A socket of TCP does not know UDP_SEGMENT, as none of an older kernel does.
         assert!(!knows_segments(&TcpListener::bind("127.0.0.1:0").unwrap()));
     }
 

@@ -64,7 +64,7 @@ pub struct Batch {
     reach: Box<[u16]>,
     /// Bytes of the pages that those have touched, at most.
     reached: usize,
-    /// What was received, in order.
+    /// The datagrams received, in order.
     pub datagrams: Vec<Datagram>,
     /// The datagrams that were decoded last, which the tables below speak of.
     pub round: Range<usize>,
@@ -85,7 +85,7 @@ pub struct Batch {
 pub struct Datagram {
     slot: u16,
     length: u16,
-    /// Whom it came from, if the kernel said.
+    /// The sender's address, if the kernel said it.
     pub source: Option<SocketAddr>,
     /// Its value lists, as a range of [`Batch::value_lists`].
     pub value_lists: Range<u32>,
@@ -99,11 +99,11 @@ pub struct Datagram {
 pub struct Item {
     /// Where it stands in its datagram. Of an incomplete one only the values part is known.
     pub spans: ValueListSpans,
-    /// What becomes of it.
+    /// The decision on it.
     pub verdict: Verdict,
 }
 
-/// What becomes of a value list.
+/// The decision on a value list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Complete; the filter has yet to decide.
@@ -151,7 +151,7 @@ impl Batch {
         }
     }
 
-    /// How many datagrams it can hold.
+    /// The most datagrams that it can hold.
     pub fn capacity(&self) -> usize {
         self.reach.len()
     }
@@ -258,7 +258,7 @@ impl Batch {
         }
     }
 
-    /// How many value lists have no verdict yet.
+    /// The number of value lists without a verdict.
     pub fn pending(&self) -> u64 {
         self.value_lists.iter().filter(|item| item.verdict == Verdict::Pending).count() as u64
     }
@@ -273,7 +273,7 @@ impl Batch {
         bytes(&self.slots, datagram)
     }
 
-    /// How much may be decoded in one round.
+    /// The room that one round of decoding has.
     pub fn room(&self) -> Room {
         Room {
             value_lists: MOST_VALUE_LISTS * self.capacity(),
@@ -333,11 +333,11 @@ impl Slots for Batch {
     }
 }
 
-/// What is left of the room of a round.
+/// The room of a round that is left.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
     value_lists: usize,
-    /// What the batch has room for.
+    /// The most datagrams of the batch.
     datagrams: usize,
     bytes: usize,
     is_fresh: bool,

@@ -32,5 +32,5 @@ pub mod share;
 pub mod start;
 pub mod watch;
 
-/// What the program is for, in a line.
+/// The program's purpose, in a line.
 pub const ABOUT: &str = "Shards collectd's packets over storage nodes by a consistent hash of the host";

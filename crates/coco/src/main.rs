@@ -11,7 +11,7 @@ use coco::watch::Capacity;
 use coco_core::config::CocoConfig;
 use coco_daemon::process;
 
-/// What is remembered comes and goes as strangers will, and has a bound.
+/// The memory of hosts comes and goes as strangers will, and has a bound.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

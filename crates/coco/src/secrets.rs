@@ -101,7 +101,7 @@ impl AuthFile {
         let Self { key, path, stamp } = self;
         let metadata = files::metadata(path).map_err(|reason| error(key, path, reason.into()))?;
         let now = Stamp::of(&metadata);
-        // What came by a pipe can't be read again.
+        // A pipe can't be read again.
         if now == *stamp || !(now.is_file || stamp.is_file) {
             return Ok(Look::Same);
         }

@@ -57,7 +57,7 @@ impl ShareLists {
         recycle(&mut self.0, kept);
     }
 
-    /// How many shares and lists there are together.
+    /// The number of shares and lists together.
     pub fn len(&self) -> usize {
         self.0.len()
     }

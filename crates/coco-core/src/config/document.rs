@@ -182,7 +182,7 @@ impl<'d, 't> Section<'d, 't> {
 
     fn find(&mut self, name: &str) -> (&'static Key, Option<&'d Value<'t>>) {
         let (key, value) = (self.key(name), self.value(name));
-        // What should be a table and is none was reported as such; its keys are not missed as well.
+        // A value where a table belongs was reported as such; its keys are not missed as well.
         let is_unreadable = self.table.is_none() && self.span.is_some();
         if value.is_none() && !is_unreadable && key.required_by.contains(&self.findings.program) {
             self.report(name, &format!("missing, expected {}", key.kind));
@@ -207,7 +207,7 @@ fn default<T: FromToml>(key: &Key) -> T {
 
 /// The problems found so far.
 pub(super) struct Findings {
-    /// Who reads, which decides what may be missing.
+    /// The program that reads the file, which decides which keys may be missing.
     program: Program,
     /// Where each line but the first starts.
     line_starts: Vec<usize>,

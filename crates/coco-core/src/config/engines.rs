@@ -66,7 +66,7 @@ pub(super) fn targets(
     read.collect::<Vec<_>>().into_iter().collect()
 }
 
-/// How they are written to.
+/// Reads how engines are written to.
 pub(super) fn remote_write(section: &mut Section<'_, '_>) -> RemoteWrite {
     let basic_auth = basic_auth(section);
     let bearer_token_file = section.optional("bearer_token_file");
@@ -228,7 +228,7 @@ fn rule(value: &DeValue<'_>) -> Result<RelabelRule, (&'static str, String)> {
     Ok(RelabelRule { source_labels, regex: regex.to_owned(), keep })
 }
 
-/// What the targets of a tier are.
+/// The kind of a tier's targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TierKind {
     Collectd,

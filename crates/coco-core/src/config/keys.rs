@@ -24,9 +24,9 @@ pub struct Key {
     pub kind: Kind,
     /// The value that holds when the key is absent, as TOML; none when the key has no default.
     pub default: Option<&'static str>,
-    /// Who reads it. The values of all keys are checked for both, since both read one file.
+    /// The programs that read it. The values of all keys are checked for both, since both read one file.
     pub read_by: &'static [Program],
-    /// Who refuses to start without it.
+    /// The programs that refuse to start without it.
     pub required_by: &'static [Program],
     /// Whether a running process can't change it.
     pub needs_restart: bool,
@@ -108,11 +108,11 @@ pub(super) const FROM: &str = "tiers.NAME.migration.from";
 /// The section of a target that those come from, which is written as a table.
 pub(super) const FROM_TARGET: &str = "tiers.NAME.migration.from.targets";
 
-/// How a rule by which series are dropped is written.
+/// The form of a rule by which series are dropped.
 pub(super) const EXPECTED_RULE: &str =
     r#"{ source_labels = ["__name__"], regex = "...", action = "drop" or "keep" }"#;
 
-/// How an engine is written.
+/// The form of an engine.
 pub(super) const EXPECTED_URL: &str = r#"a URL such as "http://10.1.1.121:9090/api/v1/write""#;
 
 /// Keys of tiers whose targets are collectds.
@@ -141,7 +141,7 @@ pub(super) const LABEL_MAX: usize = 255;
 pub(super) const TARGET_FORMS: &str =
     r#""host:port" or { address = "host:port", fetch = "http://host:port" }"#;
 
-/// How a target that hosts come from may be written.
+/// The forms of a target that hosts come from.
 pub(super) const FROM_TARGET_FORMS: &str =
     r#"the name of a target or { name = "...", address = "host:port" }"#;
 
@@ -277,7 +277,7 @@ pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.section == section)
 }
 
-/// What sections within a section are called.
+/// The names of the sections within a section.
 pub(super) fn inner_sections(section: &str) -> impl Iterator<Item = &'static str> {
     let inner = move |key: &Key| key.section.strip_prefix(section)?.strip_prefix('.');
     KEYS.iter().filter_map(inner).filter(|name| !name.contains('.') && *name != "targets")

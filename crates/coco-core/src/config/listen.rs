@@ -19,7 +19,7 @@ pub struct Listen {
     pub interface: Option<String>,
     /// Whether `bind` may be an address that this machine does not have yet.
     pub freebind: bool,
-    /// Who may send; `None` lets everyone.
+    /// Networks that may send; `None` lets everyone.
     pub allow: Option<Vec<Network>>,
     /// The security that packets must have.
     pub security: Security,

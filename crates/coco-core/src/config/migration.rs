@@ -15,7 +15,7 @@ use crate::placement::migration::Headway;
 use crate::placement::rendezvous::Weight;
 use crate::tier::{Placing, Role, Target, Tier, TierError};
 
-/// How the hosts of a tier move, if they do.
+/// The migration of a tier's hosts, if there is one.
 pub(super) struct Moving {
     /// Of each target that the tier lists.
     roles: Vec<Role>,
@@ -29,7 +29,7 @@ struct From {
 }
 
 impl Moving {
-    /// What stands in the section of a tier of it; none when something about it had to be reported.
+    /// Reads it from the section of a tier. `None` when something about it had to be reported.
     pub(super) fn read(
         section: &mut Section<'_, '_>,
         tier: &Said,
@@ -102,7 +102,7 @@ fn headway(section: &mut Section<'_, '_>) -> Option<Headway> {
     headway
 }
 
-/// What stands in `from`.
+/// Reads the section `from`.
 fn read_from(
     section: &mut Section<'_, '_>,
     tier: &Said,

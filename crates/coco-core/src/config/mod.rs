@@ -74,7 +74,7 @@ mod tiers;
 mod value;
 mod written;
 
-/// Who reads the configuration.
+/// A program that reads the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
     /// The sharder.
@@ -115,7 +115,7 @@ pub struct Config {
     pub log: Log,
     /// The file itself.
     pub file: ConfigFile,
-    /// Whom it was read for.
+    /// The program that it was read for.
     program: Program,
 }
 
@@ -186,7 +186,7 @@ impl Config {
     }
 }
 
-/// What other sections need of the tiers, and the programs.
+/// Reports tiers that do not fit the other sections, or the program.
 fn check_tiers(tiers: &Tiers, listen: &Listen, send: &Send, document: &mut Document, program: Program) {
     if program == Program::Coco
         && listen.typesdb.is_empty()

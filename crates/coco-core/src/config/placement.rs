@@ -73,7 +73,7 @@ impl Said {
         target
     }
 
-    /// How the targets of a tier are to be placed, which stand in the file at `elements`. `None` when something about
+    /// The placing of the targets of a tier, which stand in the file at `elements`. `None` when something about
     /// them had to be reported.
     pub(super) fn placing(
         &self,
@@ -95,7 +95,7 @@ impl Said {
         is_fine.then(|| self.to_placing())
     }
 
-    /// How targets are placed by this, whatever they are.
+    /// The placing that these keys ask for, whatever the targets are.
     pub(super) fn to_placing(&self) -> Placing {
         let Self { replicas, virtual_replicas, .. } = *self;
         match self.way {

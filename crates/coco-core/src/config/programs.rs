@@ -15,7 +15,7 @@ use crate::tier::Tiers;
 
 /// The configuration of one program, as whatever runs the program knows it.
 pub trait Configuration: Clone + fmt::Debug + std::marker::Send + Sync + 'static {
-    /// Who reads it.
+    /// The program that reads it.
     const PROGRAM: Program;
 
     /// Reads the text of a configuration file, as [`Config::parse_with_files`] does.

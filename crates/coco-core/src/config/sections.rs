@@ -90,13 +90,13 @@ pub struct Stop {
 pub struct Log {
     /// Least severity that is logged.
     pub level: Level,
-    /// What a line is; none goes by where standard output leads.
+    /// The form of a line; without one, it goes by where standard output leads.
     pub format: Option<LogFormat>,
     /// Whether each request over HTTP is logged, whatever the level.
     pub access: bool,
 }
 
-/// What a line of the log is.
+/// The form of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people: time, level, message, fields.

@@ -32,7 +32,7 @@ pub(super) fn belongs_elsewhere(name: &str) -> Option<String> {
         Some(key) => key.name,
         None => closest(name, KEYS.iter().map(|key| key.name))?,
     };
-    // What was once so is seldom meant.
+    // Targets that hosts come from have keys of the same names, but are seldom meant.
     let is_meant = |key: &&Key| key.name == meant && !key.section.starts_with(FROM);
     let sections: Vec<String> =
         KEYS.iter().filter(is_meant).map(|key| format!("[{}]", key.section)).collect();

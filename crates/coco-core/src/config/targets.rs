@@ -60,7 +60,7 @@ pub(super) fn target(path: &str, value: &Value<'_>, findings: &mut Findings) -> 
                 zone: section.optional("zone").map(|Label(zone)| zone),
                 index: section.optional("index"),
             };
-            // What it is in a migration is read with that.
+            // Its role in a migration is read with the migration.
             section.optional::<Role>("state");
             let Destination { name, address } = section.optional("address")?;
             Some(Target { name, address, fetch, placed })

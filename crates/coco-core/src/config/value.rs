@@ -376,7 +376,7 @@ pub(super) fn text<'v>(value: &'v DeValue<'_>) -> Result<&'v str, Mismatch> {
 
 fn integer<T: TryFrom<u64>>(limits: &RangeInclusive<u64>, value: &DeValue<'_>) -> Result<T, Mismatch> {
     let written = value.as_integer().ok_or(Mismatch::Type)?;
-    // What is negative or larger than 64 bits is no `u64`, and outside of all limits.
+    // A number that is negative or larger than 64 bits is no `u64`, and outside of all limits.
     let number = u64::from_str_radix(written.as_str(), written.radix()).map_err(|_| Mismatch::Limits)?;
     within(limits, number)
 }

@@ -18,7 +18,7 @@
 use super::canary::Percentage;
 use super::{Facts, Placement};
 
-/// How far a migration is, in parts of the hosts that move.
+/// The headway of a migration, in parts of the hosts that move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Headway {
     both: Percentage,
@@ -122,7 +122,7 @@ pub struct Migration {
     headway: Headway,
 }
 
-/// What becomes of one host.
+/// One host in a migration: where it stands, and between whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
     /// Where it stands.
@@ -134,7 +134,7 @@ pub struct Move {
 }
 
 impl Move {
-    /// Whom it is written to, the one to read it from first.
+    /// The targets that it is written to; the one to read it from is the first.
     pub fn writers(self) -> Vec<usize> {
         match self.stage {
             Stage::Settled | Stage::New => self.owners,
@@ -143,7 +143,7 @@ impl Move {
         }
     }
 
-    /// Whom it is read from: whoever may have some of it, the one that has most first.
+    /// The targets to read it from: all that may have some of it, the one that has most first.
     pub fn readers(self) -> Vec<usize> {
         match self.stage {
             Stage::Settled | Stage::New => joined(self.owners, &self.former),
@@ -158,22 +158,22 @@ impl Migration {
         Self { new, former, targets, headway }
     }
 
-    /// What owns hosts once all is done.
+    /// The placement that owns hosts once all is done.
     pub fn new_side(&self) -> &Side {
         &self.new
     }
 
-    /// What owned hosts before.
+    /// The placement that owned hosts before.
     pub fn former_side(&self) -> &Side {
         &self.former
     }
 
-    /// How far it is.
+    /// Its headway.
     pub fn headway(&self) -> Headway {
         self.headway
     }
 
-    /// What becomes of a host.
+    /// Looks up where a host stands, and between whom.
     pub fn of(&self, host: &[u8]) -> Move {
         let (mut owners, mut former) = (Vec::new(), Vec::new());
         self.new.owners(host, &mut owners);

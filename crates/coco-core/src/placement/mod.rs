@@ -118,7 +118,7 @@ impl Placement {
         }
     }
 
-    /// What it costs to look up the owners of a host, in units of some 60 ns, which is what a look-up in a large table
+    /// The cost of looking up the owners of a host, in units of some 60 ns, which is what a look-up in a large table
     /// takes.
     pub fn cost(&self, host: &[u8]) -> usize {
         match self {
@@ -159,7 +159,7 @@ impl Placement {
         }
     }
 
-    /// How many owners a host has at most: those that are on their way may have their former ones beside the new.
+    /// The most owners that a host has: those that are on their way may have their former ones beside the new.
     pub fn most_copies(&self) -> usize {
         match self {
             Self::Migration(migration) => migration.most_copies(),

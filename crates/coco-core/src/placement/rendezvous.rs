@@ -208,7 +208,7 @@ fn negative_logarithm(lot: u64) -> u64 {
     ((u64::from(zeros) + 1) << 32) - fraction
 }
 
-/// What [`negative_logarithm`] is at least, at almost no cost: for x below 1, −log2(x) is more than 1 − x.
+/// A lower bound of [`negative_logarithm`], at almost no cost: for x below 1, −log2(x) is more than 1 − x.
 fn at_least(lot: u64) -> u64 {
     (!(lot | 1) >> 32).saturating_sub(1)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How the engines of a tier are written to.
+/// The terms on which the engines of a tier are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteWrite {
     /// As whom, by a name and a password.
@@ -12,7 +12,7 @@ pub struct RemoteWrite {
     pub bearer_token_file: Option<PathBuf>,
     /// Further headers of each request.
     pub headers: Vec<(String, String)>,
-    /// Whom an `https://` is trusted to be, and who this is.
+    /// Certificates for `https://`: of authorities, and our own.
     pub tls: Tls,
     /// Labels of all series.
     pub labels: Vec<(String, String)>,
@@ -26,7 +26,7 @@ pub struct RemoteWrite {
     pub max_memory: usize,
     /// Most samples of a request.
     pub batch_samples: usize,
-    /// How long samples are gathered.
+    /// The time for which samples are gathered.
     pub batch_delay: Duration,
     /// Longest wait for an answer.
     pub timeout: Duration,
@@ -44,7 +44,7 @@ pub struct BasicAuth {
 /// Files of certificates, as PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// Who signs for engines; without it, whom the system trusts.
+    /// The authorities that sign for engines; without it, those that the system trusts.
     pub ca_file: Option<PathBuf>,
     /// The certificate of this client and its key.
     pub client: Option<ClientCertificate>,
@@ -64,7 +64,7 @@ pub struct ClientCertificate {
 pub struct RelabelRule {
     /// Labels whose values are joined by `;`.
     pub source_labels: Vec<String>,
-    /// What they are matched against, from the first character to the last; a valid expression.
+    /// The expression that has to match all of them, from the first character to the last; a valid one.
     pub regex: String,
     /// Whether what matches is kept, or dropped.
     pub keep: bool,

@@ -153,7 +153,7 @@ impl Tier {
         Self { remote_write: remote_write.map(Arc::new), ..self }
     }
 
-    /// How its targets are written to, if they are engines. Noodle asks none of them.
+    /// The terms on which its targets are written to, if they are engines. Noodle asks none of them.
     pub fn remote_write(&self) -> Option<&Arc<RemoteWrite>> {
         self.remote_write.as_ref()
     }

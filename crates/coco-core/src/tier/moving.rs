@@ -12,23 +12,23 @@ use crate::placement::migration::{Headway, Migration, Side};
 pub struct Moving {
     former: Tier,
     new: Tier,
-    /// How many targets the tier lists itself. Behind them stand those that only the former tier has.
+    /// Number of targets that the tier lists itself. Behind them stand those that only the former tier has.
     listed: usize,
     headway: Headway,
 }
 
 impl Moving {
-    /// What hosts come from.
+    /// The tier that hosts come from.
     pub fn former(&self) -> &Tier {
         &self.former
     }
 
-    /// What hosts come to.
+    /// The tier that hosts come to.
     pub fn new_tier(&self) -> &Tier {
         &self.new
     }
 
-    /// How far they are.
+    /// The parts of the hosts that are on their way.
     pub fn headway(&self) -> Headway {
         self.headway
     }
@@ -47,7 +47,7 @@ impl Moving {
     }
 }
 
-/// What a target is to its tier.
+/// The role of a target in its tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// It owns hosts.
@@ -104,12 +104,12 @@ impl Tier {
         })
     }
 
-    /// What hosts come from and go to, if they are on their way.
+    /// The tiers that hosts come from and go to, if they are on their way.
     pub fn moving(&self) -> Option<&Moving> {
         self.moving.as_deref()
     }
 
-    /// What the target at an index is.
+    /// The role of the target at an index.
     pub fn role(&self, target: usize) -> Role {
         let Some(moving) = &self.moving else { return Role::Active };
         let Some(known) = self.targets.get(target) else { return Role::Former };
@@ -137,9 +137,9 @@ pub enum Step {
     Safe,
     /// The same hosts move to the same targets, and those of these parts are written to disjoint owners.
     Unsafe {
-        /// How far the first is.
+        /// The headway of the first.
         one: Headway,
-        /// How far the other is.
+        /// The headway of the other.
         other: Headway,
     },
     /// Hosts are placed otherwise.
@@ -171,9 +171,9 @@ impl Step {
 pub struct StepError {
     /// The tier.
     pub tier: String,
-    /// How far the process is that runs.
+    /// The parts in force in the process that runs.
     pub running: Parts,
-    /// How far it would be.
+    /// The parts that it was asked to go to.
     pub new: Parts,
 }
 

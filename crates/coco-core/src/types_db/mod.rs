@@ -100,14 +100,14 @@ mod tests {
         Name(text.as_bytes().to_vec())
     }
 
-    /// What a file without problems says about the type `t`.
+    /// The type `t` of a file without problems.
     fn read(text: &str) -> Vec<DataSource> {
         let (types, problems) = TypesDb::parse(text.as_bytes());
         assert_eq!(problems, [], "{text:?}");
         types.get(b"t").unwrap_or_default().to_vec()
     }
 
-    /// What a line of type `t` becomes, and what is odd about it.
+    /// The type of a line of type `t`, and the problems of the line.
     fn read_odd(line: &str) -> (Option<Vec<DataSource>>, Vec<Reason>) {
         let (types, problems) = TypesDb::parse(format!("# a comment\n{line}\nnext v:GAUGE:U:U\n").as_bytes());
         assert!(problems.iter().all(|problem| problem.line == 2));

@@ -83,7 +83,7 @@ fn start_of_part(datagram: &[u8], kind: PartType, name: Span) -> Option<usize> {
 struct Copying<'a> {
     datagram: &'a [u8],
     bytes: &'a mut Vec<u8>,
-    /// What is to be copied next.
+    /// The stretch of the datagram that is copied next.
     from: usize,
     to: usize,
 }

@@ -161,8 +161,8 @@ where
 {
     /// The whole datagram, what is signed, or the payload of an encrypted part.
     ///
-    /// How deep it calls itself is bounded by [`LIMIT_OF_WORK`], as every level is at least 37 bytes longer than the
-    /// next.
+    /// The depth of its calls of itself is bounded by [`LIMIT_OF_WORK`], as every level is at least 37 bytes longer
+    /// than the next.
     fn section(&mut self, section: Range<usize>, trust: Trust) {
         let Range { mut start, end } = section;
         let mut memory = Memory::default();

@@ -35,8 +35,8 @@ const fn string_part(bytes: &mut [u8; PADDING_MAX], start: usize, end: usize) {
     bytes[end - 1] = 0;
 }
 
-/// What makes a packet so many bytes longer when it is put at its end, and changes nothing for who receives it: a type
-/// instance, or two, for value lists that do not come.
+/// Padding of this length, to be put at the end of a packet, which changes nothing for receivers: a type instance, or
+/// two, for value lists that do not come.
 ///
 /// `None` if there is none of this length: of 1 to 4 bytes, or more than [`PADDING_MAX`].
 #[inline]

@@ -11,8 +11,8 @@ use super::reader::Reader;
 /// The memory of a receiver from part to part. Both kinds of a time state one thing.
 const KEPT: usize = 7;
 
-/// How long the datagrams are of which this payload of a captured frame is made, the last perhaps shorter; the length of
-/// the payload if it is one.
+/// The length of each datagram that was joined to this payload of a captured frame, the last perhaps shorter; the
+/// length of the payload if it is one datagram.
 ///
 /// It is taken for several where all of these hold: at every multiple of one length a datagram can begin; what stands
 /// there needs nothing that was said before; and it says something again that is in force already, which nobody does
@@ -102,7 +102,7 @@ fn kept(kind: PartType) -> Option<usize> {
     }
 }
 
-/// What lacks something.
+/// Number of value lists and notifications that lack something.
 fn refusals(datagram: &[u8]) -> usize {
     let is_refusal = |event: &Result<_, _>| {
         matches!(event, Ok(Event::RefusedValueList(..) | Event::RefusedNotification(_)))

@@ -43,7 +43,7 @@ impl Access {
         })
     }
 
-    /// What it is answered with; `tier` is the field that says by which tier.
+    /// Takes note of the answer; `tier` is the field that says by which tier.
     pub(super) fn answered(&mut self, response: &Response, tier: Option<&HeaderName>) {
         self.status = response.status();
         self.tier = tier.and_then(|tier| Some(response.headers().get(tier)?.as_bytes().into()));

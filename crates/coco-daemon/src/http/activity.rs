@@ -94,7 +94,7 @@ impl Activity {
         &self.place
     }
 
-    /// Who is served.
+    /// The client's address.
     pub(super) fn client(&self) -> SocketAddr {
         self.client
     }

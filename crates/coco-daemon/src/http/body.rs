@@ -116,7 +116,7 @@ fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Respons
     response
 }
 
-/// What travels from the producer to the connection. A channel that closes without [`Piece::End`] is an
+/// A message from the producer to the connection. A channel that closes without [`Piece::End`] is an
 /// answer that broke off.
 enum Piece {
     Data(Bytes),

@@ -1,5 +1,5 @@
-//! Who is connected. The table is bounded. When it is full, somebody makes room for the newest, and meanwhile each answer
-//! is the last of its connection.
+//! The table of connections, which is bounded. When it is full, somebody makes room for the newest, and meanwhile each
+//! answer is the last of its connection.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -62,7 +62,8 @@ impl Limits {
         Self { connections: self.connections.min(descriptors / 4).max(1), ..self }
     }
 
-    /// Who sends a request at the end of the time that it was told is still served: it takes a while to arrive.
+    /// The time after which an idle connection is closed: a second more than clients are told, since a request takes a
+    /// while to arrive.
     pub(super) fn longest_idle(&self) -> Duration {
         self.idle_timeout + Duration::from_secs(1)
     }

@@ -30,7 +30,7 @@ pub fn take_or_bind(address: &Address, handed_over: &mut HandedOver) -> Result<T
     taken.map_err(|source| BindError { address: address.clone(), source })
 }
 
-/// Who else listens at this port on many machines, where it is taken.
+/// A hint at the program that listens at this port on many machines, where it is taken.
 fn who_else(address: &Address, problem: &io::Error) -> &'static str {
     match (problem.kind(), address.port()) {
         (io::ErrorKind::AddrInUse, PROMETHEUS) => " (9090 is the port of Prometheus, too)",

@@ -131,7 +131,7 @@ impl Lobby {
         };
         let asked = tokio::select! {
             biased;
-            // Who has said what it wants is no more idle than we are.
+            // A client that has sent a request is not idle: then it is our turn.
             asked = timeout(self.site.limits.head_timeout, glance(&stream)) => asked,
             () = place.evicted() => return,
             () = too_late => return,
@@ -175,7 +175,7 @@ impl Lobby {
         let socket = Socket::of_one_head(stream, began, Arc::clone(&activity));
         let is_last = AtomicBool::new(refusal.is_some());
         let service = service_fn(async |request: hyper::Request<Incoming>| {
-            // What follows then is no head.
+            // Bytes of a body follow, which are no head.
             is_last.fetch_or(!request.body().is_end_stream(), Ordering::Relaxed);
             let answering = activity.begin_request();
             let access = Access::begin(client, &request);

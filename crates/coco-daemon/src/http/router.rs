@@ -94,7 +94,7 @@ impl<S> Router<S> {
         Self { health: Some((summary, health)), ..self }
     }
 
-    /// What browsers get at `/`, who would rather have HTML than JSON; everyone else gets the list of routes.
+    /// Adds the page that browsers get at `/`, which prefer HTML to JSON; all other clients get the list of routes.
     #[must_use]
     pub fn page(self, page: Handler<S>) -> Self {
         Self { page: Some(page), ..self }
@@ -186,7 +186,7 @@ pub(super) trait Routes: Send + Sync {
     /// The answer to a request.
     fn answer(&self, request: Request) -> Answer;
 
-    /// Who is refused whatever it asks for.
+    /// The count of clients that are refused whatever they ask for.
     fn refusals(&self) -> &Arc<Refusals>;
 
     /// Whether each answer is the last of its connection.
@@ -244,7 +244,7 @@ impl<S: Send + Sync> Routes for Router<S> {
 /// Where balancers look whether all is well.
 const HEALTHZ: &str = "/healthz";
 
-/// Who answers a path.
+/// The part of the table that answers a path.
 enum Found<'a, S> {
     Route(&'a Route<S>),
     Health(Health<S>),

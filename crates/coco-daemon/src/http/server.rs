@@ -7,8 +7,8 @@
 //!                     +--> /healthz, OPTIONS: answered there
 //! ```
 //!
-//! Who asks whether all is well shares no queue with those who ask for anything else: neither the thread that answers
-//! nor a place in the table of connections.
+//! Requests for `/healthz` share no queue with any others: neither the thread that answers nor a place in the table of
+//! connections.
 
 use std::io;
 use std::net::TcpListener;
@@ -97,7 +97,7 @@ impl Server {
         if tokio::time::timeout(grace, &mut both).await.is_ok() {
             return Ok(0);
         }
-        // Who is neither reading nor waiting for an answer has nothing to lose.
+        // A client that neither reads nor waits for an answer has nothing to lose.
         let unanswered = site.connections.busy();
         if unanswered > 0 {
             warn!(requests = unanswered, "HTTP requests in progress are cut off");

@@ -79,8 +79,8 @@ impl Shared {
         Self::default()
     }
 
-    /// What `render` makes, by whoever was first to ask after this was called. It may take its time: it runs on a thread
-    /// of its own.
+    /// The rendering that the first who asks after this call makes by `render`. That may take its time: it runs on a
+    /// thread of its own.
     pub async fn answer(&self, render: impl FnOnce() -> Rendered + Send + 'static) -> Response {
         let before = self.begun.load(Ordering::Acquire);
         let mut last = self.last.lock().await;
@@ -124,7 +124,7 @@ impl Shared {
 }
 
 fn lock(budget: &Mutex<Budget>) -> std::sync::MutexGuard<'_, Budget> {
-    // What it guards is whole at any time.
+    // The budget is whole at any time, so a panic elsewhere leaves it usable.
     budget.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -176,7 +176,7 @@ impl Budget {
     /// One took so long.
     fn spend(&mut self, now: Instant, taken: Duration) {
         let paid = now.saturating_duration_since(self.since) / SHARE;
-        // What nobody is made to wait for is forgiven.
+        // A debt beyond the longest wait is forgiven.
         let most = AT_ONCE + LONGEST_WAIT / SHARE;
         self.debt = (self.debt.saturating_sub(paid) + taken).min(most);
         self.since = now;

@@ -28,7 +28,7 @@ use super::turns::Patience;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// How long the thread of conversations may leave no sign until it is held to hang. Rounds of a full table are much
+/// The silence after which the thread of conversations is held to hang. Rounds of a full table are much
 /// shorter.
 const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 

@@ -17,7 +17,7 @@ use super::activity::{Activity, TooMany};
 /// As much is read at a time: who pipelines has no more of us.
 const AT_ONCE: usize = 4096;
 
-/// What of an answer waits in the kernel to be sent: a client that takes it slowly is seen to take it, and one that
+/// Bytes of an answer that may wait in the kernel: a client that takes it slowly is seen to take it, and one that
 /// does not costs no more.
 const UNSENT: u32 = 128 * 1024;
 
@@ -99,7 +99,7 @@ impl Socket {
     /// Says so to the client, as hyper says that a head is too large, and has hyper end the connection.
     fn refuse(&self, too_many: &TooMany) -> io::Error {
         if !too_many.owes_answer {
-            // Who has not taken what it was sent before is not told.
+            // A client that has not taken the last answer is not told.
             let _ = self.stream.try_write(COME_AGAIN);
         }
         io::Error::other("too many large heads at a time")

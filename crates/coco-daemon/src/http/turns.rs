@@ -1,5 +1,5 @@
-//! Who of those who are connected has to go first: the longest idle; where nobody is idle, who does not take what we
-//! send, and then who takes too long over an answer.
+//! The order in which connections have to go: the longest idle; where none is idle, those that do not take what we
+//! send, and then those that take too long over an answer.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

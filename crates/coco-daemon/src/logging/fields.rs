@@ -71,7 +71,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && !['"', '\\', '='].contains(&c))
 }
 
-/// What was logged, for tests.
+/// Lines that were logged, for tests.
 #[cfg(test)]
 #[derive(Clone, Default)]
 pub(super) struct Memory(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);

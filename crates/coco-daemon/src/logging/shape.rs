@@ -1,4 +1,4 @@
-//! What a line of the log is: text for people, an object for programs, or as systemd's journal takes it.
+//! The form of a line of the log: text for people, an object for programs, or as systemd's journal takes it.
 
 use std::env;
 use std::fmt::{self, Debug};
@@ -17,7 +17,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// What lines are from now on.
+/// The form of lines from now on.
 #[derive(Clone, Debug)]
 pub(super) struct Shape(Arc<AtomicU8>);
 

@@ -43,8 +43,8 @@ impl History {
         samples.push_back(Sample { at, names, values: values.into() });
     }
 
-    /// How fast a counter grew from each sample to the next, per second, the oldest first. Where it was not there, or
-    /// began anew, there is no rate.
+    /// The rates of a counter from each sample to the next, per second, the oldest first; none where it was not there,
+    /// or began anew.
     pub fn rates(&self, name: &str) -> Vec<Option<f64>> {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut place: Option<(&Arc<[String]>, Option<usize>)> = None;

@@ -20,18 +20,18 @@ const SCRIPT: &str = include_str!("page.js");
 /// The media type of the page.
 pub const HTML: &str = "text/html; charset=utf-8";
 
-/// What a page shows.
+/// A status page.
 #[derive(Debug)]
 pub struct Page {
     /// Whose page it is.
     pub program: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// What is wrong, if anything is.
+    /// The trouble, if there is any.
     pub trouble: Option<&'static str>,
-    /// What its search box asks for.
+    /// The label of its search box.
     pub question: &'static str,
-    /// What was searched for.
+    /// The text that was searched for.
     pub name: String,
     /// Everything else, in its order.
     pub sections: Vec<Section>,
@@ -62,7 +62,8 @@ impl Page {
     }
 }
 
-/// What a browser may do with the page: run and show what stands in it, ask this server again, and nothing else.
+/// The policy for browsers (Content-Security-Policy): run and show what stands in it, ask this server again, and
+/// nothing else.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
     let policy = format!(

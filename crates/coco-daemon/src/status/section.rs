@@ -1,4 +1,4 @@
-//! What stands on a status page: facts, and tables of them.
+//! The sections of a status page: facts, and tables of them.
 
 use serde_json::Value;
 
@@ -13,22 +13,22 @@ pub const ROWS: usize = 200;
 pub struct Section {
     /// Its heading.
     pub title: String,
-    /// What is said of it one by one.
+    /// Facts, each with its name.
     pub facts: Vec<(String, Shown)>,
-    /// What is listed.
+    /// Tables below the facts.
     pub tables: Vec<Table>,
 }
 
 /// A table, whose first column names what the others tell of.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// What it lists.
+    /// The title of the table.
     pub caption: String,
-    /// What its columns are called.
+    /// The names of its columns.
     pub heads: Vec<&'static str>,
     /// Its rows, as long as that.
     pub rows: Vec<Vec<Shown>>,
-    /// What is said instead of no rows, or behind the last that is shown.
+    /// A line below the last row that is shown, or in place of rows.
     pub rest: String,
 }
 

@@ -15,17 +15,17 @@ use super::Api;
 use crate::plan::{Routing, Rules};
 use crate::watch::{Name, Row, Search};
 
-/// For people who look at `/`.
+/// The line about `/hosts` in the list of routes at `/`.
 pub(super) const SUMMARY: &str = "/hosts?name=&silent_for=5m&tier=&target=&limit=100: hosts by name, when each was last \
      seen, how many metrics it has, and its owners; &exact=true: of all of a name.";
 
-/// How many are shown to who does not say.
+/// Hosts shown where the request sets no limit.
 const USUAL: usize = 100;
 
-/// How many are shown at most: a MiB or two.
+/// The most hosts shown: a MiB or two.
 const MOST: usize = 10_000;
 
-/// What is asked for.
+/// A request for hosts.
 #[derive(Debug)]
 pub(super) struct Question {
     search: Search,
@@ -34,7 +34,7 @@ pub(super) struct Question {
     routing: Arc<Routing>,
 }
 
-/// What is wrong with a question.
+/// Why a question has no answer.
 #[derive(Debug, Error)]
 pub(super) enum Wrong {
     #[error("silent_for: {0}")]
@@ -59,7 +59,8 @@ impl Wrong {
 }
 
 impl Question {
-    /// What a request asks of the hosts that are parted so. A parameter without a value is as good as none.
+    /// Reads the parameters of a request, with the names of this routing. A parameter without a value is as good as
+    /// none.
     pub(super) fn of(request: &Request, routing: &Arc<Routing>) -> Result<Self, Wrong> {
         let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
         let text = |name: &str| parameter(name).map(|value| String::from_utf8_lossy(&value).into_owned());

@@ -119,13 +119,13 @@ impl LargeAnswers {
         response
     }
 
-    /// How many were refused.
+    /// The number of requests refused.
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 }
 
-/// Adds how many answers of all kinds were refused.
+/// Adds the number of requests refused, for answers of either kind.
 pub(super) fn add_to(snapshot: &mut Snapshot, answers: [&LargeAnswers; 2]) {
     snapshot.add(&counters::API_BUSY, &[], answers.iter().map(|answers| answers.refused()).sum::<u64>());
 }

@@ -44,9 +44,9 @@ use crate::watch::{Hosts, Measure, ReceiveBuffers, snapshot};
 pub struct Api {
     /// The state of the routes that all daemons have.
     pub common: Common,
-    /// Who owns whom, and where it is sent.
+    /// The newest routing.
     pub routing: Arc<Newest>,
-    /// Who sends it.
+    /// The lanes that decide and send by it.
     pub lanes: Arc<[Arc<Lane>]>,
     /// The last measurement.
     pub measure: Arc<Measure>,
@@ -54,9 +54,9 @@ pub struct Api {
     pub buffers: Arc<ReceiveBuffers>,
     /// Whether all is well.
     pub health: Arc<Health>,
-    /// Who waits for answers as large as what is remembered.
+    /// Answers under way that may be as large as the memory of all lanes.
     pub large: LargeAnswers,
-    /// Who waits for those that have a bound.
+    /// Answers under way that have a bound of their own.
     pub bounded: LargeAnswers,
     /// The time of day, by which hosts are silent.
     pub clock: Clock,

@@ -1,4 +1,4 @@
-//! What browsers get at `/`, beside what all daemons show there.
+//! The status page at `/`: what Coco shows there beside what all daemons do.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -107,7 +107,7 @@ impl Queue {
 
     /// Value lists that wait.
     pub fn waiting(&self) -> u64 {
-        // What has left is read first: it has entered before.
+        // Leavings are read first: each has entered before.
         let left = self.left.load(Ordering::Acquire);
         self.entered.load(Ordering::Relaxed).saturating_sub(left)
     }

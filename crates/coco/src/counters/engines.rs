@@ -1,4 +1,4 @@
-//! What is counted of engines, which get samples by Prometheus' remote write.
+//! Counters of engines, which get samples by Prometheus' remote write.
 
 use coco_daemon::counters::Definition;
 
@@ -59,12 +59,12 @@ pub static RETRIES: Definition = Definition::counter(
 /// Samples that wait.
 pub static WAITING: Definition =
     Definition::gauge(&["coco", "remote_write.waiting", "{target}"], "Samples that wait for an engine.");
-/// For how long.
+/// The age of what waits.
 pub static OLDEST_AGE: Definition = Definition::gauge(
     &["coco", "remote_write.oldest_age", "{target}"],
     "Seconds for which the oldest samples have waited that are not on their way.",
 );
-/// Memory of engines.
+/// Memory taken for engines.
 pub static BYTES: Definition = Definition::gauge(
     &["coco", "remote_write.bytes", "{target}"],
     "Memory of what waits for an engine and of what is known of its series, in bytes.",
@@ -72,12 +72,12 @@ pub static BYTES: Definition = Definition::gauge(
 /// Series of engines.
 pub static SERIES: Definition =
     Definition::gauge(&["coco", "remote_write.series", "{target}"], "Series known of an engine.");
-/// Engines that an operator has to look at.
+/// Whether an operator has to look at an engine.
 pub static BLOCKED: Definition = Definition::gauge(
     &["coco", "remote_write.blocked", "{target}"],
     "1 while an engine answers that it is not the samples that are wrong, but where or as whom they are sent (401, 404 and the like). They are kept.",
 );
-/// How long engines take.
+/// The duration of requests to engines.
 pub static LATENCY: Definition = Definition::histogram(
     &["coco", "remote_write.latency_seconds", "{target}"],
     "Time until an engine has answered a request, in seconds.",

@@ -71,12 +71,12 @@ counts! {
     }
 }
 
-/// How long what is received stays.
+/// Time that value lists spend in Coco.
 pub static LATENCY: Definition = Definition::histogram(
     &["coco", "send.latency_seconds"],
     "Time from receiving a batch of datagrams until all of it is sent, in seconds; of a batch that is decoded in rounds, each of them.",
 );
-/// How much is done together.
+/// Size of batches.
 pub static BATCH: Definition =
     Definition::histogram(&["coco", "listen.batch_datagrams"], "Datagrams received together, in a batch.");
 /// Datagrams with an error, by its reason.
@@ -104,38 +104,38 @@ pub static KERNEL_DROPS: Definition = Definition::counter(
     &["coco", "listen", "kernel_drops"],
     "Datagrams that the kernel dropped because the receive buffer was full.",
 );
-/// Where datagrams wait.
+/// Size of the receive buffer.
 pub static RECEIVE_BUFFER: Definition = Definition::gauge(
     &["coco", "listen", "receive_buffer_bytes"],
     "Size of the receive buffer of each lane, in bytes as the kernel counts: twice what it was asked for, which is no more than `listen.receive_buffer`.",
 );
-/// What of it is taken.
+/// The taken part of the receive buffer.
 pub static RECEIVE_BUFFER_USED: Definition = Definition::gauge(
     &["coco", "listen", "receive_buffer_used_bytes"],
     "What waits in the receive buffer of that lane where most does, in bytes as the kernel counts. It drops what comes beyond `listen.receive_buffer_bytes`.",
 );
-/// Whether anything comes.
+/// Time without datagrams.
 pub static LAST_DATAGRAM_AGE: Definition = Definition::gauge(
     &["coco", "listen", "last_datagram_age"],
     "Seconds since a datagram came last, or since the start.",
 )
 .only(View::Prometheus);
-/// What is sent more than once to a tier.
+/// Further copies sent within a tier.
 pub static COPIES: Definition = Definition::counter(
     &["coco", "send.copies", "{tier}"],
     "Value lists for further targets of a tier, beyond the first of their host: `filter.accepted` and these are what the tier was sent or has lost.",
 );
-/// What is sent to targets that own the hosts.
+/// Value lists for owners of their hosts.
 pub static TO_OWNERS: Definition = Definition::counter(
     &["coco", "send.owners", "{tier}"],
     "Value lists for targets of a tier that own their host or, while it moves, will own it: with `send.former` all that the tier was sent or has lost.",
 );
-/// What is sent to targets that hosts leave.
+/// Value lists for targets that hosts leave.
 pub static TO_FORMER: Definition = Definition::counter(
     &["coco", "send.former", "{tier}"],
     "Value lists for targets of a tier that own their host no longer once it has moved; 0 without `[tiers.NAME.migration]`. It stands still once `new` is 100 % everywhere.",
 );
-/// The sum of what is sent.
+/// Value lists sent to all targets.
 pub static SEND_TOTAL: Definition =
     Definition::counter(&["coco", "send", "total"], "Value lists sent to all targets of all tiers.")
         .only(View::Json);
@@ -144,12 +144,12 @@ pub static DIAL: Definition = Definition::counter(
     &["coco", "errors", "send.dial"],
     "Attempts to resolve a target's name, or to find a way to it, that failed. Each is logged until the target has an address, and the first in a row of a name that had one.",
 );
-/// How targets are.
+/// The state of targets.
 pub static SEND_STATE: Definition = Definition::gauge(
     &["coco", "send.state", "{target}", "{state}"],
     "1 for the state that a target is in, 0 for the others.",
 );
-/// How unsteady targets are.
+/// The flapping of targets.
 pub static FLAP_PENALTY: Definition = Definition::gauge(
     &["coco", "send.flap_penalty", "{target}"],
     "How unsteady a target is: 1 for each time that it went down or came up, halved every 30 `send.recovery`. It flaps above 4, and until it is below 2.",
@@ -160,10 +160,10 @@ pub static API_BUSY: Definition = Definition::counter(
     &["coco", "errors", "api.busy"],
     "Requests for `/tiers`, `/blacklisted`, `/hosts` or `/targets` answered with 503 because too many were under way.",
 );
-/// Between listen and filter.
+/// The queue between listen and filter.
 pub static QUEUES_RAW: Definition =
     Definition::gauge(&["coco", "queues", "raw"], "Value lists waiting for Filter.");
-/// Between filter and send.
+/// The queue between filter and send.
 pub static QUEUES_FILTERED: Definition =
     Definition::gauge(&["coco", "queues", "filtered"], "Value lists waiting for Send.");
 /// Hosts by target.

@@ -27,9 +27,9 @@ pub struct Filter {
 
 /// A batch whose value lists have their verdicts.
 pub struct Decided {
-    /// What travels on.
+    /// The batch, which travels on.
     pub batch: Batch,
-    /// What its owners were decided by, and what it is packed and sent by.
+    /// The routing that its shares were decided by, by which it is to be packed and sent.
     pub routing: Arc<Routing>,
 }
 
@@ -71,7 +71,7 @@ impl Filter {
         }
     }
 
-    /// What it has decided by last.
+    /// The routing that it decided by last.
     pub fn routing(&self) -> &Arc<Routing> {
         self.rules.routing()
     }
@@ -350,8 +350,8 @@ impl Tally {
     }
 }
 
-/// How many parts of a metric's name, from the first on, stand where those of another value list do; the last one does
-/// not count.
+/// Number of parts of a metric's name, from the first on, that stand where those of another value list do; the last one
+/// does not count.
 #[inline]
 fn unchanged(one: &IdentifierSpans, other: &IdentifierSpans) -> usize {
     let plugin = one.plugin == other.plugin;

@@ -1,4 +1,4 @@
-//! What becomes of each value list: whether it is sent, and to whom.
+//! The second stage: decides of each value list whether it is sent, and to whom.
 
 mod filter;
 

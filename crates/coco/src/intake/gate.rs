@@ -1,4 +1,4 @@
-//! Who may send: networks that are allowed, users that are known, and not coco itself.
+//! The gate, which lets in networks that are allowed and users that are known, and not Coco itself.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +28,7 @@ pub struct Gate {
     complaints: Mutex<Throttle>,
 }
 
-/// Who may send, at one moment.
+/// The senders that are let in, at one moment.
 #[derive(Debug, Default)]
 pub struct Admission {
     /// None at all lets everyone.

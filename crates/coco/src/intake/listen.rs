@@ -107,7 +107,7 @@ struct Contents {
     host: Option<Span>,
     /// Whether there are value lists of several hosts, or empty ones: then each leaves by itself.
     is_mixed: bool,
-    /// How many of them are forwarded.
+    /// Notifications that are forwarded.
     notifications: usize,
 }
 
@@ -210,7 +210,7 @@ impl Desk<'_> {
     fn refuse(&mut self, Refused { reason, user }: Refused, bytes: &[u8], contents: &Contents) {
         self.counts.add_reason(ByReason::Malformed(reason));
         self.complaints.error.get_or_insert_with(|| {
-            // What a stranger claims need not be a name, nor short.
+            // The name that a stranger claims need not be a name, nor short.
             let user = user.of(bytes);
             let shown = user.get(..64).unwrap_or(user);
             (reason, contents.source, (!user.is_empty()).then(|| shown.to_vec()))

@@ -6,14 +6,14 @@ use super::renew::VERDICT_COST;
 use super::{Host, HostId, Judge, Memory, VISITED_AT_ONCE};
 use crate::share::Shares;
 
-/// What a lane knows of a host.
+/// A host at a glance, as one lane knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glance {
     /// When one of its metrics was last seen, in Unix seconds.
     pub seen: u32,
-    /// How many metrics it has, rejected ones included.
+    /// Number of its metrics, rejected ones included.
     pub metrics: u32,
-    /// How many of them the filter rejects; none if that was decided by other rules than the judge's.
+    /// Number of them that the filter rejects; none if that was decided by other rules than the judge's.
     pub rejected: Option<u32>,
 }
 

@@ -69,7 +69,7 @@ impl Index {
         self.size = self.size + chunk(table.allocation_size()) - before;
     }
 
-    /// How many there are.
+    /// Number of entries.
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -69,7 +69,7 @@ impl Cell {
 pub(super) struct Metrics {
     /// At the index of a name's number.
     common: Vec<Cell>,
-    /// How many there are in `common`.
+    /// Number of metrics in `common`.
     in_common: u32,
     /// The name of the one that was seen last in a run.
     last: NameId,
@@ -109,13 +109,13 @@ const _: () = assert!(MAX_NAMES << 2 <= u32::MAX as usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) name: NameId,
-    /// How many parts of its name, from the first on, are those of the one that came last: up to three.
+    /// Number of parts of its name, from the first on, that are those of the one that came last: up to three.
     pub(super) alike: usize,
 }
 
 const NO_NAME: NameId = NameId::MAX;
 
-/// How far the array reaches for a host of no metrics, and for each that is in it.
+/// Length of the array for a host of no metrics, and what each metric in it adds.
 const REACH: usize = 32;
 const REACH_OF_METRIC: usize = 3;
 
@@ -132,10 +132,10 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// How many of its bytes a look-up touches: those of the array and what tells which metric is expected.
+    /// Number of its bytes that a look-up touches: those of the array and what tells which metric is expected.
     pub(super) const HOT: usize = offset_of!(Self, following);
 
-    /// How many there are.
+    /// Number of metrics.
     pub(super) fn len(&self) -> usize {
         self.in_common as usize + self.rare.len()
     }
@@ -149,7 +149,7 @@ impl Metrics {
         }
     }
 
-    /// What is known of the metric of a name.
+    /// A copy of the metric of a name.
     pub(super) fn get(&self, name: NameId) -> Option<Cell> {
         match self.common.get(name as usize) {
             Some(cell) => (*cell != Cell::NONE).then_some(*cell),
@@ -162,7 +162,7 @@ impl Metrics {
         self.put(Rare { name, cell, following: Following::NONE });
     }
 
-    /// How long the array gets to have a place for this name, if it is to get longer.
+    /// The length of an array that has a place for this name, if it is to get longer.
     fn longer_for(&self, name: NameId) -> Option<usize> {
         let place = name as usize;
         let reach = REACH + REACH_OF_METRIC * self.in_common as usize;
@@ -329,11 +329,11 @@ mod tests {
 
     use super::*;
 
-    /// What a metric costs at most: in the arrays, or in the table, which is up to 9/16 empty after it has grown; rounded up
-    /// by a quarter.
+    /// The most bytes of a metric: in the arrays, or in the table, which is up to 9/16 empty after it has grown;
+    /// rounded up by a quarter.
     const METRIC_COST: usize = 38;
 
-    /// What a host's arrays and table cost at their smallest.
+    /// Bytes of a host's arrays and table at their smallest.
     const SMALLEST: usize = REACH * 8 + 160;
 
     fn expected(name: NameId) -> Expected {

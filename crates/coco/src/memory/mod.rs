@@ -1,4 +1,5 @@
-//! What a lane remembers: its hosts, the shares that they are in, their metrics with the filter's verdict and when each was last seen.
+//! The memory of a lane: its hosts, the shares that they are in, their metrics with the filter's verdict and when each
+//! was last seen.
 //!
 //! The memory is bounded, whatever strangers send: what does not fit is decided anew each time and
 //! remembered by no one. Forwarding never depends on it.
@@ -45,9 +46,9 @@ pub type HostName = SmallVec<[u8; 46]>;
 struct Host {
     name: HostName,
     shares: Shares,
-    /// What its shares and the verdicts on its metrics were decided by.
+    /// The version by which its shares and the verdicts on its metrics were decided.
     version: Version,
-    /// How many of its metrics the filter rejects.
+    /// Number of its metrics that the filter rejects.
     rejected: u16,
     /// Whether collectd stores it under another name.
     renamed: bool,
@@ -57,7 +58,8 @@ struct Host {
 
 const _: () = assert!(offset_of!(Host, metrics) + Metrics::HOT <= 128 && size_of::<Option<Host>>() == 192);
 
-/// How many metrics of one host are remembered. A host is forgotten whole, so this bounds how long that holds up the lane.
+/// The most metrics of one host that are remembered. A host is forgotten whole, so this bounds how long that holds up
+/// the lane.
 pub const MOST_METRICS: usize = 16_384;
 
 const _: () = assert!(MOST_METRICS <= u16::MAX as usize, "the rejected ones are counted");
@@ -73,7 +75,7 @@ pub struct Memory {
     /// Bytes that hosts hold beyond their records.
     held: usize,
     limit: usize,
-    /// What is decided by now.
+    /// The version that decides now.
     version: Version,
     /// When a host was last seen.
     now: u32,
@@ -283,12 +285,12 @@ impl Memory {
         (self.used().saturating_add(bytes) <= self.limit).then_some(())
     }
 
-    /// How many hosts are remembered.
+    /// Number of hosts.
     pub fn hosts(&self) -> usize {
         self.index.len()
     }
 
-    /// How many metrics are remembered, of all hosts together.
+    /// Number of metrics of all hosts together.
     pub fn metrics(&self) -> usize {
         self.metrics
     }

@@ -44,7 +44,7 @@ impl Name {
         self.0.len() == length && own.is_some_and(|own| equal(own, last))
     }
 
-    /// How many of its first parts are those of another name; not all four.
+    /// Number of its first parts that are those of another name; three at most.
     fn alike(&self, other: &Self) -> usize {
         self.parts().zip(other.parts()).take(3).take_while(|(one, other)| one == other).count()
     }
@@ -73,7 +73,7 @@ pub(super) const MAX_NAMES: usize = (NameId::MAX >> 2) as usize;
 struct Entry {
     name: Name,
     hash: u64,
-    /// How many hosts have a metric of this name; 0 for a free entry.
+    /// Number of hosts with a metric of this name; 0 for a free entry.
     references: u32,
 }
 
@@ -156,7 +156,7 @@ impl Names {
         self.entries.get(id).is_some_and(|entry| entry.name.ends_with(length + 3, last))
     }
 
-    /// How many parts two names begin with that they have in common; not all four.
+    /// Number of first parts that two names have in common; three at most.
     pub(super) fn alike(&self, one: NameId, other: NameId) -> usize {
         self.get(one).alike(self.get(other))
     }

@@ -41,7 +41,7 @@ impl<T: Default> Places<T> {
         entries.take(self.length.saturating_sub(place as usize))
     }
 
-    /// How long it is, free places included.
+    /// Number of places, free ones included.
     pub(super) fn len(&self) -> usize {
         self.length
     }

@@ -7,7 +7,7 @@
 use super::{Cell, Host, HostId, Memory, Name, Names, VISITED_AT_ONCE, size_of_shares};
 use crate::share::Shares;
 
-/// What a decision was made by. Later ones are not greater, but different.
+/// The version of the rules that a decision was made by. Later ones are not greater, but different.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     /// Changes when the shares of hosts may.
@@ -16,19 +16,19 @@ pub struct Version {
     pub verdicts: u32,
 }
 
-/// What decides who owns a host and which of its metrics are refused.
+/// Rules that decide which shares a host is in and which of its metrics are refused.
 pub trait Judge {
-    /// What its decisions are known by.
+    /// The version that its decisions bear.
     fn version(&self) -> Version;
     /// The shares that a host is in.
     fn shares(&self, host: &[u8]) -> Shares;
-    /// What it costs to say them, in visits of hosts or metrics.
+    /// The cost of deciding on the shares, in visits of hosts or metrics.
     fn cost_of_shares(&self, host: &[u8]) -> usize;
     /// Whether a metric of a host is refused.
     fn rejects(&mut self, host: &[u8], metric: &Name) -> bool;
 }
 
-/// What a verdict costs, in visits of hosts or metrics.
+/// The cost of a verdict, in visits of hosts or metrics.
 pub(super) const VERDICT_COST: usize = 8;
 
 impl Memory {
@@ -93,17 +93,17 @@ impl Memory {
 }
 
 impl Host {
-    /// What it costs to decide anew on it and its metrics, in visits.
+    /// The cost of deciding anew on it and its metrics, in visits.
     pub(super) fn cost_by(&self, judge: &impl Judge) -> usize {
         self.cost_of_shares(judge) + self.cost_of_verdicts(judge.version())
     }
 
-    /// What it costs to decide anew on its metrics, in visits.
+    /// The cost of deciding anew on its metrics, in visits.
     pub(super) fn cost_of_verdicts(&self, version: Version) -> usize {
         if self.version.verdicts == version.verdicts { 0 } else { VERDICT_COST * self.metrics.len() }
     }
 
-    /// What it costs to decide anew on its shares, in visits.
+    /// The cost of deciding anew on its shares, in visits.
     pub(super) fn cost_of_shares(&self, judge: &impl Judge) -> usize {
         if self.version.shares == judge.version().shares { 0 } else { judge.cost_of_shares(&self.name) }
     }

@@ -75,7 +75,7 @@ impl Memory {
         None
     }
 
-    /// How many metrics of a host are sent, and what it costs of a [budget](Unread::budget) to say so.
+    /// Number of metrics of a host that are sent, and the cost of counting them, out of a [budget](Unread::budget).
     pub fn accepted_of(&self, name: &[u8], judge: &mut impl Judge) -> (Option<u32>, usize) {
         let Some(host) = self.host_of(name) else { return (None, 1) };
         let cost = 1 + host.cost_of_verdicts(judge.version());
@@ -145,7 +145,7 @@ impl Unread {
         self.0.is_empty()
     }
 
-    /// What a reader may visit before it lets the lane go on.
+    /// The visits that a reader may make before it lets the lane go on.
     pub fn budget() -> usize {
         READ_AT_ONCE
     }

@@ -1,4 +1,4 @@
-//! What is counted of a tier as a whole. It outlives the tier: a reload may take one away and bring it back.
+//! The counts of a tier as a whole. They outlive the tier: a reload may take one away and bring it back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,7 @@ pub struct Written {
     pub former: u64,
 }
 
-/// What a tier got, lane by lane, and how much of it beyond the first target of its host.
+/// Value lists for the targets of a tier, lane by lane, and how many of them are further copies.
 #[derive(Debug)]
 pub struct Copies {
     /// The tier's name.
@@ -20,7 +20,7 @@ pub struct Copies {
     lanes: Box<[Cells]>,
 }
 
-/// What one lane writes, in cache lines of its own.
+/// The counts of one lane, in cache lines of their own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Cells {
@@ -48,12 +48,12 @@ impl Copies {
         add(former, written.former);
     }
 
-    /// What all lanes have counted beyond the first target of each host.
+    /// Value lists beyond the first target of each host, of all lanes.
     pub fn count(&self) -> u64 {
         self.sum(|cells| &cells.beyond_first)
     }
 
-    /// What all lanes have counted.
+    /// Value lists by capacity of the target, of all lanes.
     pub fn written(&self) -> Written {
         Written { owners: self.sum(|cells| &cells.owners), former: self.sum(|cells| &cells.former) }
     }

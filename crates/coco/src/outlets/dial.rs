@@ -41,8 +41,8 @@ impl Outlet {
     /// Tries once to connect it, or to find out whether it must be connected anew. What it has it keeps until there is
     /// something better.
     ///
-    /// What leads back to `listen` is not connected, as what is sent there would come round for ever: returns its
-    /// address then.
+    /// An address that leads back to `listen` is not connected, as packets sent there would come round for ever:
+    /// returns its address then.
     pub async fn dial(&self, listen: SocketAddr) -> Option<SocketAddr> {
         let Self { tier, target, .. } = self;
         let before = self.peer();
@@ -99,7 +99,7 @@ impl Outlet {
         for address in addresses {
             if leads_back(listen, address) {
                 failure = Failure::LeadsBack(address);
-                // What is sent to already must not depend on the order in which a resolver names its addresses.
+                // The address in use is kept, in whatever order a resolver names the addresses.
                 if before.is_none() {
                     break;
                 }

@@ -30,7 +30,7 @@ pub struct Outlets {
     outlets: Box<[Arc<Outlet>]>,
     /// The counts of each of them, and behind those the counts of targets that are gone.
     counts: Box<[Arc<OutletCounts>]>,
-    /// What is counted of each tier, and behind that of tiers that are gone.
+    /// The counts of each tier, and behind those the counts of tiers that are gone.
     copies: Box<[Arc<Copies>]>,
     /// The engines among them, and behind those the engines that are gone.
     remotes: Box<[Arc<Remote>]>,
@@ -178,7 +178,7 @@ impl Outlets {
         }
     }
 
-    /// What was counted beyond the first targets of each tier, in their order, and then of those that were removed.
+    /// The counts of each tier, in their order, and then of those that were removed.
     pub fn copies(&self) -> &[Arc<Copies>] {
         &self.copies
     }

@@ -29,7 +29,7 @@ pub struct Outlet {
     pub(super) address: Address,
     pub(super) counts: Arc<OutletCounts>,
     pub(super) settings: Settings,
-    /// What takes samples in place of packets, if it is an engine; then there never is a socket.
+    /// The engine, if it is one, which takes samples in place of packets; then there never is a socket.
     remote: Option<Arc<Remote>>,
     /// Connected once the name has resolved.
     socket: ArcSwapOption<OwnSocket>,
@@ -49,7 +49,7 @@ pub struct Outlet {
 /// Settings of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// What is down is up again when nothing has gone wrong for so long.
+    /// The time without a fault after which an outlet that is down is up again.
     pub recovery: Duration,
     /// The time until a name is looked up again, more or less.
     pub resolve_interval: Duration,
@@ -59,7 +59,7 @@ pub struct Settings {
     pub bind: Option<IpAddr>,
 }
 
-/// What is known of how it fares.
+/// The health of an outlet, and why.
 #[derive(Debug)]
 struct Record {
     health: Health,
@@ -110,7 +110,7 @@ impl Outlet {
         self
     }
 
-    /// What takes samples, if it is an engine.
+    /// The engine, if it is one.
     pub fn remote(&self) -> Option<&Arc<Remote>> {
         self.remote.as_ref()
     }

@@ -24,7 +24,7 @@ pub(super) struct Handover {
     pub(super) to: To,
 }
 
-/// Whom to hand on to.
+/// The lanes that batches are handed on to.
 pub(super) enum To {
     /// All to its own lane.
     Own(Entrance),

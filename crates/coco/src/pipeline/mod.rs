@@ -53,7 +53,7 @@ pub struct Plan {
     pub spread_hosts: bool,
     /// The routing to decide and to send by.
     pub routing: Arc<Newest>,
-    /// Who may send to us.
+    /// The gate that says who may send to us.
     pub gate: Arc<Gate>,
     /// When what is received was seen.
     pub clock: Clock,

@@ -1,4 +1,5 @@
-//! How large batches are and how many of them there may be, so that those of all lanes together stay within a bound.
+//! The size of batches and the number of them that may be under way, so that those of all lanes together stay within a
+//! bound.
 //!
 //! The bound is divided before anything is taken: no lane ever waits for what another one holds.
 
@@ -12,18 +13,18 @@ pub(super) const MOST: usize = 32 << 20;
 /// Datagrams of a batch, below which each would cost too much.
 const SMALLEST: usize = 8;
 
-/// What lanes are made of.
+/// The threads of all lanes, and what else decides how many batches are under way.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub(super) lanes: usize,
     pub(super) threads: usize,
     /// Whether every lane hands on to every other.
     pub(super) spreads: bool,
-    /// How many copies are sent of each host. A reload that asks for more changes nothing.
+    /// Copies that are sent of each host. A reload that asks for more changes nothing.
     pub(super) copies: usize,
 }
 
-/// How large batches and queues are.
+/// The size of batches and queues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     /// Datagrams in a batch.
@@ -33,8 +34,8 @@ pub(super) struct Sizes {
 }
 
 impl Shape {
-    /// How many batches of a lane can be under way at once: what queues between threads hold, one in the hands of each
-    /// thread, and one for each lane that is handed on in parts.
+    /// The most batches of a lane that are under way at once: what queues between threads hold, one in the hands of
+    /// each thread, and one for each lane that is handed on in parts.
     pub(super) fn under_way(self, sizes: Sizes) -> usize {
         let hands_on = if self.spreads { self.lanes } else { 1 };
         // Of stages on one thread, the later one has taken a batch before the earlier one has another.
@@ -57,7 +58,7 @@ impl Shape {
         sizes.find(|&sizes| self.most(sizes) <= most).unwrap_or(smallest)
     }
 
-    /// What lanes have of the sizes that are wanted.
+    /// The sizes that lanes get where these are wanted.
     pub(super) fn sizes(self, wanted: Sizes) -> Sizes {
         let sizes = self.within(MOST, wanted);
         if sizes != wanted {

@@ -23,7 +23,7 @@ use crate::send::{Packing, Progress, Sending};
 /// The time for which a lane that is to stop goes on reading what has arrived.
 const LAST_READS: Duration = Duration::from_millis(200);
 
-/// How long a stage without work sleeps: it is to let go of a routing that nobody uses any more, and to show that it
+/// The sleep of a stage without work: it is to let go of a routing that nobody uses any more, and to show that it
 /// lives.
 const WAKE_UP: Duration = Duration::from_millis(500);
 
@@ -120,7 +120,7 @@ impl Listen {
 }
 
 impl Listen {
-    /// What is left of the last batch, or else a new one. Waits for a datagram if it `may_wait`.
+    /// The last batch if some of it is left to decode, or else a new one. Waits for a datagram if it `may_wait`.
     fn undecoded(&mut self, may_wait: bool) -> Result<Batch, Step> {
         if let Some(rest) = self.handover.rest.take() {
             return Ok(rest);
@@ -156,7 +156,7 @@ impl Stage for Listen {
             self.decode(&mut batch);
         }));
         if decoded.is_err() {
-            // What of it was decoded nobody has counted yet, and nobody gets.
+            // Value lists that were decoded before the panic are in no count yet, and go nowhere.
             let lost = (batch.datagrams.len() - batch.round.end) as u64;
             self.lane.counts.add(Count::Raw, lost);
             self.lane.counts.add(Count::ListenUnhandled, lost);
@@ -221,7 +221,8 @@ impl SendStage {
         packed
     }
 
-    /// What a panic keeps from being sent is counted as lost, and what is behind it too if that was in packing.
+    /// Counts what a panic kept from being sent as lost; of a panic in packing, also what stands behind it in the
+    /// batch.
     fn pack_and_send_portion(&mut self, batch: &Batch, progress: &mut Progress) -> u64 {
         let Self { packing, sending, lane, .. } = self;
         let start = *progress;

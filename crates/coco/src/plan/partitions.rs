@@ -44,7 +44,7 @@ struct Partition {
     tier: usize,
     /// The number of its first share.
     start: usize,
-    /// How many targets there are. If hosts are on their way, there are as many more shares for former owners.
+    /// Number of targets. If hosts are on their way, there are as many more shares for former owners.
     targets: usize,
 }
 
@@ -85,7 +85,7 @@ impl Partitions {
         }
     }
 
-    /// How many partitions there are: one, if the tiers are all alike.
+    /// Number of partitions: one, if the tiers are all alike.
     pub fn len(&self) -> usize {
         self.partitions.len()
     }
@@ -124,7 +124,7 @@ impl Partitions {
         shares
     }
 
-    /// What it costs to look up the [shares](Self::shares_of) of a host: so many look-ups in a table.
+    /// The cost of looking up the [shares](Self::shares_of) of a host: so many look-ups in a table.
     pub fn cost_of_shares(&self, host: &[u8]) -> usize {
         self.placements().map(|placement| placement.cost(host)).sum()
     }
@@ -155,7 +155,7 @@ impl Partitions {
         })
     }
 
-    /// How many shares a host is in at most.
+    /// The most shares that a host can be in.
     pub fn most_copies(&self) -> usize {
         let tiers = self.partitions.iter().filter_map(|partition| self.tiers.get(partition.tier));
         tiers.map(|tier| tier.placement().most_copies()).sum()
@@ -192,7 +192,7 @@ impl Partitions {
         (0..self.outlets.len()).map(Share::new)
     }
 
-    /// Whom a share is sent to: one outlet a tier of its partition.
+    /// The outlets that a share is sent to: one for each tier of its partition.
     pub fn outlets(&self, share: Share) -> &[usize] {
         &self.outlets[share.number()]
     }

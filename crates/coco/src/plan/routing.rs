@@ -24,11 +24,11 @@ pub type Newest = ArcSwap<Routing>;
 pub struct Routing {
     /// The version that its decisions bear.
     pub version: Version,
-    /// Who owns whom.
+    /// The tiers, which say who owns a host.
     pub tiers: Arc<Tiers>,
     /// The partitions of the hosts among the outlets.
     pub partitions: Partitions,
-    /// Where to send to.
+    /// The targets as places to send to.
     pub outlets: Outlets,
     /// Names of metrics that are not sent.
     pub blacklist: Option<Regex>,
@@ -93,7 +93,7 @@ impl Routing {
 mod tests {
     use super::*;
 
-    /// What is remembered of hosts stays as it is, and nobody has to look again.
+    /// Else every host remembered would have to be looked up again.
     #[test]
     fn a_reload_that_leaves_placements_alone_leaves_the_shares_of_hosts_alone() {
         let parse = |text: &str| CocoConfig::parse(text).unwrap();

@@ -21,21 +21,21 @@ use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
 
-/// How long to wait between two looks at full socket buffers.
+/// The time between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
 
-/// How often in a row sending a packet to a target fails before it is lost. An error may speak of an earlier packet,
+/// Failures in a row to send a packet before it is lost. An error may speak of an earlier packet,
 /// whose answer has come back, or of one that another lane has sent meanwhile; then this one has not been tried yet.
 const RETRIES: u32 = 2;
 
 /// Sends packings, several packets a system call.
 pub struct Sending {
     hands: Hands,
-    /// What is not done with; empty between two batches.
+    /// Packets that are not done with; empty between two batches.
     pending: Vec<Pending>,
 }
 
-/// What sending needs.
+/// All that sending needs beside what is to be sent.
 struct Hands {
     transmitter: Transmitter,
     /// With each outlet.
@@ -54,7 +54,7 @@ struct Pending {
     next: usize,
     /// Why it is not done with.
     full: Option<Errno>,
-    /// How long the others may wait for it.
+    /// The time that the others may wait for it.
     patience: Duration,
 }
 

@@ -25,7 +25,7 @@ const KEPT_OF_ONE: usize = KEPT / 16;
 ///
 /// A batch is packed portion by portion: each is sent, and [cleared](Self::clear), before the next one.
 pub struct Packing {
-    /// What batches must have been decided by.
+    /// The routing that batches must have been decided by.
     pub(super) routing: Arc<Routing>,
     /// Bytes of the largest datagram that may leave whole to all.
     limit: usize,
@@ -33,7 +33,7 @@ pub struct Packing {
     places: Box<[Place]>,
     /// Shares that have something to send.
     pub(super) touched: Vec<Share>,
-    /// What they have, in their order, and behind it builders without use: who gets nothing holds nothing.
+    /// The packets of each of them, in their order, then builders without use. A share that gets nothing has none.
     pub(super) packets: Vec<PacketBuilder>,
     /// Bytes of all packets.
     size: usize,
@@ -49,7 +49,7 @@ struct Place {
     touched: Option<u32>,
 }
 
-/// How far a batch is packed.
+/// The part of a batch that is packed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     datagrams: usize,
@@ -90,7 +90,7 @@ impl Packing {
         Self { routing, limit, places, touched: Vec::new(), packets: Vec::new(), size: 0, cuts: Vec::new() }
     }
 
-    /// What batches must have been decided by.
+    /// The routing that batches must have been decided by.
     pub fn routing(&self) -> &Arc<Routing> {
         &self.routing
     }
@@ -227,7 +227,7 @@ impl Packing {
         lost
     }
 
-    /// What is packed, as outlet and packets in order. Outlets of one share have the same packets.
+    /// The outlets, each with its packets in order. Outlets of one share have the same packets.
     pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
         self.touched.iter().zip(&self.packets).flat_map(|(&share, packets)| {
             self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))

@@ -1,4 +1,4 @@
-//! How long a lane waits for a target whose socket's buffer is full.
+//! The time that a lane waits for a target whose socket's buffer is full.
 //!
 //! A burst may fill a buffer that is empty again a moment later, so it is worth to wait a little. While a lane waits,
 //! it sends to nobody else. So a target that goes on being full has its wait used up soon: then it is tried once a
@@ -12,10 +12,10 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 /// A lane waits for a target no more than one part in so many of its time.
 const SHARE: u32 = 100;
 
-/// What a lane may still wait for one target. Times are passed in.
+/// The time that a lane may still wait for one target. Whoever asks says what time it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// What was waited and not yet made up for, as of `since`.
+    /// Time waited and not yet made up for, as of `since`.
     debt: Duration,
     since: Instant,
 }
@@ -26,7 +26,7 @@ impl Patience {
         Self { debt: Duration::ZERO, since: now }
     }
 
-    /// How long it may take now.
+    /// The wait that is allowed now.
     pub(super) fn left(&mut self, now: Instant) -> Duration {
         self.debt = self.debt.saturating_sub(now.saturating_duration_since(self.since) / SHARE);
         self.since = now;

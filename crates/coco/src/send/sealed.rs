@@ -91,7 +91,7 @@ mod tests {
             let plain = packets.packets().skip(next).map(|(_, bytes)| bytes);
             assert!((1..=PACKETS).contains(&some.len()));
             assert!(some.iter().zip(plain).all(|(sealed, plain)| sealed.ends_with(plain)));
-            // What no system call has taken is still there.
+            // Packets that no system call has taken are still there.
             let last = sealing.from(&packets, next + some.len() - 1).next().map(<[u8]>::to_vec);
             assert_eq!(last.as_ref(), some.last());
             assert!(sealed.bytes.capacity() <= 2 * (BYTES + 9000));

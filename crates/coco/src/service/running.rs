@@ -35,7 +35,7 @@ use crate::watch::Intervals;
 /// The part of the grace within which engines have to take what waits for them.
 const DRAINED_WITHIN: f64 = 0.8;
 
-/// How often it is looked whether they have.
+/// The time between two looks whether they have.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The parts of a running coco that a reload and a stop change.
@@ -191,7 +191,7 @@ impl Running {
     }
 }
 
-/// What became of all that was received, for the log.
+/// Logs the sums of all that was received, sent and lost.
 fn tell_the_books(lanes: &[Arc<Lane>], counts: &[Arc<OutletCounts>], left: u64) {
     let of_lanes = |count: Count| lanes.iter().map(|lane| lane.counts.get(count)).sum::<u64>();
     let of_targets = |count: OutletCount| -> u64 {

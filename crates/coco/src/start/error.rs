@@ -40,7 +40,7 @@ pub enum StartError {
     Lanes {
         /// As configured.
         lanes: usize,
-        /// How many there are.
+        /// Number of sockets handed over.
         sockets: usize,
     },
     /// A socket was handed over that is not Coco's.
@@ -110,7 +110,7 @@ impl StartErrors {
         self.0.is_empty()
     }
 
-    /// What there is if nothing is wrong with it; else that is added.
+    /// The value of a result; its errors are added to these.
     pub(crate) fn unless<T>(&mut self, result: Result<T, impl Into<Self>>) -> Option<T> {
         result.map_err(|errors| self.0.append(&mut errors.into().0)).ok()
     }

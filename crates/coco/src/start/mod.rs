@@ -45,7 +45,7 @@ pub async fn check(config: &CocoConfig, warnings: &mut Vec<String>) -> Result<()
             warnings.push(format!("tiers.{}.targets: {}: {problem}", tier.name(), target.name));
             Vec::new()
         });
-        // What takes samples is no port of UDP.
+        // An engine is reached by TCP, where Coco does not receive.
         let is_engine = tier.remote_write().is_some();
         let back =
             |address: &&SocketAddr| !is_engine && listen.iter().any(|listen| leads_back(*listen, **address));
@@ -124,7 +124,7 @@ fn read_types_db(
 /// One socket a lane. `warnings` gets what an operator should know of where they listen. Several share one address,
 /// which no other process must hold already.
 ///
-/// What was handed over for that address is taken in place of a socket of our own: one for each lane, or none.
+/// Sockets handed over for that address are taken in place of our own: one for each lane, or none.
 pub(crate) async fn bind(
     config: &CocoConfig,
     handed_over: &mut HandedOver,

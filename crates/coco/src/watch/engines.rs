@@ -1,4 +1,4 @@
-//! What is counted of engines, for the snapshot and for `/tiers`.
+//! Counts and gauges of engines, for the snapshot and for `/tiers`.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ const ROWS: [Row; 9] = [
     (&engines::BYTES, RemoteCounts::bytes),
 ];
 
-/// Adds what is counted of engines, those that are gone too.
+/// Adds the counts and gauges of engines, removed ones too.
 pub(super) fn add_to(snapshot: &mut Snapshot, remotes: &[Arc<Remote>]) {
     for remote in remotes {
         let Remote { tier, target, counts, .. } = &**remote;
@@ -48,7 +48,7 @@ pub(super) fn add_to(snapshot: &mut Snapshot, remotes: &[Arc<Remote>]) {
     }
 }
 
-/// What `/tiers` shows of an engine beside its state.
+/// The figures that `/tiers` shows of an engine beside its state.
 pub fn shown(remote: &Remote) -> Map<String, Value> {
     let counts = &remote.counts;
     let dropped: u64 = SampleDrop::ALL.iter().map(|why| counts.dropped(*why)).sum();

@@ -30,7 +30,7 @@ pub struct Measurement {
     outlets: HashMap<(Arc<str>, Arc<str>), OfTarget>,
     /// Of each tier's hosts, by its name.
     tiers: HashMap<Arc<str>, Summary>,
-    /// How far each tier's hosts are.
+    /// By the name of a tier, its hosts on their way to other targets.
     moving: HashMap<Arc<str>, HostsMoving>,
     /// Datagrams that the kernel dropped on our sockets since they were bound.
     pub kernel_drops: u64,
@@ -42,12 +42,12 @@ pub struct Measurement {
     unremembered: u64,
 }
 
-/// What was measured of a target.
+/// The hosts of one target, as measured.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OfTarget {
     /// Of all hosts that lie there.
     pub hosts: Summary,
-    /// How many of them it is the first owner of; of the others it has a further copy.
+    /// Number of hosts that it is the first owner of; of the others it has a further copy.
     pub first: u64,
 }
 
@@ -63,13 +63,13 @@ impl Measurement {
         self.tiers.get(tier).copied().unwrap_or_default()
     }
 
-    /// How far the hosts of a tier are that are on their way to other targets.
+    /// The hosts of a tier that are on their way to other targets; all zeros if it is new.
     pub fn moving_in(&self, tier: &str) -> HostsMoving {
         self.moving.get(tier).copied().unwrap_or_default()
     }
 }
 
-/// How many hosts of a tier are on their way to other targets.
+/// Numbers of hosts of a tier that are on their way to other targets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HostsMoving {
     /// Those whose former and new owners differ.

@@ -37,7 +37,7 @@ impl ReceiveBuffers {
 
     /// Adds how large they are, and how full the fullest is at this moment.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
-        // What cannot be read is logged where drops are measured.
+        // Errors in reading are logged where drops are measured.
         let waiting = coco_udp::usage(&self.inodes).unwrap_or_default();
         snapshot.add(&counters::RECEIVE_BUFFER, &[], self.size);
         let fullest = waiting.iter().map(|usage| usage.waiting).max().unwrap_or_default();

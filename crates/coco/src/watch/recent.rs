@@ -27,7 +27,7 @@ pub fn sent_to(tier: &str, target: &str) -> String {
     format!("sent {tier} {target}")
 }
 
-/// What has been counted by now, and what the kernel has dropped as last measured.
+/// The counters at this moment, and the datagrams that the kernel had dropped when that was last measured.
 pub fn counters(lanes: &[Arc<Lane>], routing: &Routing, dropped: u64) -> Vec<(String, u64)> {
     let of_lanes = |count: Count| lanes.iter().map(|lane| lane.counts.get(count)).sum();
     let mut counters = vec![(DROPPED.to_owned(), dropped)];

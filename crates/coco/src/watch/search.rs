@@ -15,17 +15,17 @@ use crate::share::Shares;
 /// Which hosts are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// What their names hold, in letters of either case; or all of a name, as it is.
+    /// A piece of their names, in letters of either case, or the whole name as it is; any if none.
     pub name: Option<Name>,
     /// For how many seconds they have been silent; 0 if they need not.
     pub silence: u32,
     /// The shares of which they are in one, by number; or any.
     pub shares: Option<Box<[bool]>>,
-    /// How many are shown.
+    /// The most hosts shown.
     pub limit: usize,
 }
 
-/// What a name is to be.
+/// A demand on a name.
 #[derive(Clone, Debug)]
 pub enum Name {
     /// It holds this, in letters of either case.
@@ -34,12 +34,12 @@ pub enum Name {
     Is(Vec<u8>),
 }
 
-/// What was found.
+/// The hosts found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// The first of them, by name.
     pub rows: Vec<Row>,
-    /// How many there are in all.
+    /// The number of all of them, shown or not.
     pub total: u64,
 }
 
@@ -50,9 +50,9 @@ pub struct Row {
     pub name: HostName,
     /// When one of its metrics was last seen, in Unix seconds.
     pub seen: u32,
-    /// How many metrics of it are sent.
+    /// Number of its metrics that are sent.
     pub sent: u32,
-    /// How many the filter rejects.
+    /// Number of its metrics that the filter rejects.
     pub rejected: u32,
     /// The shares that it is in.
     pub shares: Shares,
@@ -159,7 +159,7 @@ fn holds(name: &[u8], text: &[u8]) -> bool {
         .any(|part| part[0].eq_ignore_ascii_case(first) && part.eq_ignore_ascii_case(text))
 }
 
-/// What is known of hosts of these names. Those that were forgotten meanwhile are left out.
+/// Rows for the hosts of these names. Those that were forgotten meanwhile are left out.
 fn rows(lanes: &[Arc<Lane>], rules: Rules, names: &Names) -> Vec<Row> {
     let mut known: Vec<(u32, Option<Glance>)> = vec![(0, None); names.len()];
     for lane in lanes {
@@ -218,7 +218,7 @@ mod tests {
     /// When searches take place.
     const NOW: u32 = 1_000;
 
-    /// What lanes have seen: host, metric, and when.
+    /// Sightings: lane, host, metric, and when.
     type Seen = Vec<(usize, String, u8, u32)>;
 
     fn lanes(count: usize, seen: &Seen) -> Vec<Arc<Lane>> {
@@ -234,7 +234,7 @@ mod tests {
         lanes
     }
 
-    /// What is to be found, of what was seen in the order of time.
+    /// A model of the search, over sightings in the order of time.
     fn expected(seen: &Seen, search: &Search) -> Found {
         let mut hosts: BTreeMap<&str, (u32, BTreeSet<u8>)> = BTreeMap::new();
         for (_, host, metric, at) in seen {

@@ -31,7 +31,7 @@ pub fn add_to(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], routing: &Routing, m
     counts.reverse();
 
     add_counts(snapshot, lanes, measurement, &counts);
-    // What is sent and not answered: engines have counts of their own.
+    // Packets, which nobody answers: engines have counts of their own.
     let is_sent_to = |counts: &OutletCounts| {
         !outlets.remotes().iter().any(|remote| remote.is_of(&counts.tier, &counts.target))
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// What `hash.metrics_per_host` shows, by the definitions of the deployed implementation.
+/// The figures of `hash.metrics_per_host`, by the definitions of the deployed implementation.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Mean number of metrics a host, 0 without hosts.

@@ -113,8 +113,9 @@ pub fn default_virtual_replicas(targets: usize) -> u32 {
 
 /// The label of the target with this index: the character whose code point it is.
 ///
-/// What is no character, which are the surrogates (index 55,296 to 57,343) and all above 1,114,111, is U+FFFD, as
-/// Go converts an integer to a string. Targets with one label share all points, and the last of them owns them.
+/// Where there is no such character, which is so of surrogates (index 55,296 to 57,343) and above 1,114,111, it is
+/// U+FFFD, as Go converts an integer to a string. Targets with one label share all points, and the last of them owns
+/// them.
 pub fn shadow(index: usize) -> char {
     u32::try_from(index).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }

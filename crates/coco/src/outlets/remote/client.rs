@@ -23,7 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use super::terms::Terms;
 
-/// What came of a request, and the first line of what was said.
+/// An engine's answer to a request, and the first line of its text.
 pub(super) struct Answered {
     pub(super) answer: Answer,
     pub(super) said: String,
@@ -157,7 +157,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (requests, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // How it ends is told to who waits for an answer; nobody else needs to know.
+    // Its errors reach whoever waits for an answer; nobody else needs them.
     tokio::spawn(async { drop(connection.await) });
     Ok(requests)
 }

@@ -1,4 +1,4 @@
-//! What is counted of an engine.
+//! The counts of an engine.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,12 +25,12 @@ pub struct RemoteCounts {
     bytes: AtomicU64,
     series: AtomicU64,
     blocked: AtomicBool,
-    /// How long engines take to answer.
+    /// Durations of requests.
     pub latency: Histogram,
     problem: std::sync::Mutex<Option<&'static str>>,
 }
 
-/// How much waits, and how long the oldest of it has.
+/// The samples that wait, with their age and memory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Waiting {
     pub(super) samples: usize,
@@ -107,7 +107,7 @@ impl RemoteCounts {
         std::mem::replace(&mut *known, problem) != problem
     }
 
-    /// What is wrong with it, if anything is.
+    /// The problem that keeps samples from the engine, if there is one.
     pub fn problem(&self) -> Option<&'static str> {
         *self.problem.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -60,7 +60,7 @@ impl HandOver {
         is_taken
     }
 
-    /// What was handed over first.
+    /// The buffer that was handed over first.
     pub(super) fn take(&self) -> Option<Vec<u8>> {
         let buffer = self.full_out.try_recv().ok()?;
         self.bytes.fetch_sub(buffer.len(), Ordering::AcqRel);

@@ -32,7 +32,7 @@ pub struct Remote {
     pub tier: Arc<str>,
     /// The URL as configured.
     pub target: Arc<str>,
-    /// What is counted of it.
+    /// Its counts.
     pub counts: RemoteCounts,
     hand_over: HandOver,
     terms: ArcSwapOption<Terms>,

@@ -1,4 +1,4 @@
-//! What a configuration says of engines, with the files that it names read.
+//! The terms on which engines are written to: their configuration, with the files that it names read.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,11 +27,11 @@ pub struct TermsError {
     what: String,
 }
 
-/// How the engines of all tiers are written to.
+/// The terms of all tiers of engines.
 #[derive(Debug, Default)]
 pub struct Engines(Vec<(String, Arc<Shared>)>);
 
-/// What the engines of a tier have in common.
+/// The terms that all engines of a tier share.
 struct Shared {
     remote_write: Arc<RemoteWrite>,
     types: Arc<TypesDb>,
@@ -65,7 +65,7 @@ struct Source {
     path: PathBuf,
 }
 
-/// How one engine is written to.
+/// The terms of one engine.
 #[derive(Debug)]
 pub(super) struct Terms {
     pub(super) settings: Settings,
@@ -76,7 +76,7 @@ pub(super) struct Terms {
     pub(super) address: Address,
     /// The name that a certificate has to have, and by whom it is trusted; none for plain HTTP.
     pub(super) tls: Option<(ServerName<'static>, Arc<ClientConfig>)>,
-    /// What stands in the first line of a request, and its `Host`.
+    /// The path and the query of its URL; then the value of the header field `Host`.
     pub(super) path: String,
     pub(super) host: String,
     pub(super) headers: Vec<(String, String)>,
@@ -97,7 +97,7 @@ impl Engines {
         if errors.is_empty() { Ok(Self(engines)) } else { Err(errors) }
     }
 
-    /// How a target of a tier is written to; none if it is no engine.
+    /// The terms of a target of a tier; none if it is no engine.
     pub(super) fn terms(&self, tier: &str, target: &Target) -> Option<Terms> {
         let (_, shared) = self.0.iter().find(|(name, _)| name == tier)?;
         let (rest, is_secure) = match target.name.strip_prefix("https://") {

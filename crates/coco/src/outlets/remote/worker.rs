@@ -22,7 +22,7 @@ use super::counts::Waiting;
 use super::hand_over::packets;
 use super::terms::Terms;
 
-/// How often it looks for what is handed over.
+/// The longest sleep before it looks for packets that lanes have handed over.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Buffers that are decoded before the request under way gets its turn.
@@ -31,7 +31,7 @@ const TURN: usize = 8;
 /// Buffers that are decoded before it is looked whether there is something to send.
 const MOST_AT_ONCE: usize = 256;
 
-/// How often a file with a password or a token is read again.
+/// The time after which a file with a password or a token is read again.
 const READ_AGAIN: Duration = Duration::from_secs(60);
 
 /// Sends until it is told to end and nothing is left.
@@ -58,7 +58,7 @@ struct Worker<'r> {
     sender: Sender,
 }
 
-/// What is on its way.
+/// Sends batches, one at a time.
 struct Sender {
     client: Client,
     authorization: Option<HeaderValue>,
