@@ -13,6 +13,8 @@ use coco_daemon::files::{self, Accept};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::share::OutletId;
+
 /// Why there is no password.
 #[derive(Debug, Error)]
 #[error("{key}: {}: {reason}", path.display())]
@@ -133,12 +135,12 @@ impl Seals {
 
     /// Signing or encrypting for an outlet, `None` if packets leave as they are.
     #[inline]
-    pub fn get(&self, outlet: usize) -> Option<&Arc<Seal>> {
-        self.0.get(outlet)?.as_ref()
+    pub fn get(&self, outlet: OutletId) -> Option<&Arc<Seal>> {
+        self.0.get(outlet.number())?.as_ref()
     }
 
     /// By how many bytes the packets grow that leave to these outlets, at most.
-    pub fn overhead(&self, outlets: &[usize]) -> usize {
+    pub fn overhead(&self, outlets: &[OutletId]) -> usize {
         outlets.iter().filter_map(|&outlet| self.get(outlet)).map(|seal| seal.overhead()).max().unwrap_or(0)
     }
 }

@@ -1,4 +1,4 @@
-//! Numbers of what hosts are parted into, so that none is taken for another.
+//! Numbers of what hosts are parted into and sent to, so that none is taken for another.
 
 use coco_core::recycle::recycle;
 use smallvec::SmallVec;
@@ -18,6 +18,40 @@ impl Share {
     #[inline]
     pub fn number(self) -> usize {
         self.0.into()
+    }
+}
+
+/// A way to part all hosts, by its number among [`Partitions`](crate::plan::Partitions).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionId(u16);
+
+impl PartitionId {
+    /// By its number. There are no more than tiers.
+    pub fn new(number: usize) -> Self {
+        Self(number.try_into().expect("a configuration has no more tiers"))
+    }
+
+    /// Its number.
+    #[inline]
+    pub fn number(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// An outlet, by its number among [`Outlets`](crate::outlets::Outlets): tier by tier, in the order of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutletId(usize);
+
+impl OutletId {
+    /// By its number.
+    pub fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[inline]
+    pub fn number(self) -> usize {
+        self.0
     }
 }
 

@@ -46,7 +46,7 @@ pub use listen::{Listen, Security};
 pub use listener::{idle_interface, lack_of_interface, misfit_of_lanes, needs_interface};
 pub use loops::is_loop;
 pub use programs::{CocoConfig, Configuration, NoodleConfig};
-pub use sections::{Api, Filter, Level, Log, LogFormat, Measure, Pipeline, Send, State, Stop};
+pub use sections::{Api, Filter, LaneThreads, Level, Log, LogFormat, Measure, Pipeline, Send, State, Stop};
 pub use written::{Difference, Written, WrittenTier};
 
 pub mod duration;

@@ -17,14 +17,25 @@ use crate::tier::{Tier, Tiers};
 pub struct Pipeline {
     /// Independent pipelines.
     pub lanes: NonZero<usize>,
-    /// Threads that carry the three stages of a lane: 1, 2 or 3.
-    pub threads: usize,
+    /// Threads that carry the three stages of a lane.
+    pub threads: LaneThreads,
     /// Whether hosts are spread over the lanes after receiving; then there are at least 2 threads.
     pub spread_hosts: bool,
     /// Datagrams per system call.
     pub batch: NonZero<usize>,
     /// Batches that a queue between two stages holds.
     pub queue: NonZero<usize>,
+}
+
+/// The threads that carry the three stages of a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneThreads {
+    /// All stages on one.
+    One = 1,
+    /// Listen on one, filter and send on the other.
+    Two,
+    /// One for each stage.
+    Three,
 }
 
 /// `[filter]`
@@ -122,6 +133,23 @@ pub enum Level {
     Trace,
 }
 
+impl LaneThreads {
+    /// So many of them; `None` of a number of which nothing can be made.
+    pub const fn new(count: usize) -> Option<Self> {
+        match count {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            3 => Some(Self::Three),
+            _ => None,
+        }
+    }
+
+    /// How many they are.
+    pub const fn count(self) -> usize {
+        self as usize
+    }
+}
+
 impl Pipeline {
     /// `address` is that of the listener, if it is known.
     pub(super) fn read(section: &mut Section<'_, '_>, address: Option<SocketAddr>) -> Self {
@@ -132,7 +160,7 @@ impl Pipeline {
             batch: section.read("batch"),
             queue: section.read("queue"),
         };
-        if pipeline.spread_hosts && pipeline.threads == 1 {
+        if pipeline.spread_hosts && pipeline.threads == LaneThreads::One {
             section.report(
                 "spread_hosts",
                 "needs pipeline.threads = 2 or 3: lanes that wait for each other can't share a thread",

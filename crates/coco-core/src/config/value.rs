@@ -12,7 +12,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeValue};
 
 use super::keys::{Kind, LABEL_MAX};
-use super::{Join, Level, LogFormat, Prefer, duration, size};
+use super::{Join, LaneThreads, Level, LogFormat, Prefer, duration, size};
 use crate::address::Address;
 use crate::network::{Network, NetworkError};
 use crate::origin::{Origin, OriginError};
@@ -195,6 +195,12 @@ impl FromToml for usize {
 }
 
 impl FromToml for NonZero<usize> {
+    fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
+        Self::new(usize::from_toml(kind, value)?).ok_or(Mismatch::Limits)
+    }
+}
+
+impl FromToml for LaneThreads {
     fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
         Self::new(usize::from_toml(kind, value)?).ok_or(Mismatch::Limits)
     }

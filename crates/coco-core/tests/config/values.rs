@@ -23,7 +23,7 @@ fn a_tier_is_all_that_coco_needs() {
     );
     let pipeline = config.pipeline;
     let [lanes, batch, queue] = [pipeline.lanes, pipeline.batch, pipeline.queue].map(NonZero::get);
-    assert_eq!((lanes, pipeline.threads, batch, queue), (1, 1, 64, 8));
+    assert_eq!((lanes, pipeline.threads.count(), batch, queue), (1, 1, 64, 8));
     assert!(config.filter.blacklist.is_none());
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
@@ -108,7 +108,7 @@ fn every_value_is_taken() {
     assert_eq!(config.listen.receive_buffer, 65536);
     let pipeline = config.pipeline;
     let [lanes, batch, queue] = [pipeline.lanes, pipeline.batch, pipeline.queue].map(NonZero::get);
-    assert_eq!((lanes, pipeline.threads, batch, queue), (64, 3, 1024, 16));
+    assert_eq!((lanes, pipeline.threads.count(), batch, queue), (64, 3, 1024, 16));
     assert!(pipeline.spread_hosts);
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (65507, false));

@@ -100,7 +100,7 @@ fn shares_of(routing: &Routing, tier: Option<usize>, target: String) -> Result<B
     let mut is_its = vec![false; outlets.iter().len()];
     for (index, one) in tiers.iter().enumerate().filter(|(index, _)| tier.is_none_or(|tier| tier == *index)) {
         for (place, known) in one.targets().iter().enumerate() {
-            is_its[outlets.index(index, place)] = known.name == target || known.label() == target;
+            is_its[outlets.id(index, place).number()] = known.name == target || known.label() == target;
         }
     }
     if !is_its.contains(&true) {
@@ -112,7 +112,7 @@ fn shares_of(routing: &Routing, tier: Option<usize>, target: String) -> Result<B
     }
     Ok(partitions
         .shares()
-        .map(|share| partitions.outlets(share).iter().any(|outlet| is_its[*outlet]))
+        .map(|share| partitions.outlets(share).iter().any(|outlet| is_its[outlet.number()]))
         .collect())
 }
 

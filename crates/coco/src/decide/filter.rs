@@ -267,7 +267,7 @@ impl Filter {
         lane.counts.add(Count::Rejected, rejected);
         let written = partitions.is_moving().then(|| partitions.written(&batch.value_lists, &batch.shares));
         outlets.count_accepted(lane.number, accepted, |tier| {
-            written.as_ref().map(|written| written[partitions.of_tier(tier)])
+            written.as_ref().map(|written| written[partitions.of_tier(tier).number()])
         });
         lane.raw.leave(accepted + rejected);
         lane.filtered.enter(accepted);

@@ -23,6 +23,7 @@ use coco_core::tier::{Target, Tier, Tiers};
 use tokio::task::JoinSet;
 
 use self::dial::keep;
+use crate::share::OutletId;
 
 /// Every target of every tier, tier by tier, in the order of the configuration.
 #[derive(Debug)]
@@ -140,16 +141,16 @@ impl Outlets {
         self.starts.len()
     }
 
-    /// The index of a tier's target among all outlets.
+    /// The outlet of a tier's target.
     #[inline]
-    pub fn index(&self, tier: usize, target: usize) -> usize {
-        self.starts[tier] + target
+    pub fn id(&self, tier: usize, target: usize) -> OutletId {
+        OutletId::new(self.starts[tier] + target)
     }
 
-    /// The outlet at an index.
+    /// One of them.
     #[inline]
-    pub fn get(&self, index: usize) -> &Arc<Outlet> {
-        &self.outlets[index]
+    pub fn get(&self, outlet: OutletId) -> &Arc<Outlet> {
+        &self.outlets[outlet.number()]
     }
 
     /// All outlets, tier by tier.
@@ -235,6 +236,8 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let back = runtime.block_on(outlets.dial(listen, Duration::from_secs(60)));
         assert_eq!(back, [None, Some(listen)]);
-        assert!(outlets.get(0).peer().is_some() && outlets.get(1).peer().is_none());
+        assert!(
+            outlets.get(OutletId::new(0)).peer().is_some() && outlets.get(OutletId::new(1)).peer().is_none()
+        );
     }
 }

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
+use coco_core::config::LaneThreads;
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, bounded};
 use handover::{Entrance, Handover, Pool, To};
 use sizes::{Shape, Sizes};
@@ -42,8 +43,8 @@ use crate::send::{Packing, Sending};
 /// The plan by which lanes are built.
 #[derive(Clone)]
 pub struct Plan {
-    /// Threads that carry its stages: 1 to 3.
-    pub threads: usize,
+    /// Threads that carry its stages.
+    pub threads: LaneThreads,
     /// Datagrams in a batch, at most.
     pub batch: usize,
     /// Batches that a queue holds, at most.
@@ -77,7 +78,7 @@ pub struct Threads {
 pub fn start(plan: &Plan, sockets: Vec<Arc<UdpSocket>>, lanes: &[Arc<Lane>]) -> io::Result<Threads> {
     let spreads = plan.spread_hosts && lanes.len() > 1;
     let copies = plan.routing.load().partitions.most_copies();
-    let shape = Shape { lanes: lanes.len(), threads: plan.threads, spreads, copies };
+    let shape = Shape { lanes: lanes.len(), threads: plan.threads.count(), spreads, copies };
     let sizes = shape.sizes(Sizes { batch: plan.batch, queue: plan.queue });
     let batches = shape.under_way(sizes);
     // Every lane that hands on to a lane makes so many for it, if it has to.
@@ -150,9 +151,9 @@ fn start_lane(
     };
     let (listen, filter, send) = (("listen", listen), ("filter", filter), ("send", send));
     let groups = match plan.threads {
-        1 => vec![("lane", vec![listen, filter, send])],
-        2 => vec![("listen", vec![listen]), ("send", vec![filter, send])],
-        _ => vec![("listen", vec![listen]), ("filter", vec![filter]), ("send", vec![send])],
+        LaneThreads::One => vec![("lane", vec![listen, filter, send])],
+        LaneThreads::Two => vec![("listen", vec![listen]), ("send", vec![filter, send])],
+        LaneThreads::Three => vec![("listen", vec![listen]), ("filter", vec![filter]), ("send", vec![send])],
     };
     for (name, stages) in groups {
         let mut makers = Vec::new();

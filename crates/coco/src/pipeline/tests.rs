@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use coco_core::config::CocoConfig;
+use coco_core::config::{CocoConfig, LaneThreads};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
@@ -16,6 +16,7 @@ use crate::lane::faults::Hold;
 use crate::lane::{Watch, unix_seconds};
 use crate::plan::Routing;
 use crate::secrets::Seals;
+use crate::share::OutletId;
 use crate::watch::{Measurement, snapshot};
 
 /// A lane that sends to a socket.
@@ -29,7 +30,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(threads: usize) -> Self {
+    fn start(threads: LaneThreads) -> Self {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
@@ -89,7 +90,7 @@ impl Running {
 #[test]
 fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
     for threads in 1..=3 {
-        let running = Running::start(threads);
+        let running = Running::start(LaneThreads::new(threads).unwrap());
         for (number, place) in ["listen", "filter", "look-up", "pack", "send"].into_iter().enumerate() {
             running.send(&format!("{place} panics"));
             running.send(&format!("after {number}"));
@@ -109,7 +110,7 @@ fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
         for (count, expected) in counts {
             assert_eq!(lane.counts.get(count), expected, "{count:?}, {threads} threads");
         }
-        let sent = routing.outlets.get(0).counts(0);
+        let sent = routing.outlets.get(OutletId::new(0)).counts(0);
         assert_eq!([sent.get(OutletCount::Sent), sent.get(OutletCount::Write)], [5, 2]);
         assert_eq!((lane.raw.waiting(), lane.filtered.waiting()), (0, 0));
     }
@@ -117,7 +118,7 @@ fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
 
 #[test]
 fn stages_show_that_they_live_until_one_hangs() {
-    let mut running = Running::start(3);
+    let mut running = Running::start(LaneThreads::Three);
     let heartbeats = std::mem::take(&mut running.threads.heartbeats);
     // Without any traffic.
     wait_until(PATIENCE, "signs of life", || heartbeats.iter().all(|(_, heartbeat)| heartbeat.beats() >= 3));

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 
 use crate::batch::{Item, Verdict};
 use crate::outlets::Written;
-use crate::share::{Share, ShareLists, Shares};
+use crate::share::{OutletId, PartitionId, Share, ShareLists, Shares};
 
 /// The ways to part the hosts, and whom each part is sent to.
 ///
@@ -29,11 +29,11 @@ pub struct Partitions {
     tiers: Arc<Tiers>,
     partitions: Box<[Partition]>,
     /// The partition of each tier.
-    of_tier: Box<[usize]>,
+    of_tier: Box<[PartitionId]>,
     /// The outlets of each share.
-    outlets: Box<[Box<[usize]>]>,
+    outlets: Box<[Box<[OutletId]>]>,
     /// The partition of each share.
-    of_share: Box<[u16]>,
+    of_share: Box<[PartitionId]>,
     /// Whether hosts are on their way in any.
     is_moving: bool,
 }
@@ -53,7 +53,7 @@ impl Partitions {
     pub fn new(tiers: Arc<Tiers>) -> Self {
         let mut partitions: Vec<Partition> = Vec::new();
         let mut of_tier = Vec::new();
-        let (mut outlets, mut of_share) = (Vec::<Vec<usize>>::new(), Vec::new());
+        let (mut outlets, mut of_share) = (Vec::<Vec<OutletId>>::new(), Vec::new());
         let mut first_outlet = 0;
         for (index, tier) in tiers.iter().enumerate() {
             let alike = |known: &Partition| {
@@ -63,15 +63,15 @@ impl Partitions {
             let capacities = if tier.moving().is_some() { 2 } else { 1 };
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
                 let shares = targets * capacities;
-                of_share.extend((0..shares).map(|_| partitions.len() as u16));
+                of_share.extend((0..shares).map(|_| PartitionId::new(partitions.len())));
                 partitions.push(Partition { tier: index, start: outlets.len(), targets });
                 outlets.resize(outlets.len() + shares, Vec::new());
                 partitions.len() - 1
             });
-            of_tier.push(partition);
+            of_tier.push(PartitionId::new(partition));
             let shares = &mut outlets[partitions[partition].start..][..targets * capacities];
             for (share, outlets) in shares.iter_mut().enumerate() {
-                outlets.push(first_outlet + share % targets);
+                outlets.push(OutletId::new(first_outlet + share % targets));
             }
             first_outlet += targets;
         }
@@ -96,7 +96,7 @@ impl Partitions {
     }
 
     /// The partition of a tier.
-    pub fn of_tier(&self, tier: usize) -> usize {
+    pub fn of_tier(&self, tier: usize) -> PartitionId {
         self.of_tier[tier]
     }
 
@@ -140,8 +140,12 @@ impl Partitions {
     }
 
     /// The places of the targets that a host is sent to in a tier of this partition, the one to read it from first.
-    pub fn targets<'a>(&'a self, partition: usize, shares: &'a [Share]) -> impl Iterator<Item = usize> + 'a {
-        let Partition { start, targets, .. } = &self.partitions[partition];
+    pub fn targets<'a>(
+        &'a self,
+        partition: PartitionId,
+        shares: &'a [Share],
+    ) -> impl Iterator<Item = usize> + 'a {
+        let Partition { start, targets, .. } = &self.partitions[partition.number()];
         let own = shares.iter().filter(move |share| self.of(**share) == partition);
         own.map(move |share| (share.number() - start) % targets)
     }
@@ -161,8 +165,8 @@ impl Partitions {
         tiers.map(|tier| tier.placement().most_copies()).sum()
     }
 
-    fn of(&self, share: Share) -> usize {
-        usize::from(self.of_share[share.number()])
+    fn of(&self, share: Share) -> PartitionId {
+        self.of_share[share.number()]
     }
 
     /// Whether hosts are on their way in any tier: then they are not in equally many shares.
@@ -178,7 +182,7 @@ impl Partitions {
         for run in value_lists.chunk_by(is_of_one_host) {
             let Verdict::Accepted(shares) = run[0].verdict else { continue };
             for &share in lists.get(shares) {
-                let partition = self.of(share);
+                let partition = self.of(share).number();
                 let Partition { start, targets, .. } = self.partitions[partition];
                 let Written { owners, former } = &mut written[partition];
                 *(if share.number() < start + targets { owners } else { former }) += run.len() as u64;
@@ -193,7 +197,7 @@ impl Partitions {
     }
 
     /// The outlets that a share is sent to: one for each tier of its partition.
-    pub fn outlets(&self, share: Share) -> &[usize] {
+    pub fn outlets(&self, share: Share) -> &[OutletId] {
         &self.outlets[share.number()]
     }
 }
@@ -229,8 +233,9 @@ mod tests {
     fn tiers_of_one_size_share() {
         let partitions = partitions(&[(2, ""), (3, ""), (2, "")]);
         assert_eq!(partitions.len(), 2);
-        assert_eq!([0, 1, 2].map(|tier| partitions.of_tier(tier)), [0, 1, 0]);
-        let outlets: Vec<_> = partitions.shares().map(|share| partitions.outlets(share)).collect();
+        assert_eq!([0, 1, 2].map(|tier| partitions.of_tier(tier).number()), [0, 1, 0]);
+        let numbers = |share| partitions.outlets(share).iter().map(|outlet| outlet.number()).collect();
+        let outlets: Vec<Vec<_>> = partitions.shares().map(numbers).collect();
         assert_eq!(outlets, [&[0, 5][..], &[1, 6], &[2], &[3], &[4]]);
         assert_eq!(partitions.shares_of(b"web1").len(), 2);
     }
@@ -241,7 +246,7 @@ mod tests {
         assert_eq!(partitions(&[(2, "virtual_replicas = 7"), (2, "virtual_replicas = 7")]).len(), 1);
         let tiers =
             partitions(&[(3, TWO_COPIES), (3, "hash = 'rendezvous'"), (3, TWO_COPIES), (3, "hash = 'jump'")]);
-        assert_eq!([0, 1, 2, 3].map(|tier| tiers.of_tier(tier)), [0, 1, 0, 2]);
+        assert_eq!([0, 1, 2, 3].map(|tier| tiers.of_tier(tier).number()), [0, 1, 0, 2]);
         let shares = tiers.shares_of(b"web1");
         let first: Vec<_> = tiers.with_first(&shares).map(|(_, is_first)| is_first).collect();
         assert_eq!(first, [true, false, true, true]);

@@ -20,6 +20,7 @@ use crate::counters::{OutletCells, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
+use crate::share::OutletId;
 
 /// The time between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);
@@ -47,7 +48,7 @@ struct Hands {
 
 /// Packets that an outlet has yet to take.
 struct Pending {
-    outlet: usize,
+    outlet: OutletId,
     /// Which of the packings it gets.
     packets: usize,
     /// The first packet that it has not taken.
@@ -108,7 +109,7 @@ impl Hands {
         let start = Instant::now();
         let mut waited = Duration::ZERO;
         for Pending { outlet, patience, .. } in &mut *pending {
-            *patience = self.patience[*outlet].left(start);
+            *patience = self.patience[outlet.number()].left(start);
         }
         while !pending.is_empty() {
             pending.retain_mut(|pending| {
@@ -118,7 +119,7 @@ impl Hands {
                     give_up(pending, packing, lane);
                 }
                 if !is_left {
-                    self.patience[pending.outlet].spend(waited);
+                    self.patience[pending.outlet.number()].spend(waited);
                 }
                 is_left
             });
@@ -293,9 +294,9 @@ mod tests {
             let text = format!("{settings}\ntiers.a.targets = ['127.0.0.1:9']");
             let routing = Routing::new(&CocoConfig::parse(&text).unwrap(), Seals::default(), 1);
             if is_down {
-                routing.outlets.get(0).note_fault(Errno::ECONNREFUSED);
+                routing.outlets.get(OutletId::new(0)).note_fault(Errno::ECONNREFUSED);
             }
-            largest_segment(&routing, routing.outlets.get(0), is_sealed)
+            largest_segment(&routing, routing.outlets.get(OutletId::new(0)), is_sealed)
         };
         assert_eq!(segment("", false, false), 1452);
         assert_eq!(segment("send.max_packet_size = 8952", false, false), 8952);

@@ -8,7 +8,7 @@ use crate::batch::{Batch, Datagram, Item, Verdict};
 use crate::counters::OutletCount;
 use crate::lane::Lane;
 use crate::plan::Routing;
-use crate::share::{Share, Start};
+use crate::share::{OutletId, Share, Start};
 
 /// Bytes of a portion, beyond which it ends: what one value list, datagram or notification has for all its shares may
 /// exceed it. Strangers can have value lists leave a hundred times larger than they came, with long names restated in
@@ -228,7 +228,7 @@ impl Packing {
     }
 
     /// The outlets, each with its packets in order. Outlets of one share have the same packets.
-    pub fn packed(&self) -> impl Iterator<Item = (usize, &PacketBuilder)> {
+    pub fn packed(&self) -> impl Iterator<Item = (OutletId, &PacketBuilder)> {
         self.touched.iter().zip(&self.packets).flat_map(|(&share, packets)| {
             self.routing.partitions.outlets(share).iter().map(move |&outlet| (outlet, packets))
         })

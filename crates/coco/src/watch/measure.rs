@@ -233,15 +233,15 @@ impl Measure {
             }
             for (share, is_first) in partitions.with_first(shares) {
                 for &outlet in partitions.outlets(share) {
-                    all[outlet].add(accepted);
+                    all[outlet.number()].add(accepted);
                     if is_first {
-                        first[outlet].add(accepted);
+                        first[outlet.number()].add(accepted);
                     }
                 }
             }
         });
         let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
-            let start = outlets.index(index, 0);
+            let start = outlets.id(index, 0).number();
             let mut of_tier = Sizes::default();
             first[start..start + tier.targets().len()].iter().for_each(|sizes| of_tier.add_all(sizes));
             (tier.name().into(), Summary::of(&of_tier))

@@ -9,7 +9,7 @@ use super::page::Page;
 use crate::lane::Lane;
 use crate::memory::{Judge, MetricView, Unread};
 use crate::plan::Rules;
-use crate::share::Share;
+use crate::share::{PartitionId, Share};
 
 /// Bytes of the names of hosts that are at hand at a time.
 const HOSTS: usize = 1 << 20;
@@ -29,7 +29,7 @@ pub struct Hosts<'a> {
     lanes: &'a [Arc<Lane>],
     rules: Rules,
     /// The partition by whose targets they are grouped, each host with all that hold it; or all are of group 0.
-    partition: Option<usize>,
+    partition: Option<PartitionId>,
     page: Page,
     /// Which of the page is next.
     next: usize,
@@ -37,7 +37,7 @@ pub struct Hosts<'a> {
 
 impl<'a> Hosts<'a> {
     /// Of these lanes, grouped by the targets of a [partition](crate::plan::Partitions) as `rules` have them, or all of group 0.
-    pub fn new(lanes: &'a [Arc<Lane>], rules: Rules, partition: Option<usize>) -> Self {
+    pub fn new(lanes: &'a [Arc<Lane>], rules: Rules, partition: Option<PartitionId>) -> Self {
         let mut hosts = Self { lanes, rules, partition, page: Page::new(HOSTS), next: 0 };
         hosts.gather();
         hosts
@@ -297,7 +297,7 @@ pub(super) mod tests {
 
     /// Everything that is sent, as it is read, which is in order.
     fn read(lanes: &[Arc<Lane>]) -> Seen {
-        let mut hosts = Hosts::new(lanes, rules(), Some(0));
+        let mut hosts = Hosts::new(lanes, rules(), Some(PartitionId::new(0)));
         let mut read = Vec::new();
         for group in 0..3 {
             let mut add = |host: &[u8], metric: &[u8], seen| {

@@ -126,7 +126,7 @@ impl Stages {
             assert_ne!(progress, before);
             let packets = self.packing.packed().flat_map(|(outlet, packets)| {
                 packets.packets().map(move |(packet, bytes)| {
-                    (outlet, bytes.to_vec(), packet.value_lists, packet.notifications)
+                    (outlet.number(), bytes.to_vec(), packet.value_lists, packet.notifications)
                 })
             });
             left.extend(packets);

@@ -3,6 +3,7 @@ use std::net::{Ipv6Addr, UdpSocket};
 use std::num::NonZero;
 use std::time::Duration;
 
+use coco_core::config::LaneThreads;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
 use coco_tests::sink::Sink;
@@ -59,7 +60,7 @@ fn values_reach_their_owners_whichever_threads_carry_them() {
         let short = vec![Sink::start(), on_ipv6()];
         let mid: Vec<_> = (0..3).map(|_| Sink::start()).collect();
         let mut config = config(&[("shortterm", addresses(&short)), ("midterm", addresses(&mid))]);
-        config.pipeline.threads = threads;
+        config.pipeline.threads = LaneThreads::new(threads).unwrap();
         config.pipeline.lanes = NonZero::new(lanes).unwrap();
         config.pipeline.spread_hosts = spread_hosts;
         config.pipeline.batch = NonZero::new(batch).unwrap();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use coco::lane::unix_seconds;
 use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
-use coco_core::config::{CocoConfig, Security};
+use coco_core::config::{CocoConfig, LaneThreads, Security};
 use coco_core::value_list::ValueList;
 use coco_tests::sink::Sink;
 use coco_tests::traffic::{datagram, send, sender};
@@ -32,7 +32,7 @@ fn whom_there_is_no_memory_for_is_served_all_the_same() {
     let node = Sink::start();
     let mut config = to(&node);
     config.state.max_memory = 1 << 20;
-    config.pipeline.threads = 2;
+    config.pipeline.threads = LaneThreads::Two;
     let coco = Running::start(config);
     let agent = sender(coco.listen);
     // No more at once than all buffers on the way hold.
@@ -137,7 +137,7 @@ fn a_stop_delivers_what_has_arrived() {
     for (threads, lanes) in [(1, 1), (2, 1), (3, 1), (1, 2), (3, 2)] {
         let node = Sink::start();
         let mut config = to(&node);
-        config.pipeline.threads = threads;
+        config.pipeline.threads = LaneThreads::new(threads).unwrap();
         config.pipeline.lanes = NonZero::new(lanes).unwrap();
         let lists = hosts(0..200);
         let before = |listen, _| {
@@ -154,7 +154,7 @@ fn a_stop_that_takes_too_long_is_an_error_that_says_what_is_left() {
     let node = Sink::start();
     let mut config = to(&node);
     config.stop.grace = Duration::ZERO;
-    config.pipeline.threads = 3;
+    config.pipeline.threads = LaneThreads::Three;
     // Names that are costly to match: about a second of work for the filter.
     config.filter.blacklist = Some(Regex::new("(?:[0-9a-f/]?[a-z/]{0,40}){100}[^0-9a-z/]").unwrap());
     let problem = run(config, |listen, _| send(&sender(listen), &hosts(0..20_000)), std::future::ready(()));
