@@ -41,17 +41,10 @@ impl Memory {
         judge: &impl Judge,
         mut visit: impl FnMut(HostView<'_>),
     ) -> Option<HostId> {
-        let mut visited = 0;
-        for (id, host) in (from..).zip(self.hosts.from(from)) {
-            if visited >= VISITED_AT_ONCE {
-                return Some(id);
-            }
-            visited += 1;
-            let Some(host) = host else { continue };
-            visited += host.cost_of_shares(judge);
+        self.visit_some(from, |host| {
             visit(HostView { name: &host.name, shares: host.shares_by(judge) });
-        }
-        None
+            host.cost_of_shares(judge)
+        })
     }
 
     /// Counts the metrics of some of the hosts that are sent, from number `from` on, with their names and the shares that they are
@@ -62,15 +55,22 @@ impl Memory {
         judge: &mut impl Judge,
         mut count: impl FnMut(&[u8], &[Share], u32),
     ) -> Option<HostId> {
+        self.visit_some(from, |host| {
+            let cost = host.cost_by(judge);
+            count(&host.name, &host.shares_by(judge), self.accepted(host, judge));
+            cost
+        })
+    }
+
+    /// Visits some of the hosts, from number `from` on, and adds up what each `visit` has cost. Returns where to go on,
+    /// `None` at the end.
+    fn visit_some<'a>(&'a self, from: HostId, mut visit: impl FnMut(&'a Host) -> usize) -> Option<HostId> {
         let mut visited = 0;
         for (id, host) in (from..).zip(self.hosts.from(from)) {
             if visited >= VISITED_AT_ONCE {
                 return Some(id);
             }
-            visited += 1;
-            let Some(host) = host else { continue };
-            visited += host.cost_by(judge);
-            count(&host.name, &host.shares_by(judge), self.accepted(host, judge));
+            visited += 1 + host.as_ref().map_or(0, &mut visit);
         }
         None
     }
