@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use coco_core::placement::Facts;
 use coco_core::placement::canary::Percentage;
+use coco_core::placement::{Facts, Way};
 use coco_core::tier::{Step, Target, Tier, Tiers};
 use serde_json::{Map, Value, json};
 
@@ -57,7 +57,7 @@ fn placed(hash: &str, target: &Target, state: &str) -> Value {
         ("address".to_owned(), json!(target.name)),
         ("state".to_owned(), json!(state)),
     ]);
-    if hash == "rendezvous" {
+    if Way::named(hash).is_some_and(Way::takes_weights) {
         members.insert("weight".to_owned(), json!(target.placed.weight.get()));
     }
     if let Some(zone) = &target.placed.zone {

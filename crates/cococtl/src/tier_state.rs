@@ -208,10 +208,12 @@ impl TierState {
 
     /// Whether targets own hosts by their place in the list.
     fn goes_by_order(&self) -> bool {
-        match self.way() {
-            Some(way) if way == Way::Rendezvous.as_str() => false,
-            Some(way) if way == Way::Jump.as_str() => self.placed.iter().any(|target| target.index.is_none()),
-            _ => true,
+        match self.way().and_then(Way::named) {
+            Some(way) if way.takes_indices() && self.placed.iter().all(|target| target.index.is_some()) => {
+                false
+            }
+            Some(way) => way.goes_by_order(),
+            None => true,
         }
     }
 
@@ -234,13 +236,8 @@ impl TierState {
 
 fn placing(way: Option<&str>, replicas: usize, virtual_replicas: Option<u32>) -> Option<Placing> {
     // The original does not say what there is only one of.
-    let is = |one: Way| way.unwrap_or(Way::Ring.as_str()) == one.as_str();
-    let way = Way::ALL.into_iter().find(|way| is(*way))?;
-    Some(match way {
-        Way::Ring => Placing::Ring { virtual_replicas },
-        Way::Jump => Placing::Jump { replicas },
-        Way::Rendezvous => Placing::Rendezvous { replicas },
-    })
+    let way = way.map_or(Some(Way::Ring), Way::named)?;
+    Some(Placing::new(way, replicas, virtual_replicas))
 }
 
 fn target(address: &str, placed: Option<&PlacedTarget>) -> Option<Target> {

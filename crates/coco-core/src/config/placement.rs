@@ -61,13 +61,13 @@ impl Said {
     /// A target with what its hosts follow from alone.
     pub(super) fn stripped(&self, mut target: Target) -> Target {
         let placed = &mut target.placed;
-        if self.way != Way::Rendezvous {
+        if !self.way.takes_weights() {
             placed.weight = Weight::default();
         }
-        if self.way == Way::Ring {
+        if !self.way.takes_zones() {
             placed.zone = None;
         }
-        if self.way != Way::Jump {
+        if !self.way.takes_indices() {
             placed.index = None;
         }
         target
@@ -97,12 +97,7 @@ impl Said {
 
     /// The placing that these keys ask for, whatever the targets are.
     pub(super) fn to_placing(&self) -> Placing {
-        let Self { replicas, virtual_replicas, .. } = *self;
-        match self.way {
-            Way::Ring => Placing::Ring { virtual_replicas },
-            Way::Jump => Placing::Jump { replicas },
-            Way::Rendezvous => Placing::Rendezvous { replicas },
-        }
+        Placing::new(self.way, self.replicas, self.virtual_replicas)
     }
 
     /// Whether targets that stand in the file at `elements` go together.
@@ -115,7 +110,7 @@ impl Said {
         let mut listed = Listed { findings, elements, targets, is_fine: true };
         listed.check_names();
         for key in strangers(self.way) {
-            listed.refuse(*key, self.way);
+            listed.refuse(key, self.way);
         }
         listed.check_all_or_none("zone", |target| target.placed.zone.is_some());
         listed.check_all_or_none("index", |target| target.placed.index.is_some());
@@ -180,12 +175,9 @@ const ZONE: Stranger =
 const INDEX: Stranger =
     Stranger { name: "index", instead: "goes by no index: remove it, or write hash = \"jump\"" };
 
-fn strangers(way: Way) -> &'static [Stranger] {
-    match way {
-        Way::Ring => &[WEIGHT, ZONE, INDEX],
-        Way::Jump => &[WEIGHT],
-        Way::Rendezvous => &[INDEX],
-    }
+fn strangers(way: Way) -> impl Iterator<Item = Stranger> {
+    let keys = [(WEIGHT, way.takes_weights()), (ZONE, way.takes_zones()), (INDEX, way.takes_indices())];
+    keys.into_iter().filter(|(_, is_known)| !is_known).map(|(key, _)| key)
 }
 
 /// The targets of a tier and where they stand.

@@ -53,6 +53,43 @@ impl Way {
             Self::Rendezvous => "rendezvous",
         }
     }
+
+    /// The way of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.as_str() == name)
+    }
+
+    /// Whether targets may have weights.
+    pub fn takes_weights(self) -> bool {
+        match self {
+            Self::Ring | Self::Jump => false,
+            Self::Rendezvous => true,
+        }
+    }
+
+    /// Whether targets may have zones, be it only to show them.
+    pub fn takes_zones(self) -> bool {
+        match self {
+            Self::Ring => false,
+            Self::Jump | Self::Rendezvous => true,
+        }
+    }
+
+    /// Whether targets may have indices.
+    pub fn takes_indices(self) -> bool {
+        match self {
+            Self::Ring | Self::Rendezvous => false,
+            Self::Jump => true,
+        }
+    }
+
+    /// Whether targets without an index own hosts by their place in the list.
+    pub fn goes_by_order(self) -> bool {
+        match self {
+            Self::Ring | Self::Jump => true,
+            Self::Rendezvous => false,
+        }
+    }
 }
 
 /// Which targets of a tier hold a host, whatever the way.

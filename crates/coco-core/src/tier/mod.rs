@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::placement::jump::Jump;
 use crate::placement::rendezvous::{Member, Rendezvous};
 use crate::placement::ring::{MAX_VIRTUAL_REPLICAS, Ring, default_virtual_replicas};
-use crate::placement::{Placement, PlacementError};
+use crate::placement::{Placement, PlacementError, Way};
 
 pub use endpoint::{DaemonAddress, Endpoint, Protocol};
 pub use engine::{BasicAuth, ClientCertificate, RelabelRule, RemoteWrite, Tls};
@@ -83,6 +83,17 @@ pub enum Placing {
         /// Copies of each host.
         replicas: usize,
     },
+}
+
+impl Placing {
+    /// By this way, each host with so many owners, where it can have several.
+    pub fn new(way: Way, replicas: usize, virtual_replicas: Option<u32>) -> Self {
+        match way {
+            Way::Ring => Self::Ring { virtual_replicas },
+            Way::Jump => Self::Jump { replicas },
+            Way::Rendezvous => Self::Rendezvous { replicas },
+        }
+    }
 }
 
 /// Targets that share all hosts among them by their [`Placement`].
