@@ -33,7 +33,7 @@ struct Shared {
 }
 
 /// Value lists of one flow that were sent one after another, none of which arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
     /// The flow.
     pub flow: u32,

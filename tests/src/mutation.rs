@@ -1,7 +1,7 @@
 //! Datagrams made wrong: at random, and the same in every run.
 
 /// Numbers that look random and are the same for the same seed: SplitMix64.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Random(pub u64);
 
 impl Random {

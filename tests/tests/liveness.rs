@@ -89,7 +89,7 @@ fn connect(address: SocketAddr) -> Option<TcpStream> {
 }
 
 /// How long a check took.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Check {
     took: Duration,
     /// How long the daemon or this test wanted a processor meanwhile and got none.

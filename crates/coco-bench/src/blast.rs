@@ -1,18 +1,20 @@
 //! Sends a corpus at a given rate.
 
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use serde::Serialize;
+
 use crate::corpus::{Content, Corpus};
 use crate::error::{Doing, Error};
 use crate::socket::{self, Sender};
-use nix::errno::Errno;
-use serde::Serialize;
-use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
 
 /// Datagrams a system call. At 30,000 datagrams/s one goes out about every millisecond.
 const BATCH: usize = 32;
 
 /// What to send, and how fast.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Load<'a> {
     pub(crate) corpus: &'a Corpus,
     /// Datagrams a second; 0 is as fast as it goes.
@@ -24,7 +26,7 @@ pub(crate) struct Load<'a> {
 }
 
 /// What was sent.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(crate) struct Sent {
     pub(crate) datagrams: u64,
     pub(crate) seconds: f64,

@@ -1,16 +1,18 @@
 //! Processes that are measured. None outlives the benchmark, however that ends.
 
-use crate::error::{Doing, Error};
-use crate::procfs;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::error::{Doing, Error};
+use crate::procfs;
 
 /// How much of what a process said is shown when it failed.
 const SHOWN_LINES: usize = 20;

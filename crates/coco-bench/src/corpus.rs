@@ -1,15 +1,17 @@
 //! Datagrams to send, and what a sharder should make of them.
 
-use crate::error::{Doing, Error};
-use crate::metrics::{self, Metric, Random};
-use coco_core::value_kind::ValueKind;
-use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
-use coco_core::wire::{Decoder, Event, PacketBuilder};
-use regex::bytes::Regex;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::Path;
+
+use coco_core::value_kind::ValueKind;
+use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
+use coco_core::wire::{Decoder, Event, PacketBuilder};
+use regex::bytes::Regex;
+
+use crate::error::{Doing, Error};
+use crate::metrics::{self, Metric, Random};
 
 /// The sample configuration's blacklist. It refuses 8 of the 133 metrics of a host.
 pub(crate) const BLACKLIST: &str = "/(vmem|irq|entropy|users)/";
@@ -22,7 +24,7 @@ const START: u64 = 1_795_290_000 << 30;
 const INTERVAL: u64 = 10 << 30;
 
 /// How value lists are put into datagrams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Kind {
     /// One host a datagram, as real agents send.
     Agents,
@@ -46,7 +48,7 @@ struct Datagram {
 }
 
 /// What datagrams hold, in value lists.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Content {
     /// All of them: what a relay delivers to every tier.
     pub(crate) value_lists: u64,

@@ -1,17 +1,19 @@
 //! How long a value list takes from the agent's system call to the target's.
 
-use crate::error::{Doing, Error};
-use crate::socket::{self, Receiver};
-use crate::statistics::percentile;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
 use coco_core::value_kind::ValueKind;
 use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
 use coco_core::wire::{Decoder, Event, PacketBuilder};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Serialize;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+
+use crate::error::{Doing, Error};
+use crate::socket::{self, Receiver};
+use crate::statistics::percentile;
 
 /// Hosts that take turns.
 const HOSTS: u64 = 500;
@@ -24,7 +26,7 @@ const BASE: u64 = (1_795_290_000 << 30) & !((1 << NUMBER_BITS) - 1);
 const STRAGGLERS: Duration = Duration::from_millis(700);
 
 /// Delays in microseconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Delays {
     pub(crate) sent: u64,
     /// Copies, one a tier.

@@ -1,9 +1,10 @@
 //! As much of an HTTP client as fetching from one's own daemon takes.
 
-use crate::error::{Doing, Error};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
+
+use crate::error::{Doing, Error};
 
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -31,17 +31,19 @@ mod socket;
 mod statistics;
 mod subject;
 
-use clap::{Args, Parser, Subcommand};
-use corpus::{Corpus, Kind};
-use error::{Doing, Error};
-use rows::{Bench, Group, Outcome};
-use serde_json::json;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
+
+use corpus::{Corpus, Kind};
+use error::{Doing, Error};
+use rows::{Bench, Group, Outcome};
 
 /// Measures Coco against a relay that reads nothing, and Noodle against nginx. Without a subcommand: all usual rows.
 #[derive(Parser)]

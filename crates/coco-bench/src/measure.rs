@@ -1,22 +1,24 @@
 //! One run: a load through a subject, what became of it, and what it cost.
 
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::unistd::Pid;
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::blast::{Load, Sent, blast};
 use crate::error::Error;
 use crate::http;
 use crate::procfs;
 use crate::sink::{IDLE, Sink, Tally};
 use crate::subject::{Place, Running, Subject, TIERS};
-use nix::unistd::Pid;
-use serde::Serialize;
-use serde_json::Value;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 /// How long counters may take to agree once nothing is under way any more.
 const AT_REST: Duration = Duration::from_secs(2);
 
 /// What a run took in, gave out and cost.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Measurement {
     pub(crate) subject: String,
     /// Datagrams a second that were offered.

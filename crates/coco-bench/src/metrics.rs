@@ -3,7 +3,7 @@
 use coco_core::value_kind::ValueKind;
 
 /// What one machine reports under one identifier, less the host.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metric {
     pub(crate) plugin: &'static str,
     pub(crate) plugin_instance: String,
@@ -66,7 +66,7 @@ pub(crate) fn of_one_host() -> Vec<Metric> {
 }
 
 /// Vigna's SplitMix64: the same numbers on every machine, which is all that a corpus needs.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,14 +1,16 @@
 //! A panel of Graphite targets over rrdcached nodes, and the same from whisper files by graphite-web.
 
-use crate::child::{self, Child};
-use crate::error::{Doing, Error};
-use crate::http;
-use crate::subject::{Place, healthy_api};
-use serde::Serialize;
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use crate::child::{self, Child};
+use crate::error::{Doing, Error};
+use crate::http;
+use crate::subject::{Place, healthy_api};
 
 /// A panel: a target for each metric, with a series for each host.
 pub(crate) const HOSTS: usize = 200;
@@ -30,7 +32,7 @@ const SCRIPT: &str = include_str!("panel.py");
 const PYTHON: &str = "/usr/bin/python3";
 
 /// What one rendering took.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Rendering {
     pub(crate) seconds: f64,
     /// Of Noodle.

@@ -1,15 +1,17 @@
 //! What the kernel knows of sockets, processes and the machine: proc(5).
 
-use crate::error::{Doing, Error};
-use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
-use serde::Serialize;
 use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use crate::error::{Doing, Error};
+
 /// A line of `/proc/net/udp` or `/proc/net/udp6`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UdpSocket {
     pub(crate) port: u16,
     /// Whether it talks to one peer only.
@@ -115,7 +117,7 @@ fn busy_ticks(line: &str) -> u64 {
 }
 
 /// Where the figures were measured. Absolute ones mean nothing elsewhere.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
     pub(crate) cores: usize,

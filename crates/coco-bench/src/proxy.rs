@@ -1,19 +1,21 @@
 //! Noodle and nginx as proxies of the same answer, with wrk as their clients.
 
-use crate::child::{self, Child};
-use crate::error::{Doing, Error};
-use crate::http;
-use crate::procfs;
-use crate::subject::{Place, healthy_api};
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use regex::Regex;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::fmt::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+
+use crate::child::{self, Child};
+use crate::error::{Doing, Error};
+use crate::http;
+use crate::procfs;
+use crate::subject::{Place, healthy_api};
 
 /// Clients at a time.
 const CONNECTIONS: usize = 16;
@@ -29,7 +31,7 @@ const REQUEST: &str = "/data/web-1.example.org/load?start=1700000000&finish=1700
 const LASTING: &str = "keepalive_requests 1000000000;";
 
 /// Who passes requests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Proxy {
     /// One worker, `proxy_pass` with connections kept.
     Nginx,
@@ -48,7 +50,7 @@ impl Proxy {
 }
 
 /// What one run took, and gave.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
     pub(crate) proxy: &'static str,
     pub(crate) requests: u64,

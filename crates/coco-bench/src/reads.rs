@@ -1,11 +1,5 @@
 //! Noodle over rrdcached, and over a Visage that gives the same answers, with clients of its own.
 
-use crate::child::{self, Child};
-use crate::error::{Doing, Error};
-use crate::http;
-use crate::procfs;
-use crate::subject::{Place, healthy_api};
-use serde::Serialize;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -13,6 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::child::{self, Child};
+use crate::error::{Doing, Error};
+use crate::http;
+use crate::procfs;
+use crate::subject::{Place, healthy_api};
 
 /// Clients at a time.
 const CONNECTIONS: usize = 8;
@@ -25,7 +27,7 @@ const ROWS: i64 = 2_000;
 const HOUR: i64 = 3600;
 
 /// What one run took, and gave.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
     pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,

@@ -1,8 +1,9 @@
 //! The floor: takes datagrams in and sends each to every target, without reading any of it.
 
+use std::net::{SocketAddr, UdpSocket};
+
 use crate::error::{Doing, Error};
 use crate::socket::{self, BATCH, Receiver, Sender};
-use std::net::{SocketAddr, UdpSocket};
 
 /// Relays from a port of loopback until the process is ended.
 pub(crate) fn relay(port: u16, targets: &[SocketAddr]) -> Result<(), Error> {

@@ -1,9 +1,11 @@
 //! The table for people, and the JSON for everyone else.
 
+use std::fmt::{self, Write};
+
+use serde_json::{Value, json};
+
 use crate::procfs::Machine;
 use crate::rows::{Better, Outcome, ROWS};
-use serde_json::{Value, json};
-use std::fmt::{self, Write};
 
 /// Everything, for programs.
 pub(crate) fn json(machine: &Machine, options: &Value, outcomes: &[Outcome]) -> Value {

@@ -1,17 +1,19 @@
 //! Where everything goes: receives on several ports of loopback and counts.
 
-use crate::error::{Doing, Error};
-use crate::procfs;
-use crate::socket::{self, Receiver};
-use coco_core::wire::{Decoder, Event};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use serde::Serialize;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use coco_core::wire::{Decoder, Event};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::Serialize;
+
+use crate::error::{Doing, Error};
+use crate::procfs;
+use crate::socket::{self, Receiver};
 
 /// How long nothing more may come before nothing more will.
 pub(crate) const IDLE: Duration = Duration::from_millis(700);
@@ -38,7 +40,7 @@ struct Counts {
 }
 
 /// What came in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Tally {
     pub(crate) datagrams: u64,
     pub(crate) bytes: u64,

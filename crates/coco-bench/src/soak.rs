@@ -1,6 +1,13 @@
 //! Coco for a long time under everyday load and unrest: a reload a minute, a target that comes and goes. What must not
 //! happen is growth, and a book that does not balance.
 
+use std::collections::BTreeMap;
+use std::fmt::Arguments;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+
 use crate::blast::{Load, Sent, blast};
 use crate::corpus::{Corpus, Kind};
 use crate::error::{Doing, Error};
@@ -9,11 +16,6 @@ use crate::procfs;
 use crate::sink::{IDLE, Sink};
 use crate::statistics::median;
 use crate::subject::{COCO, Place, Running, Subject, TIERS};
-use nix::sys::signal::{Signal, kill};
-use std::collections::BTreeMap;
-use std::fmt::Arguments;
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 /// Seconds between two samples, between two reloads, and until the target that comes and goes does so.
 const SAMPLE: u64 = 10;

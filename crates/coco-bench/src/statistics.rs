@@ -25,7 +25,7 @@ pub(crate) fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// Looks for the highest rate that holds: doubles as long as the rate tried does, then halves the gap a few times.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Search {
     /// The highest rate that held.
     low: u64,

@@ -1,20 +1,21 @@
 //! What is measured: the relay, or Coco in some configuration.
 
+use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
 use crate::child::Child;
 use crate::corpus::{BLACKLIST, Content};
 use crate::error::{Doing, Error};
 use crate::http;
 use crate::procfs;
 use crate::socket::RECEIVE_BUFFER;
-use std::fmt::Write;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 
 /// Tiers of every configuration.
 pub(crate) const TIERS: usize = 2;
 
 /// Who takes the datagrams in and passes them on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
     /// The floor: one target a tier, nothing read.
     Relay,
@@ -23,7 +24,7 @@ pub(crate) enum Subject {
 }
 
 /// What differs from one configuration to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Configuration {
     pub(crate) targets_per_tier: usize,
     pub(crate) max_packet_size: usize,
@@ -36,7 +37,7 @@ pub(crate) struct Configuration {
 }
 
 /// How hosts lie; with each of them a value list leaves as often, and each target gets as many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Placing {
     /// On a ring in each tier.
     Ring,

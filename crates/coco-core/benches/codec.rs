@@ -1,10 +1,11 @@
 //! Nanoseconds a value list: decode, push (pack anew) and append (pass through).
 
+use std::hint::black_box;
+use std::time::Duration;
+
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::{Decoder, Event, PacketBuilder, ValueListSpans, Whole};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::hint::black_box;
-use std::time::Duration;
 
 const NOW: u64 = 1_700_000_000 << 30;
 

@@ -1,9 +1,10 @@
 //! What a look-up of a new host's owners costs, by the number of targets.
 
+use std::hint::black_box;
+
 use coco_core::placement::jump::Jump;
 use coco_core::placement::rendezvous::{Member, Rendezvous, Weight};
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
-use std::hint::black_box;
 
 const REPLICAS: usize = 3;
 

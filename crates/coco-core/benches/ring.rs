@@ -1,9 +1,10 @@
 //! Nanoseconds a look-up: who owns a host, on rings of few and of many targets.
 
-use coco_core::placement::ring::{Ring, default_virtual_replicas};
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::time::Duration;
+
+use coco_core::placement::ring::{Ring, default_virtual_replicas};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 fn look_up(criterion: &mut Criterion) {
     let hosts: Vec<String> = (0..1000).map(|i| format!("web{i:03}.example.org")).collect();

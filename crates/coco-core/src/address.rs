@@ -16,7 +16,7 @@ use thiserror::Error;
 /// A host and a port; nothing is resolved.
 ///
 /// Two ways to write one address are equal: names are kept in lower case, IPv6 in its canonical form (RFC 5952).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     host: String,
     port: u16,
@@ -60,7 +60,7 @@ impl fmt::Display for Address {
 }
 
 /// The problem with the text of an [`Address`], and the expectation.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AddressError {
     /// Nothing was written.
     #[error("the address is empty: expected HOST:PORT, such as \"10.1.1.111:25826\"")]

@@ -9,14 +9,14 @@ use thiserror::Error;
 /// All addresses that begin with the same bits.
 ///
 /// IPv4 addresses mapped into IPv6 (`::ffff:10.1.2.3`), as sockets for both families show them, are IPv4 addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     first: IpAddr,
     prefix: u8,
 }
 
 /// Why a text is no network.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NetworkError {
     /// In front of the slash there is no IP address.
     #[error("{0:?} is no IP address")]

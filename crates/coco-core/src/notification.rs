@@ -1,10 +1,11 @@
 //! Notifications: a message about a host, with a severity instead of values.
 
-use crate::value_list::{IdentifierRef, Time};
 use std::fmt;
 
+use crate::value_list::{IdentifierRef, Time};
+
 /// The severity of a notification (collectd's `NOTIF_*`, `src/daemon/plugin.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     /// Something has failed.
     Failure = 1,
@@ -37,7 +38,7 @@ impl fmt::Display for Severity {
 }
 
 /// A notification, borrowed from a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotificationRef<'a> {
     /// The names of its subject; only the host is never empty.
     pub identifier: IdentifierRef<'a>,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 /// Scheme, host and port of a web page (RFC 6454).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Lower case.
     scheme: String,
@@ -17,7 +17,7 @@ pub struct Origin {
 }
 
 /// Why a text is no origin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum OriginError {
     /// Whoever lets all pages in need not name any.
     #[error("name the pages, or every page that anyone opens could read everything")]

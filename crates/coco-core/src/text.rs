@@ -10,16 +10,16 @@ use std::io::{self, Write};
 
 /// A name by itself: unprintable characters, backslashes and what is not UTF-8 escaped (`\n`, `\u{1b}`, `\\`, `\xff`),
 /// everything else as it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Name<'a>(pub &'a [u8]);
 
 /// A name in a sentence, or beside other fields: in quotes, and as [`Name`] but for quotation marks, which are escaped,
 /// too.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Quoted<'a>(pub &'a [u8]);
 
 /// A text in which names may stand: only what is not printable is escaped. What is escaped already stays as it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Line<'a>(pub &'a str);
 
 impl Display for Name<'_> {

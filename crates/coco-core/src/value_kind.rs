@@ -5,7 +5,7 @@ use std::fmt;
 /// The kind of a data source, and with it the type of its values.
 ///
 /// The discriminants are the codes of the wire (`DS_TYPE_*` of collectd's `plugin.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum ValueKind {
     /// A count that only grows and wraps at 32 or 64 bits: 64 bits, unsigned.

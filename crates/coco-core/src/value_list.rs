@@ -3,14 +3,15 @@
 //! Values stay in the bytes that came from the wire, so that what leaves is what came, NaN payloads and
 //! integers above 2^53 included. [`ValueListRef`] borrows all of it from a datagram; [`ValueList`] owns it.
 
-use crate::value_kind::ValueKind;
 use std::fmt;
+
+use crate::value_kind::ValueKind;
 
 /// An instant as the wire states it, in the resolution it was stated in.
 ///
 /// collectd counts time in units of 2^-30 s since the epoch (`cdtime_t`, `src/utils/cdtime/cdtime.h`);
 /// collectd 4 sent whole seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Time {
     /// Seconds since the epoch (part TIME).
     Seconds(u64),
@@ -22,7 +23,7 @@ pub enum Time {
 ///
 /// The units are those of [`Time`], the parts INTERVAL and INTERVAL_HR. An interval of zero means that the
 /// receiver uses its own, as if there were none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interval {
     /// Whole seconds.
     Seconds(u64),
@@ -72,7 +73,7 @@ impl Interval {
 }
 
 /// One value, typed by the kind that the wire gave it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Value {
     /// See [`ValueKind::Counter`].
     Counter(u64),
@@ -128,7 +129,7 @@ impl fmt::Display for Value {
 /// The values of a value list in wire form: one kind a byte, then eight bytes a value.
 ///
 /// The codec hands out none whose length is not a multiple of nine or whose kinds are unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValuesRef<'a> {
     bytes: &'a [u8],
 }
@@ -181,7 +182,7 @@ impl<'a> ValuesRef<'a> {
 ///
 /// Names are bytes; collectd checks neither UTF-8 nor control characters. `host`, `plugin` and `type_name`
 /// are never empty in a complete value list, the instances may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct IdentifierRef<'a> {
     /// The agent's name for its machine.
     pub host: &'a [u8],
@@ -236,7 +237,7 @@ pub fn write_joined<'a>(parts: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec
 }
 
 /// A value list, borrowed from a datagram or from a [`ValueList`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ValueListRef<'a> {
     /// The names of host and metric.
     pub identifier: IdentifierRef<'a>,
@@ -261,7 +262,7 @@ impl ValueListRef<'_> {
 }
 
 /// An [`IdentifierRef`] that owns its names.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "the fields are those of IdentifierRef")]
 pub struct Identifier {
     pub host: Vec<u8>,
@@ -285,7 +286,7 @@ impl Identifier {
 }
 
 /// A value list that owns its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueList {
     /// The names of host and metric.
     pub identifier: Identifier,

@@ -13,7 +13,7 @@ use support::generate::{Part, bytes_of, datagram, meaning, order, severity, valu
 use support::{Reading, parts, round_trip, settled};
 
 /// What is done with a builder.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 enum Step {
     Append(Vec<Part>),
     Push(ValueList),

@@ -37,7 +37,7 @@ pub struct Reloads {
 }
 
 /// The configuration that a program goes by.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 struct InForce {
     /// As TOML.
     text: Arc<str>,

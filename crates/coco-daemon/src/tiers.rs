@@ -8,7 +8,7 @@ use coco_core::tier::{Step, Target, Tier, Tiers};
 use serde_json::{Map, Value, json};
 
 /// Since when a tier places hosts as it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InForceSince {
     /// In Unix seconds, for people: clocks jump.
     pub time: u64,

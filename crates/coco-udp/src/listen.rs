@@ -14,7 +14,7 @@ use crate::membership::{interface_index, join};
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Options of a listening socket.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct ListenOptions<'a> {
     /// Bytes of datagrams that the kernel is asked to keep while the lane is busy.
     pub receive_buffer: usize,

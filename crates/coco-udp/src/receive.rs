@@ -30,7 +30,7 @@ pub struct Receiver {
 }
 
 /// Whether a receive may wait for a first datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// Up to a tenth of a second.
     ForOne,

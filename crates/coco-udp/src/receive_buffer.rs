@@ -24,7 +24,7 @@ pub fn kernel_drops(inodes: &[u64]) -> io::Result<u64> {
 }
 
 /// The fill of a socket's receive buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes that wait to be read, as it counts.
     pub waiting: u64,

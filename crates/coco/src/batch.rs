@@ -81,7 +81,7 @@ pub struct Batch {
 }
 
 /// One datagram of a batch.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Datagram {
     slot: u16,
     length: u16,
@@ -95,7 +95,7 @@ pub struct Datagram {
 }
 
 /// A value list and what becomes of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Item {
     /// Where it stands in its datagram. Of an incomplete one only the values part is known.
     pub spans: ValueListSpans,
@@ -104,7 +104,7 @@ pub struct Item {
 }
 
 /// The decision on a value list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Complete; the filter has yet to decide.
     Pending,
@@ -117,7 +117,7 @@ pub enum Verdict {
 }
 
 /// A notification and the shares that its host is in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Notification {
     /// Index of its datagram.
     pub datagram: u32,
@@ -334,7 +334,7 @@ impl Slots for Batch {
 }
 
 /// The room of a round that is left.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Room {
     value_lists: usize,
     /// The most datagrams of the batch.

@@ -35,7 +35,7 @@ enum Reason {
 }
 
 /// The marks by which a file is known as the one that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     is_file: bool,
     modified: Option<SystemTime>,
@@ -57,7 +57,7 @@ impl Stamp {
 }
 
 /// A file of users and passwords, as collectd's AuthFile, that can be looked at again.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct AuthFile {
     key: &'static str,
     path: PathBuf,
@@ -114,7 +114,7 @@ impl AuthFile {
 
 /// Signing and encrypting for each outlet, in the order of [`Outlets`](crate::outlets::Outlets): `None` for as they are. By
 /// default that is so for all.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Seals(Box<[Option<Arc<Seal>>]>);
 
 impl Seals {

@@ -4,7 +4,7 @@ use coco_core::recycle::recycle;
 use smallvec::SmallVec;
 
 /// A part of the hosts: what one target of each tier that parts them alike gets. See [`Partitions`](crate::plan::Partitions).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Share(u16);
 
 impl Share {
@@ -22,7 +22,7 @@ impl Share {
 }
 
 /// A way to part all hosts, by its number among [`Partitions`](crate::plan::Partitions).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionId(u16);
 
 impl PartitionId {
@@ -39,7 +39,7 @@ impl PartitionId {
 }
 
 /// An outlet, by its number among [`Outlets`](crate::outlets::Outlets): tier by tier, in the order of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutletId(usize);
 
 impl OutletId {
@@ -65,7 +65,7 @@ pub type Shares = SmallVec<[Share; 4]>;
 pub struct ShareLists(Vec<Share>);
 
 /// Where the list of a host starts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Start(u32);
 
 impl ShareLists {

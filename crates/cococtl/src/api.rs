@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SMALL: usize = 1 << 20;
 
 /// Where a process serves HTTP: `http://HOST:PORT`, the `http://` being optional.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root(String);
 
 impl FromStr for Root {
@@ -63,7 +63,7 @@ impl Display for Root {
 }
 
 /// Keeps connections open from question to question. Needs a tokio runtime.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Client(Pool<HttpConnector, Empty<Bytes>>);
 
 impl Default for Client {

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::tier_state::TierState;
 
 /// What has to be so in every process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
     /// At least this part of the hosts that move is written to new owners: before what former owners have is copied.
     Both(Percentage),
@@ -21,7 +21,7 @@ pub enum Share {
 }
 
 /// Why a process keeps the gate closed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Closed {
     /// It has no such tier.
     #[error("there is no tier {0:?}")]

@@ -21,7 +21,7 @@ const QUESTIONS: usize = 32;
 pub const MOST: usize = 10_000;
 
 /// Whom to ask.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Processes {
     /// Ask this running Coco, as http://HOST:PORT; may be given several times, and what they know is joined
     #[arg(long = "api", value_name = "URL", default_value = "http://localhost:9090")]
@@ -29,7 +29,7 @@ pub struct Processes {
 }
 
 /// A host as a Coco knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Host {
     /// Its name, as JSON has it.
     pub name: String,

@@ -34,7 +34,7 @@ struct Account {
 }
 
 /// What was found, in value lists, and in hosts where it says so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Sent, and not arrived before the sequence that counts them.
     pub missing: u64,

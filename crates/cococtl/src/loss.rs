@@ -14,7 +14,7 @@ pub struct Owners {
 }
 
 /// What it costs that some targets of a tier are lost, until they are back.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loss {
     /// Hosts of which no copy is left.
     pub gone: u64,

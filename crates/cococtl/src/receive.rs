@@ -27,7 +27,7 @@ const DATAGRAM: usize = 1 << 16;
 const DRAIN: Duration = Duration::from_millis(200);
 
 /// How long names may be.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Debug, Clone, Copy, Args)]
 pub struct NameLength {
     /// Take names of up to so many bytes, as the `listen.max_name_length` of a Coco says
     #[arg(

@@ -75,7 +75,7 @@ pub struct Arguments {
 }
 
 /// How many times as fast as captured; none is without a pause.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Speed(Option<f64>);
 
 impl FromStr for Speed {
@@ -92,7 +92,7 @@ impl FromStr for Speed {
 }
 
 /// What to look for in names of hosts, and what to put there.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 struct Rename(Regex, Vec<u8>);
 
 impl FromStr for Rename {

@@ -3,10 +3,11 @@
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroU32;
 
+use std::time::Duration;
+
 use clap::Args;
 use coco_core::config::duration;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use crate::failure::{Failure, Outcome};
 
@@ -150,7 +151,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// What a fleet comes to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Size {
     value_lists: f64,
     datagrams: f64,
@@ -163,7 +164,7 @@ struct Size {
 }
 
 /// What each of so many nodes of a tier has to take.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Node {
     nodes: u32,
     files: f64,

@@ -4,7 +4,7 @@ use coco_core::placement::{Facts, Way};
 use coco_core::tier::{Target, Tier};
 
 /// Numbers of hosts, or of their copies where each has several, by target.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spread(pub Vec<u64>);
 
 impl Spread {

@@ -13,7 +13,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 /// What a tier routes by.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct TierState {
     /// Its name.
     pub name: String,
@@ -39,7 +39,7 @@ pub struct TierState {
 }
 
 /// A target as it is placed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct PlacedTarget {
     /// Its name, or its address where it has none.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct PlacedTarget {
 }
 
 /// How far hosts are on their way, and from where.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct MigrationState {
     /// The part that is written to former and new owners.
     pub both: String,
@@ -69,7 +69,7 @@ pub struct MigrationState {
 }
 
 /// How hosts were placed.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct FormerState {
     /// The name of the hash.
     pub hash: String,
@@ -109,7 +109,7 @@ pub struct RoutedTier {
 }
 
 /// How many members an object has. What they are is not kept: a fleet has millions of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Members(pub u64);
 
 impl TierState {

@@ -9,7 +9,7 @@ use crate::disjoint;
 use crate::tier_state::{TierState, difference_of};
 
 /// Whether two processes may run at the same time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// They route alike.

@@ -13,7 +13,7 @@ pub(crate) fn is_enough(known: usize, total: f64, x_files_factor: f64) -> bool {
 }
 
 /// A function of many values. Unknown ones are left out, but for `AverageZero` and `Multiply`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Aggregation {
     Average,
     AverageZero,

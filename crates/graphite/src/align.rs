@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::series::TimeSeries;
 
 /// When the rows of several series together are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Grid {
     pub(crate) start: i64,
     pub(crate) end: i64,

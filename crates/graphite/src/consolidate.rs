@@ -4,7 +4,7 @@ use crate::aggregate::known;
 use crate::error::Error;
 
 /// How several values become one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consolidation {
     /// The mean of the known ones.
     Average,

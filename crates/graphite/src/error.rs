@@ -1,7 +1,7 @@
 //! Why there is no answer. All of it is the client's doing: a server says 400 and this line.
 
 /// What is wrong with a request, in one line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A target that is no expression, or only begins like one and has no series as far as it goes.
     #[error("malformed target, character {position}: expected {expected}")]

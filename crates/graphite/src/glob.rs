@@ -19,19 +19,19 @@ const DEPTH: usize = 8;
 /// assert!(!glob.is_match(b"web-01.cpu.load.midterm"));
 /// assert_eq!(glob.nodes()[1].literal(), Some("load"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Glob {
     nodes: Vec<Node>,
 }
 
 /// The pattern of one node.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Node {
     text: String,
     matcher: Matcher,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 enum Matcher {
     Literal,
     All,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 
 /// What bounds a request. Everything is checked before memory is taken.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of all targets together, and of one after `template` has filled it in.
     pub expression_bytes: usize,
@@ -53,7 +53,7 @@ impl Default for Limits {
 }
 
 /// What an evaluation holds at the moment, and what it has done.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Held {
     pub(crate) series: usize,
     pub(crate) points: usize,
@@ -69,7 +69,7 @@ pub(crate) struct Budget<'a> {
 }
 
 /// What has been done for a request. It is not given back, however often the evaluation begins anew.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Spent {
     work: usize,
     calls: usize,

@@ -38,7 +38,7 @@ pub(crate) fn percentile(values: &[f64], n: f64, is_interpolated: bool) -> Resul
 }
 
 /// There are not so many values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NoSuchRank;
 
 #[cfg(test)]

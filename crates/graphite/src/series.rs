@@ -17,7 +17,7 @@ use crate::limits::Held;
 /// assert_eq!(load.end, 1_795_289_440);
 /// assert_eq!(load.tags.get("name"), Some("alpha.load"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct TimeSeries {
     /// What the client is shown.
     pub name: String,
@@ -110,7 +110,7 @@ pub(crate) fn held(series: &[TimeSeries]) -> Held {
 }
 
 /// Notes on a series, in the order in which they were made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags(Vec<(Cow<'static, str>, String)>);
 
 impl Tags {

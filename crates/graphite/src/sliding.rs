@@ -7,7 +7,7 @@
 use crate::aggregate::{Aggregation, known};
 
 /// What is known of some rows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Part {
     count: usize,
     sum: f64,

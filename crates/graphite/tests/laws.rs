@@ -14,7 +14,7 @@ mod expressions;
 const WINDOW: Window = Window { from: 1_795_289_400, until: 1_795_289_520 };
 
 /// Any values of a name: a step, and a seed from which all rows follow, whatever the window.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 struct Stored {
     name: String,
     step: i64,

@@ -2,10 +2,11 @@
 
 #![forbid(unsafe_code)]
 
+use std::process::ExitCode;
+
 use coco_core::config::NoodleConfig;
 use coco_daemon::process;
 use noodle::service::{Service, check};
-use std::process::ExitCode;
 
 fn main() -> ExitCode {
     process::run(

@@ -9,7 +9,7 @@ pub const LOOKED_AT: usize = 1024;
 const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
 
 /// Why an engine does not take a sample, by its own words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// Older than what it has of the series.
     OutOfOrder,
@@ -22,7 +22,7 @@ pub enum Refusal {
 }
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// All samples are taken.
     Accepted,

@@ -25,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const BLOCKED_WAIT: Duration = Duration::from_secs(30);
 
 /// What becomes of some samples by an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The engine has them.
     Delivered(Range<usize>),
@@ -36,7 +36,7 @@ pub enum Outcome {
 }
 
 /// When to send again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
     /// At once.
     No,

@@ -56,7 +56,7 @@ pub struct ReadRequest {
 }
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub enum ResponseType {
     /// One [`ReadResponse`] with samples.
@@ -94,7 +94,7 @@ pub struct LabelMatcher {
 }
 
 /// How values of labels are compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enumeration)]
 #[repr(i32)]
 pub enum MatcherKind {
     /// `=`

@@ -21,7 +21,7 @@ const FORGET_EVERY: i64 = 600_000;
 const FORGET_IN_NEED: [i64; 4] = [3_600_000, 600_000, 60_000, -1];
 
 /// Settings of an operator.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Samples of so many milliseconds are too old.
     pub max_age: i64,
@@ -40,7 +40,7 @@ pub struct Settings {
 }
 
 /// Why a sample is not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SampleDrop {
     /// Older than the last one of its series.
     Old,
@@ -110,7 +110,7 @@ impl From<Refusal> for SampleDrop {
 /// What became of value lists and samples since it was last asked.
 ///
 /// `lists = queued_lists + dropped_lists`, and `queued = delivered + dropped + what waits`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Value lists that became samples.
     pub queued_lists: u64,
@@ -134,7 +134,7 @@ impl Tally {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Waiting {
     series: Number,
     milliseconds: i64,

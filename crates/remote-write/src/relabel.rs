@@ -5,7 +5,7 @@ use regex::Regex;
 use crate::message::Label;
 
 /// What becomes of the series that a rule matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// They are dropped.
     Drop,
@@ -14,7 +14,7 @@ pub enum Action {
 }
 
 /// A rule: an expression that the values of some labels are matched against, joined by `;`.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Rule {
     source_labels: Vec<String>,
     regex: Regex,

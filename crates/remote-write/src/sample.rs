@@ -12,7 +12,7 @@ const LONGEST_NAME: usize = 127;
 const NAN: u64 = 0x7ff8_0000_0000_0001;
 
 /// Why a value list becomes no samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ListDrop {
     /// A name of more than 127 bytes.
     NameTooLong,

@@ -58,7 +58,7 @@ struct List {
 }
 
 /// By which series are made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Making<'a> {
     /// The data sources of types.
     pub types: &'a TypesDb,
@@ -69,7 +69,7 @@ pub struct Making<'a> {
 }
 
 /// Whether a sample may follow the last one of its series.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// It is newer.
     Newer,

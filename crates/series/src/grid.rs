@@ -21,7 +21,7 @@ const FARTHEST: i64 = 1 << 48;
 /// assert_eq!(grid.ends().collect::<Vec<_>>(), [1_795_303_010, 1_795_303_020, 1_795_303_030]);
 /// # Ok::<(), series::grid::GridError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     start: i64,
     step: Step,
@@ -29,7 +29,7 @@ pub struct Grid {
 }
 
 /// Why there is no such grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum GridError {
     /// No archive has its rows there.
     #[error("rows of {step} s can't start at {start}, which is no multiple of it")]

@@ -22,7 +22,7 @@ use crate::grid::{Grid, GridError, Step, around_middle};
 use crate::series::Series;
 
 /// Which source goes before which, the smaller first. One number stands for one source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority {
     /// The place of its tier in the configuration.
     pub tier: u32,
@@ -31,13 +31,13 @@ pub struct Priority {
 }
 
 /// What sources know, together.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Joined {
     steps: BTreeMap<Step, Rows>,
 }
 
 /// All rows of one step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Rows {
     /// Where the first row begins and the last one ends, of all sources, known or not.
     extent: (i64, i64),
@@ -48,7 +48,7 @@ struct Rows {
 }
 
 /// The best of a row so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Known {
     end: i64,
     value: f64,

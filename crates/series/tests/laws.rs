@@ -11,7 +11,7 @@ use series::series::Series;
 /// collectd's own among them, which do not divide each other.
 const STEPS: [u32; 6] = [1, 3, 7, 10, 70, 500];
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 struct Source {
     priority: Priority,
     series: Series,

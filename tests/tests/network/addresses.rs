@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddrV6, UdpSocket};
 
-use crate::scene::TIER;
 use coco_tests::coco::{Coco, Config, run};
 use coco_tests::directory::Directory;
 use coco_tests::namespace::{Host, PORT};
@@ -10,6 +9,8 @@ use coco_tests::text::replaced;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 use nix::net::if_::if_nametoindex;
+
+use crate::scene::TIER;
 
 /// A configuration that listens at the port of collectd's network plugin.
 fn listening(at: &str, target: &str) -> Config {

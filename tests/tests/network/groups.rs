@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use crate::scene::{TIER, logged};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::text::replaced;
@@ -10,6 +9,8 @@ use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 use nix::net::if_::if_nametoindex;
 use socket2::SockRef;
+
+use crate::scene::{TIER, logged};
 
 /// A socket of a node that sends to a group by its cable.
 fn sender(node: &Node, group: IpAddr) -> UdpSocket {

@@ -1,12 +1,13 @@
 //! What links do with packets.
 
-use crate::scene::{HOSTS, ROUNDS, Scene, TIER, coco, connection, drop_datagrams, logged, state};
 use coco_core::value_list::ValueList;
 use coco_core::wire::{PADDING_MAX, padding};
 use coco_tests::namespace::Host;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
 use socket2::SockRef;
+
+use crate::scene::{HOSTS, ROUNDS, Scene, TIER, coco, connection, drop_datagrams, logged, state};
 
 #[test]
 fn a_black_hole_costs_its_own_share_and_no_more() {

@@ -1,12 +1,13 @@
 //! Targets whose names lead elsewhere, or nowhere.
 
-use crate::scene::{Agents, Good, TIER, coco, connection, logged, state};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::names::{ETC, Names};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::sink::Sink;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
+
+use crate::scene::{Agents, Good, TIER, coco, connection, logged, state};
 
 #[test]
 fn a_name_is_followed_to_another_address_and_kept_when_it_vanishes() {

@@ -1,8 +1,9 @@
 //! Targets that cannot be reached, and how that is told.
 
-use crate::scene::{Agents, Good, Scene, TIER, coco, connection, logged, rule, state};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::wait::{PATIENCE, wait_until};
+
+use crate::scene::{Agents, Good, Scene, TIER, coco, connection, logged, rule, state};
 
 #[test]
 fn a_machine_that_is_gone_is_down_though_udp_does_not_tell() {

@@ -2,12 +2,13 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use crate::scene::{Agents, Good, TIER, coco, connection, state};
 use coco_tests::coco::{Coco, Config};
 use coco_tests::namespace::{Host, Node, PORT};
 use coco_tests::sink::Sink;
 use coco_tests::traffic;
 use coco_tests::wait::{PATIENCE, wait_until};
+
+use crate::scene::{Agents, Good, TIER, coco, connection, state};
 
 /// The value lists of a target that did not arrive, once all that was sent has had its time.
 fn missing(agents: &Agents, coco: &mut Coco, good: &Good, target: &str, sinks: &[&Sink]) -> u64 {

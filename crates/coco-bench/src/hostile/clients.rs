@@ -1,15 +1,16 @@
 //! Clients that ask on and on: pipelined requests for a large view, with or without reading the answers.
 
-use super::Scene;
-use super::honest::Agent;
-use super::stage::{Daemon, Finding, Output, Stage, coco_config, noodle_config, unread_targets};
-use crate::error::Error;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use super::Scene;
+use super::honest::Agent;
+use super::stage::{Daemon, Finding, Output, Stage, coco_config, noodle_config, unread_targets};
+use crate::error::Error;
 
 /// What each client writes at once.
 const REQUESTS: usize = 400;

@@ -1,9 +1,10 @@
 //! Datagrams that nobody sends in earnest: as dense, as varied or as empty as the protocol allows.
 
-use crate::error::{Doing, Error};
-use crate::socket;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use crate::error::{Doing, Error};
+use crate::socket;
 
 /// The largest that UDP over IPv4 carries.
 pub(crate) const LARGEST: usize = 65_507;
@@ -19,7 +20,7 @@ const DATAGRAMS_OF_A_HOST: u64 = 10;
 const TIME: u64 = 1_700_000_000;
 
 /// What the datagrams hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// One metric of one host over and over: 15 bytes a value list.
     Dense,
@@ -176,7 +177,7 @@ fn letters(number: u64) -> String {
 }
 
 /// A flood, bounded in count and in time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Flood {
     pub(crate) kind: Kind,
     pub(crate) size: usize,

@@ -1,14 +1,15 @@
 //! Datagrams and readers that want memory.
 
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
 use super::Scene;
 use super::datagrams::{Flood, Kind, LARGE, LARGEST};
 use super::stage::{Finding, Stage, unread_targets};
 use crate::error::{Doing, Error};
 use crate::http;
 use crate::socket;
-use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
 
 /// Targets beside the honest one.
 const TARGETS: usize = 3;

@@ -1,12 +1,5 @@
 //! Who behaves while others don't: a client that asks now and then, and an agent that sends numbered values.
 
-use crate::error::{Doing, Error};
-use crate::procfs;
-use crate::socket::{self, Receiver};
-use coco_core::value_kind::ValueKind;
-use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
-use coco_core::wire::{Decoder, Event, PacketBuilder};
-use regex::bytes::Regex;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -14,6 +7,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use coco_core::value_kind::ValueKind;
+use coco_core::value_list::{IdentifierRef, Interval, Time, Value, ValueListRef, ValuesRef};
+use coco_core::wire::{Decoder, Event, PacketBuilder};
+use regex::bytes::Regex;
+
+use crate::error::{Doing, Error};
+use crate::procfs;
+use crate::socket::{self, Receiver};
 
 /// The host of the honest agent.
 pub(crate) const HOST: &str = "honest.example.org";
@@ -30,7 +32,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const ON_THE_WAY: Duration = Duration::from_secs(3);
 
 /// What became of requests for one path.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Served {
     pub(crate) asked: u64,
     /// With status 200, within the limit.
@@ -41,7 +43,7 @@ pub(crate) struct Served {
 }
 
 /// What an honest client met.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Visits {
     pub(crate) health: Served,
     pub(crate) view: Served,
@@ -112,7 +114,7 @@ fn status(server: SocketAddr, path: &str) -> Option<String> {
 }
 
 /// What became of numbered values.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Values {
     pub(crate) sent: u64,
     pub(crate) lost: u64,

@@ -1,12 +1,13 @@
 //! Takes the place of the service manager: hears what a daemon says of its life, sd_notify(3).
 
-use crate::error::{Doing, Error};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use crate::error::{Doing, Error};
 
 /// What `WATCHDOG_USEC` says: a daemon that gives no sign of life for so long would be killed.
 pub(crate) const WATCHDOG: Duration = Duration::from_secs(4);

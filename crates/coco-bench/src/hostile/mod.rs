@@ -14,13 +14,15 @@ mod outside;
 mod stage;
 mod table;
 
+use std::fmt::Arguments;
+
+use clap::ValueEnum;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::error::{Doing, Error};
 use crate::procfs::Machine;
 use crate::subject::Place;
-use clap::ValueEnum;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use stage::{Daemon, Finding};
-use std::fmt::Arguments;
 
 /// Memory bars in MiB: a lane's `state.max_memory` and Noodle's `fetch.max_memory` by default, with 64 MiB each; and
 /// what a flood of few hosts may take.
@@ -28,7 +30,7 @@ const WITH_STATE: u64 = 256 + 64;
 const FEW_HOSTS: u64 = 256;
 
 /// An attack on one of the daemons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attack {
     UnreadLogCoco,
     UnreadLogNoodle,

@@ -1,14 +1,15 @@
 //! Requests to Noodle that its targets don't answer, and answers that clients don't take.
 
-use super::Scene;
-use super::stage::{Daemon, Finding, Output, Stage, noodle_config};
-use crate::error::{Doing, Error};
-use crate::socket;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use super::Scene;
+use super::stage::{Daemon, Finding, Output, Stage, noodle_config};
+use crate::error::{Doing, Error};
+use crate::socket;
 
 /// Near `fetch.max_body`.
 const LARGE: usize = 15 << 20;

@@ -1,5 +1,11 @@
 //! What surrounds a daemon: its log, its files, the signals that it is sent.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use super::Scene;
 use super::datagrams::{Flood, Kind};
 use super::floods::fill;
@@ -8,10 +14,6 @@ use super::stage::{Daemon, Finding, Output, Stage, coco_config, noodle_config, u
 use crate::error::{Doing, Error};
 use crate::http;
 use crate::socket;
-use nix::sys::stat::Mode;
-use nix::unistd::mkfifo;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
 
 /// Where nobody listens: the discard service is long gone.
 const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9);

@@ -1,14 +1,5 @@
 //! A daemon under attack, with everybody who watches: the service manager, an honest client, an honest agent.
 
-use super::honest::{Agent, Client, Values, Visits};
-use super::manager::Manager;
-use crate::child::Child;
-use crate::error::{Doing, Error};
-use crate::http;
-use crate::procfs;
-use crate::subject::{Place, healthy_api, listening, loopback};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -16,11 +7,22 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::honest::{Agent, Client, Values, Visits};
+use super::manager::Manager;
+use crate::child::Child;
+use crate::error::{Doing, Error};
+use crate::http;
+use crate::procfs;
+use crate::subject::{Place, healthy_api, listening, loopback};
+
 /// How long what was sent may be on its way.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is attacked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Daemon {
     Coco,
     Noodle,

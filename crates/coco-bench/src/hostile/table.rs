@@ -1,12 +1,13 @@
 //! Judges what was found, and prints it.
 
+use std::fmt::{self, Display, Write};
+use std::time::Duration;
+
 use super::Row;
 use super::honest::{HEALTH_LIMIT, Served};
 use super::stage::Finding;
 use crate::error::Error;
 use crate::procfs::Machine;
-use std::fmt::{self, Display, Write};
-use std::time::Duration;
 
 /// The longest time without a sign of life.
 const GAP: Duration = Duration::from_millis(2_500);

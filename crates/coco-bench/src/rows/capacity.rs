@@ -1,5 +1,9 @@
 //! The highest rate at which nothing is lost, and what half of it leaves room for.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use super::{Bench, Outcome};
 use crate::blast::Load;
 use crate::corpus::{Corpus, Kind};
@@ -8,9 +12,6 @@ use crate::http;
 use crate::measure::{Measurement, Run, measure};
 use crate::statistics::Search;
 use crate::subject::{COCO, Subject};
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 /// Seconds of each try.
 const SECONDS: u64 = 4;

@@ -1,12 +1,13 @@
 //! Instructions of Coco's own code per value list, by callgrind: what more lanes cost where there are no more cores.
 
+use std::time::Duration;
+
 use super::{Bench, Outcome};
 use crate::blast::{Load, blast};
 use crate::corpus::{Corpus, Kind};
 use crate::error::{Doing, Error};
 use crate::sink::Sink;
 use crate::subject::{COCO, Configuration, Placing, Running, Subject};
-use std::time::Duration;
 
 /// How long a program that runs fifty times slower may be silent.
 const IDLE: Duration = Duration::from_secs(3);

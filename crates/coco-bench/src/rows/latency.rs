@@ -1,12 +1,13 @@
 //! Delay at a rate at which nothing queues.
 
+use std::net::UdpSocket;
+
 use super::{Bench, Outcome};
 use crate::delay::{Delays, delay as measure_delay};
 use crate::error::{Doing, Error};
 use crate::socket;
 use crate::statistics::median;
 use crate::subject::{COCO, Running, Subject, TIERS};
-use std::net::UdpSocket;
 
 /// Datagrams a second.
 const RATE: u64 = 5_000;

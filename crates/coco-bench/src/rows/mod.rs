@@ -11,6 +11,9 @@ mod proxied;
 mod reads;
 mod scale;
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::blast::Load;
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
@@ -18,11 +21,9 @@ use crate::measure::{Measurement, measure};
 use crate::proxy::Tools;
 use crate::statistics::{median, range};
 use crate::subject::{Place, Subject};
-use serde::Serialize;
-use serde_json::Value;
 
 /// What is measured together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Group {
     /// CPU per delivered value list over the relay's, one host per datagram
     Agents,
@@ -89,7 +90,7 @@ pub(crate) struct Row {
 }
 
 /// Which way is up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Better {
     Less,

@@ -1,10 +1,11 @@
 //! Reading without Visage: what rows from rrdcached cost.
 
+use std::time::Instant;
+
 use super::{Bench, Outcome};
 use crate::error::Error;
 use crate::reads::{Node, Reader, hour, last_hour, last_hour_of_all, visage};
 use crate::statistics::median;
-use std::time::Instant;
 
 /// Hosts that one request asks for, and nodes that have them.
 const HOSTS: usize = 1_000;

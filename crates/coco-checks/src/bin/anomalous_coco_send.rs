@@ -2,8 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use coco_checks::question::Check;
 use std::process::ExitCode;
+
+use coco_checks::question::Check;
 
 fn main() -> ExitCode {
     coco_checks::run(Check::Send)

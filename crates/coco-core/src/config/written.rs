@@ -10,7 +10,7 @@ use super::keys::{KEYS, TIER};
 const PLACING: [&str; 4] = ["hash", "replicas", "virtual_replicas", "migration"];
 
 /// All keys of a file, in its order, with their values as TOML on one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Written {
     /// The keys outside of `[tiers]`, by their paths.
     pub(super) keys: Vec<(String, String)>,
@@ -18,7 +18,7 @@ pub struct Written {
 }
 
 /// A tier as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenTier {
     /// As in `[tiers.NAME]`.
     pub name: String,
@@ -29,7 +29,7 @@ pub struct WrittenTier {
 }
 
 /// A key on which two files differ. One that a file does not state has the default there, if there is one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// Its path: `listen.bind`; of a target `tiers.NAME.targets["ADDRESS"]`.
     pub key: String,

@@ -16,7 +16,7 @@ use crate::host::stored_name;
 static SEED: LazyLock<u64> = LazyLock::new(|| xxh64(b"coco migration", 0));
 
 /// A part of all hosts, in hundredths of a percent: `0%` to `100%`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Percentage(u16);
 
 impl Percentage {
@@ -43,7 +43,7 @@ pub fn point(host: &[u8]) -> u64 {
 }
 
 /// A text that is no percentage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("expected \"0%\" to \"100%\", with at most two decimals")]
 pub struct PercentageError;
 

@@ -6,7 +6,7 @@ use thiserror::Error;
 pub const MAX_REPLICAS: usize = 8;
 
 /// A reason why targets are no placement.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PlacementError {
     /// A number of owners that no host can have, or more than there are targets.
     #[error(

@@ -14,7 +14,7 @@ use super::error::{MAX_REPLICAS, PlacementError, check};
 /// Targets in a fixed order.
 ///
 /// Two that are equal give every host the same owners, by their place in the list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Jump {
     /// Places in the list, in the order of the buckets.
     buckets: Box<[u32]>,

@@ -19,7 +19,7 @@ use super::canary::Percentage;
 use super::{Facts, Placement};
 
 /// The headway of a migration, in parts of the hosts that move.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Headway {
     both: Percentage,
     new: Percentage,
@@ -54,7 +54,7 @@ impl Headway {
 }
 
 /// Where a host stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// It does not move.
     Settled,
@@ -79,7 +79,7 @@ impl Stage {
 }
 
 /// One placement and its part of the targets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Side {
     placement: Placement,
     /// Where each of its targets stands among all.
@@ -114,7 +114,7 @@ impl Side {
 }
 
 /// Two placements, and how far hosts have come from the one to the other. Its targets are those of both.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Migration {
     new: Side,
     former: Side,
@@ -123,7 +123,7 @@ pub struct Migration {
 }
 
 /// One host in a migration: where it stands, and between whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
     /// Where it stands.
     pub stage: Stage,

@@ -30,7 +30,7 @@ use ring::Ring;
 pub use error::{MAX_REPLICAS, PlacementError};
 
 /// A way to place hosts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Way {
     /// [`Ring`], which the older implementation has.
     #[default]
@@ -96,7 +96,7 @@ impl Way {
 ///
 /// Two that are equal give every host the same owners, by their place in the list of targets: what is decided for one of
 /// their tiers holds for the other.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Placement {
     /// By points on a circle, as the older implementation does.
     Ring(Ring),
@@ -109,7 +109,7 @@ pub enum Placement {
 }
 
 /// The facts of a placement, for whoever shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// The name of the hash.
     pub hash: &'static str,

@@ -21,7 +21,7 @@ use super::error::{PlacementError, check};
 use super::zones::{self, Candidate, Chosen};
 
 /// The part of the hosts that a target gets, in proportion to the other targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Weight(u32);
 
 impl Weight {
@@ -47,7 +47,7 @@ impl Default for Weight {
 }
 
 /// A target as it is placed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
     /// A name that no other target of the tier has.
     pub name: &'a str,
@@ -60,7 +60,7 @@ pub struct Member<'a> {
 /// Targets that own hosts by their lots.
 ///
 /// Two that are equal give every host the same owners, by their place in the list.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rendezvous {
     /// In order of their names.
     members: Box<[Seeded]>,
@@ -68,7 +68,7 @@ pub struct Rendezvous {
 }
 
 /// The numbers that decide a target's lots.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Seeded {
     seed: u64,
     /// In least terms.

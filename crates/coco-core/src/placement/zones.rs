@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    #[derive(Clone, Copy, Debug, PartialEq)]
+    #[derive(Debug, Clone, Copy, PartialEq)]
     struct Plain {
         zone: u32,
         rank: usize,

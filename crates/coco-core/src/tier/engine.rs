@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The terms on which the engines of a tier are written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteWrite {
     /// As whom, by a name and a password.
     pub basic_auth: Option<BasicAuth>,
@@ -33,7 +33,7 @@ pub struct RemoteWrite {
 }
 
 /// A user, and where the password is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BasicAuth {
     /// The name.
     pub username: String,
@@ -42,7 +42,7 @@ pub struct BasicAuth {
 }
 
 /// Files of certificates, as PEM.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
     /// The authorities that sign for engines; without it, those that the system trusts.
     pub ca_file: Option<PathBuf>,
@@ -51,7 +51,7 @@ pub struct Tls {
 }
 
 /// The certificate of a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate, and those that lead to who signed it.
     pub cert_file: PathBuf,
@@ -60,7 +60,7 @@ pub struct ClientCertificate {
 }
 
 /// A rule by which series are dropped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelabelRule {
     /// Labels whose values are joined by `;`.
     pub source_labels: Vec<String>,

@@ -28,7 +28,7 @@ pub use moving::{Moving, Parts, Role, Step, StepError};
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 
 /// A reason why targets are no tier, or tiers no configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TierError {
     /// A tier of no targets owns no host.
     #[error("there are no targets: expected at least one \"HOST:PORT\"")]
@@ -66,7 +66,7 @@ pub const MAX_TARGETS: usize = u16::MAX as usize;
 const VIRTUAL_REPLICAS: RangeInclusive<u32> = 1..=MAX_VIRTUAL_REPLICAS;
 
 /// The way in which a tier is to place hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placing {
     /// By a [`Ring`], as the older implementation does.
     Ring {
@@ -97,7 +97,7 @@ impl Placing {
 }
 
 /// Targets that share all hosts among them by their [`Placement`].
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Tier {
     name: String,
     targets: Box<[Target]>,
@@ -205,7 +205,7 @@ fn member(target: &Target) -> Member<'_> {
 }
 
 /// All tiers, in the order of the configuration; never none.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Tiers(Box<[Tier]>);
 
 #[expect(clippy::len_without_is_empty, reason = "there is always a tier")]

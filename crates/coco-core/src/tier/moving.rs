@@ -8,7 +8,7 @@ use crate::placement::canary::Percentage;
 use crate::placement::migration::{Headway, Migration, Side};
 
 /// The tiers that a tier comes from and goes to, as they are without a migration.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Moving {
     former: Tier,
     new: Tier,
@@ -48,7 +48,7 @@ impl Moving {
 }
 
 /// The role of a target in its tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// It owns hosts.
     Active,
@@ -129,7 +129,7 @@ impl Tier {
 }
 
 /// Whether processes by one tier and by another of its name may run at the same time, as far as hosts are on their way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// No hosts move: they are placed alike, without a migration.
     None,
@@ -162,7 +162,7 @@ impl Step {
 }
 
 /// A step that would have hosts written to disjoint owners while processes take it one after the other.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "tiers.{tier}.migration: both = \"{}\" and new = \"{}\" next to both = \"{}\" and new = \"{}\", which is running: \
      {}",
@@ -178,7 +178,7 @@ pub struct StepError {
 }
 
 /// [`Headway`], as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
     /// The part that former and new owners get.
     pub both: Percentage,

@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::placement::rendezvous::Weight;
 
 /// A storage node: a collectd that takes value lists, and what serves them to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The address exactly as it stands in the configuration: the key of counters and of `/tiers`.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct Target {
 }
 
 /// The words of a target that a [`Placement`](crate::placement::Placement) goes by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Placed {
     /// The name that the operator gave the target, unique in its tier.
     pub name: Option<String>,
@@ -45,7 +45,7 @@ impl Target {
 }
 
 /// As whom packets of a tier are signed or encrypted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Whether packets are signed or encrypted.
     pub protection: Protection,
@@ -56,7 +56,7 @@ pub struct Credentials {
 }
 
 /// The security of packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
     /// `SecurityLevel Sign`
     Sign,
@@ -65,7 +65,7 @@ pub enum Protection {
 }
 
 /// A file that holds a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PasswordSource {
     /// The password alone, perhaps with a newline behind it.
     Password(PathBuf),

@@ -20,13 +20,13 @@ use line::Line;
 pub use problem::{Name, Problem, Reason};
 
 /// Types by name, each with at least one data source.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TypesDb {
     types: HashMap<Vec<u8>, Vec<DataSource>>,
 }
 
 /// One value of a type. Values of a value list come in the order of the data sources.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DataSource {
     /// Its name; `value` by convention where it is the only one.
     pub name: Vec<u8>,

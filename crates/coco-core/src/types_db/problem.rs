@@ -8,7 +8,7 @@ use super::line::{MAX_DATA_SOURCES, MAX_LINE, MAX_NAME};
 use crate::text::Quoted;
 
 /// Something in a `types.db` that its author can't have meant.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[error("line {line}: {reason}")]
 pub struct Problem {
     /// The line, counted from 1.
@@ -18,7 +18,7 @@ pub struct Problem {
 }
 
 /// The problem with a line, and the consequence, which is collectd's, with or without a word of its own.
-#[derive(Clone, Debug, PartialEq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 pub enum Reason {
     /// More than 4,094 bytes.
     #[error("has {length} bytes, and collectd reads {MAX_LINE}: skipped")]
@@ -77,7 +77,7 @@ pub enum Reason {
 }
 
 /// Bytes of a file, displayed in quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name(pub Vec<u8>);
 
 impl fmt::Display for Name {

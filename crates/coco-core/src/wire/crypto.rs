@@ -17,8 +17,9 @@
 //! knows what stands in an encrypted part can write something else into it. A signature is the stronger of the two
 //! against forgery, and neither keeps anyone from sending a datagram again.
 
-use super::Malformed;
-use super::part::{CHECKSUM, ENCRYPTION_OVERHEAD, HEADER, IV, MAC, SIGNATURE_HEADER};
+use std::fmt;
+use std::ops::Range;
+
 use aes::Aes256Enc;
 use aes::cipher::{InnerIvInit, KeyInit as _, StreamCipher};
 use ctutils::CtEq;
@@ -26,11 +27,12 @@ use hmac::{Hmac, Mac};
 use ofb::{Ofb, OfbCore};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::ops::Range;
+
+use super::Malformed;
+use super::part::{CHECKSUM, ENCRYPTION_OVERHEAD, HEADER, IV, MAC, SIGNATURE_HEADER};
 
 /// The security of a sender's packets, and a listener's demand of them: collectd's `SecurityLevel`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecurityLevel {
     /// Nothing is secured; anything is taken.
     #[default]

@@ -7,7 +7,7 @@ use crate::notification::{NotificationRef, Severity};
 use crate::value_list::{IdentifierRef, Interval, Time, ValueListRef, ValuesRef};
 
 /// Where the five names of an identifier stand in a datagram. An absent name and an empty one are the same.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of IdentifierRef")]
 pub struct IdentifierSpans {
     pub host: Span,
@@ -51,7 +51,7 @@ impl IdentifierSpans {
 }
 
 /// Where a value list stands in a datagram: 32 bytes, whatever its size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ValueListSpans {
     /// The names.
     pub identifier: IdentifierSpans,
@@ -107,7 +107,7 @@ pub(super) fn interval_of(bytes: &[u8]) -> Interval {
 }
 
 /// Where a notification stands in a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotificationSpans {
     identifier: IdentifierSpans,
     time: Span,
@@ -128,7 +128,7 @@ impl NotificationSpans {
 }
 
 /// A piece of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A complete value list.
     ValueList(ValueListSpans),
@@ -147,7 +147,7 @@ pub enum Event {
 /// Walks a datagram part by part and yields what it holds.
 ///
 /// After an error the rest of the datagram is refused: the iterator ends. What it yielded before stays.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Decoder<'a> {
     reader: Reader<'a>,
     /// Where it started.
@@ -162,7 +162,7 @@ pub struct Decoder<'a> {
 }
 
 /// The names and times that parts have put in force.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Memory {
     state: ValueListSpans,
     has_time: bool,

@@ -1,15 +1,16 @@
 //! Value lists packed into datagrams, parts that have not changed left out, as collectd packs them.
 
+use std::ops::Range;
+
 use super::part::{self, HEADER, NUMBER, PartType};
 use super::{Carried, Span, Whole};
 use crate::bytes::equal;
 use crate::notification::NotificationRef;
 use crate::recycle::recycle;
 use crate::value_list::{Interval, Time, ValueListRef};
-use std::ops::Range;
 
 /// The order of the parts within a value list. Receivers accept any.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PartOrder {
     /// Time before plugin, as the daemon's network plugin does (`add_to_buffer`, `src/network.c`).
     #[default]
@@ -19,7 +20,7 @@ pub enum PartOrder {
 }
 
 /// One datagram of a [`PacketBuilder`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     bytes: Range<usize>,
     /// The number of its value lists.
@@ -32,7 +33,7 @@ pub struct Packet {
 ///
 /// Packets lie behind one another in one buffer that is kept from batch to batch, so a builder allocates
 /// nothing once it has seen its largest batch. What is pushed stays in order.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct PacketBuilder {
     limit: usize,
     /// Bytes that memory is kept for.
@@ -49,7 +50,7 @@ pub struct PacketBuilder {
 /// The state of a receiver at the end of the open packet.
 ///
 /// The names are spans of the packet itself, so nothing is copied to remember them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct State {
     /// HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE.
     pub(super) names: [Range32; 5],
@@ -61,7 +62,7 @@ pub(super) struct State {
 }
 
 /// A range of the builder's buffer, which batches of large datagrams may grow beyond 65,535 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Range32 {
     pub(super) start: u32,
     pub(super) length: u32,

@@ -19,20 +19,21 @@
 //!
 //! Other than collectd, which recurses as deep as it is told to, a datagram may ask for so much work only.
 
+use std::ops::Range;
+
 use super::crypto::{SecurityLevel, decrypt, encryption_user, signature_user, verify};
 use super::decode::{Decoder, Event, Memory};
 use super::part::{NAME_MAX, PartType};
 use super::reader::Reader;
 use super::users::Users;
 use super::{Malformed, Span, Whole};
-use std::ops::Range;
 
 /// Bytes that are hashed or decrypted for one datagram at most, each signature and each encrypted part counted: four
 /// times the largest datagram. No sender makes more than one of either; this many can be some hundred small ones deep.
 const LIMIT_OF_WORK: usize = 4 << 16;
 
 /// The demands of a listener on parts, and the users that it knows.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Guard {
     level: SecurityLevel,
     users: Option<Users>,
@@ -47,7 +48,7 @@ impl Default for Guard {
 }
 
 /// The security of the bytes in which something stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trust {
     /// Not at all.
     Plain,
@@ -60,7 +61,7 @@ pub enum Trust {
 }
 
 /// Why the rest of a datagram, or of an encrypted part, is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refused {
     /// Why.
     pub reason: Malformed,
@@ -69,7 +70,7 @@ pub struct Refused {
 }
 
 /// The findings about a datagram as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Opened {
     /// Whether parts were ignored because they are not secured as the level demands.
     pub ignored: bool,

@@ -96,7 +96,7 @@ use std::fmt;
 pub const MOST_NOTIFICATIONS: usize = 8;
 
 /// Bytes of a datagram: where they start and how many they are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Span {
     /// The length in the high half, the start in the low one: a span is moved as one number.
     bits: u32,
@@ -130,7 +130,7 @@ impl Span {
 /// Which of the parts that a value list may lack are in force with a value.
 ///
 /// A value list that lacks one must not inherit it from whatever stands before it in a packet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Carried {
     /// PLUGIN_INSTANCE is not empty.
     pub plugin_instance: bool,
@@ -142,7 +142,7 @@ pub struct Carried {
 
 /// A datagram that may leave as it came, from some byte on: value lists and nothing else. Only who has read all of it
 /// makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Whole {
     start: u16,
     carried: Carried,
@@ -166,7 +166,7 @@ impl Whole {
 macro_rules! reasons {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident => $key:literal, $text:literal;)+ }) => {
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name { $($(#[$doc])* $variant),+ }
 
         impl $name {

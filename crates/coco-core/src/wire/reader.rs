@@ -6,7 +6,7 @@ use super::part::{HEADER, PartType};
 use super::{Malformed, Span};
 
 /// A datagram and how far it has been read.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     position: usize,

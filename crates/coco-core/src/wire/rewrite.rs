@@ -4,7 +4,7 @@ use super::part::{HEADER, NUMBER, PartType};
 use super::reader::Reader;
 
 /// A reason why a datagram can't be rewritten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwritable {
     /// Something is signed or encrypted, and would not be so any more.
     Secured,

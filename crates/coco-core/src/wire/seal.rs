@@ -1,12 +1,14 @@
 //! Signing and encrypting what leaves.
 
-use super::crypto::Key;
-use super::part::{ENCRYPTION_OVERHEAD, IV, PartType, SIGNATURE_HEADER};
+use std::fmt;
+
 use aes::Aes256Enc;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use sha1::{Digest, Sha1};
-use std::fmt;
 use thiserror::Error;
+
+use super::crypto::Key;
+use super::part::{ENCRYPTION_OVERHEAD, IV, PartType, SIGNATURE_HEADER};
 
 /// Signs or encrypts packets as a certain user.
 #[derive(Clone)]
@@ -17,7 +19,7 @@ pub struct Seal {
 }
 
 /// A packet that is too long to be secured: no UDP datagram holds it then.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a packet of {0} bytes is too long to be signed or encrypted")]
 pub struct TooLong(pub usize);
 

@@ -1,9 +1,10 @@
 //! Users and their passwords: the file that collectd calls `AuthFile`.
 
-use super::crypto::Key;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
+
+use super::crypto::Key;
 
 /// Users and their keys: what collectd's `AuthFile` holds.
 #[derive(Clone, Default)]

@@ -17,7 +17,7 @@ mod migration;
 mod moves;
 
 /// A target as a test writes it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Target {
     name: String,
     weight: u32,

@@ -1,11 +1,12 @@
 //! Value lists and datagrams of all kinds, and what the datagrams mean, told without the code under test.
 
-use super::parts;
 use coco_core::notification::Severity;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PartOrder;
 use proptest::collection::vec;
 use proptest::prelude::*;
+
+use super::parts;
 
 /// Names that meet often, so that parts stay in force, and any others.
 pub(crate) fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -71,7 +72,7 @@ pub(crate) fn severity() -> impl Strategy<Value = Severity> {
 }
 
 /// One part of a generated datagram, in the words of network(5).
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Part {
     Host(Vec<u8>),
     Plugin(Vec<u8>),

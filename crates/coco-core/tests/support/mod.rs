@@ -7,6 +7,9 @@ pub(crate) mod generate;
 pub(crate) mod parts;
 pub(crate) mod round_trip;
 
+use std::io::Read;
+use std::path::Path;
+
 use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};
 use coco_core::wire::{
@@ -15,8 +18,6 @@ use coco_core::wire::{
 };
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
-use std::io::Read;
-use std::path::Path;
 
 /// A file of `testdata/wire`, unpacked if its name ends in `.gz`.
 pub(crate) fn file(name: &str) -> Vec<u8> {

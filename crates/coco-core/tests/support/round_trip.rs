@@ -8,7 +8,7 @@ use coco_core::wire::{Decoder, Event, PacketBuilder, PartOrder};
 const LIMIT: usize = 1024;
 
 /// A piece of a datagram that is forwarded.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Item<'a> {
     ValueList(ValueListRef<'a>),
     Notification(NotificationRef<'a>),

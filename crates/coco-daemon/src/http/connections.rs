@@ -120,7 +120,7 @@ enum State {
 }
 
 /// Ends the connection that a request came by, with its answer or without.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct HangUp(Arc<Notify>);
 
 impl HangUp {

@@ -10,7 +10,7 @@ use super::body::Response;
 use super::request::Request;
 
 /// The encoding of the bytes of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// As they are.
     Plain,

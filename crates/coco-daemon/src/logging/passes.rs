@@ -9,7 +9,7 @@ use tracing_subscriber::layer::Context;
 use super::ACCESS;
 
 /// Events of a level and more severe ones; and those of the access log or not, whatever the level.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Passes {
     pub(super) level: LevelFilter,
     pub(super) access: bool,

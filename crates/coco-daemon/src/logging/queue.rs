@@ -17,7 +17,7 @@ const LARGEST: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// The writing end.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Queue {
     items: Sender<Item>,
     shared: Arc<Shared>,

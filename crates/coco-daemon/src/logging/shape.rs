@@ -18,7 +18,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 /// The form of lines from now on.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Shape(Arc<AtomicU8>);
 
 impl Shape {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 /// A piece of HTML. It grows by markup that stands in our own code, and by text that is escaped.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Html(String);
 
 impl Html {

@@ -9,7 +9,7 @@ use super::html::Html;
 pub const ROWS: usize = 200;
 
 /// A part of the page with a heading.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Section {
     /// Its heading.
     pub title: String,
@@ -20,7 +20,7 @@ pub struct Section {
 }
 
 /// A table, whose first column names what the others tell of.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Table {
     /// The title of the table.
     pub caption: String,
@@ -33,7 +33,7 @@ pub struct Table {
 }
 
 /// Something that is shown.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
     /// A text, whoever chose it.
     Text(String),
@@ -56,7 +56,7 @@ pub enum Shown {
 }
 
 /// Whether all is well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     /// It is.
     Good,
@@ -86,7 +86,7 @@ impl Mood {
 }
 
 /// The numbers of `/debug/vars` at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Numbers<'a>(pub &'a Value);
 
 impl<'a> Numbers<'a> {

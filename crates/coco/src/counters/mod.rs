@@ -19,7 +19,7 @@ macro_rules! counts {
         $($name:ident = [$($path:literal),+], $help:literal;)+
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $enum { $(#[doc = $help] $name),+ }
 
         impl $enum {
@@ -243,7 +243,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
 }
 
 /// A count of a lane that is kept by reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByReason {
     /// See [`MALFORMED`].
     Malformed(Malformed),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Why a datagram is refused, or parts of it, though there is no error in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unwelcome {
     /// From an address that `listen.allow` does not name.
     NotAllowed,

@@ -7,7 +7,7 @@ use super::{Host, HostId, Judge, Memory, VISITED_AT_ONCE};
 use crate::share::Shares;
 
 /// A host at a glance, as one lane knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Glance {
     /// When one of its metrics was last seen, in Unix seconds.
     pub seen: u32,

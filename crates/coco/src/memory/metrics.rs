@@ -8,7 +8,7 @@ use super::chunk;
 use super::names::{MAX_NAMES, NameId};
 
 /// The filter's verdict on a metric, and when it was last seen. Four bytes, since there may be millions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cell(u32);
 
 /// The low 31 bits of Unix seconds are kept.
@@ -87,7 +87,7 @@ struct Rare {
 }
 
 /// The metric that followed on another one of the host, if there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Following(u32);
 
 impl Following {
@@ -106,7 +106,7 @@ impl Following {
 const _: () = assert!(MAX_NAMES << 2 <= u32::MAX as usize);
 
 /// A metric that is expected to come next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Expected {
     pub(super) name: NameId,
     /// Number of parts of its name, from the first on, that are those of the one that came last: up to three.

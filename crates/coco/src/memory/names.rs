@@ -13,7 +13,7 @@ use super::places::Places;
 /// A metric's name: plugin, plugin instance, type and type instance, a NUL between them.
 ///
 /// No name on the wire holds a NUL, so different identifiers never look alike, as `a/b/c` may.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(Arc<[u8]>);
 
 impl Name {

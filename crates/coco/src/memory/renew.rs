@@ -8,7 +8,7 @@ use super::{Cell, Host, HostId, Memory, Name, Names, VISITED_AT_ONCE, size_of_sh
 use crate::share::Shares;
 
 /// The version of the rules that a decision was made by. Later ones are not greater, but different.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Version {
     /// Changes when the shares of hosts may.
     pub shares: u32,

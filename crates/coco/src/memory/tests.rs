@@ -105,7 +105,7 @@ fn see_by(
     (Some(id), memory.add_metric(id, hash, parts, now, verdict).is_some())
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ModelHost {
     seen: u32,
     metrics: ModelMetrics,
@@ -181,7 +181,7 @@ fn empty() -> usize {
     Memory::new(usize::MAX).used()
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 enum Step {
     See(usize, usize),
     Expire(u32),

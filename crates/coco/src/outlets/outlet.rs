@@ -47,7 +47,7 @@ pub struct Outlet {
 }
 
 /// Settings of an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// The time without a fault after which an outlet that is down is up again.
     pub recovery: Duration,

@@ -14,7 +14,7 @@ pub(super) const MOST: usize = 32 << 20;
 const SMALLEST: usize = 8;
 
 /// The threads of all lanes, and what else decides how many batches are under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     pub(super) lanes: usize,
     pub(super) threads: usize,
@@ -25,7 +25,7 @@ pub(super) struct Shape {
 }
 
 /// The size of batches and queues.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sizes {
     /// Datagrams in a batch.
     pub(super) batch: usize,

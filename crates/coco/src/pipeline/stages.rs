@@ -28,7 +28,7 @@ const LAST_READS: Duration = Duration::from_millis(200);
 const WAKE_UP: Duration = Duration::from_millis(500);
 
 /// One step of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// A batch was taken and handed on.
     Done,

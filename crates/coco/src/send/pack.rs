@@ -50,7 +50,7 @@ struct Place {
 }
 
 /// The part of a batch that is packed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
     datagrams: usize,
     /// Of the datagram that is next.

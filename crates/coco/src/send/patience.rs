@@ -13,7 +13,7 @@ const AT_ONCE: Duration = Duration::from_millis(10);
 const SHARE: u32 = 100;
 
 /// The time that a lane may still wait for one target. Whoever asks says what time it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     /// Time waited and not yet made up for, as of `since`.
     debt: Duration,

@@ -24,7 +24,7 @@ use crate::outlets::Outlet;
 use crate::plan::{Newest, Routing, Rules};
 
 /// The result of the last measurement.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Measurement {
     /// Of the hosts of each target, by the names of its tier and its own.
     outlets: HashMap<(Arc<str>, Arc<str>), OfTarget>,
@@ -43,7 +43,7 @@ pub struct Measurement {
 }
 
 /// The hosts of one target, as measured.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct OfTarget {
     /// Of all hosts that lie there.
     pub hosts: Summary,
@@ -70,7 +70,7 @@ impl Measurement {
 }
 
 /// Numbers of hosts of a tier that are on their way to other targets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostsMoving {
     /// Those whose former and new owners differ.
     pub moving: u64,
@@ -94,7 +94,7 @@ impl HostsMoving {
 const SILENCE: u32 = 300;
 
 /// Times that measuring goes by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Intervals {
     /// Between two measurements.
     pub interval: Duration,

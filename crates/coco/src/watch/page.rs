@@ -17,7 +17,7 @@ pub(super) struct Page {
 }
 
 /// A key, and a number that it stands for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Entry {
     start: u32,
     length: u32,

@@ -46,7 +46,7 @@ impl ReceiveBuffers {
 }
 
 /// Datagrams that a receive buffer of a size holds, for an operator to compare with what comes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Capacity {
     /// `listen.receive_buffer`.
     pub asked: usize,

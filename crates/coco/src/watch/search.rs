@@ -13,7 +13,7 @@ use crate::plan::Rules;
 use crate::share::Shares;
 
 /// Which hosts are looked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Search {
     /// A piece of their names, in letters of either case, or the whole name as it is; any if none.
     pub name: Option<Name>,
@@ -26,7 +26,7 @@ pub struct Search {
 }
 
 /// A demand on a name.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub enum Name {
     /// It holds this, in letters of either case.
     Holding(Vec<u8>),

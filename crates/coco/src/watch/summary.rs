@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// The figures of `hash.metrics_per_host`, by the definitions of the deployed implementation.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Summary {
     /// Mean number of metrics a host, 0 without hosts.
     pub average: f64,
@@ -20,7 +20,7 @@ pub struct Summary {
 }
 
 /// Numbers of metrics, and of hosts that have so many.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Sizes(BTreeMap<u32, u64>);
 
 impl Sizes {

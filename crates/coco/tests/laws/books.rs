@@ -69,7 +69,7 @@ pub(crate) fn check_memory<'a>(
 }
 
 /// Whether a host that was remembered was forgotten since, when it came into more shares than there was room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forgotten {
     Nothing,
     Something,

@@ -1,13 +1,14 @@
 //! What changes while value lists come: the configuration, the clock.
 
-use crate::books::{Forgotten, check_memory, remembered};
-use crate::inputs::datagrams;
-use crate::model::expected;
-use crate::stages::{AMPLE, EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
 use coco::counters::Count;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+
+use crate::books::{Forgotten, check_memory, remembered};
+use crate::inputs::datagrams;
+use crate::model::expected;
+use crate::stages::{AMPLE, EMPTY, Stages, arrived, blacklist, memory, shape, tiers};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]

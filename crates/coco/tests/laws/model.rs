@@ -1,14 +1,15 @@
 //! What must become of datagrams, worked out without any code of the stages.
 
+use std::collections::BTreeMap;
+
 use coco_core::blacklist;
 use coco_core::notification::Severity;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Identifier, Time, ValueList};
 use coco_core::wire::{Decoder, Event, ListRefusal, MOST_NOTIFICATIONS, Malformed, NotificationRefusal};
 use regex::bytes::Regex;
-use std::collections::BTreeMap;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notification {
     pub(crate) identifier: Identifier,
     pub(crate) time: Time,

@@ -148,7 +148,7 @@ pub(crate) fn config(tiers: Tiers, blacklist: Option<Regex>, limit: usize) -> Co
 }
 
 /// How many targets a tier has, and how they share the hosts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Shape {
     targets: usize,
     placing: Placing,

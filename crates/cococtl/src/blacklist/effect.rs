@@ -33,7 +33,7 @@ pub struct Effect {
 }
 
 /// What it drops of a plugin.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Share {
     /// How many metrics.
     pub dropped: u64,
@@ -45,7 +45,7 @@ pub struct Share {
 }
 
 /// What becomes of a metric.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Measured {
     /// With the blacklist.
     pub is_dropped: bool,

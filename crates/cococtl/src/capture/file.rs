@@ -23,7 +23,7 @@ const SECTION: &[u8] = b"\x0a\x0d\x0d\x0a";
 const SECOND: u64 = 1_000_000_000;
 
 /// How a capture ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// Behind a packet.
     Clean,

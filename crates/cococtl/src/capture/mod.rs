@@ -21,7 +21,7 @@ pub use file::{End, read};
 pub use skips::Skips;
 
 /// A packet of a capture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// When it was captured, in nanoseconds since 1970; some blocks of pcapng don't say.
     pub captured: Option<u64>,
@@ -30,7 +30,7 @@ pub struct Packet<'a> {
 }
 
 /// What a captured packet is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content<'a> {
     /// UDP datagrams: one, or several that the capturing machine has joined.
     Datagrams(Datagrams<'a>),
@@ -46,7 +46,7 @@ pub enum Content<'a> {
 }
 
 /// UDP datagrams of one source that go to one destination, captured as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Datagrams<'a> {
     /// Who sent them.
     pub source: SocketAddr,
@@ -60,7 +60,7 @@ pub struct Datagrams<'a> {
 }
 
 /// Why there is no datagram in a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skipped {
     /// The frames are of a kind, by this number, that is not read here.
     Link(i32),

@@ -13,7 +13,7 @@ use crate::dates::time;
 use crate::text;
 
 /// When and from where a datagram came, as far as that is known.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Origin {
     /// In nanoseconds since 1970.
     pub(super) captured: Option<u64>,
@@ -21,7 +21,7 @@ pub(super) struct Origin {
 }
 
 /// Where a datagram came from, and how what stands in it was secured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) origin: Origin,
     pub(super) trust: Trust,

@@ -17,7 +17,7 @@ const MEMORY: usize = 64 << 20;
 const ENTRY: usize = 96;
 
 /// By what value lists are counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum By {
     /// By host.
     Host,
@@ -50,7 +50,7 @@ struct Ranking {
 }
 
 /// Value lists and the bytes that they take in their datagrams.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Amount {
     value_lists: u64,
     bytes: u64,

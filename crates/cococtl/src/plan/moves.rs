@@ -30,7 +30,7 @@ pub(super) struct Change<'a> {
 }
 
 /// Hosts, of which there may be several copies, and their metrics where that is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) hosts: u64,
     pub(super) metrics: u64,

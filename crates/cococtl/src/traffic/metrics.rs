@@ -25,7 +25,7 @@ swap_io         value:DERIVE:0:U
 ";
 
 /// A metric of every made-up host.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Metric {
     pub(super) plugin: String,
     pub(super) plugin_instance: String,
@@ -36,7 +36,7 @@ pub struct Metric {
 }
 
 /// What values are made to be.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Bounds {
     /// All are this.
     pub fixed: Option<f64>,
@@ -84,7 +84,7 @@ impl Metric {
 }
 
 /// What a data source measures.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Source {
     /// Something that swings about this mean: a gauge.
     About(f64),

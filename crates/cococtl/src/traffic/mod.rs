@@ -20,7 +20,7 @@ pub const SEQUENCE_TYPE: &[u8] = b"derive";
 pub const SEQUENCE_INSTANCE: &[u8] = b"sequence";
 
 /// Makes the value lists of a fleet, always the same ones of the same seed.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Generator {
     hosts: Vec<Vec<u8>>,
     metrics: Vec<Metric>,

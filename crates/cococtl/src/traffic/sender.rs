@@ -48,7 +48,7 @@ pub struct Sender {
 }
 
 /// Times of values that are made up, too, in units of 2^-30 s.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stamps {
     /// That of the first round.
     pub start: i64,

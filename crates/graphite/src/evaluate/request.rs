@@ -15,7 +15,7 @@ use crate::series::{TimeSeries, held};
 use crate::time::Window;
 
 /// What a client asks for.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Request {
     /// Texts of the targets.
     pub targets: Vec<String>,

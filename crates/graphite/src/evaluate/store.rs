@@ -10,7 +10,7 @@ use crate::series::TimeSeries;
 use crate::time::Window;
 
 /// Series that an evaluation needs: those whose names match a pattern, in a window.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fetch {
     /// A pattern of names; see [`Glob`](crate::Glob).
     pub pattern: String,
@@ -19,7 +19,7 @@ pub struct Fetch {
 }
 
 /// How much may still be supplied. Who fetches looks here before he takes memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// Series.
     pub series: usize,

@@ -9,7 +9,7 @@ pub use parser::Target;
 pub(crate) use parser::first_path;
 
 /// A target or a part of one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Expression {
     /// A pattern of names.
     Path(Path),
@@ -22,7 +22,7 @@ pub enum Expression {
 }
 
 /// A pattern of names, `collectd.*.load.load.{short,mid}term`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Path {
     /// As it was written.
     pub(crate) written: String,
@@ -31,7 +31,7 @@ pub struct Path {
 }
 
 /// `name(arguments, keyword=argument)`, or `first|name(the other arguments)`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Call {
     pub(crate) name: String,
     pub(crate) arguments: Vec<Expression>,
@@ -41,7 +41,7 @@ pub struct Call {
 }
 
 /// `template(body, "1st", "2nd")` or `template(body, name="value")`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Template {
     pub(crate) body: Box<Expression>,
     pub(crate) values: Vec<Literal>,
@@ -49,7 +49,7 @@ pub struct Template {
 }
 
 /// What an argument may be besides series.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Literal {
     /// A number without a point.
     Integer(i64),

@@ -26,7 +26,7 @@ use crate::limits::Limits;
 /// let error = Target::parse("{a.b,c}", &Limits::default()).unwrap_err();
 /// assert_eq!(error.to_string(), "malformed target, character 1: expected a path or a call");
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     /// None where there is nothing to evaluate: an empty target, or a call with an empty first argument, as it is made
     /// for a query that somebody has not written yet.

@@ -6,7 +6,7 @@ use super::{Literal, Path};
 const SYMBOLS: &str = "(){},.'\"\\|";
 
 /// The text of a target.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Scanner<'a> {
     pub(super) text: &'a str,
 }

@@ -9,7 +9,7 @@ use super::{msgpack, pickle};
 use crate::error::Error;
 
 /// A node that a query has found.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
     /// From the first node to this one, `alpha.load`.
     pub path: String,
@@ -40,7 +40,7 @@ impl Found {
 /// assert_eq!(String::from_utf8(tree).unwrap(), row);
 /// # Ok::<(), graphite::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindFormat {
     /// A row for each last node, branches first: what editors of queries show.
     Tree,

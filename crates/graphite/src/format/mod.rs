@@ -34,7 +34,7 @@ use points::Points;
 ///     r#"[{"target":"a.load","tags":{"name":"a.load"},"datapoints":[[0.5,10],[null,20]]}]"#
 /// );
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Format {
     /// Objects with `target`, `tags` and `datapoints`, at most `maxDataPoints` of them.
     Json,
@@ -51,7 +51,7 @@ pub enum Format {
 }
 
 /// What else a client may say about the answer.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// JSON has at most so many values of each series. 0 is no bound.
     pub max_data_points: Option<usize>,

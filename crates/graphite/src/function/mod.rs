@@ -41,7 +41,7 @@ pub struct Function {
 }
 
 /// How a function is run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Run {
     /// Of the series of its arguments others are made.
     Plain(Plain),
@@ -50,7 +50,7 @@ pub(crate) enum Run {
 }
 
 /// What a function may be given.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     /// By which a keyword argument names it.
     pub name: &'static str,
@@ -125,7 +125,7 @@ pub(crate) const SERIES: Parameter = Parameter::required("seriesList", Kind::Ser
 pub(crate) const SERIES_LISTS: Parameter = Parameter::required("seriesLists", Kind::SeriesList).many();
 
 /// What an argument has to be. The names are those that editors know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Anything.
     Any,

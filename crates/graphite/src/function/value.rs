@@ -5,7 +5,7 @@ use crate::series::TimeSeries;
 use crate::text::number::repr;
 
 /// An argument, evaluated.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Series(Vec<TimeSeries>),
     Integer(i64),

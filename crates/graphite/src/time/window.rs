@@ -6,7 +6,7 @@ use super::reference::time;
 use crate::error::Error;
 
 /// Seconds since 1970: rows after `from` up to `until` are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     /// Its rows are later.
     pub from: i64,

@@ -11,7 +11,7 @@ use std::thread;
 use coco_tests::nobody::Nobody;
 
 /// What a node was asked.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) method: String,
     pub(crate) path: String,

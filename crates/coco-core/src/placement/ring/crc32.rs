@@ -8,14 +8,14 @@ use super::shadow;
 
 pub(super) const NAME: &str = "crc32";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Point {
     hash: u32,
     target: u32,
 }
 
 /// At least one point; in order of their hashes, each hash once.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Points(Box<[Point]>);
 
 impl Points {

@@ -33,7 +33,7 @@ const VIRTUAL_REPLICAS_ABOVE: u32 = 51;
 pub const MAX_VIRTUAL_REPLICAS: u32 = 10_000;
 
 /// The targets of one tier on their circle, known by their index.
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Ring {
     targets: usize,
     virtual_replicas: u32,

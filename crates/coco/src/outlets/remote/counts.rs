@@ -31,7 +31,7 @@ pub struct RemoteCounts {
 }
 
 /// The samples that wait, with their age and memory.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Waiting {
     pub(super) samples: usize,
     pub(super) oldest_age: Duration,

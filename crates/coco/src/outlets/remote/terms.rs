@@ -59,7 +59,7 @@ impl fmt::Debug for Authorization {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 struct Source {
     username: Option<String>,
     path: PathBuf,
