@@ -38,8 +38,17 @@ impl Prometheus {
     /// When it doesn't come up.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with("global: {}\n")
+    }
+
+    /// Starts one with this configuration.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start_with(config: &str) -> Self {
         let directory = Directory::new("prometheus");
-        directory.write("prometheus.yml", "global: {}\n");
+        directory.write("prometheus.yml", config);
         let (process, address) = Self::spawn(&directory, "127.0.0.1:0");
         Self { process, address, directory }
     }
@@ -74,12 +83,23 @@ impl Prometheus {
     /// What it has of the last hour of series that have this name, an expression.
     #[must_use]
     pub fn stored(&self, name: &str) -> Stored {
-        let query = format!("{{__name__=~\"{name}\"}}[1h]");
+        self.query(&format!("{{__name__=~\"{name}\"}}[1h]"), None)
+    }
+
+    /// What PromQL makes of this, now or at a second.
+    ///
+    /// # Panics
+    /// When it has no answer.
+    #[must_use]
+    pub fn query(&self, query: &str, second: Option<i64>) -> Stored {
         let query: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = curl::json(&format!("http://{}/api/v1/query?query={query}", self.address));
+        let time = second.map_or_else(String::new, |second| format!("&time={second}"));
+        let answer = curl::json(&format!("http://{}/api/v1/query?query={query}{time}", self.address));
+        assert!(answer["warnings"].is_null(), "{answer}");
         let series = answer["data"]["result"].as_array().cloned().unwrap_or_default();
         let values = |series: &Value| {
-            let pairs = series["values"].as_array().cloned().unwrap_or_default();
+            let one = series["value"].is_array().then(|| series["value"].clone());
+            let pairs = series["values"].as_array().cloned().unwrap_or_else(|| one.into_iter().collect());
             let number = |value: &Value| value.as_str().and_then(|text| text.parse().ok()).expect("a number");
             let pair = |pair: &Value| {
                 ((pair[0].as_f64().expect("a time") * 1000.0).round() as i64, number(&pair[1]))

@@ -20,6 +20,7 @@ use noodle::api::Api;
 use noodle::fleet::Fleet;
 use noodle::graphite::Graphite;
 use noodle::graphite::counts::Counts;
+use noodle::prometheus::Prometheus;
 use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 
@@ -133,6 +134,7 @@ fn noodle_counts_nothing_that_is_not_in_its_table() {
     let mut snapshot = Snapshot::new();
     Fleet::new(Arc::new(config.tiers.clone()), &config.fetch).add_to(&mut snapshot);
     Counts::default().add_to(&mut snapshot);
+    noodle::prometheus::counts::Counts::default().add_to(&mut snapshot);
     Lookup::new().add_to(&mut snapshot, &config.tiers);
     Reloads::new(&config).add_to(&mut snapshot);
     logging::add_to(&mut snapshot, Program::Noodle);
@@ -226,9 +228,11 @@ fn every_route_of_noodle_is_in_the_table() {
     let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
     let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch);
     let common = Common::new(Arc::new(Reloads::new(&config)), Arc::default());
-    let graphite = Graphite::new(fleet, &config);
+    let graphite = Graphite::new(Arc::clone(&fleet), &config);
+    let prometheus = Prometheus::new(fleet, &config);
     let (proxy, graphite) = (ArcSwap::from_pointee(proxy), ArcSwap::from_pointee(graphite));
-    let router = Api::new(common, Arc::new(proxy), Arc::new(graphite)).router();
+    let prometheus = Arc::new(ArcSwap::from_pointee(prometheus));
+    let router = Api::new(common, Arc::new(proxy), Arc::new(graphite), prometheus).router();
     assert_eq!(first_column("## Paths of Noodle"), router.paths().map(str::to_owned).collect());
 }
 

@@ -19,6 +19,7 @@ use crate::fleet::{Fleet, Node};
 use crate::graphite::Graphite;
 use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
 use crate::overview;
+use crate::prometheus::{self, AnswersPrometheus, Prometheus};
 use crate::upstream::UNASKED;
 use crate::visage::origin::TIER;
 use crate::visage::proxy::Proxy;
@@ -31,6 +32,8 @@ pub struct Api {
     proxy: Arc<ArcSwap<Proxy>>,
     /// Who answers Graphite's clients; a reload puts another one in its place, too.
     graphite: Arc<ArcSwap<Graphite>>,
+    /// Who answers a Prometheus, likewise.
+    prometheus: Arc<ArcSwap<Prometheus>>,
     /// One rendering of the tiers for all who wait for it.
     tiers: Shared,
     /// The last minutes of a few counters.
@@ -39,8 +42,13 @@ pub struct Api {
 
 impl Api {
     /// Answers by these, or those that take their places.
-    pub fn new(common: Common, proxy: Arc<ArcSwap<Proxy>>, graphite: Arc<ArcSwap<Graphite>>) -> Self {
-        Self { common, proxy, graphite, tiers: Shared::new(), history: Arc::default() }
+    pub fn new(
+        common: Common,
+        proxy: Arc<ArcSwap<Proxy>>,
+        graphite: Arc<ArcSwap<Graphite>>,
+        prometheus: Arc<ArcSwap<Prometheus>>,
+    ) -> Self {
+        Self { common, proxy, graphite, prometheus, tiers: Shared::new(), history: Arc::default() }
     }
 
     /// The table of routes.
@@ -53,6 +61,7 @@ impl Api {
                 Route::new("/tiers", "Tiers and targets.", tiers),
             ])
             .routes(graphite_routes())
+            .routes([prometheus::route()])
             .tier_field(TIER)
             .forms(|api| api.proxy.load().fleet().forms.terms())
     }
@@ -82,6 +91,7 @@ impl Daemon for Api {
     fn add_to(&self, snapshot: &mut Snapshot) {
         self.fleet().add_to(snapshot);
         self.graphite.load().counts.add_to(snapshot);
+        self.prometheus.load().counts.add_to(snapshot);
     }
 
     fn history(&self) -> &History {
@@ -98,6 +108,12 @@ impl Daemon for Api {
 
     fn trouble(&self) -> Option<&'static str> {
         self.common.is_leaving().then_some("draining")
+    }
+}
+
+impl AnswersPrometheus for Api {
+    fn prometheus(&self) -> Arc<Prometheus> {
+        self.prometheus.load_full()
     }
 }
 

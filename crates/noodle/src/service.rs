@@ -33,6 +33,7 @@ use crate::api::Api;
 use crate::fleet::Fleet;
 use crate::graphite::Graphite;
 use crate::overview;
+use crate::prometheus::Prometheus;
 use crate::visage::proxy::Proxy;
 
 /// How long `--check` waits for each name to resolve.
@@ -120,10 +121,11 @@ impl Service {
         let Self { config, listener, fleet } = self;
         let stopping = Arc::new(AtomicBool::new(false));
         let graphite = Arc::new(ArcSwap::from_pointee(Graphite::new(Arc::clone(&fleet), &config)));
+        let prometheus = Arc::new(ArcSwap::from_pointee(Prometheus::new(Arc::clone(&fleet), &config)));
         let proxy = Arc::new(ArcSwap::from_pointee(Proxy::new(fleet, &config.fetch)));
         let reloads = Arc::new(Reloads::new(&config));
         let common = Common::new(Arc::clone(&reloads), Arc::clone(&stopping));
-        let api = Api::new(common, Arc::clone(&proxy), Arc::clone(&graphite));
+        let api = Api::new(common, Arc::clone(&proxy), Arc::clone(&graphite), Arc::clone(&prometheus));
         let sampling = tokio::spawn(sample(api.history_of(), Arc::clone(&proxy)));
         info!(fingerprint = %config.tiers.fingerprint(), "ready");
         let status = || status(proxy.load().fleet());
@@ -134,7 +136,7 @@ impl Service {
             deadline.set(&config.stop);
             deadline.tell(move || RunError::GraceOver(counted.unanswered()).to_string());
             let take_over = async |new: NoodleConfig| {
-                let changes = take_over(&proxy, &graphite, &new);
+                let changes = take_over(&proxy, &graphite, &prometheus, &new);
                 deadline.set(&new.stop);
                 Ok::<_, Infallible>(changes)
             };
@@ -162,7 +164,8 @@ impl Service {
         sampling.abort();
         let unanswered = served?;
         let [visage, graphite] = [proxy.load().fleet().counters.answers(), graphite.load().counts.answers()];
-        let [answered, failed] = [0, 1].map(|kind| visage[kind] + graphite[kind]);
+        let read = prometheus.load().counts.answers();
+        let [answered, failed] = [0, 1].map(|kind| visage[kind] + graphite[kind] + read[kind]);
         info!(answered, failed, unanswered, "stopped");
         match unanswered {
             0 => Ok(()),
@@ -199,10 +202,16 @@ fn status(fleet: &Fleet) -> String {
 }
 
 /// Has requests to come answered as configured now.
-fn take_over(proxy: &ArcSwap<Proxy>, graphite: &ArcSwap<Graphite>, config: &NoodleConfig) -> Changes {
+fn take_over(
+    proxy: &ArcSwap<Proxy>,
+    graphite: &ArcSwap<Graphite>,
+    prometheus: &ArcSwap<Prometheus>,
+    config: &NoodleConfig,
+) -> Changes {
     let old = Arc::clone(proxy.load().fleet());
     let new = Arc::new(old.renewed(Arc::new(config.tiers.clone()), &config.fetch));
     graphite.store(Arc::new(graphite.load().renewed(Arc::clone(&new), config)));
+    prometheus.store(Arc::new(prometheus.load().renewed(Arc::clone(&new), config)));
     proxy.store(Arc::new(Proxy::new(Arc::clone(&new), &config.fetch)));
     Changes {
         old: old.all.fingerprint(),

@@ -8,6 +8,9 @@
 //! | plugin instance | a label that is called like the plugin |
 //! | type instance | `type`, or if there is no plugin instance a label that is called like the plugin |
 //!
+//! Rows of RRD files are called alike, but that those of what counts are rates: `_rate` stands in place of `_total`, and
+//! behind the name of an ABSOLUTE.
+//!
 //! collectd does not look whether that makes legal names, and one that is not has a whole page refused. Here whatever may
 //! not stand in a name becomes `_`, and what is no UTF-8 in a value U+FFFD. So two series may become one.
 
@@ -33,11 +36,26 @@ pub fn labels(
     source: &DataSource,
     external: &[(String, String)],
 ) -> Vec<Label> {
+    let behind = if matches!(source.kind, ValueKind::Counter | ValueKind::Derive) { "_total" } else { "" };
+    labels_of(identifier, &source.name, behind, external)
+}
+
+/// The labels of rows of a data source, which may be rates.
+pub fn labels_of_rows(identifier: &IdentifierRef<'_>, source: &[u8], is_rate: bool) -> Vec<Label> {
+    labels_of(identifier, source, if is_rate { "_rate" } else { "" }, &[])
+}
+
+fn labels_of(
+    identifier: &IdentifierRef<'_>,
+    source: &[u8],
+    behind: &str,
+    external: &[(String, String)],
+) -> Vec<Label> {
     let plugin = slashless(identifier.plugin);
     let plugin_instance = slashless(identifier.plugin_instance);
     let type_instance = slashless(identifier.type_instance);
     let mut labels = vec![
-        label(NAME.to_owned(), family(&plugin, identifier.type_name, source)),
+        label(NAME.to_owned(), family(&plugin, identifier.type_name, source) + behind),
         label(INSTANCE.to_owned(), value(&slashless(identifier.host))),
     ];
     match (plugin_instance.is_empty(), type_instance.is_empty()) {
@@ -80,19 +98,16 @@ fn slashless(name: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(name.iter().map(|&byte| if byte == b'/' { b'_' } else { byte }).collect())
 }
 
-fn family(plugin: &[u8], type_name: &[u8], source: &DataSource) -> String {
+fn family(plugin: &[u8], type_name: &[u8], source: &[u8]) -> String {
     let mut family = String::from("collectd_");
     if plugin != type_name {
         push(&mut family, plugin, true);
         family.push('_');
     }
     push(&mut family, type_name, true);
-    if source.name != b"value" {
+    if source != b"value" {
         family.push('_');
-        push(&mut family, &source.name, true);
-    }
-    if matches!(source.kind, ValueKind::Counter | ValueKind::Derive) {
-        family.push_str("_total");
+        push(&mut family, source, true);
     }
     family
 }
@@ -153,5 +168,25 @@ mod tests {
             ("instance", "h"),
         ];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn rows_of_what_counts_are_rates() {
+        let identifier = IdentifierRef {
+            host: b"web1",
+            plugin: b"interface",
+            plugin_instance: b"eth0",
+            type_name: b"if_octets",
+            type_instance: b"",
+        };
+        for (source, is_rate, name) in [
+            (&b"rx"[..], true, "collectd_interface_if_octets_rx_rate"),
+            (b"value", true, "collectd_interface_if_octets_rate"),
+            (b"value", false, "collectd_interface_if_octets"),
+        ] {
+            let labels = labels_of_rows(&identifier, source, is_rate);
+            let shown: Vec<_> = labels.iter().map(|label| (&*label.name, &*label.value)).collect();
+            assert_eq!(shown, [(NAME, name), (INSTANCE, "web1"), ("interface", "eth0")]);
+        }
     }
 }

@@ -28,14 +28,28 @@ pub enum ReadError {
     Matcher(i32),
 }
 
+/// What a request takes while it is unpacked and read, for each byte of it: a matcher of two bytes is three strings, in a
+/// list that grows.
+const READING: usize = 64;
+
+/// The memory that it takes to [decode] a request of at most so many bytes, which is known without unpacking it.
+pub fn memory(body: &[u8], limit: usize) -> Result<usize, ReadError> {
+    Ok(READING * size(body, limit)?)
+}
+
+fn size(body: &[u8], limit: usize) -> Result<usize, ReadError> {
+    let size = snap::raw::decompress_len(body).map_err(|problem| snappy(&problem))?;
+    if size > limit { Err(ReadError::TooLarge { size, limit }) } else { Ok(size) }
+}
+
+fn snappy(problem: &snap::Error) -> ReadError {
+    ReadError::Snappy(problem.to_string())
+}
+
 /// Unpacks a request of at most so many bytes.
 pub fn decode(body: &[u8], limit: usize) -> Result<ReadRequest, ReadError> {
-    let snappy = |problem: snap::Error| ReadError::Snappy(problem.to_string());
-    let size = snap::raw::decompress_len(body).map_err(snappy)?;
-    if size > limit {
-        return Err(ReadError::TooLarge { size, limit });
-    }
-    let plain = snap::raw::Decoder::new().decompress_vec(body).map_err(snappy)?;
+    size(body, limit)?;
+    let plain = snap::raw::Decoder::new().decompress_vec(body).map_err(|problem| snappy(&problem))?;
     let request =
         ReadRequest::decode(&plain[..]).map_err(|problem| ReadError::Protobuf(problem.to_string()))?;
     let mut kinds = request.queries.iter().flat_map(|query| &query.matchers).map(|matcher| matcher.r#type);
@@ -43,6 +57,12 @@ pub fn decode(body: &[u8], limit: usize) -> Result<ReadRequest, ReadError> {
         Some(kind) => Err(ReadError::Matcher(kind)),
         None => Ok(request),
     }
+}
+
+/// The memory that it takes to [encode] an answer, beside itself.
+pub fn memory_of_answer(response: &ReadResponse) -> usize {
+    let plain = response.encoded_len();
+    plain.saturating_add(snap::raw::max_compress_len(plain))
 }
 
 /// Packs an answer.

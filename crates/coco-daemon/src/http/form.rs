@@ -1,4 +1,4 @@
-//! Forms: the only bodies that are read, and how a slow or greedy client is kept from taking much with them.
+//! Forms and messages: the only bodies that are read, and how a slow or greedy client is kept from taking much with them.
 //!
 //! Memory is lent before a byte is kept, and for no more than a little ahead of what has come. Who sends nothing for a
 //! while, or too slowly, loses its form; meanwhile it has no thread, and its place in the table of connections only as
@@ -14,10 +14,21 @@ use hyper::http::request::Parts;
 use tokio::time::{Instant, timeout_at};
 
 use super::limits::Limits;
-use super::parameters::{Encoding, Parameters};
+use super::parameters::{Encoding, Parameter};
 
 /// Memory is lent in pieces of so many bytes, and an eighth of what has come.
 const PIECE: usize = 4096;
+
+/// What the body of a request may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// There is none.
+    Nothing,
+    /// A form, by POST.
+    Forms,
+    /// Bytes of this media type, by POST, without which there is no request.
+    Messages(&'static str),
+}
 
 /// Memory that grows.
 pub trait Loan: Send + Sync {
@@ -38,7 +49,8 @@ pub struct FormTerms {
 /// The body of a request, with the memory that is lent for it.
 pub(super) struct Form {
     bytes: Vec<u8>,
-    encoding: Encoding,
+    /// None of a message.
+    encoding: Option<Encoding>,
     _loan: Box<dyn Loan>,
 }
 
@@ -53,8 +65,8 @@ impl Form {
         &self.bytes
     }
 
-    pub(super) fn parameters(&self) -> Parameters<'_> {
-        self.encoding.parameters(&self.bytes)
+    pub(super) fn parameters(&self) -> impl Iterator<Item = Parameter<'_>> {
+        self.encoding.iter().flat_map(|encoding| encoding.parameters(&self.bytes))
     }
 }
 
@@ -65,16 +77,16 @@ pub(super) type Refused = (StatusCode, String);
 pub(super) async fn receive(
     head: &Parts,
     mut body: Incoming,
+    takes: Takes,
     terms: FormTerms,
     limits: &Limits,
 ) -> Result<Form, Refused> {
     let FormTerms { largest, key, mut loan } = terms;
-    let Some(encoding) = Encoding::of(head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)) else {
-        let message = "a form is application/x-www-form-urlencoded or multipart/form-data with a boundary";
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned()));
-    };
+    let encoding = encoding(takes, head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
+        .map_err(|message| (StatusCode::UNSUPPORTED_MEDIA_TYPE, message))?;
+    let what = if encoding.is_some() { "a form" } else { "a message" };
     let too_large =
-        || (StatusCode::PAYLOAD_TOO_LARGE, format!("a form has {largest} bytes at most here ({key})"));
+        || (StatusCode::PAYLOAD_TOO_LARGE, format!("{what} has {largest} bytes at most here ({key})"));
     if usize::try_from(body.size_hint().lower()).map_or(true, |bytes| bytes > largest) {
         return Err(too_large());
     }
@@ -95,6 +107,21 @@ pub(super) async fn receive(
         bytes.extend_from_slice(&frame);
     }
     Ok(Form { bytes, encoding, _loan: loan })
+}
+
+/// How a body of this media type is read; nothing is known of what is in a message. Or what may come here.
+fn encoding(takes: Takes, media_type: Option<&[u8]>) -> Result<Option<Encoding>, String> {
+    let Takes::Messages(wanted) = takes else {
+        let message = "a form is application/x-www-form-urlencoded or multipart/form-data with a boundary";
+        return Encoding::of(media_type).map(Some).ok_or_else(|| message.to_owned());
+    };
+    let name = media_type.and_then(|text| text.split(|byte| *byte == b';').next()).map(<[u8]>::trim_ascii);
+    match name {
+        Some(name) if !name.eq_ignore_ascii_case(wanted.as_bytes()) => {
+            Err(format!("a message is {wanted} here"))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// The next bytes, which have so long to come.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hyper::HeaderMap;
 
 use super::body::Response;
+use super::form::Takes;
 use super::request::Request;
 
 /// An answer, or one in the making.
@@ -51,7 +52,7 @@ pub struct Route<S> {
     pub(super) path: &'static str,
     pub(super) summary: &'static str,
     pub(super) handler: Handler<S>,
-    pub(super) takes_forms: bool,
+    pub(super) takes: Takes,
     with_slash: bool,
     pub(super) preflight: Option<Preflight<S>>,
 }
@@ -60,7 +61,7 @@ impl<S> Route<S> {
     /// A route that is read: GET and HEAD. A `path` that ends in `/` stands for everything below it, any other for
     /// itself alone. `summary` is a line for people who look at `/`.
     pub const fn new(path: &'static str, summary: &'static str, handler: Handler<S>) -> Self {
-        Self { path, summary, handler, takes_forms: false, with_slash: false, preflight: None }
+        Self { path, summary, handler, takes: Takes::Nothing, with_slash: false, preflight: None }
     }
 
     /// The same, for who writes a `/` behind the path, too.
@@ -73,7 +74,14 @@ impl<S> Route<S> {
     /// The same, and POST with a form.
     #[must_use]
     pub const fn with_forms(mut self) -> Self {
-        self.takes_forms = true;
+        self.takes = Takes::Forms;
+        self
+    }
+
+    /// The same, by POST alone, with a body of this media type, which is bound as forms are.
+    #[must_use]
+    pub const fn with_messages(mut self, media_type: &'static str) -> Self {
+        self.takes = Takes::Messages(media_type);
         self
     }
 
@@ -94,7 +102,11 @@ impl<S> Route<S> {
     }
 
     pub(super) const fn methods(&self) -> &'static str {
-        if self.takes_forms { READ_AND_FORMS } else { READ }
+        match self.takes {
+            Takes::Nothing => READ,
+            Takes::Forms => READ_AND_FORMS,
+            Takes::Messages(_) => MESSAGES,
+        }
     }
 }
 
@@ -103,3 +115,6 @@ pub(super) const READ: &str = "GET, HEAD, OPTIONS";
 
 /// The methods of a path that takes forms.
 pub(super) const READ_AND_FORMS: &str = "GET, HEAD, POST, OPTIONS";
+
+/// The methods of a path that takes messages.
+pub(super) const MESSAGES: &str = "POST, OPTIONS";

@@ -27,12 +27,12 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 use super::body::{self, Response};
-use super::form::FormTerms;
+use super::form::{FormTerms, Takes};
 use super::refusals::Refusals;
 use super::request::Request;
-use super::route::{Answer, Handler, Health, READ, READ_AND_FORMS, Route};
+use super::route::{Answer, Handler, Health, MESSAGES, READ, Route};
 
-/// Which handler answers which path, and what all of them look at. Every route answers GET and HEAD, some POST; `/` lists
+/// Which handler answers which path, and what all of them look at. Most routes answer GET and HEAD, some POST; `/` lists
 /// the routes. OPTIONS says so.
 ///
 /// ```
@@ -180,8 +180,8 @@ impl<S> Router<S> {
 
 /// A table of routes, whatever its routes look at.
 pub(super) trait Routes: Send + Sync {
-    /// The memory that a form for this may take, where it may come with one.
-    fn form_terms(&self, method: &Method, path: &str) -> Option<FormTerms>;
+    /// What may come with this, and the memory that it may take; none where nothing may.
+    fn body_terms(&self, method: &Method, path: &str) -> Option<(Takes, FormTerms)>;
 
     /// The answer to a request.
     fn answer(&self, request: Request) -> Answer;
@@ -197,10 +197,10 @@ pub(super) trait Routes: Send + Sync {
 }
 
 impl<S: Send + Sync> Routes for Router<S> {
-    fn form_terms(&self, method: &Method, path: &str) -> Option<FormTerms> {
-        let takes_forms = matches!(self.find(path), Some(Found::Route(route)) if route.takes_forms);
-        let terms = self.forms.filter(|_| takes_forms && method == Method::POST)?;
-        Some(terms(&self.state))
+    fn body_terms(&self, method: &Method, path: &str) -> Option<(Takes, FormTerms)> {
+        let Some(Found::Route(Route { takes, .. })) = self.find(path) else { return None };
+        let terms = self.forms.filter(|_| *takes != Takes::Nothing && method == Method::POST)?;
+        Some((*takes, terms(&self.state)))
     }
 
     fn answer(&self, request: Request) -> Answer {
@@ -210,8 +210,8 @@ impl<S: Send + Sync> Routes for Router<S> {
         };
         let methods = found.methods();
         match *request.method() {
-            Method::GET | Method::HEAD => {}
-            Method::POST if methods == READ_AND_FORMS => {}
+            Method::GET | Method::HEAD if methods != MESSAGES => {}
+            Method::POST if methods != READ => {}
             Method::OPTIONS => return self.options(&found, &request).into(),
             _ => {
                 let verbs = methods.trim_end_matches(", OPTIONS").replace(", ", " and ");
@@ -266,12 +266,14 @@ mod tests {
     use hyper::HeaderMap;
 
     use super::*;
+    use crate::http::route::READ_AND_FORMS;
 
     fn request(method: &str, target: &str) -> Request {
         Request::new(hyper::Request::builder().method(method).uri(target).body(()).unwrap().into_parts().0)
     }
 
-    const ROUTES: [Route<&str>; 3] = [
+    const ROUTES: [Route<&str>; 4] = [
+        Route::new("/read", "Messages.", |_, _| body::json(&json!("read")).into()).with_messages("x/y"),
         Route::new("/tiers", "All tiers.", |tiers, _| body::json(&json!([**tiers])).into()),
         Route::new("/data/", "Metrics.", |_, request| {
             Answer::later(std::future::ready(body::text("text/plain", request.path().to_owned())))
@@ -312,7 +314,7 @@ mod tests {
     fn the_root_lists_the_routes() {
         let expected = json!({
             "program": "coco", "version": "1.2.3",
-            "routes": {"/tiers": "All tiers.", "/data/": "Metrics.", "/render": "Graphs."},
+            "routes": {"/tiers": "All tiers.", "/data/": "Metrics.", "/render": "Graphs.", "/read": "Messages."},
         });
         let (status, _, text) = ask("GET", "/");
         assert_eq!(status, StatusCode::OK);
@@ -358,6 +360,13 @@ mod tests {
             assert!(text.contains("answers GET and HEAD and POST, not PUT"), "{text}");
         }
         assert_eq!(ask("POST", "/render/x").0, StatusCode::NOT_FOUND);
+        assert_eq!(ask("POST", "/read").2, "\"read\"\n");
+        let (status, headers, text) = ask("GET", "/read");
+        assert_eq!(
+            (status, &headers[ALLOW]),
+            (StatusCode::METHOD_NOT_ALLOWED, &"POST, OPTIONS".parse().unwrap())
+        );
+        assert!(text.contains("answers POST, not GET"), "{text}");
     }
 
     #[test]

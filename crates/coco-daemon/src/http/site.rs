@@ -116,11 +116,11 @@ impl Site {
         if let Some(fault) = host::fault(head.version, &head.headers) {
             return body::error(StatusCode::BAD_REQUEST, fault);
         }
-        if let Some(terms) = self.router.form_terms(&head.method, head.uri.path()) {
+        if let Some((takes, terms)) = self.router.body_terms(&head.method, head.uri.path()) {
             activity.set_reads_form(true);
             let form = tokio::select! {
                 biased;
-                form = form::receive(&head, body, terms, &self.limits) => form,
+                form = form::receive(&head, body, takes, terms, &self.limits) => form,
                 () = stopped_for_a_while(stopped) => {
                     Err((StatusCode::SERVICE_UNAVAILABLE, "this server stops: ask another".to_owned()))
                 }

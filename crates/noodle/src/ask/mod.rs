@@ -50,9 +50,20 @@ pub struct Question {
     pub wording: Option<Wording>,
     /// Metrics that are known already, without gaps: a target that can leave them out does.
     pub known: Option<Arc<Known>>,
+    /// Which targets are asked.
+    pub to: Addressees,
 }
 
-/// Whom a question is about.
+/// Which targets are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressees {
+    /// All.
+    All,
+    /// Those that are an rrdcached, which have to say of rows whether they are rates. Of others, nothing is known.
+    Rrdcached,
+}
+
+/// Addressees a question is about.
 #[derive(Debug, Clone)]
 pub enum Hosts {
     /// A host by name: an answer is one only if it is about that.
@@ -147,6 +158,7 @@ impl Question {
             of_many: true,
             wording: None,
             known: None,
+            to: Addressees::All,
         }
     }
 

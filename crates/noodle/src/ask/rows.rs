@@ -47,6 +47,9 @@ pub struct MetricRows {
 pub struct SourceRows {
     /// Its name: `value` for most types.
     pub name: Arc<[u8]>,
+    /// Whether rows are rates of what counts, a COUNTER, DERIVE or ABSOLUTE, rather than what was measured, a GAUGE; none
+    /// where [nobody wanted to know](crate::ask::Addressees).
+    pub is_rate: Option<bool>,
     /// From the row in which the start of the window lies to the one in which its finish lies, as librrd has them.
     pub rows: Series,
 }

@@ -4,7 +4,7 @@
 //! them all. Who holds bytes of an answer, or what is made of them, holds a reservation for them, until they have left
 //! for the client. Who needs more than there is waits for it in turn, and meanwhile who holds bytes for a client longest
 //! has to go: `ledger` knows them. [`crowd`] is what of it requests to many targets may take, [`forms`] what clients send, [`pace`] says whether a
-//! queue is too long.
+//! queue is too long; [`turns`] bound what takes processor time, as all of it bounds what takes memory.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ pub mod crowd;
 pub mod forms;
 mod ledger;
 pub mod pace;
+pub mod turns;
 
 /// A number of bytes that are lent.
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@ use hyper::StatusCode;
 
 use self::table::{
     BYTES_PROXIED, ERRORS, FAILURES, MEMORY, PARTIAL, RESPONSE_CODES, TARGET_REQUESTS, TARGET_REQUESTS_TOTAL,
-    TIER_BYTES, TIER_FILLED, TIER_JOINED, TIER_LATENCY, TIER_LEFT_BEHIND, TIER_REQUESTS, TIER_ROWS,
+    TIER_BYTES, TIER_FILLED, TIER_JOINED, TIER_LATENCY, TIER_LEFT_BEHIND, TIER_LEFT_OUT, TIER_REQUESTS,
+    TIER_ROWS,
 };
 use crate::failure::{ErrorCount, Failure, Reason};
 
@@ -59,6 +60,7 @@ struct TierCells {
     joined: AtomicU64,
     filled: AtomicU64,
     left_behind: AtomicU64,
+    left_out: AtomicU64,
     latency: Histogram,
 }
 
@@ -162,6 +164,11 @@ impl Counters {
         count(&self.tiers[tier].cells.left_behind, rows as u64);
     }
 
+    /// A target of a tier was not asked, because it is no rrdcached.
+    pub fn left_out(&self, tier: usize) {
+        count(&self.tiers[tier].cells.left_out, 1);
+    }
+
     /// An error happened.
     pub fn error(&self, error: ErrorCount) {
         count(&self.overall.errors[error as usize], 1);
@@ -212,6 +219,7 @@ impl Counters {
                 (&TIER_JOINED, &tier.cells.joined),
                 (&TIER_FILLED, &tier.cells.filled),
                 (&TIER_LEFT_BEHIND, &tier.cells.left_behind),
+                (&TIER_LEFT_OUT, &tier.cells.left_out),
             ];
             for (definition, cell) in cells {
                 snapshot.add(definition, &[("tier", &tier.name)], get(cell));

@@ -98,6 +98,24 @@ pub static GRAPHITE_POINTS: Definition = Definition::counter(
     &["noodle", "graphite.points"],
     "Values that were read from targets for clients of Graphite's API.",
 );
+/// Who does not know which rows are rates.
+pub static TIER_LEFT_OUT: Definition = Definition::counter(
+    &["noodle", "fetch.tier.left_out", "{tier}"],
+    "Questions of remote read that targets of a tier were not asked, because they are Visages.",
+);
+/// Answers to Prometheus.
+pub static READ_CODES: Definition = Definition::counter(
+    &["noodle", "remote_read.response.codes", "{code}"],
+    "Number of responses to remote read, by status code.",
+);
+/// Those with a share missing.
+pub static READ_PARTIAL: Definition = Definition::counter(
+    &["noodle", "remote_read.partial"],
+    "Answers to remote read that may lack something of a target that failed.",
+);
+/// What was sent.
+pub static READ_SAMPLES: Definition =
+    Definition::counter(&["noodle", "remote_read.samples"], "Samples in answers to remote read.");
 /// Memory lent.
 pub static MEMORY: Definition = Definition::gauge(
     &["noodle", "fetch.memory"],
@@ -143,6 +161,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &TIER_JOINED,
         &TIER_FILLED,
         &TIER_LEFT_BEHIND,
+        &TIER_LEFT_OUT,
         &TIER_TREE_AGE,
         &PARTIAL,
         &BYTES_PROXIED,
@@ -150,6 +169,9 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
         &GRAPHITE_CODES,
         &GRAPHITE_PARTIAL,
         &GRAPHITE_POINTS,
+        &READ_CODES,
+        &READ_PARTIAL,
+        &READ_SAMPLES,
     ];
     fetched
         .into_iter()

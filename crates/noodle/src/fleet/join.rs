@@ -57,6 +57,8 @@ struct Metric {
 #[derive(Debug)]
 struct Source {
     name: Arc<[u8]>,
+    /// As the first of them says.
+    is_rate: Option<bool>,
     /// What stands in the answer.
     rows: Series,
     priority: Priority,
@@ -212,7 +214,7 @@ fn known_within(rows: &Series, window: Window) -> usize {
 impl Metric {
     fn new(priority: Priority, rows: MetricRows) -> Self {
         let MetricRows { plugin, instance, sources } = rows;
-        let source = |SourceRows { name, rows }| Source { name, rows, priority, joined: None };
+        let source = |rows| Source::new(priority, rows);
         Self { plugin, instance, sources: sources.into_iter().map(source).collect() }
     }
 
@@ -226,12 +228,12 @@ impl Metric {
         let (mut filled, mut added) = (0, 0);
         let places: HashMap<_, _> =
             self.sources.iter().enumerate().map(|(place, source)| (source.name.clone(), place)).collect();
-        for SourceRows { name, rows } in sources {
-            match places.get(&name) {
-                Some(place) => filled += self.sources[*place].join(priority, &rows, window),
+        for source in sources {
+            match places.get(&source.name) {
+                Some(place) => filled += self.sources[*place].join(priority, &source.rows, window),
                 None => {
-                    added += known_within(&rows, window);
-                    self.sources.push(Source { name, rows, priority, joined: None });
+                    added += known_within(&source.rows, window);
+                    self.sources.push(Source::new(priority, source));
                 }
             }
         }
@@ -243,7 +245,7 @@ impl Metric {
     }
 
     fn finish(self) -> MetricRows {
-        let source = |source: Source| SourceRows { name: source.name, rows: source.rows };
+        let source = |Source { name, is_rate, rows, .. }: Source| SourceRows { name, is_rate, rows };
         MetricRows {
             plugin: self.plugin,
             instance: self.instance,
@@ -253,6 +255,10 @@ impl Metric {
 }
 
 impl Source {
+    fn new(priority: Priority, SourceRows { name, is_rate, rows }: SourceRows) -> Self {
+        Self { name, is_rate, rows, priority, joined: None }
+    }
+
     fn join(&mut self, priority: Priority, rows: &Series, window: Window) -> usize {
         let known = self.rows.known().count();
         let joined = self.joined.take().unwrap_or_else(|| Joined::of(self.priority, &self.rows));

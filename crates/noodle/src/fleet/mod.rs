@@ -3,7 +3,8 @@
 //! - [`order`] is the only place that says who has a host, and who is asked first;
 //! - [`owner`] asks those who have one host, one after the other, and [`join`] makes one series of what they have;
 //! - [`gather`] asks many for one answer, `named` has the hosts that they know for a pattern;
-//! - [`tree`] and [`rows`] are what a language of queries needs of all of it: which metrics there are, and their rows.
+//! - [`tree`] and [`rows`] are what a language of queries needs of all of it: which metrics there are, and their rows;
+//!   [`sources`] remembers what the files of a type hold.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use coco_core::tier::{Endpoint, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::health::Condition;
 
-use crate::ask::{Question, Reply};
+use crate::ask::{Addressees, Question, Reply};
 use crate::budget::Budget;
 use crate::budget::crowd::Crowd;
 use crate::budget::forms::Forms;
@@ -31,6 +32,7 @@ mod named;
 pub mod order;
 pub mod owner;
 pub mod rows;
+pub mod sources;
 pub mod tree;
 
 /// All targets of all tiers.
@@ -218,6 +220,10 @@ impl Fleet {
     }
 
     async fn try_to_ask(&self, node: Node, question: &Question) -> Result<Option<Reply>, Failure> {
+        if question.to == Addressees::Rrdcached && !self.upstream(node).has_rows() {
+            self.counters.left_out(node.tier);
+            return Ok(None);
+        }
         for attempt in [Try::First, Try::Again] {
             let place = self.upstream(node).place().await?;
             // In its own memory, once it has its turn: who waits shall take little.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! let wanted = vec![Wanted { host, plugin: b"cpu-0".into(), instances: vec![b"cpu-idle".into()] }, ...];
-//! let gathered = fleet.rows(wanted, Window { start, finish, now }).await;
+//! let gathered = fleet.rows(wanted, Window { start, finish, now }, Addressees::All).await;
 //! for (host, nodes, rows) in gathered.hosts { ... }        // rows.metrics[..].sources[..].rows: series::Series
 //! if !gathered.failed.is_empty() { ... }                   // some is missing: who failed, and why
 //! ```
@@ -23,7 +23,7 @@ use super::gather::{AT_ONCE, all};
 use super::tree::Host;
 use super::{Failed, Fleet, Node};
 use crate::ask::rows::HostRows;
-use crate::ask::{Content, Hosts, Metric, NamedMetrics, Question, Reply, Window};
+use crate::ask::{Addressees, Content, Hosts, Metric, NamedMetrics, Question, Reply, Window};
 use crate::upstream::visage::told;
 
 /// Metrics of one plugin of one host.
@@ -47,8 +47,8 @@ pub struct Gathered {
 }
 
 impl Fleet {
-    /// The rows of all these.
-    pub async fn rows(self: &Arc<Self>, wanted: Vec<Wanted>, window: Window) -> Gathered {
+    /// The rows of all these, of those who are asked.
+    pub async fn rows(self: &Arc<Self>, wanted: Vec<Wanted>, window: Window, to: Addressees) -> Gathered {
         let asked = wanted.into_iter().map(|Wanted { host, plugin, instances }| {
             let fleet = Arc::clone(self);
             let question = Question {
@@ -59,6 +59,7 @@ impl Fleet {
                 of_many: true,
                 wording: None,
                 known: None,
+                to,
             };
             async move { (fleet.ask_owner(&host, &question, &[], None).await, host) }
         });

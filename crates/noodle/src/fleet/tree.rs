@@ -4,8 +4,8 @@
 //! [rows](super::rows):
 //!
 //! ```text
-//! let hosts = fleet.hosts(now).await;                        // all hosts of all targets, sorted
-//! let files = fleet.files(&hosts.items[..], now).await;      // of each host, plugin and instance
+//! let hosts = fleet.hosts(now, Addressees::All).await;             // all hosts of all targets, sorted
+//! let files = fleet.files(&hosts.items[..], now, Addressees::All).await;  // of each host, plugin and instance
 //! ```
 //!
 //! A target that is an rrdcached remembers both for `fetch.tree_age`; one that is a Visage is asked each time. Whoever
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::gather::{AT_ONCE, Gathered, all};
 use super::{Failed, Fleet};
 pub use crate::ask::File;
-use crate::ask::{Content, Hosts, Question, Reply};
+use crate::ask::{Addressees, Content, Hosts, Question, Reply};
 use crate::budget::Reservation;
 use crate::failure::Failure;
 
@@ -35,12 +35,11 @@ pub struct Listing<T> {
 }
 
 impl Fleet {
-    /// All hosts of all targets.
-    pub async fn hosts(self: &Arc<Self>, now: i64) -> Listing<Host> {
+    /// All hosts of all targets that are asked.
+    pub async fn hosts(self: &Arc<Self>, now: i64, to: Addressees) -> Listing<Host> {
         let hosts = Hosts::Matching { shown: Arc::from(*b""), patterns: Arc::from([]) };
-        let gathered =
-            Gathered::ask(self, std::iter::empty(), vec![Question::for_names(Content::Hosts, hosts, now)])
-                .await;
+        let question = Question { to, ..Question::for_names(Content::Hosts, hosts, now) };
+        let gathered = Gathered::ask(self, std::iter::empty(), vec![question]).await;
         let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
         for piece in &gathered.pieces {
             let names = piece.found.reply.names().into_iter();
@@ -56,11 +55,17 @@ impl Fleet {
     }
 
     /// The files of each of these hosts, in their order; none of a host whose targets failed.
-    pub async fn files(self: &Arc<Self>, hosts: &[Host], now: i64) -> Listing<(Host, Vec<File>)> {
+    pub async fn files(
+        self: &Arc<Self>,
+        hosts: &[Host],
+        now: i64,
+        to: Addressees,
+    ) -> Listing<(Host, Vec<File>)> {
         let asked = hosts.iter().map(|host| {
             let (fleet, host) = (Arc::clone(self), Arc::clone(host));
             async move {
-                let question = Question::for_names(Content::Metrics, Hosts::Named(Arc::clone(&host)), now);
+                let hosts = Hosts::Named(Arc::clone(&host));
+                let question = Question { to, ..Question::for_names(Content::Metrics, hosts, now) };
                 let found = fleet.ask_owner(&host, &question, &[], None).await;
                 (host, found)
             }

@@ -1,69 +1,21 @@
-//! What a client of Graphite gets: the text, compressed where it may be, and whose share is missing.
+//! What a client of Graphite gets: the text, compressed where it may be.
 
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use coco_core::text::Line;
 use coco_daemon::http::{Request, Response, body};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::StatusCode;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, VARY};
+use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
 
 use super::storage::{MOST_COMPARED, TooManyNames};
-use super::turns::Busy;
 use crate::budget::{Exhausted, Held, Reservation};
-use crate::failure::Failure;
 use crate::fleet::{Failed, Fleet};
-
-const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
-const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
-
-/// Failures that an answer tells of.
-const MOST_ERRORS: usize = 10;
-
-/// Longest value of a field.
-const MOST_VALUE: usize = 256;
+use crate::refused::{Refused, tell};
 
 /// Shorter texts fit into a packet as they are.
 const LEAST_COMPRESSED: usize = 1400;
-
-/// What errors are, one line each.
-const TEXT: &str = "text/plain; charset=utf-8";
-
-/// Why there is no answer: a status, and a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// 400 where the client is to ask otherwise.
-    pub status: StatusCode,
-    /// What is wrong.
-    pub message: String,
-}
-
-impl Refused {
-    /// The client is to ask otherwise.
-    pub fn bad(message: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
-    }
-
-    /// Nobody has it, and not all say so.
-    pub fn failed(fleet: &Fleet, failed: &[Failed]) -> Self {
-        let status = Failure::status(failed.iter().map(|(_, failure)| failure));
-        Self { status, message: reasons(fleet, failed).join("; ") }
-    }
-
-    /// As it is sent.
-    pub fn response(&self) -> Response {
-        body::bytes(self.status, TEXT, format!("{}\n", Line(&self.message)))
-    }
-}
-
-impl From<Exhausted> for Refused {
-    fn from(_: Exhausted) -> Self {
-        let message = "too many large answers are under way (fetch.max_memory): try again later";
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.to_owned() }
-    }
-}
 
 impl From<TooManyNames> for Refused {
     fn from(_: TooManyNames) -> Self {
@@ -72,13 +24,6 @@ impl From<TooManyNames> for Refused {
              such as begin with letters"
         );
         Self::bad(message)
-    }
-}
-
-impl From<Busy> for Refused {
-    fn from(_: Busy) -> Self {
-        let message = "too many requests are being calculated: try again later";
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, message: message.to_owned() }
     }
 }
 
@@ -92,20 +37,6 @@ impl From<graphite::Error> for Refused {
         };
         Self::bad(format!("{error}{key}"))
     }
-}
-
-/// Whom to blame, each once.
-fn reasons(fleet: &Fleet, failed: &[Failed]) -> Vec<String> {
-    let reason = |(node, failure): &Failed| format!("{}: {failure}", fleet.upstream(*node).root());
-    let mut reasons: Vec<_> = failed.iter().map(reason).collect();
-    reasons.sort_unstable();
-    reasons.dedup();
-    let more = reasons.len().saturating_sub(MOST_ERRORS);
-    reasons.truncate(MOST_ERRORS);
-    if more > 0 {
-        reasons.push(format!("and {more} more"));
-    }
-    reasons
 }
 
 /// A text for whose memory is paid, as it grows.
@@ -159,20 +90,6 @@ impl Text {
         }
         tell(fields, fleet, failed);
         response
-    }
-}
-
-/// Says whose share is missing.
-fn tell(fields: &mut HeaderMap, fleet: &Fleet, failed: &[Failed]) {
-    if failed.is_empty() {
-        return;
-    }
-    fields.insert(PARTIAL, HeaderValue::from_static("true"));
-    for reason in reasons(fleet, failed) {
-        let shown: String = Line(&reason).to_string().chars().take(MOST_VALUE).collect();
-        if let Ok(value) = HeaderValue::from_str(&shown) {
-            fields.append(ERROR, value);
-        }
     }
 }
 

@@ -9,13 +9,14 @@ use graphite::{FindFormat, Glob};
 use hyper::header::CONTENT_TYPE;
 use percent_encoding::percent_decode;
 
-use super::answer::{Refused, Text};
+use super::answer::Text;
 use super::directory::{EACH_BRANCH, Entry, Reached};
 use super::metrics::{Files, Full, Leaf, Meant, Search};
 use super::storage::Storage;
 use super::{Graphite, Kept};
 use crate::budget::Reservation;
 use crate::fleet::Fleet;
+use crate::refused::Refused;
 
 /// Bytes of names for which there is room at first: most patterns mean few.
 const FEW_NAMES: usize = 4 << 20;

@@ -7,7 +7,7 @@ use graphite::{Found, Node};
 
 use super::directory::{EACH_BRANCH, Entry, first, nodes};
 use super::names::Naming;
-use super::sources::{Kind, Names, Sources};
+use crate::fleet::sources::{Kind, Names, Sources};
 
 /// A file of a host, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,10 +4,8 @@
 //!
 //! - [`routes`] is the table of paths;
 //! - [`render`] evaluates targets, [`find`] says which names there are;
-//! - [`directory`] are all hosts by the [`names`] under which clients know them, [`metrics`] the metrics of each, whose
-//!   data sources [`sources`] remembers;
+//! - [`directory`] are all hosts by the [`names`] under which clients know them, [`metrics`] the metrics of each;
 //! - [`storage`] asks the fleet for all of it;
-//! - [`turns`] bounds what takes processor time;
 //! - [`answer`] is what a client gets, [`counts`] what is counted of that.
 
 use std::sync::Arc;
@@ -20,15 +18,15 @@ use hyper::StatusCode;
 use tokio::time::timeout;
 
 use crate::budget::Reservation;
+use crate::budget::turns::Turns;
+use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
 use crate::pages::Pages;
-use answer::Refused;
+use crate::refused::Refused;
 use counts::Counts;
 use directory::Directory;
 use names::Naming;
-use sources::Sources;
 use storage::Storage;
-use turns::Turns;
 
 pub mod answer;
 pub mod counts;
@@ -38,9 +36,7 @@ pub mod metrics;
 pub mod names;
 pub mod render;
 pub mod routes;
-pub mod sources;
 pub mod storage;
-pub mod turns;
 
 /// For so long the names of hosts are as they were, beside `fetch.tree_age`.
 const DIRECTORY_AGE: Duration = Duration::from_secs(5);

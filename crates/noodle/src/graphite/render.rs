@@ -8,10 +8,11 @@ use coco_daemon::http::{Request, Response};
 use graphite::{Error, Evaluation, Fetch, Format, Limits, Options, Progress, TimeSeries, TimeZone, Window};
 
 use super::Graphite;
-use super::answer::{Refused, Text};
+use super::answer::Text;
 use super::metrics::Leaf;
 use super::storage::{NoRows, Storage};
 use crate::budget::{Exhausted, Reservation};
+use crate::refused::Refused;
 
 /// Targets of one request.
 const MOST_TARGETS: usize = 5_000;

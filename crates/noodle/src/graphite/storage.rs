@@ -9,11 +9,11 @@ use graphite::{TimeSeries, Window};
 use super::directory::{Directory, Entry, Host};
 use super::metrics::{Files, Leaf, NamedFile};
 use super::names::Naming;
-use super::sources::{Kind, Sources};
 use crate::aside::aside;
-use crate::ask::Window as Asked;
+use crate::ask::{Addressees, Window as Asked};
 use crate::budget::{Exhausted, Reservation};
 use crate::fleet::rows::Wanted;
+use crate::fleet::sources::{Kind, Sources};
 use crate::fleet::{Failed, Fleet};
 
 /// Hosts whose rows are asked for together: what comes of them is looked at before more is asked for.
@@ -87,7 +87,7 @@ impl Storage {
 
     /// All hosts, with the memory that they take.
     pub async fn hosts(&mut self, naming: &Naming) -> Result<(Directory, Reservation), Exhausted> {
-        let listing = self.fleet.hosts(self.now).await;
+        let listing = self.fleet.hosts(self.now, Addressees::All).await;
         self.failed.extend(listing.failed);
         let bytes = listing.items.iter().map(|host| 128 + 2 * host.len()).sum();
         let mut held = self.fleet.budget.lend(bytes, self.patience).await?;
@@ -109,7 +109,7 @@ impl Storage {
         missing.dedup();
         for hosts in missing.chunks(TOGETHER) {
             let _admitted = self.fleet.crowd.admit(hosts.len() * EACH, self.patience).await?;
-            let listing = self.fleet.files(hosts, self.now).await;
+            let listing = self.fleet.files(hosts, self.now, Addressees::All).await;
             self.failed.extend(listing.failed);
             for (host, files) in listing.items {
                 let bytes =
@@ -168,7 +168,7 @@ impl Storage {
                 files = Vec::new();
                 break;
             }
-            let gathered = self.fleet.rows(wanted, window).await;
+            let gathered = self.fleet.rows(wanted, window, Addressees::All).await;
             for (host, _, rows) in gathered.hosts {
                 for metric in rows.metrics {
                     let names: Vec<_> =
@@ -206,7 +206,7 @@ impl Storage {
         for group in wanted.0.chunks(TOGETHER) {
             let _admitted = self.fleet.crowd.admit(group.len() * EACH, self.patience).await?;
             let questions = group.iter().map(|want| want.wanted.clone()).collect();
-            let mut gathered = self.fleet.rows(questions, asked).await;
+            let mut gathered = self.fleet.rows(questions, asked, Addressees::All).await;
             self.failed.append(&mut gathered.failed);
             for (host, _, rows) in gathered.hosts {
                 for metric in &rows.metrics {

@@ -9,7 +9,7 @@ use hyper::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-use crate::ask::{Content, Hosts as Whose, Metric, Parts, Question, Window, Wording};
+use crate::ask::{Addressees, Content, Hosts as Whose, Metric, Parts, Question, Window, Wording};
 use crate::upstream::visage::url::{self, TooLong};
 use crate::visage::hosts::{self, Hosts, HostsError, MOST_LENGTH};
 use crate::visage::path::{DataPath, PathError};
@@ -184,7 +184,7 @@ impl<'a> Asked<'a> {
 
 fn question(want: Content, hosts: Whose, metric: &Metric, window: Window, wording: Wording) -> Question {
     let (metric, wording) = (metric.clone(), Some(wording));
-    Question { want, hosts, metric, window, of_many: false, wording, known: None }
+    Question { want, hosts, metric, window, of_many: false, wording, known: None, to: Addressees::All }
 }
 
 /// What stands behind the hosts, by what it means.

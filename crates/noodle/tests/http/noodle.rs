@@ -16,6 +16,7 @@ use coco_daemon::routes::Common;
 use noodle::api::Api;
 use noodle::fleet::Fleet;
 use noodle::graphite::Graphite;
+use noodle::prometheus::Prometheus;
 use noodle::visage::proxy::Proxy;
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -64,11 +65,13 @@ impl Noodle {
         let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
         let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
         let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
+        let prometheus = Prometheus::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
         let common = Common::new(Arc::new(Reloads::new(&config)), Arc::default());
         let api = Api::new(
             common,
             Arc::new(ArcSwap::from_pointee(proxy)),
             Arc::new(ArcSwap::from_pointee(graphite)),
+            Arc::new(ArcSwap::from_pointee(prometheus)),
         );
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {

@@ -68,7 +68,7 @@ fn fetch(runtime: &Runtime, node: &Rrdcached) -> Result<Vec<Found>, Trouble> {
     let mut reservation = Budget::new(1 << 20).reserve(0).expect("nothing is there");
     // Two rows: the one in which the finish lies is the last.
     let window = Window::new(FINISH - 20, FINISH - 10).expect("a window");
-    runtime.block_on(node.rows(&[Path::new(b"a", b"load", b"load")], window, FINISH, &mut reservation))
+    runtime.block_on(node.rows(&[Path::new(b"a", b"load", b"load")], window, FINISH, false, &mut reservation))
 }
 
 const HEAD: &[u8] = b"6 Success\nFlushVersion: 1\nStart: 1795199980\nEnd: 1795200000\nStep: 10\nDSCount: 1\n";

@@ -43,7 +43,7 @@ fn over_tcp(daemon: &Daemon, terms: Terms) -> Arc<Rrdcached> {
 
 async fn rows(node: &Rrdcached, paths: &[Path], window: Window) -> Result<Vec<Option<Rows>>, Trouble> {
     let mut reservation = Budget::new(64 << 20).reserve(0).expect("nothing is there");
-    let rows = node.rows(paths, window, LAST, &mut reservation).await?;
+    let rows = node.rows(paths, window, LAST, false, &mut reservation).await?;
     Ok(rows.into_iter().map(|rows| rows.expect("it can be read")).collect())
 }
 
@@ -233,7 +233,8 @@ fn names_that_no_command_can_hold_are_not_sent() {
     }
     let node = over_tcp(&daemon, terms());
     let mut reservation = Budget::new(1 << 20).nothing();
-    match run(node.rows(&[Path::new(b"..", b"..", b"etc")], window, LAST, &mut reservation)).as_deref() {
+    match run(node.rows(&[Path::new(b"..", b"..", b"etc")], window, LAST, false, &mut reservation)).as_deref()
+    {
         Ok([Err(RefusalKind::Denied)]) => {}
         other => panic!("{other:?}"),
     }
@@ -255,7 +256,7 @@ fn rows_that_the_daemon_has_not_written_yet_are_in_a_long_window_too() {
     let window = Window::new(LAST - 200_000, LAST + 50).unwrap();
     let found = run(async {
         let mut reservation = Budget::new(64 << 20).nothing();
-        node.rows(&[Path::new(b"web1", b"gauge", b"gauge")], window, LAST + 20, &mut reservation).await
+        node.rows(&[Path::new(b"web1", b"gauge", b"gauge")], window, LAST + 20, false, &mut reservation).await
     });
     let rows = found.unwrap().remove(0).unwrap().expect("it is there").sources.remove(0).rows;
     let values = rows.nan_values();
@@ -275,11 +276,11 @@ fn rows_are_paid_for_before_they_are_taken() {
     run(async {
         let mut reservation = budget.reserve(0).unwrap();
         let short = Window::new(LAST - 300, LAST).unwrap();
-        assert!(node.rows(&load, short, LAST, &mut reservation).await.is_ok());
+        assert!(node.rows(&load, short, LAST, false, &mut reservation).await.is_ok());
         let lent = budget.lent();
         assert!((31 * 3 * 8..2_000).contains(&lent), "{lent}");
         let long = Window::new(LAST - 1200, LAST).unwrap();
-        match node.rows(&load, long, LAST, &mut reservation).await {
+        match node.rows(&load, long, LAST, false, &mut reservation).await {
             Err(Trouble::Memory) => {}
             other => panic!("{other:?}"),
         }

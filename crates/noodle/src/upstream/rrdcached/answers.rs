@@ -10,7 +10,7 @@ use ::rrdcached::error::{Refusal, RefusalKind};
 use super::{File, Found, Listed, Name, Path, Rrdcached, Trouble, cache, rows};
 use crate::aside::aside;
 use crate::ask::rows::{HostRows, MetricRows, Unread};
-use crate::ask::{Content, Hosts, Known, Names, Question, Reply};
+use crate::ask::{Addressees, Content, Hosts, Known, Names, Question, Reply};
 use crate::budget::{Budget, Reservation};
 use crate::failure::Failure;
 use crate::upstream::{Heard, Place, Said};
@@ -183,7 +183,9 @@ impl Answering<'_> {
         window: Window,
         reservation: &mut Reservation,
     ) -> Result<Vec<Found>, Trouble> {
-        let mut all: Vec<Found> = paths.iter().map(|path| Ok(self.node.recall(path, window))).collect();
+        let rates = self.question.to == Addressees::Rrdcached;
+        let mut all: Vec<Found> =
+            paths.iter().map(|path| Ok(self.node.recall(path, window, rates))).collect();
         reservation.grow(all.iter().flatten().flatten().map(cache::memory).sum())?;
         let missing: Vec<_> = (0..paths.len()).filter(|index| matches!(all[*index], Ok(None))).collect();
         if missing.is_empty() {
@@ -191,7 +193,7 @@ impl Answering<'_> {
         }
         let asked: Vec<_> = missing.iter().map(|index| paths[*index].clone()).collect();
         self.was_asked = true;
-        let rows = self.node.rows(&asked, window, self.question.window.now, reservation).await?;
+        let rows = self.node.rows(&asked, window, self.question.window.now, rates, reservation).await?;
         for (index, rows) in missing.into_iter().zip(rows) {
             if let Ok(Some(rows)) = &rows {
                 self.node.remember(&paths[index], window, rows, self.budget);
@@ -275,7 +277,10 @@ mod tests {
         let window = Window::new(1_000, 1_300).unwrap();
         let grid = rows::grid(window, 100).unwrap();
         let rows = Series::from_nan(grid, vec![1.0; 4]).unwrap();
-        let rows = super::super::Rows { grid, sources: vec![SourceRows { name: (*b"value").into(), rows }] };
+        let rows = super::super::Rows {
+            grid,
+            sources: vec![SourceRows { name: (*b"value").into(), is_rate: None, rows }],
+        };
         node.remember(&Path::new(b"web1", b"load", b"a"), window, &rows, &budget);
         let turns = Turns::new(1);
         let ask = async |instance: &[u8]| {

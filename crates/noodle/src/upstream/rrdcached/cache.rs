@@ -13,10 +13,12 @@ use crate::budget::Budget;
 const OLDEST: Duration = Duration::from_secs(10);
 
 impl Rrdcached {
-    /// The rows of a file for a window, which are those that the node would give, or were so a moment ago.
-    pub(super) fn recall(&self, path: &Path, window: Window) -> Option<Rows> {
+    /// The rows of a file for a window, which are those that the node would give, or were so a moment ago; with `rates` it is
+    /// known of them whether they are.
+    pub(super) fn recall(&self, path: &Path, window: Window, rates: bool) -> Option<Rows> {
         let rows = self.remembered.rows.get(&self.key(path, window))?;
-        (rows::grid(window, step(&rows)) == Some(rows.grid)).then_some(rows)
+        let is_known = !rates || rows.sources.iter().all(|source| source.is_rate.is_some());
+        (is_known && rows::grid(window, step(&rows)) == Some(rows.grid)).then_some(rows)
     }
 
     /// Keeps rows that came just now, if there is memory for them.
@@ -60,7 +62,7 @@ mod tests {
     fn rows(window: Window, step: i64) -> Rows {
         let grid = rows::grid(window, step).unwrap();
         let rows = Series::from_nan(grid, vec![1.0; grid.rows()]).unwrap();
-        Rows { grid, sources: vec![SourceRows { name: (*b"value").into(), rows }] }
+        Rows { grid, sources: vec![SourceRows { name: (*b"value").into(), is_rate: None, rows }] }
     }
 
     #[test]
@@ -69,10 +71,11 @@ mod tests {
         let path = Path::new(b"web1", b"load", b"load");
         let window = |start| Window::new(start, start + 300).unwrap();
         node.remember(&path, window(1001), &rows(window(1001), 100), &budget);
-        assert_eq!(node.recall(&path, window(1099)), Some(rows(window(1001), 100)));
-        assert_eq!(node.recall(&path, window(1100)), None);
-        assert_eq!(node.recall(&path, Window::new(1001, 1302).unwrap()), None);
-        assert_eq!(node.recall(&Path::new(b"web2", b"load", b"load"), window(1001)), None);
+        assert_eq!(node.recall(&path, window(1099), false), Some(rows(window(1001), 100)));
+        assert_eq!(node.recall(&path, window(1100), false), None);
+        assert_eq!(node.recall(&path, window(1099), true), None, "nobody said whether they are rates");
+        assert_eq!(node.recall(&path, Window::new(1001, 1302).unwrap(), false), None);
+        assert_eq!(node.recall(&Path::new(b"web2", b"load", b"load"), window(1001), false), None);
     }
 
     #[test]
@@ -83,7 +86,7 @@ mod tests {
         for number in 0..100 {
             node.remember(&path(number), window, &rows(window, 100), &budget);
         }
-        let kept = (0..100).filter(|number| node.recall(&path(*number), window).is_some()).count();
+        let kept = (0..100).filter(|number| node.recall(&path(*number), window, false).is_some()).count();
         assert!((4..10).contains(&kept) && budget.lent() <= budget.limit() / 8, "{kept}");
         drop(node);
         assert_eq!(budget.lent(), 0);

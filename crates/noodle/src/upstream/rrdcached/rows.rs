@@ -61,18 +61,20 @@ pub(super) struct Cached {
 }
 
 /// What a file is asked for, and what of the answer is known without asking.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Part {
     window: Window,
     /// Where it is longer than what is asked for, all of it.
     whole: Option<Window>,
+    /// The names of its data sources, and whether the rows of each are rates, where that is wanted.
+    rates: Option<Vec<(Vec<u8>, bool)>>,
 }
 
 /// The same of all files that are there; none of one that is not, or why it can't be read.
 type Parts = Vec<Result<Option<Part>, RefusalKind>>;
 
 impl Rrdcached {
-    /// The rows of files, in the order of their paths, at `now`.
+    /// The rows of files, in the order of their paths, at `now`; with `rates` it is told whether they are.
     ///
     /// # Errors
     /// When the node gives no answer for one of them, or more rows than it may. Memory is lent before it is taken.
@@ -81,9 +83,10 @@ impl Rrdcached {
         paths: &[Path],
         window: Window,
         now: i64,
+        rates: bool,
         reservation: &mut Reservation,
     ) -> Result<Vec<Found>, Trouble> {
-        let parts = self.parts(paths, window, now, reservation).await?;
+        let parts = self.parts(paths, window, now, rates, reservation).await?;
         loop {
             let form = if self.wants_text() { Form::Text } else { Form::Binary };
             let fetch = Fetch { node: self, paths, parts: &parts, form, reservation };
@@ -102,12 +105,13 @@ impl Rrdcached {
         paths: &[Path],
         window: Window,
         now: i64,
+        rates: bool,
         reservation: &mut Reservation,
     ) -> Result<Parts, Trouble> {
-        if window.end() - window.start() <= SHORT {
-            return Ok(vec![Ok(Some(Part { window, whole: None })); paths.len()]);
+        if window.end() - window.start() <= SHORT && !rates {
+            return Ok(vec![Ok(Some(Part { window, whole: None, rates: None })); paths.len()]);
         }
-        self.converse(Infos { node: self, paths, window, now, reservation }).await
+        self.converse(Infos { node: self, paths, window, now, rates, reservation }).await
     }
 
     /// What a file of this kind can hold of a window.
@@ -116,6 +120,7 @@ impl Rrdcached {
         info: &Info,
         window: Window,
         now: i64,
+        rates: bool,
     ) -> Result<Result<Option<Part>, RefusalKind>, Trouble> {
         let Some(step) = archive::step(info, AVERAGE, window) else {
             return Ok(Err(RefusalKind::NoArchive));
@@ -128,7 +133,10 @@ impl Rrdcached {
         let start = window.start().max(oldest.min(window.end()));
         let end = window.end().min(info.last_update.max(now).max(start));
         let known = Window::new(start, end).unwrap_or(window);
-        Ok(Ok(Some(Part { window: known, whole: (known != window).then_some(window) })))
+        let rates = rates.then(|| {
+            info.data_sources.iter().map(|source| (source.name.clone(), is_rate(&source.kind))).collect()
+        });
+        Ok(Ok(Some(Part { window: known, whole: (known != window).then_some(window), rates })))
     }
 
     fn check(&self, rows: u64, step: i64) -> Result<(), Trouble> {
@@ -143,6 +151,7 @@ struct Infos<'a> {
     paths: &'a [Path],
     window: Window,
     now: i64,
+    rates: bool,
     reservation: &'a mut Reservation,
 }
 
@@ -159,7 +168,7 @@ impl Talk for Infos<'_> {
         while parts.len() < self.paths.len() {
             lines.send(connection, parts.len()).await?;
             parts.push(match of_file(self.read_info(connection).await)? {
-                Ok(Some(info)) => self.node.part(&info, self.window, self.now)?,
+                Ok(Some(info)) => self.node.part(&info, self.window, self.now, self.rates)?,
                 Ok(None) => Ok(None),
                 Err(kind) => Err(kind),
             });
@@ -228,8 +237,8 @@ impl Fetch<'_> {
     fn lines(&self) -> Result<Lines, Trouble> {
         let mut lines = Lines::default();
         for (path, part) in self.paths.iter().zip(self.parts) {
-            let Ok(Some(Part { window, .. })) = *part else { continue };
-            let (file, function) = (&*path.0, AVERAGE);
+            let Ok(Some(Part { window, .. })) = part else { continue };
+            let (file, function, window) = (&*path.0, AVERAGE, *window);
             lines.queue(match self.form {
                 Form::Binary => Command::FetchBinary { file, function, window },
                 Form::Text => Command::Fetch { file, function, window },
@@ -251,12 +260,20 @@ impl Fetch<'_> {
         self.reservation.grow(memory(&head, whole))?;
         connection.receive(|cursor| Ok::<_, Trouble>(reading.read(cursor)?.then_some(()))).await?;
         let source = |DataSource { name, values }| {
+            let is_it = |known: &&(Vec<u8>, bool)| known.0 == name;
+            let is_rate = part.rates.as_ref().map(|known| known.iter().find(is_it).is_some_and(|it| it.1));
             let rows = Series::from_nan(whole, spread(values, received, whole));
-            rows.map(|rows| SourceRows { name: name.into(), rows }).map_err(|_| Malformed::Count("rows"))
+            rows.map(|rows| SourceRows { name: name.into(), is_rate, rows })
+                .map_err(|_| Malformed::Count("rows"))
         };
         let sources: Result<_, Malformed> = reading.finish().into_iter().map(source).collect();
         Ok(Rows { grid: whole, sources: sources? })
     }
+}
+
+/// Whether rows of such a data source are rates: GAUGE and COMPUTE are kept as they are.
+fn is_rate(kind: &[u8]) -> bool {
+    !matches!(kind, b"GAUGE" | b"COMPUTE")
 }
 
 /// What rows take: those of one source as they arrive, and all of them as numbers.

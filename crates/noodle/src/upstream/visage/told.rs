@@ -41,7 +41,8 @@ pub fn rows(host: &[u8], share: Share, window: Window) -> Result<HostRows, Failu
     for (plugin, instances) in told {
         for (instance, sources) in instances {
             let source = |(name, source): (String, Source)| {
-                Some(SourceRows { name: name.into_bytes().into(), rows: series(&source.data, window)? })
+                let rows = series(&source.data, window)?;
+                Some(SourceRows { name: name.into_bytes().into(), is_rate: None, rows })
             };
             metrics.push(MetricRows {
                 plugin: plugin.clone().into_bytes().into(),
