@@ -7,7 +7,7 @@ use super::document::Section;
 use super::value::Port;
 use crate::address::Address;
 use crate::origin::Origin;
-use crate::tier::{DaemonAddress, Endpoint, Protocol, Target};
+use crate::tier::{Endpoint, Protocol, Target};
 
 /// `[fetch]`
 #[derive(Debug, Clone)]
@@ -79,13 +79,10 @@ pub enum Prefer {
 impl Fetch {
     /// Where a target is read: where it says so itself, or else at its own host, by the protocol and the port of all.
     pub fn endpoint(&self, target: &Target) -> Endpoint {
-        target.fetch.clone().unwrap_or_else(|| {
-            let address = target.address.with_port(self.remote_port.get());
-            match self.protocol {
-                Protocol::Visage => Endpoint::Visage(address),
-                Protocol::Rrdcached => Endpoint::Rrdcached(DaemonAddress::Internet(address)),
-            }
-        })
+        target
+            .fetch
+            .clone()
+            .unwrap_or_else(|| Endpoint::new(self.protocol, target.address.with_port(self.remote_port.get())))
     }
 
     /// With Noodle's HTTP address if there is one.

@@ -10,6 +10,7 @@ use super::{Level, Program, duration, size};
 use crate::placement::rendezvous::Weight;
 use crate::placement::ring::MAX_VIRTUAL_REPLICAS;
 use crate::placement::{MAX_REPLICAS, Way};
+use crate::tier::Protocol;
 use crate::wire::SecurityLevel;
 use crate::wire::part::{LONGEST_NAME_MAX, USER_MAX};
 
@@ -229,7 +230,7 @@ pub const KEYS: &[Key] = &[
     key("fetch", "idle_timeout", Kind::Duration(Duration::from_secs(1)), NOODLE, "how long a client's connection is kept for the next request").or(r#""75s""#).at_start(),
     key("fetch", "proxy_timeout", Kind::Duration(Duration::from_nanos(1)), NOODLE, "longest wait for the answer of one target").or(r#""3s""#),
     key("fetch", "recovery", Kind::Duration(Duration::from_millis(100)), NOODLE, "a target that did not answer is up again when it answers and nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
-    key("fetch", "protocol", Kind::OneOf(&["visage", "rrdcached"]), NOODLE, "what answers on targets that do not say where to `fetch`: a Visage over HTTP, or an rrdcached").or(r#""visage""#),
+    key("fetch", "protocol", Kind::OneOf(Protocol::WORDS), NOODLE, "what answers on targets that do not say where to `fetch`: a Visage over HTTP, or an rrdcached").or(r#""visage""#),
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which that listens on every target; without it, 80 for Visage and 42217 for rrdcached"),
     key("fetch", "keep_alive", Kind::Boolean, NOODLE, "whether connections to targets are used again").or("true"),
     key("fetch", "max_requests", Kind::Integer(1..=4096), NOODLE, "requests to one target at a time; others wait up to `proxy_timeout`").or("64"),

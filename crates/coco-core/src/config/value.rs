@@ -231,11 +231,8 @@ impl FromToml for Port {
 
 impl FromToml for Protocol {
     fn from_toml(_: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
-        match text(value)? {
-            "visage" => Ok(Self::Visage),
-            "rrdcached" => Ok(Self::Rrdcached),
-            _ => Err(Mismatch::Limits),
-        }
+        let word = text(value)?;
+        Self::ALL.into_iter().find(|protocol| protocol.as_str() == word).ok_or(Mismatch::Limits)
     }
 }
 

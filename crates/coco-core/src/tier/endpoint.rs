@@ -34,6 +34,20 @@ pub enum DaemonAddress {
 }
 
 impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Visage, Self::Rrdcached];
+
+    /// Their words, in that order.
+    pub const WORDS: &[&str] = &[Self::Visage.as_str(), Self::Rrdcached.as_str()];
+
+    /// The word of the configuration for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Visage => "visage",
+            Self::Rrdcached => "rrdcached",
+        }
+    }
+
     /// The port that it listens at unless it is told otherwise.
     pub const fn port(self) -> NonZero<u16> {
         let port = match self {
@@ -53,6 +67,14 @@ impl Protocol {
 }
 
 impl Endpoint {
+    /// Whatever speaks this protocol at a host and port.
+    pub fn new(protocol: Protocol, address: Address) -> Self {
+        match protocol {
+            Protocol::Visage => Self::Visage(address),
+            Protocol::Rrdcached => Self::Rrdcached(DaemonAddress::Internet(address)),
+        }
+    }
+
     /// Its host and port, if it has those.
     pub fn address(&self) -> Option<&Address> {
         match self {

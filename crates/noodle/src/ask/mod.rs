@@ -2,7 +2,7 @@
 //!
 //! - A [`Question`] is what a target is asked for: no URL and no command, which only its upstream makes;
 //! - a [`Reply`] is what it has of that, as it came or as rows or names;
-//! - [`share`] is a JSON answer, [`lists`] are those that are lists of names; [`rows`] are series of a host.
+//! - [`text`] is a JSON answer, [`lists`] are those that are lists of names; [`rows`] are series of a host.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use ::visage::selection::Selection;
 use hyper::http::uri::PathAndQuery;
 
 use crate::ask::rows::HostRows;
-use crate::ask::share::Share;
+use crate::ask::text::Text;
 use crate::budget::Reservation;
 
 pub mod lists;
 pub mod rows;
-pub mod share;
+pub mod text;
 
 /// Comparing a pattern with a name takes about as long as looking through so many bytes.
 const COMPARED: usize = 16;
@@ -249,7 +249,7 @@ impl Metric {
 #[derive(Debug)]
 pub enum Reply {
     /// JSON, which is passed on as it came.
-    Text(Share),
+    Text(Text),
     /// Rows of a host.
     Series(HostRows),
     /// Names, each once.
@@ -271,7 +271,7 @@ impl Reply {
     /// The names in it.
     pub fn names(&self) -> Vec<Vec<u8>> {
         match self {
-            Self::Text(share) => share.names.iter().map(|name| name.clone().into_bytes()).collect(),
+            Self::Text(answer) => answer.names.iter().map(|name| name.clone().into_bytes()).collect(),
             Self::Names(names) => names.names.clone(),
             Self::Series(_) => Vec::new(),
         }
@@ -281,7 +281,7 @@ impl Reply {
     pub fn copies(&self) -> usize {
         let each = |length: usize| 2 * length + 8 * size_of::<Vec<u8>>();
         match self {
-            Self::Text(share) => share.names.iter().map(|name| each(name.len())).sum(),
+            Self::Text(answer) => answer.names.iter().map(|name| each(name.len())).sum(),
             Self::Names(names) => names.names.iter().map(|name| each(name.len())).sum(),
             Self::Series(_) => 0,
         }
@@ -290,7 +290,7 @@ impl Reply {
     /// How many bytes it came to.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Text(share) => share.body.bytes.len(),
+            Self::Text(answer) => answer.body.bytes.len(),
             Self::Series(rows) => rows.bytes(),
             Self::Names(names) => names.names.iter().map(Vec::len).sum(),
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::owner::Piece;
 use super::{Failed, Fleet, Node};
-use crate::ask::share::Share;
+use crate::ask::text::Text;
 use crate::ask::{Names, Reply};
 use crate::budget::Reservation;
 
@@ -52,17 +52,17 @@ impl Named {
                 taken.hosts.entry(host).or_default().push(node);
             }
         }
-        let mut shares: HashMap<Node, Vec<&Share>> = HashMap::new();
+        let mut answers: HashMap<Node, Vec<&Text>> = HashMap::new();
         for piece in said.iter().filter(|piece| piece.node().tier == 0) {
-            if let Reply::Text(share) = &piece.found.reply {
-                shares.entry(piece.node()).or_default().push(share);
+            if let Reply::Text(answer) = &piece.found.reply {
+                answers.entry(piece.node()).or_default().push(answer);
             }
         }
         let is_said = |host: &[u8]| {
             let name = String::from_utf8_lossy(host);
-            let owners = if shares.is_empty() { Vec::new() } else { fleet.owners(0, host) };
-            let mut of_owners = owners.iter().filter_map(|owner| shares.get(owner)).flatten();
-            of_owners.any(|share| share.object.member(&name).is_some())
+            let owners = if answers.is_empty() { Vec::new() } else { fleet.owners(0, host) };
+            let mut of_owners = owners.iter().filter_map(|owner| answers.get(owner)).flatten();
+            of_owners.any(|answer| answer.object.member(&name).is_some())
         };
         taken.hosts.retain(|host, nodes| {
             // As many tiers as there are, mostly one.

@@ -26,7 +26,7 @@ pub fn bytes(gathered: &Gathered) -> usize {
 /// Bytes that one reply comes to as a text, and what it takes to join it.
 pub fn reply_bytes(reply: &Reply) -> usize {
     match reply {
-        Reply::Text(share) => share.body.bytes.len() + (share.object.len() + share.names.len()) * EACH,
+        Reply::Text(answer) => answer.body.bytes.len() + (answer.object.len() + answer.names.len()) * EACH,
         // With the text of this one host, and what fewer values are made of.
         Reply::Series(rows) => {
             2 * (rows.bytes() / size_of::<f64>() * NUMBER + (1 + rows.metrics.len()) * EACH)
@@ -59,7 +59,7 @@ pub fn join(fleet: &Fleet, content: Content, form: Form, gathered: &Gathered) ->
 /// The names in a reply, as JSON shows them.
 pub fn names(reply: &Reply) -> impl Iterator<Item = Cow<'_, str>> {
     let (text, names) = match reply {
-        Reply::Text(share) => (&*share.names, &[][..]),
+        Reply::Text(answer) => (&*answer.names, &[][..]),
         Reply::Names(names) => (&[][..], &*names.names),
         Reply::Series(_) => (&[][..], &[][..]),
     };
@@ -90,10 +90,10 @@ fn series(fleet: &Fleet, form: Form, gathered: &Gathered) -> Vec<u8> {
     for piece in &gathered.pieces {
         let rank = |host: &[u8]| fleet.rank(host, piece.node());
         match &piece.found.reply {
-            Reply::Text(share) => {
-                let members = share.object.last_members().into_iter();
+            Reply::Text(answer) => {
+                let members = answer.object.last_members().into_iter();
                 for member in members.filter(|member| gathered.wants(fleet, piece, member.key.as_bytes())) {
-                    let text = Cow::from(&share.body.bytes[member.whole.clone()]);
+                    let text = Cow::from(&answer.body.bytes[member.whole.clone()]);
                     let candidate = (rank(member.key.as_bytes()), text);
                     keep_first(&mut hosts, Cow::from(&*member.key), candidate);
                 }
@@ -143,7 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ask::share::Share;
+    use crate::ask::text::Text;
     use crate::budget::Held;
     use crate::fleet::Node;
     use crate::fleet::owner::{Found, Piece};
@@ -169,7 +169,7 @@ mod tests {
             _ => lists::read(content, &object, text.as_bytes(), |_| Ok(())).unwrap(),
         };
         let body = Held { bytes: text.into(), reservation: fleet.budget.reserve(text.len()).unwrap() };
-        let reply = Reply::Text(Share { body, object, names });
+        let reply = Reply::Text(Text { body, object, names });
         Piece { found: Found { nodes: vec![node], reply, failed: Vec::new() }, name: None }
     }
 

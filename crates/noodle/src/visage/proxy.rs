@@ -16,7 +16,7 @@ use thiserror::Error;
 use tracing::{debug, warn};
 
 use crate::aside::aside;
-use crate::ask::share::Share;
+use crate::ask::text::Text;
 use crate::ask::{self, Content, Question, Window, lists};
 use crate::budget::{Exhausted, Held};
 use crate::failure::{ErrorCount, Failure};
@@ -192,7 +192,7 @@ impl Proxy {
             rows: RowsOrigin::default(),
         };
         let (mut body, object) = match reply {
-            ask::Reply::Text(Share { body, object, .. }) => (body, object),
+            ask::Reply::Text(Text { body, object, .. }) => (body, object),
             reply => {
                 origin.rows = self.origin_of(&nodes, &reply, &failed);
                 match self.write(asked, Arc::from(host), reply).await {

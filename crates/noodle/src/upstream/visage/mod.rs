@@ -23,7 +23,7 @@ use tokio::time::timeout_at;
 use super::kept::{Kept, Room};
 use super::{Place, Said, Terms, Try};
 use crate::aside::aside;
-use crate::ask::share::Share;
+use crate::ask::text::Text;
 use crate::ask::{Content, Question, Reply};
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
@@ -127,17 +127,18 @@ impl Visage {
         let length = if gzip::is_compressed(&body.bytes) { usize::MAX } else { body.bytes.len() };
         let read = move || {
             let body = gzip::decompress(body, most)?;
-            Share::read(want, name.as_deref(), body)
+            Text::read(want, name.as_deref(), body)
         };
-        let share = aside(length, read).await?;
-        let is_empty = if want == Content::Series { share.object.is_empty() } else { share.names.is_empty() };
+        let answer = aside(length, read).await?;
+        let is_empty =
+            if want == Content::Series { answer.object.is_empty() } else { answer.names.is_empty() };
         let is_again = used.is_again;
         // Behind an answer that may be to something else, so may the next one be.
         if !(is_empty && is_again) {
             used.keep();
         }
         Ok(match (is_empty, is_again) {
-            (false, _) => Said::Reply(Reply::Text(share)),
+            (false, _) => Said::Reply(Reply::Text(answer)),
             (true, true) => Said::Doubtful,
             (true, false) => Said::Nothing,
         })

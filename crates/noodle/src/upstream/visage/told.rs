@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::ask::Window;
 use crate::ask::rows::{HostRows, MetricRows, SourceRows};
-use crate::ask::share::Share;
+use crate::ask::text::Text;
 use crate::failure::Failure;
 
 /// What a value takes while it is read, in bytes: twice that of the list that it stands in, which grows.
@@ -29,8 +29,8 @@ struct Source {
 ///
 /// # Errors
 /// When it is no such answer, or takes more memory than there is.
-pub fn rows(host: &[u8], share: Share, window: Window) -> Result<HostRows, Failure> {
-    let Share { body, object, .. } = share;
+pub fn rows(host: &[u8], answer: Text, window: Window) -> Result<HostRows, Failure> {
+    let Text { body, object, .. } = answer;
     let (bytes, mut reservation) = (body.bytes, body.reservation);
     let member = object.member(&String::from_utf8_lossy(host)).ok_or(Failure::OtherHost)?;
     let text = &bytes[member.value.clone()];

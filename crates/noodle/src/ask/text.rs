@@ -11,7 +11,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// An answer that has something in it.
 #[derive(Debug)]
-pub struct Share {
+pub struct Text {
     /// Its text.
     pub body: Held,
     /// Where what stands in it.
@@ -20,7 +20,7 @@ pub struct Share {
     pub names: Vec<String>,
 }
 
-impl Share {
+impl Text {
     /// Finds what stands in an answer; it is paid for like the answer itself. Where a host was asked for by name, an
     /// answer that has something, and nothing of that host, is none.
     pub fn read(content: Content, name: Option<&[u8]>, body: Held) -> Result<Self, Failure> {
