@@ -21,11 +21,11 @@ const LAYERS: [&[&str]; 6] = [
     &["coco", "noodle", "coco-checks"],
     &["coco-daemon", "coco-udp", "remote-write"],
     &["coco-core"],
-    &["graphite", "rrdcached", "series", "visage"],
+    &["graphite", "rrd", "rrdcached", "series", "visage"],
 ];
 
 /// Crates that turn bytes into meaning and back, and nothing else.
-const PURE: [&str; 6] = ["coco-core", "graphite", "remote-write", "rrdcached", "series", "visage"];
+const PURE: [&str; 7] = ["coco-core", "graphite", "remote-write", "rrd", "rrdcached", "series", "visage"];
 
 /// What nobody can have without a socket, a thread, a file or a clock.
 const IMPURE: [&str; 9] =

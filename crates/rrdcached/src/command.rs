@@ -34,7 +34,7 @@ impl Window {
     }
 }
 
-/// What a reader asks. Names of data sources are never sent: rrdcached 1.7.2 answers an unknown one with memory that it
+/// What a reader asks, and what who exchanges files asks besides. Names of data sources are never sent: rrdcached 1.7.2 answers an unknown one with memory that it
 /// has freed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command<'a> {
@@ -90,6 +90,22 @@ pub enum Command<'a> {
         /// Relative to the base directory.
         file: &'a [u8],
     },
+    /// Write nothing any more until [`Resume`](Self::Resume). Where nothing is in memory, rrdcached 1.7.2 closes the
+    /// connection instead.
+    Suspend {
+        /// The file.
+        file: &'a [u8],
+    },
+    /// Write again.
+    Resume {
+        /// The file.
+        file: &'a [u8],
+    },
+    /// The updates that are in memory, a line each: `TIME:VALUE:VALUE`.
+    Pending {
+        /// The file.
+        file: &'a [u8],
+    },
 }
 
 impl Command<'_> {
@@ -123,6 +139,9 @@ impl Command<'_> {
                 append(lines, format_args!(" {archive}"));
             }
             Self::Flush { file } => named(b"FLUSH ", file, lines)?,
+            Self::Suspend { file } => named(b"SUSPEND ", file, lines)?,
+            Self::Resume { file } => named(b"RESUME ", file, lines)?,
+            Self::Pending { file } => named(b"PENDING ", file, lines)?,
         }
         Ok(())
     }
@@ -176,6 +195,9 @@ mod tests {
             (Command::Last { file: b"a.rrd" }, "LAST a.rrd"),
             (Command::First { file: b"a.rrd", archive: 3 }, "FIRST a.rrd 3"),
             (Command::Flush { file: b"a.rrd" }, "FLUSH a.rrd"),
+            (Command::Suspend { file: b"a b.rrd" }, "SUSPEND a\\ b.rrd"),
+            (Command::Resume { file: b"a.rrd" }, "RESUME a.rrd"),
+            (Command::Pending { file: b"a.rrd" }, "PENDING a.rrd"),
         ] {
             let mut lines = Vec::new();
             command.write(&mut lines).unwrap();
