@@ -99,6 +99,17 @@ pub enum Failure {
         /// What the system says.
         source: io::Error,
     },
+    /// A storage node that can't be reached, or does not do what it is asked for.
+    #[error("{node}: {reason}")]
+    Node {
+        /// Which.
+        node: String,
+        /// Why.
+        reason: String,
+    },
+    /// What is asked for would lose something, or can't be done as things are.
+    #[error("{_0}")]
+    Refused(String),
     /// Standard output is closed or full.
     #[error("cannot write the answer: {0}")]
     Output(#[from] io::Error),

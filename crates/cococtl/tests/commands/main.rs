@@ -11,6 +11,7 @@ mod demo;
 mod frames;
 mod inconsistent;
 mod lookup;
+mod node;
 mod placement;
 mod plan;
 mod plan_rsync;
