@@ -184,12 +184,41 @@ impl StorageNode {
         })
     }
 
+    /// Starts a node that keeps rows for its RRD files so many seconds, as `CacheTimeout` says, takes commands at
+    /// [`socket`](Self::socket), and has archives of rows of one second and of seven.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_long_rows(name: &str, cache_timeout: u32) -> Self {
+        Self::with_files(name, "", None, |rrdtool| {
+            let options = format!("DataDir \"rrd\"\n{LONG_ROWS}");
+            let timeout = format!("CacheTimeout {cache_timeout}");
+            let socket = "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n</Plugin>\n";
+            let places = [("DataDir \"/var/lib/collectd/rrd\"", &*options), ("CacheTimeout 120", &timeout)];
+            replaced(rrdtool, &places) + socket
+        })
+    }
+
+    /// Starts a node with the same archives, whose files an rrdcached writes below `base`, over this socket.
+    ///
+    /// # Panics
+    /// When collectd is missing or ends at once.
+    #[must_use]
+    pub fn with_rrdcached_of_long_rows(name: &str, socket: &Path, base: &Path) -> Self {
+        Self::with_rrdcached_and(name, socket, base, LONG_ROWS)
+    }
+
     /// Starts a node whose files an rrdcached writes below `base`, over this socket, as `storage-rrdcached.conf` has it.
     ///
     /// # Panics
     /// When collectd is missing or ends at once.
     #[must_use]
     pub fn with_rrdcached(name: &str, socket: &Path, base: &Path) -> Self {
+        Self::with_rrdcached_and(name, socket, base, "")
+    }
+
+    fn with_rrdcached_and(name: &str, socket: &Path, base: &Path, options: &str) -> Self {
         let config = sample("storage-rrdcached.conf");
         let (_, plugin) = config.split_once("LoadPlugin rrdcached").expect("the part of rrdcached");
         let places = [
@@ -198,6 +227,7 @@ impl StorageNode {
         ];
         let places = places.each_ref().map(|(sample, place)| (*sample, place.as_str()));
         let plugin = replaced(&format!("LoadPlugin rrdcached{plugin}"), &places);
+        let plugin = replaced(&plugin, &[("CreateFiles true", &format!("CreateFiles true\n{options}"))]);
         Self::with_files(name, "", None, |_| plugin.clone())
     }
 
@@ -301,6 +331,9 @@ impl StorageNode {
         self.collectd.stop()
     }
 }
+
+/// A row a second for twenty minutes, and one of seven seconds for longer.
+const LONG_ROWS: &str = "  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200\n  RRATimespan 8400\n";
 
 /// The second part of `storage.conf` for a test: one row a second, at once, in the directory of the process, below
 /// `BaseDir`.

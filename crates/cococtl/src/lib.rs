@@ -10,7 +10,8 @@
 //! - [`blacklist`] says what a regular expression would drop;
 //! - [`decode`] shows what stands in packets, [`replay`] sends those of a capture again;
 //! - [`load`] sends what made-up agents would ([`traffic`]), [`sink`] takes it and tells what is missing ([`ledger`]);
-//! - [`node`] exchanges RRD files on a storage node while they are written;
+//! - [`mover`], which is `move`, takes the files of hosts to their new owners; [`node`] exchanges RRD files on a storage node
+//!   while they are written;
 //! - [`size`] calculates what a fleet needs;
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
@@ -41,6 +42,7 @@ pub mod ledger;
 pub mod load;
 pub mod lookup;
 pub mod loss;
+pub mod mover;
 pub mod node;
 pub mod placement;
 pub mod plan;
@@ -95,6 +97,8 @@ enum Command {
     Replay(replay::Arguments),
     Load(load::Arguments),
     Sink(sink::Arguments),
+    #[command(name = "move")]
+    Mover(mover::Arguments),
     Node(node::Arguments),
     Size(size::Arguments),
     Demo(demo::Arguments),
@@ -123,6 +127,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Replay(arguments) => replay::run(&arguments),
             Command::Load(arguments) => load::run(&arguments),
             Command::Sink(arguments) => sink::run(&arguments),
+            Command::Mover(arguments) => mover::run(&arguments),
             Command::Node(arguments) => node::run(&arguments),
             Command::Size(arguments) => size::run(&arguments),
             Command::Demo(arguments) => demo::run(&arguments),

@@ -234,14 +234,14 @@ impl<'de> Deserialize<'de> for Text {
 #[derive(Debug, Serialize, Deserialize)]
 struct Line<T> {
     #[serde(default)]
-    bytes: u64,
+    follow: u64,
     #[serde(flatten)]
     message: T,
 }
 
 /// Writes a message and the bytes that belong to it.
 pub fn write(out: &mut impl Write, message: &impl Serialize, bytes: &[u8]) -> io::Result<()> {
-    let mut line = serde_json::to_vec(&Line { bytes: bytes.len() as u64, message })?;
+    let mut line = serde_json::to_vec(&Line { follow: bytes.len() as u64, message })?;
     line.push(b'\n');
     out.write_all(&line)?;
     out.write_all(bytes)?;
@@ -258,7 +258,7 @@ pub fn read<T: DeserializeOwned>(input: &mut impl BufRead) -> io::Result<Option<
     if line.last() != Some(&b'\n') {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it ended in the middle of a line"));
     }
-    let Line { bytes: expected, message } = serde_json::from_slice(&line).map_err(|problem| {
+    let Line { follow: expected, message } = serde_json::from_slice(&line).map_err(|problem| {
         let shown = coco_core::text::name(&line[..line.len().min(200)]);
         io::Error::new(io::ErrorKind::InvalidData, format!("it said {shown}: {problem}"))
     })?;
@@ -297,10 +297,12 @@ mod tests {
             assert_eq!(read::<Ask>(&mut input).unwrap(), Some((ask, bytes.to_vec())));
         }
         assert_eq!(read::<Ask>(&mut input).unwrap(), None);
-        let answer = Answer::Copy(copy);
-        let mut written = Vec::new();
-        write(&mut written, &answer, b"x").unwrap();
-        assert_eq!(read::<Answer>(&mut written.as_slice()).unwrap(), Some((answer, b"x".to_vec())));
+        let imported = Imported { done: Done::Merged, values: 1, bytes: 2, is_exact: true };
+        for answer in [Answer::Copy(copy), Answer::Imported(imported), Answer::Removed { bytes: 3 }] {
+            let mut written = Vec::new();
+            write(&mut written, &answer, b"x").unwrap();
+            assert_eq!(read::<Answer>(&mut written.as_slice()).unwrap(), Some((answer, b"x".to_vec())));
+        }
     }
 
     #[test]
@@ -308,8 +310,8 @@ mod tests {
         for (said, told) in [
             (&b"Last login: \x1b[2J\n"[..], "it said Last login: \\u{1b}[2J\\n: "),
             (b"{\"ask\":\"hello\"", "in the middle of a line"),
-            (b"{\"ask\":\"hello\",\"bytes\":3}\nab", "in the middle of a file"),
-            (b"{\"ask\":\"hello\",\"bytes\":99999999999}\n", "a file of 99999999999 bytes"),
+            (b"{\"ask\":\"hello\",\"follow\":3}\nab", "in the middle of a file"),
+            (b"{\"ask\":\"hello\",\"follow\":99999999999}\n", "a file of 99999999999 bytes"),
             (b"{\"ask\":\"list\"}\n", "missing field"),
             (b"{\"ask\":\"export\",\"file\":\"../a/b.rrd\"}\n", "\"..\""),
         ] {

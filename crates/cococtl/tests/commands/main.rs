@@ -11,6 +11,7 @@ mod demo;
 mod frames;
 mod inconsistent;
 mod lookup;
+mod moving;
 mod node;
 mod placement;
 mod plan;

@@ -1,0 +1,171 @@
+//! Passages that are worked on side by side, with so many at a time for each node, and the sessions that they need.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::Sender;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use super::session::{Launcher, Session, failed};
+use super::way::{Node, Passage};
+use crate::failure::Failure;
+
+/// Most passages at a time, whatever the number of nodes.
+const MOST: usize = 64;
+
+/// A node that failed so often in a row is left alone.
+const FAILURES: u32 = 3;
+
+/// Who works on passages.
+#[derive(Debug)]
+pub(super) struct Crew<'a> {
+    launcher: &'a Launcher,
+    /// Most passages at a time that a node has part in.
+    limit: usize,
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Passage>,
+    busy: HashMap<Node, usize>,
+    idle: HashMap<Node, Vec<Session>>,
+    /// How often it failed in a row, and how.
+    failures: HashMap<Node, (u32, String)>,
+}
+
+/// The sessions of one passage.
+#[derive(Debug)]
+pub(super) struct Desk<'a> {
+    crew: &'a Crew<'a>,
+    open: HashMap<Node, Session>,
+}
+
+impl<'a> Crew<'a> {
+    /// Who has no work yet.
+    pub(super) fn new(launcher: &'a Launcher, limit: usize) -> Self {
+        Self { launcher, limit: limit.max(1), state: Mutex::default(), freed: Condvar::new() }
+    }
+
+    /// Sessions for one at a time, who asks first.
+    pub(super) fn desk(&'a self) -> Desk<'a> {
+        Desk { crew: self, open: HashMap::new() }
+    }
+
+    /// Works on all passages and sends what came of each, until all are done or nobody listens any more.
+    pub(super) fn work<T: Send>(
+        &self,
+        passages: Vec<Passage>,
+        act: impl Fn(&Passage, &mut Desk<'_>) -> T + Sync,
+        done: Sender<(Passage, T)>,
+    ) {
+        let mut nodes: Vec<_> = passages.iter().flat_map(nodes_of).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let hands = (self.limit * nodes.len()).min(passages.len()).min(MOST);
+        self.lock().queue = passages.into();
+        thread::scope(|scope| {
+            for _ in 0..hands {
+                let (act, done) = (&act, done.clone());
+                scope.spawn(move || {
+                    while let Some(passage) = self.take() {
+                        let mut desk = Desk { crew: self, open: HashMap::new() };
+                        let result = act(&passage, &mut desk);
+                        desk.clear();
+                        self.give_back(&passage);
+                        if done.send((passage, result)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(done);
+        });
+    }
+
+    /// The next passage whose nodes have time, when they have; none when there is none any more.
+    fn take(&self) -> Option<Passage> {
+        let mut state = self.lock();
+        loop {
+            if state.queue.is_empty() {
+                return None;
+            }
+            let has_time = |node: &Node| state.busy.get(node).is_none_or(|busy| *busy < self.limit);
+            let place = state.queue.iter().position(|passage| nodes_of(passage).all(has_time));
+            if let Some(passage) = place.and_then(|place| state.queue.remove(place)) {
+                for node in nodes_of(&passage) {
+                    *state.busy.entry(node.clone()).or_default() += 1;
+                }
+                return Some(passage);
+            }
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, passage: &Passage) {
+        let mut state = self.lock();
+        for node in nodes_of(passage) {
+            if let Some(busy) = state.busy.get_mut(node) {
+                *busy -= 1;
+            }
+        }
+        drop(state);
+        self.freed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Desk<'_> {
+    /// A session with a node, which may have been opened before.
+    pub(super) fn session(&mut self, node: &str) -> Result<&mut Session, Failure> {
+        if !self.open.contains_key(node) {
+            let session = self.idle_or_new(node)?;
+            self.open.insert(node.to_owned(), session);
+        }
+        self.open.get_mut(node).ok_or_else(|| failed(node, "there is no session"))
+    }
+
+    /// Takes note that a node failed in the middle of something: what was open is of no use any more.
+    pub(super) fn note_failure(&mut self, node: &str, reason: &Failure) {
+        self.open.remove(node);
+        let mut state = self.crew.lock();
+        let failures = state.failures.entry(node.to_owned()).or_default();
+        *failures = (failures.0 + 1, reason.to_string());
+    }
+
+    fn idle_or_new(&self, node: &str) -> Result<Session, Failure> {
+        let mut state = self.crew.lock();
+        if let Some((count, reason)) = state.failures.get(node)
+            && *count >= FAILURES
+        {
+            return Err(Failure::Refused(format!("{reason} (it is left alone)")));
+        }
+        let idle = state.idle.get_mut(node).and_then(Vec::pop);
+        drop(state);
+        match idle {
+            Some(session) => Ok(session),
+            None => self.crew.launcher.open(node),
+        }
+    }
+
+    /// Leaves all sessions for the next.
+    pub(super) fn finish(mut self) {
+        self.clear();
+    }
+
+    fn clear(&mut self) {
+        let mut state = self.crew.lock();
+        for (node, session) in self.open.drain() {
+            state.failures.remove(&node);
+            state.idle.entry(node).or_default().push(session);
+        }
+    }
+}
+
+/// All that have part in a passage.
+fn nodes_of(passage: &Passage) -> impl Iterator<Item = &Node> {
+    passage.from.iter().chain([&passage.to])
+}

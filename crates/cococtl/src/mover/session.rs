@@ -1,0 +1,165 @@
+//! `cococtl node` on a storage node, started there by ssh and talked to by its input and output.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use coco_core::address::Address;
+
+use super::way::Node;
+use crate::failure::Failure;
+use crate::node::protocol::{self, Answer, Ask, PROTOCOL};
+use crate::node::writer::Writer;
+
+/// How often the end of a process is looked for, and how long it may take.
+const LOOKS: u32 = 100;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// How nodes are reached.
+#[derive(Clone, Debug)]
+pub(super) struct Launcher {
+    /// The program that runs a command elsewhere, and its arguments.
+    pub(super) ssh: Vec<String>,
+    /// What cococtl is called there.
+    pub(super) command: String,
+    /// Where RRD files are there.
+    pub(super) data: PathBuf,
+    /// Who writes them.
+    pub(super) writer: Writer,
+    /// Whom to log in to, where it is not the host of the target's address.
+    pub(super) destinations: BTreeMap<Node, String>,
+}
+
+/// A running `cococtl node serve`. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Session {
+    node: Node,
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// Bytes that are free there, and all.
+    pub(super) room: (u64, u64),
+}
+
+impl Launcher {
+    /// Whom to log in to for a node.
+    pub(super) fn destination(&self, node: &str) -> Result<String, Failure> {
+        if let Some(destination) = self.destinations.get(node) {
+            return Ok(destination.clone());
+        }
+        let address: Result<Address, _> = node.parse();
+        let address = address.map_err(|problem| failed(node, format!("{problem}")))?;
+        match address.host() {
+            // ssh would take it for an option.
+            host if host.is_empty() || host.starts_with('-') => {
+                Err(failed(node, "it has no host to log in to"))
+            }
+            host => Ok(host.to_owned()),
+        }
+    }
+
+    /// Starts cococtl there, and sees that it is the same as here.
+    pub(super) fn open(&self, node: &str) -> Result<Session, Failure> {
+        let destination = self.destination(node)?;
+        let words = [
+            self.command.clone(),
+            "node".to_owned(),
+            "--data".to_owned(),
+            quoted(&self.data.display().to_string()),
+            "--writer".to_owned(),
+            quoted(&self.writer.to_string()),
+            "serve".to_owned(),
+        ];
+        let [program, arguments @ ..] = &self.ssh[..] else { return Err(failed(node, "there is no ssh")) };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(destination).arg(words.join(" "));
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.map_err(|problem| failed(node, format!("{program}: {problem}")))?;
+        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(node, "a process has no input or output"));
+        };
+        let (node, output) = (node.to_owned(), BufReader::new(output));
+        let mut session = Session { node, child, input: Some(input), output, room: (0, 0) };
+        match session.ask(&Ask::Hello, &[])?.0 {
+            Answer::Hello { protocol: PROTOCOL, available, total, .. } => {
+                session.room = (available, total);
+                Ok(session)
+            }
+            Answer::Hello { version, protocol, .. } => {
+                let own = env!("CARGO_PKG_VERSION");
+                let told = format!(
+                    "its cococtl is {version} and speaks version {protocol}, this one is {own} and speaks {PROTOCOL}: install \
+                     the same on both"
+                );
+                Err(failed(&session.node, told))
+            }
+            Answer::Problem { reason } => Err(failed(&session.node, reason)),
+            other => Err(failed(&session.node, format!("it says {other:?} for a greeting"))),
+        }
+    }
+}
+
+impl Session {
+    /// Asks something, with the bytes that belong to it, and waits for the answer.
+    pub(super) fn ask(&mut self, ask: &Ask, bytes: &[u8]) -> Result<(Answer, Vec<u8>), Failure> {
+        let said = self.try_to_ask(ask, bytes);
+        said.map_err(|problem| {
+            let told = match problem.kind() {
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => self.end_told(),
+                _ => problem.to_string(),
+            };
+            failed(&self.node, told)
+        })
+    }
+
+    fn try_to_ask(&mut self, ask: &Ask, bytes: &[u8]) -> io::Result<(Answer, Vec<u8>)> {
+        let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        protocol::write(input, ask, bytes)?;
+        input.flush()?;
+        protocol::read(&mut self.output)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// Why there is nobody any more, as far as it can be known. What it had to say itself went to standard error.
+    fn end_told(&mut self) -> String {
+        self.input = None;
+        match ended(&mut self.child) {
+            Some(127) => "there is no cococtl: install it on the node".to_owned(),
+            Some(255) => "ssh does not get there".to_owned(),
+            Some(status) => format!("cococtl node ended with status {status}"),
+            None => "cococtl node ended".to_owned(),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.input = None;
+        let _ = ended(&mut self.child);
+    }
+}
+
+/// Waits for the end of a process, and ends it if that takes long. Returns its status, if it has one.
+fn ended(child: &mut Child) -> Option<i32> {
+    for _ in 0..LOOKS {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.code(),
+            Ok(None) => thread::sleep(BETWEEN_LOOKS),
+            Err(_) => break,
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+pub(super) fn failed(node: &str, reason: impl Into<String>) -> Failure {
+    Failure::Node { node: node.to_owned(), reason: reason.into() }
+}
+
+/// A word for the shell of the node.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
