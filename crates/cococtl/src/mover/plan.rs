@@ -12,7 +12,7 @@ use super::survey::{Load, Survey, loads};
 use super::way::{Node, Passage, Ways};
 use crate::failure::{Failure, Outcome};
 
-/// Seconds that a file takes, with its way there and back: docs/move.md says how that was measured.
+/// Seconds that a file is assumed to take, with its way there and back and waiting for it to be written.
 const SECONDS_PER_FILE: f64 = 0.02;
 
 /// A file system stays as empty as this part of it.
