@@ -75,7 +75,8 @@ impl ShareLists {
         // Two bytes each: a batch never takes as much memory.
         let start = Start(self.0.len() as u32);
         self.0.push(Share::new(shares.len()));
-        self.0.extend_from_slice(shares);
+        // One by one: they are few, and a copy of any length is a call.
+        shares.iter().for_each(|share| self.0.push(*share));
         start
     }
 

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use arc_swap::Cache;
 use coco_core::host::is_renamed;
-use coco_core::value_list::IdentifierRef;
 use coco_core::wire::{IdentifierSpans, Span};
 
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::memory::{HostId, Judge, Memory, NameId, combine};
+use crate::memory::{HostId, Joined, Judge, Memory, NameId};
 use crate::plan::{Newest, Routing, Rules};
 use crate::share::{ShareLists, Start};
 
@@ -23,6 +22,8 @@ pub struct Filter {
     probes: Vec<Probe>,
     /// The runs of the datagram at hand; kept for its memory.
     runs: Vec<Run>,
+    /// The name at hand; kept for its memory.
+    joined: Joined,
 }
 
 /// A batch whose value lists have their verdicts.
@@ -60,7 +61,8 @@ impl Filter {
     /// Decides by whatever `newest` holds when a batch comes.
     pub fn new(newest: Arc<Newest>) -> Self {
         let rules = Rules::new(newest.load_full());
-        Self { newest: Cache::new(newest), rules, probes: Vec::new(), runs: Vec::new() }
+        let (newest, joined) = (Cache::new(newest), Joined::default());
+        Self { newest, rules, probes: Vec::new(), runs: Vec::new(), joined }
     }
 
     /// Goes over to the newest routing, and lets the last one go.
@@ -149,7 +151,6 @@ impl Filter {
         now: u32,
         tally: &mut Tally,
     ) {
-        let mut hashes = PartHashes::default();
         for run in &self.runs {
             let alone = run.items.len() == 1;
             // Of the value list that was seen last, if that is the host's last metric.
@@ -173,16 +174,17 @@ impl Filter {
                         continue;
                     }
                 }
-                let identifier = spans.of(bytes);
-                let parts = identifier.metric_parts();
-                let expected = of_run.and_then(|host| memory.see_expected(host, parts, unchanged, now));
+                let expected = of_run.and_then(|host| {
+                    memory.see_expected(host, spans.of(bytes).metric_parts(), unchanged, now)
+                });
                 if let Some(rejected) = expected {
                     item.verdict = tally.verdict(rejected, run.shares);
                     last = Some(spans);
                     continue;
                 }
-                let hash = hashes.of(&spans, &identifier, memory);
-                let name = memory.find_name(hash, parts);
+                let joined = self.joined.of(bytes, &spans);
+                let hash = memory.hash(joined);
+                let name = memory.find_joined(hash, joined);
                 // In a run it is looked up at once, since it tells which one to expect next.
                 let known = of_run.zip(name).and_then(|(host, name)| memory.see_unexpected(host, name, now));
                 match known {
@@ -358,27 +360,4 @@ fn unchanged(one: &IdentifierSpans, other: &IdentifierSpans) -> usize {
     let plugin_instance = plugin && one.plugin_instance == other.plugin_instance;
     let type_name = plugin_instance && one.type_name == other.type_name;
     usize::from(plugin) + usize::from(plugin_instance) + usize::from(type_name)
-}
-
-/// The hashes of the parts of a metric's name, kept from value list to value list of a datagram: most change one part.
-#[derive(Default)]
-struct PartHashes {
-    spans: [Span; 4],
-    hashes: [u64; 4],
-    known: bool,
-}
-
-impl PartHashes {
-    #[inline]
-    fn of(&mut self, spans: &IdentifierSpans, identifier: &IdentifierRef<'_>, memory: &Memory) -> u64 {
-        let spans = [spans.plugin, spans.plugin_instance, spans.type_name, spans.type_instance];
-        for (i, part) in identifier.metric_parts().into_iter().enumerate() {
-            if !self.known || self.spans[i] != spans[i] {
-                self.hashes[i] = memory.hash(part);
-            }
-        }
-        self.spans = spans;
-        self.known = true;
-        combine(self.hashes)
-    }
 }

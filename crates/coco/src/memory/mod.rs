@@ -16,7 +16,7 @@ mod tests;
 mod view;
 
 pub use glance::{Candidate, Glance};
-pub use names::{Name, NameId};
+pub use names::{Joined, Name, NameId};
 pub use renew::{Judge, Version};
 pub use view::{HostView, MetricView, Unread};
 
@@ -86,17 +86,6 @@ fn chunk(bytes: usize) -> usize {
     if bytes == 0 { 0 } else { bytes.next_multiple_of((bytes.next_power_of_two() / 8).max(16)) }
 }
 
-/// The hash of a metric's name: of each of its parts, so that a part that stays is not hashed again.
-#[inline]
-pub fn combine(parts: [u64; 4]) -> u64 {
-    let mut hash = 0x9e37_79b9_7f4a_7c15_u64;
-    for part in parts {
-        let product = u128::from(hash ^ part) * 0xd6e8_feb8_6659_fd93_u128;
-        hash = (product as u64) ^ ((product >> 64) as u64);
-    }
-    hash
-}
-
 impl Memory {
     /// Nothing remembered yet, and never more than about `limit` bytes.
     pub fn new(limit: usize) -> Self {
@@ -119,7 +108,7 @@ impl Memory {
         self.limit = limit;
     }
 
-    /// The hash of a host's name or of one part of a metric's, seeded anew in every process.
+    /// The hash of a host's name, or of a metric's [joined](Joined) one, seeded anew in every process.
     #[inline]
     pub fn hash(&self, bytes: &[u8]) -> u64 {
         // Without the length, which `hash_one` would mix in: who looks up compares what it finds.
@@ -179,6 +168,12 @@ impl Memory {
     #[inline]
     pub fn find_name(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
         self.names.find(hash, parts)
+    }
+
+    /// The same of a metric's name that is joined.
+    #[inline]
+    pub fn find_joined(&self, hash: u64, joined: &[u8]) -> Option<NameId> {
+        self.names.find_joined(hash, joined)
     }
 
     /// Takes note that a host's metric of this name is seen now. Whether the filter rejects it, `None` if it is not

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use coco_core::bytes::equal;
 use coco_core::value_list::write_joined;
+use coco_core::wire::IdentifierSpans;
 use coco_core::wire::part::NAME_MAX;
 
 use super::chunk;
@@ -60,6 +61,42 @@ impl Name {
     }
 }
 
+/// A [`Name`] that is looked for, joined where its parts stand in a datagram: hashing and comparing it as one takes half
+/// as long as part by part.
+#[derive(Debug, Default)]
+pub struct Joined(Vec<u8>);
+
+impl Joined {
+    /// Bytes that are copied at a time: no part of most names has more.
+    const AT_ONCE: usize = 16;
+
+    /// The name of a value list's metric.
+    #[inline]
+    pub fn of(&mut self, datagram: &[u8], spans: &IdentifierSpans) -> &[u8] {
+        let IdentifierSpans { plugin, plugin_instance, type_name, type_instance, .. } = *spans;
+        // With room for a copy behind the last part.
+        let most = spans.metric_length() + 4 + Self::AT_ONCE;
+        if self.0.len() < most {
+            self.0.resize(most, 0);
+        }
+        let mut end = 0;
+        for part in [plugin, plugin_instance, type_name, type_instance] {
+            let place = &mut self.0[end..];
+            match datagram.get(part.start()..).and_then(<[u8]>::first_chunk::<{ Self::AT_ONCE }>) {
+                // What is behind the part is written over by the next.
+                Some(bytes) if part.length() <= Self::AT_ONCE => {
+                    *place.first_chunk_mut().expect("there is room") = *bytes;
+                }
+                _ => place[..part.length()].copy_from_slice(part.of(datagram)),
+            }
+            end += part.length();
+            self.0[end] = 0;
+            end += 1;
+        }
+        &self.0[..end - 1]
+    }
+}
+
 /// The number of a remembered name. Never among the greatest, which stand for none.
 pub type NameId = u32;
 
@@ -99,6 +136,12 @@ impl Names {
     #[inline]
     pub(super) fn find(&self, hash: u64, parts: [&[u8]; 4]) -> Option<NameId> {
         self.index.find(hash, |&id| self.is(id, parts))
+    }
+
+    #[inline]
+    pub(super) fn find_joined(&self, hash: u64, joined: &[u8]) -> Option<NameId> {
+        let is = |&id: &NameId| self.entries.get(id).is_some_and(|entry| equal(&entry.name.0, joined));
+        self.index.find(hash, is)
     }
 
     /// Bytes that it takes to add a name, at most.
@@ -200,10 +243,44 @@ fn hash_of(entries: &Places<Entry>, id: NameId) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use coco_core::wire::{Decoder, Event, PacketBuilder, Span};
+    use coco_tests::traffic;
+
     use super::*;
 
     const IDLE: [&[u8]; 4] = [b"cpu", b"0", b"cpu", b"idle"];
     const LOAD: [&[u8]; 4] = [b"load", b"", b"load", b""];
+
+    #[test]
+    fn a_name_is_joined_from_its_parts_wherever_they_end_and_however_long_they_are() {
+        let mut packets = PacketBuilder::new(1452);
+        let name = |length: usize| (0..length).map(|at| b'a' + (at % 26) as u8).collect::<Vec<_>>();
+        for (number, length) in [1, 15, 16, 17, 127, 2, 3].into_iter().enumerate() {
+            let mut list = traffic::value_list("web1", number as u32);
+            list.identifier.plugin = name(length);
+            list.identifier.plugin_instance = name(length * (number % 2));
+            list.identifier.type_instance = name(length * (number % 3));
+            packets.push(&list.as_ref());
+        }
+        packets.close();
+        let mut joined = Joined::default();
+        let mut count = 0;
+        for (_, datagram) in packets.packets() {
+            for event in Decoder::new(datagram) {
+                let Ok(Event::ValueList(spans)) = event else { panic!("{event:?}") };
+                let identifier = spans.of(datagram).identifier;
+                // As well where nothing is behind the last part.
+                let IdentifierSpans { plugin, plugin_instance, type_name, type_instance, .. } =
+                    spans.identifier;
+                let ends = [plugin, plugin_instance, type_name, type_instance].map(Span::end);
+                for bytes in [datagram, &datagram[..ends.into_iter().max().unwrap()]] {
+                    assert_eq!(joined.of(bytes, &spans.identifier), identifier.metric_parts().join(&0));
+                }
+                count += 1;
+            }
+        }
+        assert_eq!(count, 7);
+    }
 
     #[test]
     fn a_name_lives_as_long_as_someone_has_it_and_its_number_is_used_again() {

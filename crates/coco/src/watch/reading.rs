@@ -270,7 +270,6 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::memory::combine;
     use crate::plan::Routing;
     use crate::secrets::Seals;
 
@@ -280,7 +279,7 @@ pub(super) mod tests {
         let shares = rules.shares(host);
         let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &shares, now)).unwrap();
         let parts = [b"p", &b""[..], metric.as_bytes(), b""];
-        let hash = combine(parts.map(|part| memory.hash(part)));
+        let hash = memory.hash(&parts.join(&0));
         let name = memory.find_name(hash, parts);
         if name.and_then(|name| memory.see(id, name, now)).is_none() {
             memory.add_metric(id, hash, parts, now, metric.ends_with('7')).unwrap();
