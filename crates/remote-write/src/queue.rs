@@ -62,11 +62,13 @@ pub enum SampleDrop {
     OutOfBounds,
     /// The engine refuses it with other words.
     Other,
+    /// It was in memory that a mistake in the program cost.
+    Panic,
 }
 
 impl SampleDrop {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Old,
         Self::Duplicate,
         Self::Future,
@@ -77,6 +79,7 @@ impl SampleDrop {
         Self::RefusedDuplicate,
         Self::OutOfBounds,
         Self::Other,
+        Self::Panic,
     ];
 
     /// The name in counters.
@@ -92,6 +95,7 @@ impl SampleDrop {
             Self::RefusedDuplicate => "refused_duplicate",
             Self::OutOfBounds => "out_of_bounds",
             Self::Other => "other",
+            Self::Panic => "panic",
         }
     }
 }
@@ -232,6 +236,11 @@ impl Queue {
     /// When the oldest of what waits, and is not in flight, came.
     pub fn since(&self) -> Option<i64> {
         self.batches.front().map(|batch| batch.since)
+    }
+
+    /// Value lists that it was given since it was last asked for the [tally](Self::tally).
+    pub fn lists(&self) -> u64 {
+        self.tally.queued_lists + self.tally.dropped_lists.iter().sum::<u64>()
     }
 
     /// Takes note that there was no memory for so many value lists before they came here.

@@ -26,17 +26,20 @@ pub enum ListDrop {
     KindMismatch,
     /// There was no memory for it.
     Full,
+    /// It was on its way when a mistake in the program ended that.
+    Panic,
 }
 
 impl ListDrop {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NameTooLong,
         Self::Incomplete,
         Self::UnknownType,
         Self::DataSourceCount,
         Self::KindMismatch,
         Self::Full,
+        Self::Panic,
     ];
 
     /// The name in counters.
@@ -48,6 +51,7 @@ impl ListDrop {
             Self::DataSourceCount => "data_source_count",
             Self::KindMismatch => "kind_mismatch",
             Self::Full => "full",
+            Self::Panic => "panic",
         }
     }
 }

@@ -3,7 +3,7 @@
 use coco_daemon::counters::Definition;
 
 /// The whole table, in the order in which the manual shows it.
-pub const ALL: [&Definition; 14] = [
+pub const ALL: [&Definition; 15] = [
     &LISTS,
     &LISTS_DROPPED,
     &SAMPLES,
@@ -12,6 +12,7 @@ pub const ALL: [&Definition; 14] = [
     &NOTIFICATIONS,
     &REQUESTS,
     &RETRIES,
+    &PANICS,
     &WAITING,
     &OLDEST_AGE,
     &BYTES,
@@ -55,6 +56,11 @@ pub static REQUESTS: Definition =
 pub static RETRIES: Definition = Definition::counter(
     &["coco", "remote_write.retries", "{target}"],
     "Requests to an engine for samples that were sent before: again, or in parts.",
+);
+/// Mistakes in the program.
+pub static PANICS: Definition = Definition::counter(
+    &["coco", "remote_write.panics", "{target}"],
+    "Panics of the thread of an engine: each costs what waits, by reason `panic`, and then it begins anew.",
 );
 /// Samples that wait.
 pub static WAITING: Definition =

@@ -14,13 +14,14 @@ use crate::outlets::{Remote, RemoteCounts};
 type Row = (&'static Definition, fn(&RemoteCounts) -> u64);
 
 /// Those without a reason. What has come to pass is read before what has to come before it.
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     (&engines::DELIVERED, RemoteCounts::delivered),
     (&engines::SAMPLES, RemoteCounts::queued),
     (&engines::LISTS, RemoteCounts::queued_lists),
     (&engines::NOTIFICATIONS, RemoteCounts::notifications),
     (&engines::RETRIES, RemoteCounts::retries),
     (&engines::REQUESTS, RemoteCounts::requests),
+    (&engines::PANICS, RemoteCounts::panics),
     (&engines::WAITING, RemoteCounts::waiting),
     (&engines::OLDEST_AGE, RemoteCounts::oldest_age),
     (&engines::BYTES, RemoteCounts::bytes),

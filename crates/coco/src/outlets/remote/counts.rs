@@ -20,6 +20,7 @@ pub struct RemoteCounts {
     notifications: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
+    panics: AtomicU64,
     waiting: AtomicU64,
     oldest_age: AtomicU64,
     bytes: AtomicU64,
@@ -51,6 +52,7 @@ impl Default for RemoteCounts {
             notifications: zero(),
             requests: zero(),
             retries: zero(),
+            panics: zero(),
             waiting: zero(),
             oldest_age: zero(),
             bytes: zero(),
@@ -98,6 +100,16 @@ impl RemoteCounts {
         self.oldest_age.store(waiting.oldest_age.as_secs(), Ordering::Release);
         self.bytes.store(waiting.bytes as u64, Ordering::Release);
         self.series.store(waiting.series as u64, Ordering::Release);
+    }
+
+    /// The thread of the engine has panicked: all that waited is lost, and so many value lists that it had in hand.
+    pub(super) fn panicked(&self, lists: u64) {
+        add(&self.panics, 1);
+        add(&self.dropped_lists[ListDrop::Panic as usize], lists);
+        let done = get(&self.delivered) + self.dropped.iter().map(get).sum::<u64>();
+        add(&self.dropped[SampleDrop::Panic as usize], get(&self.queued).saturating_sub(done));
+        let gauges = [&self.waiting, &self.oldest_age, &self.bytes, &self.series];
+        gauges.iter().for_each(|cell| cell.store(0, Ordering::Release));
     }
 
     /// Takes note of how it is: what is wrong with it, and whether an operator has to mend it. Whether that is news.
@@ -150,6 +162,11 @@ impl RemoteCounts {
     /// Requests for what was sent before.
     pub fn retries(&self) -> u64 {
         get(&self.retries)
+    }
+
+    /// Panics of its thread, each of which cost what waited.
+    pub fn panics(&self) -> u64 {
+        get(&self.panics)
     }
 
     /// Samples that wait.

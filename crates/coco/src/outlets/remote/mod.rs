@@ -1,13 +1,14 @@
 //! Engines that take samples by Prometheus' remote write, as outlets.
 //!
 //! A lane hands over the packets that it has for an engine, as it would send them: bytes copied into a [`HandOver`] that
-//! has a bound, and nobody waits. A thread for each engine (`worker`) decodes them, makes samples, queues and sends them
+//! has a bound, and nobody waits. A `thread` for each engine (its work is in `worker`) decodes them, makes samples, queues and sends them
 //! (`remote-write` knows how), over a connection of its own (`client`). `terms` is what a configuration says of it.
 
 mod client;
 mod counts;
 mod hand_over;
 mod terms;
+mod thread;
 mod worker;
 
 pub use counts::RemoteCounts;
@@ -85,7 +86,7 @@ impl Remote {
         }
         let remote = Arc::clone(self);
         let thread = std::thread::Builder::new().name("remote write".to_owned());
-        thread.spawn(move || worker::run(&remote)).map(drop).inspect_err(|_| {
+        thread.spawn(move || thread::run(&remote)).map(drop).inspect_err(|_| {
             self.started.store(false, Ordering::Release);
         })
     }
@@ -107,5 +108,100 @@ impl Remote {
     /// Whether its thread has ended, or was never there.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire) || !self.started.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::time::Duration;
+
+    use coco_core::config::CocoConfig;
+    use coco_core::types_db::TypesDb;
+    use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
+    use coco_core::wire::PacketBuilder;
+    use coco_daemon::files::Accept;
+    use coco_tests::wait::{PATIENCE, wait_until};
+    use remote_write::queue::SampleDrop;
+    use remote_write::sample::ListDrop;
+
+    use super::*;
+
+    /// Takes whatever comes.
+    fn engine() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                take_all(stream);
+            }
+        });
+        port
+    }
+
+    /// Ends with the connection.
+    fn take_all(mut stream: TcpStream) -> Option<()> {
+        let mut bytes = Vec::new();
+        loop {
+            let mut buffer = [0; 65536];
+            let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
+            bytes.extend_from_slice(&buffer[..read]);
+            let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+            let length =
+                head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
+            if bytes.len() >= end + 4 + length {
+                bytes.drain(..end + 4 + length);
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
+            }
+        }
+    }
+
+    /// A packet for each plugin, all handed over at once.
+    fn give(remote: &Remote, plugins: &[&str]) {
+        let mut builder = PacketBuilder::new(1452);
+        for plugin in plugins {
+            let identifier = Identifier {
+                host: b"h".to_vec(),
+                plugin: plugin.as_bytes().to_vec(),
+                type_name: b"gauge".to_vec(),
+                ..Identifier::default()
+            };
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+            let interval = Interval::HighResolution(10 << 30);
+            builder.push(
+                &ValueList::new(identifier, Time::Seconds(now), interval, &[Value::Gauge(1.0)]).as_ref(),
+            );
+            builder.close();
+        }
+        remote.take(builder.packets());
+    }
+
+    #[test]
+    fn a_panic_costs_what_waits_and_no_more_and_all_of_it_is_counted() {
+        let text = format!(
+            "listen = {{ bind = '127.0.0.1:0', typesdb = '/nowhere' }}\n[tiers.e]\nkind = 'remote_write'\n\
+             urls = ['http://127.0.0.1:{}/write']\nbatch_delay = '1ms'\n",
+            engine()
+        );
+        let config = CocoConfig::parse(&text).unwrap();
+        let types = Arc::new(TypesDb::parse(b"gauge value:GAUGE:U:U").0);
+        let engines = Engines::read(&config, &types, Accept::Files).unwrap();
+        let target = &config.tiers.get(0).unwrap().targets()[0];
+        let remote = Arc::new(Remote::new("e", &target.name));
+        remote.engage(&engines, target).unwrap();
+        let counts = &remote.counts;
+        give(&remote, &["before"]);
+        wait_until(PATIENCE, "the first to be delivered", || counts.delivered() == 1);
+        give(&remote, &["waits", "engine panics", "not looked at"]);
+        wait_until(PATIENCE, "the panic", || counts.panics() == 1);
+        assert_eq!((counts.queued_lists(), counts.dropped_lists(ListDrop::Panic)), (2, 2));
+        assert_eq!((counts.queued(), counts.delivered(), counts.dropped(SampleDrop::Panic)), (2, 1, 1));
+        give(&remote, &["behind"]);
+        wait_until(PATIENCE, "it to go on", || counts.delivered() == 2);
+        assert_eq!((counts.queued(), counts.dropped(SampleDrop::Panic), counts.waiting()), (3, 1, 0));
+        remote.end(Instant::now() + Duration::from_secs(60));
+        wait_until(PATIENCE, "it to end", || remote.has_ended());
     }
 }

@@ -1,8 +1,8 @@
-//! The thread of an engine: takes packets, queues samples, and has one request under way.
+//! The work of an engine's thread: takes packets, queues samples, and has one request under way.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -34,28 +34,14 @@ const MOST_AT_ONCE: usize = 256;
 /// The time after which a file with a password or a token is read again.
 const READ_AGAIN: Duration = Duration::from_secs(60);
 
-/// Sends until it is told to end and nothing is left.
-pub(super) fn run(remote: &Arc<Remote>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let worked = match runtime {
-        Ok(runtime) => {
-            let work = || runtime.block_on(async { Worker::new(remote).work().await });
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_ok()
-        }
-        Err(_) => false,
-    };
-    if !worked {
-        remote.counts.set_problem(Some("its thread has ended"), true);
-        error!(tier = %remote.tier, target = %remote.target, "the thread of an engine has ended: nothing is sent there");
-    }
-    remote.ended.store(true, Ordering::Release);
-}
-
-struct Worker<'r> {
+/// See the module.
+pub(super) struct Worker<'r> {
     remote: &'r Remote,
     terms: Arc<Terms>,
     queue: Queue,
     sender: Sender,
+    /// What is decoded now, and how many value lists the queue had been given before.
+    buffer: Option<(Vec<u8>, u64)>,
 }
 
 /// Sends batches, one at a time.
@@ -78,7 +64,7 @@ fn now() -> i64 {
 }
 
 impl<'r> Worker<'r> {
-    fn new(remote: &'r Remote) -> Self {
+    pub(super) fn new(remote: &'r Remote) -> Self {
         let terms = Option::clone(&remote.terms()).expect("it is started when there are terms");
         let queue = Queue::new(terms.settings.clone(), Arc::clone(&terms.types));
         let sender = Sender {
@@ -91,10 +77,10 @@ impl<'r> Worker<'r> {
             again: false,
             refusals: Throttle::default(),
         };
-        Self { remote, terms, queue, sender }
+        Self { remote, terms, queue, sender, buffer: None }
     }
 
-    async fn work(mut self) {
+    pub(super) async fn work(&mut self) {
         loop {
             self.renew();
             let ends_at = self.remote.ends_at();
@@ -127,18 +113,40 @@ impl<'r> Worker<'r> {
     fn take_some(&mut self, buffers: usize) -> bool {
         for _ in 0..buffers {
             let Some(buffer) = self.remote.hand_over.take() else { return false };
-            let now = now();
-            for packet in packets(&buffer) {
-                let decoder = Decoder::new(packet).with_name_max(LONGEST_NAME_MAX);
-                for event in decoder {
+            let (now, before) = (now(), self.queue.lists());
+            let (buffer, _) = self.buffer.insert((buffer, before));
+            for packet in packets(buffer) {
+                #[cfg(test)]
+                crate::lane::faults::provoke_by("engine", packet);
+                for event in Decoder::new(packet).with_name_max(LONGEST_NAME_MAX) {
                     if let Ok(Event::ValueList(spans)) = event {
                         self.queue.push(&spans.of(packet), now);
                     }
                 }
             }
-            self.remote.hand_over.give_back(buffer);
+            if let Some((buffer, _)) = self.buffer.take() {
+                self.remote.hand_over.give_back(buffer);
+            }
         }
         true
+    }
+
+    /// After a panic: publishes what was counted before. Returns how many value lists were in hand, and counted nowhere.
+    pub(super) fn give_up(&mut self) -> u64 {
+        let lists = self.in_hand();
+        self.remote.counts.publish(&self.queue.tally(), Waiting::default());
+        lists
+    }
+
+    /// Value lists that were taken, and not given to the queue: those of a buffer that was decoded when it panicked.
+    fn in_hand(&self) -> u64 {
+        let Some((buffer, before)) = &self.buffer else { return 0 };
+        let is_list = |event: &Result<Event, _>| matches!(event, Ok(Event::ValueList(_)));
+        let lists =
+            |packet| Decoder::new(packet).with_name_max(LONGEST_NAME_MAX).filter(is_list).count() as u64;
+        // Where it is decoding that panics, they can't be counted.
+        let all = catch_unwind(AssertUnwindSafe(|| packets(buffer).map(lists).sum::<u64>())).unwrap_or(0);
+        all.saturating_sub(self.queue.lists() - before)
     }
 
     fn publish(&mut self) {
