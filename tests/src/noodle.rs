@@ -52,10 +52,15 @@ impl Noodle {
         self.directory.pipe("coco.conf");
     }
 
+    /// Writes another configuration, without telling.
+    pub fn write_config(&self, config: &str) {
+        self.directory.write("coco.conf", config);
+    }
+
     /// Writes another configuration, says so by SIGHUP, and waits until it is taken over or refused. Returns the lines
     /// that the log has for it.
     pub fn reload(&mut self, config: &str) -> String {
-        self.directory.write("coco.conf", config);
+        self.write_config(config);
         self.process.reload()
     }
 

@@ -18,6 +18,7 @@ mod plan;
 mod plan_rsync;
 mod reload;
 mod replay;
+mod runbooks;
 mod running;
 mod traffic;
 

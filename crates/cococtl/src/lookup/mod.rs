@@ -4,6 +4,8 @@
 //! targets' names, and behind it `STAGE from=TARGET,... writes=TARGET,...` where the host is on its way. Where collectd
 //! stores the host under another name, that stands at the end.
 
+mod moving;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{self, BufWriter, Write};
@@ -11,12 +13,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use coco_core::host::{is_renamed, stored_name};
-use coco_core::placement::migration::{Move, Stage};
 use coco_core::tier::{Tier, Tiers};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
+use self::moving::{OnItsWay, moving_in};
 use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::{Failure, Outcome};
@@ -188,53 +190,6 @@ fn write_list(places: &[usize], targets: &[Vec<u8>], out: &mut impl Write) -> io
         out.write_all(&targets[owner])?;
     }
     Ok(())
-}
-
-/// What becomes of a host, if it is on its way.
-fn moving_in(tier: &Tier, host: &[u8]) -> Option<Move> {
-    tier.placement().migration().map(|migration| migration.of(host)).filter(|of| of.stage != Stage::Settled)
-}
-
-/// A host on its way, beside its owners.
-struct OnItsWay {
-    stage: String,
-    former: Vec<String>,
-    writes: Vec<String>,
-}
-
-impl OnItsWay {
-    fn of(tier: &Tier, of: Move) -> Self {
-        let names = |places: &[usize]| -> Vec<_> {
-            places.iter().map(|place| tier.targets()[*place].label().to_owned()).collect()
-        };
-        let (stage, former) = (of.stage.as_str().to_owned(), names(&of.former));
-        Self { stage, former, writes: names(&of.writers()) }
-    }
-
-    /// What a process tells of a host; none where it stays, or the process knows of no migrations.
-    fn told(placed: &Map<String, Value>) -> Option<Self> {
-        let names = |key: &str| -> Option<Vec<String>> {
-            placed.get(key)?.as_array()?.iter().map(|name| name.as_str().map(str::to_owned)).collect()
-        };
-        let stage = placed.get("stage")?.as_str().filter(|stage| *stage != Stage::Settled.as_str())?;
-        Some(Self { stage: stage.to_owned(), former: names("former")?, writes: names("writes")? })
-    }
-
-    fn object(&self) -> Value {
-        json!({ "stage": self.stage, "former": self.former, "writes": self.writes })
-    }
-
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(b" ")?;
-        write_name(out, self.stage.as_bytes())?;
-        for (head, names) in [(" from=", &self.former), (" writes=", &self.writes)] {
-            for (place, name) in names.iter().enumerate() {
-                out.write_all(if place == 0 { head.as_bytes() } else { b"," })?;
-                write_name(out, name.as_bytes())?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What stands behind the owners in a line of text.
