@@ -47,7 +47,15 @@ impl Prometheus {
     /// When it doesn't come up.
     #[must_use]
     pub fn start_with(config: &str) -> Self {
-        let directory = Directory::new("prometheus");
+        Self::start_in(Directory::new("prometheus"), config)
+    }
+
+    /// Starts one in a directory, where `web.yml` says whom it lets in, if there is such a file.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start_in(directory: Directory, config: &str) -> Self {
         directory.write("prometheus.yml", config);
         let (process, address) = Self::spawn(&directory, "127.0.0.1:0");
         Self { process, address, directory }
@@ -59,6 +67,10 @@ impl Prometheus {
         command.arg("--web.enable-remote-write-receiver");
         command.arg(format!("--config.file={}", directory.path().join("prometheus.yml").display()));
         command.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
+        let web = directory.path().join("web.yml");
+        if web.exists() {
+            command.arg(format!("--web.config.file={}", web.display()));
+        }
         let mut process = Process::start("prometheus", directory.path(), &mut command);
         let address = process.wait_for("its port", |process| {
             let log = process.stderr();
