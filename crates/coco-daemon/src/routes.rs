@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 
 use crate::counters::Snapshot;
 use crate::http::shared::UNTAKEN;
-use crate::http::{Answer, Refusals, Rendered, Request, Response, Route, Router, Shared, body};
+use crate::http::{Answer, Encoding, Refusals, Rendered, Request, Response, Route, Router, Shared, body};
 use crate::logging;
 use crate::lookup::Lookup;
 use crate::reload::Reloads;
@@ -67,14 +67,21 @@ pub struct Common {
     pub reloads: Arc<Reloads>,
     /// Set when the process is about to end: each answer is the last of its connection then.
     pub leaving: Arc<AtomicBool>,
-    vars: Shared,
-    metrics: Shared,
+    vars: View,
+    metrics: View,
     page: Shared,
     /// Places for searches for hosts.
     searches: Semaphore,
     /// Bytes of what they have found that clients have not taken yet.
     untaken: Arc<AtomicUsize>,
     started: Instant,
+}
+
+/// A view for all who wait for it, by the encoding that they take.
+#[derive(Default)]
+struct View {
+    plain: Shared,
+    gzip: Shared,
 }
 
 /// Searches of the status page at a time. Any other is told to come again: a browser does so by itself.
@@ -88,8 +95,8 @@ impl Common {
             refusals: Arc::default(),
             reloads,
             leaving,
-            vars: Shared::new(),
-            metrics: Shared::new(),
+            vars: View::default(),
+            metrics: View::default(),
             page: Shared::new(),
             searches: Semaphore::new(SEARCHES),
             untaken: Arc::default(),
@@ -124,12 +131,14 @@ fn lookup<D: Daemon>(daemon: &Arc<D>, request: Request) -> Answer {
     daemon.common().lookup.answer(&daemon.tiers(), &request).into()
 }
 
-fn debug_vars<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
-    viewed(daemon, |common| &common.vars, |daemon| vars::debug_vars(&snapshot(daemon)))
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn debug_vars<D: Daemon>(daemon: &Arc<D>, request: Request) -> Answer {
+    viewed(daemon, &request, |common| &common.vars, |daemon| vars::debug_vars(&snapshot(daemon)))
 }
 
-fn metrics<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
-    viewed(daemon, |common| &common.metrics, |daemon| vars::metrics(&snapshot(daemon)))
+#[expect(clippy::needless_pass_by_value, reason = "a handler")]
+fn metrics<D: Daemon>(daemon: &Arc<D>, request: Request) -> Answer {
+    viewed(daemon, &request, |common| &common.metrics, |daemon| vars::metrics(&snapshot(daemon)))
 }
 
 fn config<D: Daemon>(daemon: &Arc<D>, _: Request) -> Answer {
@@ -247,11 +256,21 @@ fn healthz<D: Daemon>(daemon: &D) -> Response {
 }
 
 /// One rendering of a view for all who wait for it.
-fn viewed<D: Daemon>(daemon: &Arc<D>, view: fn(&Common) -> &Shared, render: fn(&D) -> Rendered) -> Answer {
-    let daemon = Arc::clone(daemon);
+fn viewed<D: Daemon>(
+    daemon: &Arc<D>,
+    request: &Request,
+    view: fn(&Common) -> &View,
+    render: fn(&D) -> Rendered,
+) -> Answer {
+    let (daemon, encoding) = (Arc::clone(daemon), Encoding::of(request));
     Answer::later(async move {
         let rendered = Arc::clone(&daemon);
-        view(daemon.common()).answer(move || render(&rendered)).await
+        let view = view(daemon.common());
+        let view = match encoding {
+            Encoding::Plain => &view.plain,
+            Encoding::Gzip => &view.gzip,
+        };
+        view.answer(move || render(&rendered).encoded(encoding)).await
     })
 }
 

@@ -13,6 +13,7 @@ use hyper::StatusCode;
 use tokio::time::{Instant, sleep_until};
 
 use super::body::{self, Response};
+use super::encoding::Encoding;
 
 /// Renderings take one part in so many of the time.
 const SHARE: u32 = 100;
@@ -31,12 +32,25 @@ pub const UNTAKEN: usize = 8 << 20;
 pub struct Rendered {
     content_type: &'static str,
     bytes: Bytes,
+    /// Where it depends on the client.
+    encoding: Option<Encoding>,
 }
 
 impl Rendered {
     /// Bytes of a media type.
     pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type, bytes: bytes.into() }
+        Self { content_type, bytes: bytes.into(), encoding: None }
+    }
+
+    /// The same for clients that take this encoding.
+    #[must_use]
+    pub fn encoded(self, encoding: Encoding) -> Self {
+        let mut bytes = Vec::new();
+        match encoding.write(&mut bytes, |out| out.write_all(&self.bytes)) {
+            Ok(()) => Self { bytes: bytes.into(), encoding: Some(encoding), ..self },
+            // Memory takes all that is written.
+            Err(_) => self,
+        }
     }
 
     /// The same, whose bytes are counted until the last client has taken them.
@@ -47,8 +61,12 @@ impl Rendered {
 }
 
 impl From<Rendered> for Response {
-    fn from(Rendered { content_type, bytes }: Rendered) -> Self {
-        body::bytes(StatusCode::OK, content_type, bytes)
+    fn from(Rendered { content_type, bytes, encoding }: Rendered) -> Self {
+        let mut response = body::bytes(StatusCode::OK, content_type, bytes);
+        if let Some(encoding) = encoding {
+            encoding.mark(&mut response);
+        }
+        response
     }
 }
 

@@ -152,5 +152,16 @@ fn answers_are_packed_for_who_takes_them_so_and_tiers_come_without_routes() {
     all[0].as_object_mut().unwrap().remove("routes");
     assert_eq!(coco.get("/tiers?routes=false").json(), Value::Array(all));
     assert_eq!(coco.get("/tiers?routes=no").status, 400);
+    // What is counted goes on meanwhile.
+    for (path, known) in [("/debug/vars", "\"decoded\":50"), ("/metrics", "coco_listen_decoded_total 50\n")] {
+        let plain = coco.get(path);
+        assert!(plain.head.contains("vary: accept-encoding\r\n"), "{path}: {}", plain.head);
+        assert!(!plain.head.contains("content-encoding") && plain.text.contains(known), "{path}");
+        let (head, packed) = get_packed(&coco, path);
+        assert!(head.contains("content-encoding: gzip"), "{path}: {head}");
+        let mut text = String::new();
+        GzDecoder::new(&*packed).read_to_string(&mut text).unwrap();
+        assert!(text.contains(known) && packed.len() * 3 < text.len(), "{path}: {text}");
+    }
     coco.stop().unwrap();
 }
