@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use serde_json::Value;
@@ -112,6 +112,12 @@ impl Coco {
             process,
             directory,
         }
+    }
+
+    /// The file that it reads.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.directory.path().join("coco.conf")
     }
 
     /// Writes another configuration, without telling.
@@ -232,8 +238,18 @@ impl Counters {
         let tiers = self.0["lookup"].as_object().map_or(0, serde_json::Map::len) as u64;
         let dealt_with = self.count(&["send", "total"])
             + self.count(&["errors", "send.write"])
-            + self.count(&["errors", "send.disconnected"]);
+            + self.count(&["errors", "send.disconnected"])
+            + total(&self.0["remote_write.value_lists"])
+            + total(&self.0["remote_write.value_lists_dropped"]);
         self.count(&["listen", "decoded"]) == decided && dealt_with == accepted * tiers
+    }
+}
+
+/// All numbers in a document.
+fn total(counters: &Value) -> u64 {
+    match counters {
+        Value::Object(fields) => fields.values().map(total).sum(),
+        number => number.as_u64().unwrap_or(0),
     }
 }
 

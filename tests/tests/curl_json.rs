@@ -8,6 +8,7 @@ use coco_tests::collectd::{Collectd, sample};
 use coco_tests::csv::Series;
 use coco_tests::curl;
 use coco_tests::directory::Directory;
+use coco_tests::engine::{Answer, Scripted};
 use coco_tests::noodle::Noodle;
 use coco_tests::rrd;
 use coco_tests::sink::Sink;
@@ -23,7 +24,13 @@ const HOST: &str = "coco.example.org";
 fn every_key_of_the_sample_becomes_a_series() {
     let sinks = [(); 2].map(|()| Sink::start());
     let targets = sinks.each_ref().map(|sink| sink.address);
-    let mut coco = Coco::start(&Config::new(&[("shortterm", &targets)]).blacklist("^refused").text());
+    let engine = Scripted::start(|_, _| Answer::Say(204, "", ""));
+    let tiers = Config::new(&[("shortterm", &targets)]).blacklist("^refused").text();
+    let engines = format!(
+        "[tiers.engines]\nkind = \"remote_write\"\nurls = [{:?}]\nbatch_delay = \"100ms\"\n",
+        engine.url()
+    );
+    let mut coco = Coco::start(&(tiers + &engines));
     let traffic = traffic_of_every_kind(&mut coco);
 
     let text = replaced(&sample("coco.conf"), &[("http://localhost:9090", &format!("http://{}", coco.api))]);
@@ -163,7 +170,7 @@ fn expected_series(program: &str, config: &str, vars: &Value) -> BTreeMap<String
         assert!(!ways.is_empty(), "key {key} leads to nothing in {vars}");
         assert_eq!(steps[0], program, "key {key}");
         for way in ways {
-            let instance = option("Instance ").unwrap_or_else(|| way[1..].join("-"));
+            let instance = option("Instance ").unwrap_or_else(|| way[1..].join("-").replace('/', "_"));
             by_way.insert(way, (format!("{type_name}-{instance}"), key.to_owned()));
         }
     }
