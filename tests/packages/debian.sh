@@ -1,6 +1,6 @@
 #!/bin/sh
 # What becomes of a Debian on which Coco is installed, upgraded while it runs, removed and purged. Runs as its first
-# process, in a root of its own without a network (tests/tests/packages.rs): /packages/old and /packages/new hold the
+# process, in a root of its own without a network (tests/tests/packages/): /packages/old and /packages/new hold the
 # packages of two versions. Writes what it has done; ends with 1 at the first thing that is not as it should be.
 set -eu
 exec 2>&1

@@ -1,16 +1,15 @@
-//! The packages: what their descriptions name is there and goes where it should, and what becomes of a Debian on which
-//! they are installed, upgraded, removed and purged.
+//! What the descriptions of the packages name.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coco_manual::documents;
-use coco_tests::directory::Directory;
 use coco_tests::repository;
 use serde_json::Value;
+
+use super::made::text;
 
 /// Where `etc/package` puts what is made.
 const STAGE: &str = "target/package/stage/";
@@ -34,10 +33,6 @@ fn metadata() -> Vec<Value> {
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
     let packages = metadata["packages"].as_array().expect("packages").iter();
     packages.filter(|package| package["metadata"]["deb"].is_object()).cloned().collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
 fn assets(package: &Value) -> Vec<Asset> {
@@ -91,8 +86,15 @@ fn every_file_of_a_package_is_there_and_each_that_is_made_is_in_one() {
     for asset in packages.iter().flat_map(assets) {
         let found = files(&asset.source, &there);
         assert!(!found.is_empty(), "no such file: {asset:?}");
-        let is_program = asset.place.starts_with("usr/bin/") || asset.place.starts_with("usr/lib/nagios/");
-        assert_eq!(asset.mode, if is_program { "755" } else { "644" }, "{asset:?}");
+        let is_run = |file: &String| {
+            let metadata = fs::metadata(repository().join(file));
+            match file.strip_prefix(STAGE) {
+                Some(made) => made.starts_with("bin/"),
+                None => metadata.expect("a file").permissions().mode() & 0o111 != 0,
+            }
+        };
+        let is_program = |file| asset.mode == if is_run(file) { "755" } else { "644" };
+        assert!(found.iter().all(is_program), "{asset:?}");
         for file in &found {
             let name = file.rsplit('/').next().expect("a name");
             let place = match asset.place.strip_suffix('/') {
@@ -135,76 +137,4 @@ fn what_lies_in_etc_is_the_operators() {
         }
     }
     assert_eq!(configuration, 1);
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}");
-    said.into_owned()
-}
-
-/// As if it had been made of an older version, whose sample was another.
-fn aged(package: &Path, to: &Path) {
-    let directory = Directory::new("aged");
-    let tree = directory.path().join("tree");
-    run(Command::new("dpkg-deb").arg("-R").args([package, &tree]));
-    let control = tree.join("DEBIAN/control");
-    let version = format!("Version: {}\n", env!("CARGO_PKG_VERSION"));
-    let text = fs::read_to_string(&control).expect("a package has it");
-    assert!(text.contains(&version), "{text}");
-    fs::write(&control, text.replace(&version, "Version: 1.9.0\n")).expect("a file");
-    let sample = tree.join("etc/coco/coco.conf");
-    if let Ok(text) = fs::read_to_string(&sample) {
-        fs::write(sample, format!("# An older one.\n{text}")).expect("a file");
-        // They would say that it was changed; not every cargo-deb writes them.
-        let _ = fs::remove_file(tree.join("DEBIAN/md5sums"));
-    }
-    run(Command::new("dpkg-deb").args(["-b", "--root-owner-group"]).arg(&tree).arg(to));
-}
-
-/// Needs cargo-deb, mmdebstrap and a mirror of Debian. Takes minutes: all programs are built, by the profile of the demo.
-#[test]
-#[ignore = "builds all programs and a Debian"]
-fn a_debian_keeps_what_is_the_operators_through_install_upgrade_remove_and_purge() {
-    let directory = Directory::new("packages");
-    let [new, old] = ["new", "old"].map(|name| directory.path().join(name));
-    let package = repository().join("etc/package");
-    run(Command::new(package).arg("--plain").arg(&new).env("PACKAGE_PROFILE", "demo"));
-    fs::create_dir(&old).expect("a folder");
-    let files: Vec<PathBuf> =
-        fs::read_dir(&new).expect("a folder").map(|file| file.expect("one").path()).collect();
-    let debs = files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "deb"));
-    debs.clone().for_each(|package| aged(package, &old));
-    assert_eq!(debs.count(), 3, "{files:?}");
-    run(Command::new("sha256sum").current_dir(&new).args(["--check", "--strict", "SHA256SUMS"]));
-
-    let root = directory.path().join("root");
-    let mut debian = Command::new("mmdebstrap");
-    run(debian.args(["--quiet", "--variant=minbase", "bookworm"]).arg(&root));
-    let packages = root.join("packages");
-    fs::create_dir(&packages).expect("a folder");
-    run(Command::new("cp").arg("-r").args([&new, &old, &packages]));
-    let scenario = repository().join("tests/packages/debian.sh");
-    fs::copy(scenario, root.join("debian.sh")).expect("a file");
-    let enter = "mount -t proc proc \"$0/proc\" && ip link set lo up && exec chroot \"$0\" /debian.sh";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", enter]).arg(&root);
-    let said = run(&mut unshare);
-    assert!(said.ends_with("== all is well\n"), "{said}");
-
-    // Of what came while both were there nothing is lost; what came in between nobody took, which the sender sees.
-    let object = |name: &str| -> Value {
-        let line = said.lines().find_map(|line| line.strip_prefix(name)).expect("it is said");
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    };
-    let (load, sink) = (object("load "), object("sink "));
-    let [sent, refused] = ["value_lists", "refused"].map(|key| load[key].as_u64().expect("a number"));
-    let arrived = sink["value_lists"].as_u64().expect("a number") / 2;
-    assert!(said.lines().any(|line| line.starts_with("log ") && line.contains(" lost=0 left=0")), "{said}");
-    let missing = sent.saturating_sub(arrived);
-    {
-        eprintln!("an upgrade under {sent} value lists lost {missing}; {refused} datagrams were refused");
-    }
-    assert!(arrived > sent / 2 && missing < sent / 2, "{load} {sink}");
 }
