@@ -104,7 +104,19 @@ impl Coco {
     /// When it doesn't come up.
     #[must_use]
     pub fn start(config: &str) -> Self {
-        let (process, directory) = program::start(Program::Coco, config);
+        Self::started(program::start(Program::Coco, config))
+    }
+
+    /// The same with another build of it.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start_build(build: &Path, config: &str) -> Self {
+        Self::started(program::start_build(Program::Coco, build, config))
+    }
+
+    fn started((process, directory): (Process, Directory)) -> Self {
         let log = process.stdout();
         Self {
             listen: logged_address(&log, "listening for collectd packets"),

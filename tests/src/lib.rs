@@ -6,7 +6,7 @@
 //! a test meets the modules:
 //!
 //! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote, [`rrdcached`] serves it;
-//! - [`program`] builds and starts what is under test, [`coco`] and [`noodle`] ask it questions with [`curl`];
+//! - [`program`] builds and starts what is under test, [`mod@before`] what it takes the place of, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`graphite_web`] is the real one, behind Noodle;
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
@@ -28,6 +28,7 @@
 #![forbid(unsafe_code)]
 
 pub mod balancer;
+pub mod before;
 pub mod books;
 pub mod chromium;
 pub mod clients;

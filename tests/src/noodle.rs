@@ -1,6 +1,7 @@
 //! A real Noodle: its process, its answers.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use serde_json::Value;
@@ -37,6 +38,15 @@ impl Noodle {
     #[must_use]
     pub fn start_unprivileged(config: &str) -> Self {
         Self::of(program::start_unprivileged(Program::Noodle, config))
+    }
+
+    /// The same with another build of it.
+    ///
+    /// # Panics
+    /// When it doesn't come up.
+    #[must_use]
+    pub fn start_build(build: &Path, config: &str) -> Self {
+        Self::of(program::start_build(Program::Noodle, build, config))
     }
 
     fn of((process, directory): (Process, Directory)) -> Self {

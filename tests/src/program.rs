@@ -96,6 +96,15 @@ pub fn start_within(program: Program, config: &str, environment: &[(&str, &OsStr
     start_by(command, program, config)
 }
 
+/// The same with another build of it.
+///
+/// # Panics
+/// When it doesn't come up.
+#[must_use]
+pub fn start_build(program: Program, build: &Path, config: &str) -> (Process, Directory) {
+    start_by(Command::new(build), program, config)
+}
+
 /// The same as one who may read no more than others, though root started it.
 ///
 /// # Panics

@@ -1,21 +1,34 @@
 //! One address, which keepalived has on the machine that is well.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use coco_tests::flows::Flows;
 use coco_tests::keepalived::Keepalived;
 use coco_tests::lan::Lan;
 use coco_tests::namespace::{Host, PORT};
+use coco_tests::program::Program;
 
 use crate::scene::{AGENTS, Fleet, agent, are_one_block, rows, tell};
 
-fn address() -> Ipv4Addr {
+pub(crate) fn address() -> Ipv4Addr {
     Lan::ip(10)
 }
 
 /// Both machines, with the address on the first.
 fn scene() -> (Fleet, [Keepalived; 2], Host) {
-    let fleet = Fleet::start([address(); 2]);
+    scene_of(Program::Coco.path().to_owned())
+}
+
+/// The same with another build of Coco.
+pub(crate) fn scene_of(build: PathBuf) -> (Fleet, [Keepalived; 2], Host) {
+    let fleet = Fleet::start_builds([address(); 2], &build);
+    for machine in &fleet.machines {
+        // As etc/keepalived/coco.conf says, so that what is on its way when the address moves is taken.
+        machine.set("conf/all/arp_ignore", "1");
+        machine.set("conf/all/arp_announce", "2");
+        machine.ip(&format!("address add {}/32 dev lo", address()));
+    }
     let [first, second] = &fleet.machines;
     let mut keepalived = [(first, "priority 150"), (second, "priority 100")]
         .map(|(host, priority)| Keepalived::start(host, address(), priority));

@@ -6,3 +6,4 @@ mod names;
 mod routes;
 mod scene;
 mod servers;
+mod upgrade;

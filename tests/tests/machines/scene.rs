@@ -1,16 +1,19 @@
 //! Two machines with a Coco each, agents, and a storage node, on one switch.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use coco_tests::coco::{Coco, Config};
 use coco_tests::collectd::{Collectd, StorageNode};
 use coco_tests::csv::Hosts;
 use coco_tests::lan::Lan;
 use coco_tests::namespace::{Host, PORT};
+use coco_tests::program::Program;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
 use coco_tests::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 pub(crate) const AGENT: &str = "agent.example.org";
 const SERIES: &str = "load/load";
@@ -25,6 +28,8 @@ pub(crate) struct Fleet {
     /// None where it has been stopped.
     cocos: [Option<Coco>; 2],
     configs: [String; 2],
+    /// What is installed.
+    builds: [PathBuf; 2],
     /// Keeps rows of all.
     pub(crate) storage: StorageNode,
     /// Gets all.
@@ -37,6 +42,11 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Cocos that listen at these addresses, which their machines need not have.
     pub(crate) fn start(listen: [Ipv4Addr; 2]) -> Self {
+        Self::start_builds(listen, Program::Coco.path())
+    }
+
+    /// The same with another build of Coco.
+    pub(crate) fn start_builds(listen: [Ipv4Addr; 2], build: &Path) -> Self {
         let lan = Lan::new();
         let machines = MACHINES.map(|number| lan.host(number));
         let node = lan.host(NODE);
@@ -45,14 +55,35 @@ impl Fleet {
             (StorageNode::with_rrd_files_at("storage", Lan::ip(NODE)), Sink::on(socket))
         });
         let configs = listen.map(|listen| config((listen, PORT).into(), &storage, &sink));
-        let mut fleet = Self { cocos: [None, None], configs, storage, sink, machines, _node: node, lan };
+        let mut fleet = Self {
+            cocos: [None, None],
+            configs,
+            builds: [build.to_owned(), build.to_owned()],
+            storage,
+            sink,
+            machines,
+            _node: node,
+            lan,
+        };
         (0..2).for_each(|place| fleet.start_coco(place));
         fleet
     }
 
     pub(crate) fn start_coco(&mut self, place: usize) {
         assert!(self.cocos[place].is_none());
-        self.cocos[place] = Some(self.machines[place].run(|| Coco::start(&self.configs[place])));
+        self.cocos[place] =
+            Some(self.machines[place].run(|| Coco::start_build(&self.builds[place], &self.configs[place])));
+    }
+
+    /// Installs another build, to be started next.
+    pub(crate) fn install(&mut self, place: usize, build: &Path) {
+        build.clone_into(&mut self.builds[place]);
+    }
+
+    /// What a Coco has behind a path.
+    pub(crate) fn ask(&self, place: usize, path: &str) -> Value {
+        let coco = self.cocos[place].as_ref().expect("it runs");
+        self.machines[place].run(|| coco.json(path))
     }
 
     /// A stop begins: it answers 503 and goes on.
