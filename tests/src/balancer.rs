@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::directory::Directory;
 use crate::process::Process;
 use crate::text::replaced;
@@ -49,7 +51,19 @@ impl Balancer {
             ],
         );
         let path = directory.write("haproxy.cfg", &config);
-        Self::start("haproxy", Command::new("haproxy").arg("-db").arg("-f").arg(path), directory)
+        // As Debian starts it: a master that can be told to read the file again.
+        Self::start("haproxy", Command::new("haproxy").arg("-W").arg("-f").arg(path), directory)
+    }
+
+    /// Has HAProxy read its file again, which a new process serves by from then on.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn reload(&mut self) {
+        let loads = |process: &Process| process.stderr().matches("Loading success").count();
+        let before = loads(&self.process);
+        self.process.signal(Signal::SIGUSR2);
+        self.process.wait_for("a reload", |process| (loads(process) > before).then_some(()));
     }
 
     /// nginx with `etc/nginx/noodle.conf`.

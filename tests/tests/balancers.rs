@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use coco_tests::balancer::{Balancer, Load};
+use coco_tests::before;
 use coco_tests::coco::{Coco, Config};
 use coco_tests::distance::Distance;
 use coco_tests::noodle::Noodle;
+use coco_tests::program::Program;
 use coco_tests::sink::Sink;
 use coco_tests::text::replaced;
 use coco_tests::wait::PATIENCE;
@@ -66,12 +68,19 @@ impl Noodles {
     }
 
     fn end_and_start_again(&mut self, number: usize, while_away: impl FnOnce()) {
+        let config = self.config(number);
+        self.end_and_start(number, || {
+            while_away();
+            Noodle::start(&config)
+        });
+    }
+
+    fn end_and_start(&mut self, number: usize, start: impl FnOnce() -> Noodle) {
         let process = &mut self.0[number].process;
         process.signal(Signal::SIGTERM);
         let status = process.ended(PATIENCE);
         assert!(status.success(), "{status}");
-        while_away();
-        self.0[number] = Noodle::start(&self.config(number));
+        self.0[number] = start();
     }
 }
 
@@ -118,6 +127,50 @@ fn haproxy_loses_no_request_by_a_reload_or_a_drained_restart() {
     haproxy.wait_for_state("coco1", "DOWN", "L7STS 503");
     haproxy.wait_for_state("coco2", "UP", "L7OK 204");
     assert!(load.end() >= 9 * MANY);
+}
+
+#[test]
+fn haproxy_loses_no_request_by_its_own_reload_or_the_death_of_a_noodle() {
+    let mut noodles = Noodles::start("");
+    let addresses = noodles.addresses();
+    let mut haproxy = Balancer::haproxy(addresses, addresses);
+    let load = Load::begin(&haproxy.front(), CLIENTS, PATH, busy);
+    load.wait_for_answers(MANY);
+    for number in [0, 1] {
+        haproxy.reload();
+        load.wait_for_answers(MANY);
+        noodles.0[number].process.signal(Signal::SIGKILL);
+        let _ = noodles.0[number].process.ended(PATIENCE);
+        load.wait_for_answers(MANY);
+        noodles.0[number] = Noodle::start(&noodles.config(number));
+        haproxy.wait_for_state(["noodle1", "noodle2"][number], "UP", "L7OK 204");
+        load.wait_for_answers(MANY);
+    }
+    assert!(load.end() >= 7 * MANY);
+}
+
+#[test]
+#[ignore = "long: builds the programs of before"]
+fn haproxy_loses_no_request_by_an_upgrade_of_one_noodle_after_the_other() {
+    let before = before::path(Program::Noodle);
+    let mut noodles = Noodles::start("");
+    for number in [0, 1] {
+        noodles.begin_to_drain(number);
+        let config = noodles.config(number);
+        noodles.end_and_start(number, || Noodle::start_build(&before, &config));
+    }
+    let addresses = noodles.addresses();
+    let mut haproxy = Balancer::haproxy(addresses, addresses);
+    let load = Load::begin(&haproxy.front(), CLIENTS, PATH, busy);
+    load.wait_for_answers(MANY);
+    for (number, server) in ["noodle1", "noodle2"].into_iter().enumerate() {
+        noodles.begin_to_drain(number);
+        haproxy.wait_for_state(server, "DOWN", "L7STS 503");
+        noodles.end_and_start_again(number, || load.wait_for_answers(MANY));
+        haproxy.wait_for_state(server, "UP", "L7OK 204");
+        load.wait_for_answers(MANY);
+    }
+    assert!(load.end() >= 5 * MANY);
 }
 
 #[test]

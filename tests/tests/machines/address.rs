@@ -1,7 +1,7 @@
 //! One address, which keepalived has on the machine that is well.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use coco_tests::flows::Flows;
 use coco_tests::keepalived::Keepalived;
@@ -17,12 +17,12 @@ pub(crate) fn address() -> Ipv4Addr {
 
 /// Both machines, with the address on the first.
 fn scene() -> (Fleet, [Keepalived; 2], Host) {
-    scene_of(Program::Coco.path().to_owned())
+    scene_of(Program::Coco.path())
 }
 
 /// The same with another build of Coco.
-pub(crate) fn scene_of(build: PathBuf) -> (Fleet, [Keepalived; 2], Host) {
-    let fleet = Fleet::start_builds([address(); 2], &build);
+pub(crate) fn scene_of(build: &Path) -> (Fleet, [Keepalived; 2], Host) {
+    let fleet = Fleet::start_builds([address(); 2], build);
     for machine in &fleet.machines {
         // As etc/keepalived/coco.conf says, so that what is on its way when the address moves is taken.
         machine.set("conf/all/arp_ignore", "1");

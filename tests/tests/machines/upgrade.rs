@@ -1,5 +1,7 @@
 //! A fleet that is upgraded machine by machine, and back: for a while there are Cocos of both versions.
 
+use std::path::Path;
+
 use coco_tests::before;
 use coco_tests::flows::{self, Flows};
 use coco_tests::namespace::PORT;
@@ -26,7 +28,7 @@ fn agree(fleet: &mut Fleet) {
 }
 
 /// Replaces the programs of a fleet one by one.
-fn roll(from: std::path::PathBuf, to: std::path::PathBuf) {
+fn roll(from: &Path, to: &Path) {
     let (mut fleet, mut keepalived, agents) = scene_of(from);
     let agent = agent(&agents, &format!("Server \"{}\"", address()));
     let flows = Flows::begin(&agents, (address(), PORT).into(), 1);
@@ -36,7 +38,7 @@ fn roll(from: std::path::PathBuf, to: std::path::PathBuf) {
     fleet.wait_for_more(1);
     keepalived[0].wait_to_give_it_away(1);
     fleet.end(0);
-    fleet.install(0, &to);
+    fleet.install(0, to);
     fleet.start_coco(0);
     agree(&mut fleet);
     // Back to the first, which is another version now.
@@ -45,7 +47,7 @@ fn roll(from: std::path::PathBuf, to: std::path::PathBuf) {
     rows(&agent, 1);
     fleet.drain(1);
     fleet.end(1);
-    fleet.install(1, &to);
+    fleet.install(1, to);
     fleet.start_coco(1);
     agree(&mut fleet);
     flows.arrive(&fleet.sink);
@@ -57,7 +59,7 @@ fn roll(from: std::path::PathBuf, to: std::path::PathBuf) {
 #[test]
 #[ignore = "long: builds the programs of before"]
 fn an_upgrade_machine_by_machine_and_the_way_back_lose_nothing() {
-    let (before, now) = (before::path(Program::Coco), Program::Coco.path().to_owned());
-    roll(before.clone(), now.clone());
-    roll(now, before);
+    let (before, now) = (before::path(Program::Coco), Program::Coco.path());
+    roll(&before, now);
+    roll(now, &before);
 }
