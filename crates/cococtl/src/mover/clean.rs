@@ -9,10 +9,9 @@ use serde_json::json;
 
 use super::carry::{FileWay, ask, list, take, unexpected};
 use super::crew::{Crew, Desk};
-use super::gate::Purpose;
 use super::journal::{Entry, Journal};
-use super::options::Options;
-use super::plan::bytes;
+use super::options::{Options, Purpose};
+use super::plan::{bytes, warn};
 use super::record::Record;
 use super::steps::Course;
 use super::survey::{Survey, extents};
@@ -43,6 +42,8 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
+    let silent = survey.told()?;
+    warn(&silent)?;
     let way = ways.label();
     let journal = Record::look(&options.journal, &way)?;
     let (mut removals, kept) = removals(&ways, &survey, &journal);
@@ -77,7 +78,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
         true => say(&json!({"event": "done", "hosts": removals.len(), "kept": hosts_kept, "files": files, "bytes": size}).to_string())?,
         false => say(&format!("removed {files} files, {}; {hosts_kept} hosts were not as they should be", bytes(size)))?,
     }
-    Ok(Outcome::finding(hosts_kept > 0))
+    Ok(Outcome::finding(hosts_kept > 0 || !silent.is_empty()))
 }
 
 /// The hosts that may be removed where they were, and how many may not yet.

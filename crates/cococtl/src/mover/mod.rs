@@ -1,11 +1,10 @@
 //! `cococtl move`: hosts go from their former owners to their new ones while values keep arriving, and no row is lost.
 //!
 //! What decides is in modules without processes or sockets: [`way`] who goes where, [`steps`] in which order a file goes,
-//! [`journal`] what was done, [`gate`] when it may be. What does it: `session` is a node at the other end of ssh, `crew`
+//! [`journal`] what was done; when it may be is [`gate`](crate::gate)'s. What does it: `session` is a node at the other end of ssh, `crew`
 //! works on many hosts side by side, `carry` takes one through its steps, `survey` asks what there is, `record` is the
 //! journal as a file. The rest is a file per subcommand.
 
-pub mod gate;
 pub mod journal;
 pub mod steps;
 pub mod way;

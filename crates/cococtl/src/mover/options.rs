@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
+use coco_core::placement::canary::Percentage;
 use coco_core::text;
-use coco_core::tier::Tiers;
+use coco_core::tier::{Tier, Tiers};
+use serde::Deserialize;
 
-use super::gate::{self, Purpose, RunningTier};
 use super::session::Launcher;
 use super::way::{Node, Ways};
 use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::Failure;
+use crate::gate::{self, Share};
 use crate::load::time;
 use crate::node::writer::Writer;
+use crate::tier_state::Members;
 
 /// The options.
 #[derive(Debug, Args)]
@@ -96,8 +99,7 @@ impl Options {
         Ok(tiers)
     }
 
-    /// The ways of those tiers, with the names of hosts that are stored under others; refuses what every Coco has to be
-    /// ready for and is not.
+    /// The ways of those tiers, with the names of hosts that are stored under others; refuses what a Coco is not ready for.
     pub(super) fn ways<'a>(&self, tiers: &'a Tiers, purpose: Option<Purpose>) -> Result<Ways<'a>, Failure> {
         let mut ways = Ways::new(tiers, self.back);
         if purpose.is_some() && self.api.is_empty() {
@@ -105,18 +107,31 @@ impl Options {
             return Err(Failure::Refused(told));
         }
         let (runtime, client) = (api::runtime()?, Client::default());
-        let mut reasons = Vec::new();
+        let mut closed = Vec::new();
+        for moving in tiers.iter().filter_map(Tier::moving) {
+            let wanted = match purpose {
+                None => continue,
+                Some(Purpose::Move) => Share::Both(moving.headway().both()),
+                Some(Purpose::Remove) => Share::New(Percentage::ALL),
+            };
+            closed.extend(runtime.block_on(gate::ask(
+                &client,
+                &self.api,
+                moving,
+                wanted,
+                self.cache_time,
+            ))?);
+        }
+        if !closed.is_empty() {
+            let told = closed.into_iter().map(|(root, reason)| Failure::Refused(format!("{root}: {reason}")));
+            return Err(Failure::Several(told.collect()));
+        }
         for root in &self.api {
-            let running: Vec<RunningTier> = runtime.block_on(client.stream(root, "/tiers"))?;
+            let running: Vec<Routed> = runtime.block_on(client.stream(root, "/tiers"))?;
             let hosts = running.iter().flat_map(|tier| tier.routes.values()).flat_map(BTreeMap::keys);
             hosts.for_each(|host| ways.note_name(&text::from_json(host)));
-            if let Some(purpose) = purpose {
-                let closed = gate::closed(tiers, &running, purpose, now(), self.cache_time.as_secs());
-                reasons
-                    .extend(closed.into_iter().map(|reason| Failure::Refused(format!("{root}: {reason}"))));
-            }
         }
-        if reasons.is_empty() { Ok(ways) } else { Err(Failure::Several(reasons)) }
+        Ok(ways)
     }
 
     /// How nodes are reached. Two targets at one host need names to tell them apart.
@@ -147,7 +162,19 @@ impl Options {
     }
 }
 
-/// Unix seconds.
-pub(super) fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+/// What every Coco has to be ready for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Moving: hosts are written to both owners.
+    Move,
+    /// Removing what former owners have: they are written to by none.
+    Remove,
+}
+
+/// A tier in `/tiers`, as far as hosts are asked for.
+#[derive(Debug, Deserialize)]
+struct Routed {
+    /// By target and host.
+    #[serde(default)]
+    routes: BTreeMap<String, BTreeMap<String, Members>>,
 }

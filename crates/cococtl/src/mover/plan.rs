@@ -26,6 +26,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
+    let told = survey.told()?;
     // All that is left to do, whether it may begin already or not.
     let passages = survey.passages(&ways, |stage| matches!(stage, Stage::Old | Stage::Both));
     let plan = Plan::new(&mut desk, &passages)?;
@@ -35,7 +36,8 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
         false => plan.write(&ways, &survey, options.parallel, &mut out)?,
     }
     out.flush()?;
-    Ok(Outcome::finding(plan.full().next().is_some()))
+    warn(&told)?;
+    Ok(Outcome::finding(plan.full().next().is_some() || !told.is_empty()))
 }
 
 /// What passes between which nodes, and what room there is.
@@ -137,6 +139,11 @@ impl Plan {
                    "files": files, "bytes": bytes, "arriving": arriving, "seconds": self.seconds(parallel)})
         )
     }
+}
+
+/// Says on standard error what nobody should miss, whatever standard output is for.
+pub(super) fn warn(lines: &[String]) -> io::Result<()> {
+    lines.iter().try_for_each(|line| writeln!(io::stderr(), "cococtl: {}", coco_core::text::Line(line)))
 }
 
 /// Bytes as people read them.

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 
 use super::carry::{Carried, carry};
 use super::crew::{Crew, Desk};
-use super::gate::Purpose;
 use super::journal::Entry;
-use super::options::Options;
-use super::plan::{Plan, bytes};
+use super::options::{Options, Purpose};
+use super::plan::{Plan, bytes, warn};
 use super::record::Record;
 use super::steps::Course;
 use super::survey::Survey;
@@ -43,6 +42,8 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
+    let silent = survey.told()?;
+    warn(&silent)?;
     let way = ways.label();
     let journal = Record::look(&options.journal, &way)?;
     let all = survey.passages(&ways, |stage| stage == Stage::Both);
@@ -94,7 +95,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     }
     report.verb = "moved";
     report.end(&totals, work.start.elapsed())?;
-    Ok(Outcome::finding(!totals.failed.is_empty()))
+    Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
 }
 
 fn refuse_without_room(plan: &Plan) -> Result<(), Failure> {
@@ -113,6 +114,8 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
+    let silent = survey.told()?;
+    warn(&silent)?;
     desk.finish();
     let passages = survey.passages(&ways, |stage| matches!(stage, Stage::Both | Stage::New));
     let ended = survey.passages(&ways, |stage| stage == Stage::New);
@@ -135,7 +138,7 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
     let (work, mut totals) = (Work { crew: &crew, start: Instant::now() }, Totals::default());
     work.on(passages, &mut record, &report, &mut totals, course, entry)?;
     report.end(&totals, work.start.elapsed())?;
-    Ok(Outcome::finding(!totals.failed.is_empty()))
+    Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
 }
 
 /// A crew that began at a time.

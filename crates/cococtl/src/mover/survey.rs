@@ -22,6 +22,8 @@ pub(super) struct Survey {
     pub(super) standing: Standing,
     /// Directories on nodes that no tier gives them: another's, or the node's own.
     pub(super) strays: u64,
+    /// Nodes that do not answer, whose hosts are not among these.
+    pub(super) silent: Vec<Failure>,
 }
 
 impl Survey {
@@ -31,9 +33,13 @@ impl Survey {
         let mut all = BTreeSet::new();
         let [from, _] = ways.nodes();
         for node in from {
-            let hosts = match ask(desk, &node, &Ask::Hosts, &[])?.0 {
-                Answer::Hosts { hosts } => hosts,
-                other => return Err(unexpected(&node, other)),
+            let hosts = match ask(desk, &node, &Ask::Hosts, &[]) {
+                Ok((Answer::Hosts { hosts }, _)) => hosts,
+                Ok((other, _)) => return Err(unexpected(&node, other)),
+                Err(reason) => {
+                    survey.silent.push(reason);
+                    continue;
+                }
             };
             let count = hosts.len();
             let own: BTreeSet<_> =
@@ -44,6 +50,12 @@ impl Survey {
         }
         all.iter().for_each(|host| ways.count(host, &mut survey.standing));
         Ok(survey)
+    }
+
+    /// Says which nodes do not answer; that is a failure where all are so.
+    pub(super) fn told(&self) -> Result<Vec<String>, Failure> {
+        let told: Vec<_> = self.silent.iter().map(|reason| format!("left out: {reason}")).collect();
+        if self.hosts.is_empty() { Err(Failure::Refused(told.join("\n"))) } else { Ok(told) }
     }
 
     /// The passages of hosts that stand somewhere, each from those nodes that have the host at all.
