@@ -346,7 +346,9 @@ mod tests {
         };
         let expected = |status: &str| {
             let fingerprint = config.tiers.fingerprint().to_string();
-            let body = json!({ "status": status, "fingerprint": fingerprint, "last_datagram_age": 7 });
+            let pid = std::process::id();
+            let body =
+                json!({ "status": status, "fingerprint": fingerprint, "pid": pid, "last_datagram_age": 7 });
             format!("{body}\n")
         };
         assert_eq!(ask(), (200, expected("ok")));
