@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::program::Program;
 use crate::repository;
 
-/// What they are built from while nothing is released: the last week's first state with an address that moves.
+/// What they are built from while nothing is released: a state of old that has an address that moves.
 const COMMIT: &str = "5873158d";
 
 /// The one named by the environment variable `COCO_BEFORE` or `NOODLE_BEFORE`, such as that of an installed package, or else
