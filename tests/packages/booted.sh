@@ -41,6 +41,8 @@ wait_until shows 9090 '/?name=web1' 'web1[.]example[.]org'
 echo "newcomer milliseconds $((($(date +%s%N) - begun) / 1000000))"
 shows 9080 / '<title>.*noodle</title>' || fail "noodle shows no page"
 systemctl is-enabled --quiet coco noodle || fail "not enabled"
+# Nothing listens there yet: what the second datagram meets is said.
+wait_until says coco '^target is down ' 1
 
 echo "== sandbox"
 for unit in coco noodle; do
