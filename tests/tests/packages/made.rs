@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use coco_tests::repository;
 use serde_json::Value;
 
-pub fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
@@ -19,20 +19,20 @@ pub fn run(command: &mut Command) -> String {
 static MAKING: Mutex<()> = Mutex::new(());
 
 /// Has all packages made in a folder, by the profile of the tests.
-pub fn make(folder: &Path) {
+pub(crate) fn make(folder: &Path) {
     let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut package = Command::new(repository().join("etc/package"));
     run(package.arg("--plain").arg(folder).envs([("PACKAGE_PROFILE", "dev"), ("PACKAGE_STATIC", "no")]));
 }
 
 /// The files of a folder whose names end so.
-pub fn ending(folder: &Path, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn ending(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).expect("a folder").map(|file| file.expect("one").path());
     files.filter(|file| file.extension().is_some_and(|its| its == extension)).collect()
 }
 
 /// A Debian of Debian's own packages, in which the scenario lies, and ours below `/packages`.
-pub fn debian(root: &Path, included: &str, scenario: &str, packages: &[&Path]) {
+pub(crate) fn debian(root: &Path, included: &str, scenario: &str, packages: &[&Path]) {
     let mut debian = Command::new("mmdebstrap");
     debian.args(["--quiet", "--variant=minbase"]).arg(format!("--include={included}"));
     run(debian.arg("bookworm").arg(root));
@@ -42,18 +42,18 @@ pub fn debian(root: &Path, included: &str, scenario: &str, packages: &[&Path]) {
 }
 
 /// The object of JSON that a scenario has written behind a word.
-pub fn object(said: &str, word: &str) -> Value {
+pub(crate) fn object(said: &str, word: &str) -> Value {
     let line = said.lines().find_map(|line| line.strip_prefix(word)).expect("it is said");
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
 /// Value lists that a scenario has sent, that have arrived at each of so many targets, and datagrams that nobody took.
-pub fn sent_arrived_refused(said: &str, targets: u64) -> (u64, u64, u64) {
+pub(crate) fn sent_arrived_refused(said: &str, targets: u64) -> (u64, u64, u64) {
     let (load, sink) = (object(said, "load "), object(said, "sink "));
     let [sent, refused] = ["value_lists", "refused"].map(|key| load[key].as_u64().expect("a number"));
     (sent, sink["value_lists"].as_u64().expect("a number") / targets, refused)
 }
 
-pub fn text(value: &Value) -> String {
+pub(crate) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }

@@ -114,9 +114,9 @@ fn walk(
         }
         for (root, is_coco) in order {
             if is_coco {
-                coco.write_config(&pair[1])
+                coco.write_config(&pair[1]);
             } else {
-                noodle.write_config(&pair[1])
+                noodle.write_config(&pair[1]);
             }
             let ended = cococtl(["reload", "--api", root], b"");
             assert_eq!(ended.status, Some(0), "{section}: {ended:?}");
