@@ -4,7 +4,7 @@
 //! This crate owns no socket, no thread, no clock and no file.
 //!
 //! - [`layout`] is what a file is made of and where: step, data sources, archives;
-//! - [`file`] is a file whose bytes fit its layout, with its rows;
+//! - [`file`](mod@file) is a file whose bytes fit its layout, with its rows;
 //! - [`merge`] makes one file of two that hold the same metric;
 //! - [`compare`] says what of one file is not in another.
 //!

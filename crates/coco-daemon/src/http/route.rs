@@ -38,7 +38,8 @@ impl From<Response> for Answer {
     }
 }
 
-/// Answers the requests of a route, on the thread that serves all clients: it must not block (see [`body::stream`]).
+/// Answers the requests of a route, on the thread that serves all clients: it must not block (see
+/// [`body::stream`](super::body::stream)).
 pub type Handler<S> = fn(&Arc<S>, Request) -> Answer;
 
 /// Makes header fields for an answer to OPTIONS.
