@@ -3,12 +3,12 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use coco_tests::chromium;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::nobody::Nobody;
-use coco_tests::repository;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{self, value_list};
+use coco_harness::chromium;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::nobody::Nobody;
+use coco_harness::repository;
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{self, value_list};
 
 /// How long hosts send, so that there are curves.
 const TRAFFIC: Duration = Duration::from_secs(60);

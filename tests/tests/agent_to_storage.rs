@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::csv::{self, Hosts, Series};
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::csv::{self, Hosts, Series};
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
 

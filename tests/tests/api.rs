@@ -1,6 +1,6 @@
 //! What Coco answers by HTTP, beside what `crates/coco/tests/service/views.rs` proves of it within the process.
 
-use coco_tests::coco::{Coco, Config};
+use coco_harness::coco::{Coco, Config};
 
 /// Nothing is sent to them.
 const TARGETS: [&str; 3] = ["127.0.0.1:25827", "127.0.0.1:25828", "127.0.0.1:25829"];

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use coco_tests::program::{self, Program};
+use coco_harness::program::{self, Program};
 
 /// The columns of the table that [`column`] looks at.
 const MEMORY: usize = 3;

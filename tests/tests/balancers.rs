@@ -4,15 +4,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use coco_tests::balancer::{Balancer, Load};
-use coco_tests::before;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::distance::Distance;
-use coco_tests::noodle::Noodle;
-use coco_tests::program::Program;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::wait::PATIENCE;
+use coco_harness::balancer::{Balancer, Load};
+use coco_harness::before;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::distance::Distance;
+use coco_harness::noodle::Noodle;
+use coco_harness::program::Program;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::wait::PATIENCE;
 use nix::sys::signal::Signal;
 
 /// Clients at a time.

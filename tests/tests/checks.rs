@@ -5,17 +5,17 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, sample};
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::program::{Ended, Program, run};
-use coco_tests::rrd;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, sample};
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::program::{Ended, Program, run};
+use coco_harness::rrd;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 const HOST: &str = "coco.example.org";
 

@@ -1,8 +1,8 @@
 //! Agents straight to a storage node, without Coco: what the comparison of the other tests rests on.
 
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::csv;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::csv;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 #[test]
 fn a_storage_node_writes_the_rows_of_its_agents_and_nothing_else() {

@@ -3,12 +3,12 @@
 use std::process::Command;
 
 use coco_core::value_list::ValueList;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
 

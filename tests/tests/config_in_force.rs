@@ -4,11 +4,11 @@ use std::path::Path;
 
 use coco_core::config::Config as Parsed;
 use coco_core::config::Program as Reader;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::program::{self, Program};
-use coco_tests::text::replaced;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::program::{self, Program};
+use coco_harness::text::replaced;
 
 fn config() -> String {
     Config::new(&[("shortterm", &["127.0.0.1:9"])]).text()

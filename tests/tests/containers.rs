@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use coco_core::config::{Config, Program};
-use coco_tests::repository;
+use coco_harness::repository;
 
 const MANIFESTS: &str = "etc/kubernetes/coco.yaml";
 
@@ -37,7 +37,7 @@ fn kubernetes_knows_every_field_of_the_manifests() {
     assert_eq!(said.matches(" passed for resource ").count(), manifests, "{said}");
     // It would notice.
     let misspelled = read(MANIFESTS).replace("externalTrafficPolicy", "externalTraficPolicy");
-    let directory = coco_tests::directory::Directory::new("manifests");
+    let directory = coco_harness::directory::Directory::new("manifests");
     let file = directory.write("coco.yaml", &misspelled);
     let output = validator("kubernetes-validate").arg("--strict").arg(file).output().expect("it is there");
     assert!(!output.status.success(), "{output:?}");

@@ -3,19 +3,19 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, sample};
-use coco_tests::csv::Series;
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::engine::{Answer, Scripted};
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, sample};
+use coco_harness::csv::Series;
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::engine::{Answer, Scripted};
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 const HOST: &str = "coco.example.org";

@@ -4,10 +4,10 @@ use std::io;
 use std::net::UdpSocket;
 
 use coco_core::value_list::ValueList;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::sink::{self, Sink};
-use coco_tests::traffic::{self, LARGEST_DATAGRAM, MAX_PACKET_SIZE};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::sink::{self, Sink};
+use coco_harness::traffic::{self, LARGEST_DATAGRAM, MAX_PACKET_SIZE};
+use coco_harness::wait::{PATIENCE, wait_until};
 
 fn coco_with_a_sink() -> (Coco, Sink) {
     let sink = Sink::start();

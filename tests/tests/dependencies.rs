@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
-use coco_tests::repository;
+use coco_harness::repository;
 
 /// The packages of what is installed.
 const SHIPPED: [&str; 4] = ["coco", "noodle", "cococtl", "coco-checks"];

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use coco_core::config::{Config, Program};
-use coco_tests::directory::Directory;
-use coco_tests::repository;
+use coco_harness::directory::Directory;
+use coco_harness::repository;
 
 /// The programs, and where the units say that they and their configuration are.
 const PROGRAMS: [(&str, &str); 2] =

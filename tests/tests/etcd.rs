@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::Command;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::program::Program;
-use coco_tests::repository;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::program::Program;
+use coco_harness::repository;
 
 const KEY: &str = "/coco/coco.conf";
 

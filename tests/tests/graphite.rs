@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::noodle::Noodle;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::wait::{PATIENCE, wait_until};
-use coco_tests::{graphite_web, repository, rrd};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::noodle::Noodle;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::wait::{PATIENCE, wait_until};
+use coco_harness::{graphite_web, repository, rrd};
 use serde_json::Value;
 
 /// Rows of each agent, one a second.

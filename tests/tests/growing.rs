@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use coco_core::config::CocoConfig;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::StorageNode;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::StorageNode;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 const HOSTS: usize = 30;
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use coco_core::value_list::{Time, ValueList};
 use coco_fuzz::corpus;
-use coco_tests::books::Books;
-use coco_tests::clients::{idle_connections, read_to_the_end};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::mutation::{Random, beginning, mutated};
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{self, LARGEST_DATAGRAM};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::books::Books;
+use coco_harness::clients::{idle_connections, read_to_the_end};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::mutation::{Random, beginning, mutated};
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{self, LARGEST_DATAGRAM};
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 const MUTATIONS: usize = 100_000;
@@ -182,7 +182,7 @@ fn a_burst_is_received_or_counted_as_dropped() -> io::Result<()> {
     }
     let api = coco.api;
     let counters = coco.process.wait_for("an account of every datagram", |_| {
-        let vars = coco_tests::curl::get(&format!("http://{api}/debug/vars")).json();
+        let vars = coco_harness::curl::get(&format!("http://{api}/debug/vars")).json();
         let listen = vars["coco"]["listen"].clone();
         let [raw, dropped] = ["raw", "kernel_drops"].map(|key| listen[key].as_u64().unwrap_or_default());
         (raw + dropped == BURST).then_some(listen)

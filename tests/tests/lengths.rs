@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use coco_tests::repository;
+use coco_harness::repository;
 
 /// Lines of a file, without its tests.
 const MOST_OF_A_FILE: usize = 350;

@@ -11,12 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use coco_tests::clients::{OTHER_DESCRIPTORS, idle_connections};
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::processor::Waits;
-use coco_tests::program::{self, Program, logged_address};
-use coco_tests::wait::PATIENCE;
+use coco_harness::clients::{OTHER_DESCRIPTORS, idle_connections};
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::processor::Waits;
+use coco_harness::program::{self, Program, logged_address};
+use coco_harness::wait::PATIENCE;
 use nix::sys::signal::Signal;
 
 /// The service manager kills whoever leaves no sign of life for so long.

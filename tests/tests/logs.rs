@@ -4,17 +4,17 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::process::Command;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::process::Process;
-use coco_tests::program::Program;
-use coco_tests::rrd;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::visage::Visage;
-use coco_tests::wait::PATIENCE;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::process::Process;
+use coco_harness::program::Program;
+use coco_harness::rrd;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::visage::Visage;
+use coco_harness::wait::PATIENCE;
 use serde_json::Value;
 
 /// The lines that have come since, once there are so many that are requests.
@@ -126,7 +126,7 @@ fn requests_of_the_api_are_logged_and_a_stop_says_what_became_of_all() {
     let (mut process, requests) =
         (coco.process, |process: &Process| process.stdout().matches("request").count());
     let before = requests(&process);
-    assert_eq!(coco_tests::curl::get(&format!("http://{}/lookup?name=host", coco.api)).status, 200);
+    assert_eq!(coco_harness::curl::get(&format!("http://{}/lookup?name=host", coco.api)).status, 200);
     process.signal(nix::sys::signal::Signal::SIGTERM);
     assert!(process.ended(PATIENCE).success());
     assert_eq!(requests(&process), before, "not after the reload");

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use coco_core::config::KEYS;
+use coco_harness::directory::Directory;
 use coco_manual::programs::programs;
 use coco_manual::{Document, documents};
-use coco_tests::directory::Directory;
 
 /// The file that belongs there below `/usr/share`.
 fn find(path: &str) -> String {

@@ -9,9 +9,9 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::ops::Range;
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_tests::coco::{Coco, Config, Counters};
-use coco_tests::traffic::{LARGEST_DATAGRAM, MAX_PACKET_SIZE, datagrams, sender};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config, Counters};
+use coco_harness::traffic::{LARGEST_DATAGRAM, MAX_PACKET_SIZE, datagrams, sender};
+use coco_harness::wait::{PATIENCE, wait_until};
 use socket2::SockRef;
 
 const MIB: u64 = 1024;

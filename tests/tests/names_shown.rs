@@ -3,8 +3,8 @@
 
 use std::net::UdpSocket;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::noodle::Noodle;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::noodle::Noodle;
 
 /// U+009B begins a sequence for terminals, U+202E turns the text around, U+2028 separates lines.
 const HOST: &str = "%C2%9B31mx%E2%80%AEabc%E2%80%A8fake%22%20target=%22x%E9";
@@ -32,7 +32,7 @@ fn hosts_that_are_asked_for_are_quoted_in_the_log_of_noodle() {
 
 #[test]
 fn users_that_packets_claim_are_quoted_in_the_log_of_coco() {
-    let directory = coco_tests::directory::Directory::new("users");
+    let directory = coco_harness::directory::Directory::new("users");
     let users = directory.write("users", "alice: secret\n");
     let config = Config::new(&[("shortterm", &["127.0.0.1:9"])]).text();
     let mut coco = Coco::start(&config.replace("[listen]", &format!("[listen]\nauth_file = {users:?}")));

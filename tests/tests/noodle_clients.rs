@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use coco_tests::clients::{OTHER_DESCRIPTORS, PLACES, idle_connections, is_closed, read_to_the_end};
-use coco_tests::coco::Config;
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::clients::{OTHER_DESCRIPTORS, PLACES, idle_connections, is_closed, read_to_the_end};
+use coco_harness::coco::Config;
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 /// What Noodle may take, in KiB: 1,024 connections with a full buffer each, and itself.
 const MOST_MEMORY: u64 = 64 * 1024;

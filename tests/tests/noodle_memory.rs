@@ -6,9 +6,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use coco_tests::clients::{idle_connections, read_to_the_end};
-use coco_tests::noodle::Noodle;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::clients::{idle_connections, read_to_the_end};
+use coco_harness::noodle::Noodle;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 /// What Noodle may take in KiB, as SECURITY.md and the unit say: the default of `fetch.max_memory`, and 64 MiB.
 const MOST_MEMORY: u64 = (256 + 64) * 1024;

@@ -4,14 +4,14 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::csv::Hosts;
-use coco_tests::curl;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::csv::Hosts;
+use coco_harness::curl;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
@@ -75,7 +75,7 @@ impl Fleet {
             })
         });
         let sent: Hosts = agents.into_iter().flat_map(|(_, agent)| agent.stop()).collect();
-        coco.settled(coco_tests::csv::count(sent.values()));
+        coco.settled(coco_harness::csv::count(sent.values()));
         let fleet = Self { window: window(&sent), nodes, coco, noodle, hosts, sent };
         fleet.wait_for_files();
         fleet

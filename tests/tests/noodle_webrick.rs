@@ -4,13 +4,13 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use coco_tests::coco::Config;
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::process::Process;
-use coco_tests::rrd;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::coco::Config;
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::process::Process;
+use coco_harness::rrd;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_for};
 
 const FINISH: i64 = 1_700_000_000;
 
@@ -35,7 +35,7 @@ impl Node {
             rrd::create(&file, FINISH, &[1.5, 2.5, 3.5]);
         }
         let visage = Visage::start(&directory.path().join("rrd"));
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/webrick.rb");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/noodle_webrick.rb");
         let mut command = Command::new("ruby");
         command.args([script, &visage.url(), &IDLE.to_string()]);
         let webrick = Process::start("webrick", directory.path(), &mut command);

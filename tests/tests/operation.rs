@@ -2,11 +2,11 @@
 
 use std::net::TcpStream;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::process::Process;
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::process::Process;
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 const HOSTS: [&str; 5] = ["one", "two", "three", "four", "five"];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use coco_core::config::{KEYS, Key, Kind};
 use coco_core::tier::Protocol;
-use coco_tests::repository;
+use coco_harness::repository;
 
 /// A row: from, to, port, protocol, key, when.
 type Row = [String; 6];
@@ -72,7 +72,7 @@ fn ports_are_the_defaults_of_the_keys() {
         assert_eq!(port_of("fetch.remote_port", to), protocol.port().to_string());
     }
     // As all samples have it, and collectd itself.
-    assert_eq!(port_of("tiers.NAME.targets", "collectd"), coco_tests::namespace::PORT.to_string());
+    assert_eq!(port_of("tiers.NAME.targets", "collectd"), coco_harness::namespace::PORT.to_string());
     for sample in ["etc/collectd/agent.conf", "etc/collectd/storage.conf", "etc/systemd/coco.socket"] {
         assert!(read(sample).contains(&port_of("listen.bind", "Coco")), "{sample}");
     }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coco_daemon::counters::Definition;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::process::Process;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::process::Process;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
 use serde_json::Value;
 
 const RULES: &str = "etc/prometheus/coco.rules.yml";

@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::noodle::Noodle;
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::noodle::Noodle;
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_for};
 
 /// It exits with 3 where a name or a comment is not as Prometheus wants it, and says which.
 fn assert_approved(metrics: &str) {

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 use coco_core::config::{self, Program};
 use coco_core::tier::Tiers;
 use coco_core::value_list::ValueList;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::noodle::Noodle;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::noodle::Noodle;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
@@ -360,7 +360,7 @@ fn keys_that_need_a_restart_are_named_and_the_others_change() {
     coco.process.signal(Signal::SIGHUP);
     let api = coco.api;
     coco.process.wait_for("another reload", |_| {
-        let vars = coco_tests::curl::get(&format!("http://{api}/debug/vars")).json();
+        let vars = coco_harness::curl::get(&format!("http://{api}/debug/vars")).json();
         (vars["coco"]["reloads"] == 2).then_some(())
     });
     assert_eq!(coco.process.stdout().lines().count(), lines, "nothing that is worth a warning");
@@ -380,7 +380,7 @@ fn many_signals_at_once_end_with_the_last_file() {
     let last = tiers(&configs[1]).fingerprint().to_string();
     let api = coco.api;
     coco.process.wait_for("the last file", |_| {
-        let health = coco_tests::curl::get(&format!("http://{api}/healthz")).json();
+        let health = coco_harness::curl::get(&format!("http://{api}/healthz")).json();
         (health["fingerprint"] == last).then_some(())
     });
     // A stop in the midst of it is a stop.

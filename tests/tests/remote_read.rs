@@ -9,11 +9,11 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use coco_core::config::NoodleConfig;
-use coco_tests::directory::Directory;
-use coco_tests::engine::{Labels, Prometheus, Stored};
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
+use coco_harness::directory::Directory;
+use coco_harness::engine::{Labels, Prometheus, Stored};
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
 use prost::Message;
 use remote_write::message::{LabelMatcher, MatcherKind, Query, ReadRequest, ReadResponse};
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_tests::coco::{Coco, TYPES_DB};
-use coco_tests::directory::Directory;
-use coco_tests::engine::{Answer, Labels, Prometheus, Request, Scripted, Stored, VictoriaMetrics};
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
+use coco_harness::coco::{Coco, TYPES_DB};
+use coco_harness::directory::Directory;
+use coco_harness::engine::{Answer, Labels, Prometheus, Request, Scripted, Stored, VictoriaMetrics};
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
 
 const TAKEN: Answer = Answer::Say(204, "", "");
 
@@ -60,7 +60,7 @@ fn send(coco: &mut Coco, lists: &[ValueList]) {
         let sent = before + (number * 500).min(lists.len()) as u64;
         let api = coco.api;
         coco.process.wait_for("value lists to be decoded", |_| {
-            let vars = coco_tests::curl::json(&format!("http://{api}/debug/vars"));
+            let vars = coco_harness::curl::json(&format!("http://{api}/debug/vars"));
             (vars["coco"]["listen"]["decoded"].as_u64()? >= sent).then_some(())
         });
     }
@@ -71,7 +71,7 @@ fn send(coco: &mut Coco, lists: &[ValueList]) {
 fn settled(coco: &mut Coco, url: &str, samples: u64) -> (u64, BTreeMap<String, u64>) {
     let api = coco.api;
     let vars = coco.process.wait_for("samples to be done with", |_| {
-        let vars = coco_tests::curl::json(&format!("http://{api}/debug/vars"))["coco"].take();
+        let vars = coco_harness::curl::json(&format!("http://{api}/debug/vars"))["coco"].take();
         let count = |name: &str| vars[name][url].as_u64();
         let is_done = count("remote_write.samples")? == samples && count("remote_write.waiting")? == 0;
         is_done.then_some(vars)
@@ -194,7 +194,7 @@ fn what_waits_for_an_engine_that_was_away_arrives_in_order_when_it_is_back() {
     let state = |coco: &Coco| coco.json("/tiers")[0]["connections"][&url].clone();
     let api = coco.api;
     coco.process.wait_for("it to be down, and all to wait", |_| {
-        let tiers = coco_tests::curl::json(&format!("http://{api}/tiers"));
+        let tiers = coco_harness::curl::json(&format!("http://{api}/tiers"));
         let engine = &tiers[0]["connections"][&url];
         (engine["state"] == "down" && engine["waiting"] == 1000).then_some(())
     });
@@ -275,7 +275,7 @@ fn samples_are_kept_while_an_engine_does_not_know_us_and_go_on_with_another_toke
     send(&mut coco, &lists(100, now().as_millis() as u64));
     let (api, url) = (coco.api, engine.url());
     coco.process.wait_for("it to be refused", |_| {
-        let tiers = coco_tests::curl::json(&format!("http://{api}/tiers"));
+        let tiers = coco_harness::curl::json(&format!("http://{api}/tiers"));
         (tiers[0]["connections"][&url]["blocked"] == true).then_some(())
     });
     assert_eq!(engine.samples(), 0);

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_tests::coco::{Coco, TYPES_DB};
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::engine::{Answer, Prometheus, Scripted};
-use coco_tests::traffic;
+use coco_harness::coco::{Coco, TYPES_DB};
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::engine::{Answer, Prometheus, Scripted};
+use coco_harness::traffic;
 
 const TAKEN: Answer = Answer::Say(204, "", "");
 

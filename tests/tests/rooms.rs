@@ -9,16 +9,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coco_tests::directory::Directory;
-use coco_tests::repository;
+use coco_harness::directory::Directory;
+use coco_harness::repository;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use serde_json::Value;
 
 /// Our crates, layer by layer: each is built of those in the layers below its own.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["coco-manual", "coco-fuzz", "coco-bench", "coco-tests"],
     &["cococtl"],
     &["coco", "noodle", "coco-checks"],
+    &["coco-harness"],
     &["coco-daemon", "coco-udp", "remote-write"],
     &["coco-core"],
     &["graphite", "rrd", "rrdcached", "series", "visage"],

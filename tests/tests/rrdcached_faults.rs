@@ -4,12 +4,12 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use coco_tests::curl::{self, Response};
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::curl::{self, Response};
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -7,15 +7,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::csv;
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::csv;
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 const TIERS: [&str; 2] = ["shortterm", "midterm"];
@@ -305,7 +305,7 @@ fn a_fleet_goes_from_visage_to_rrdcached_node_by_node_and_no_request_fails() {
     let query = format!("start={}&finish={finish}", finish - 40);
     let ask = |host: &str| {
         let url = format!("http://{address}/data/{host}/gauge/gauge?{query}");
-        let answer = coco_tests::curl::get(&url);
+        let answer = coco_harness::curl::get(&url);
         assert_eq!(answer.status, 200, "{}", answer.body);
         let answer = answer.json();
         let data = answer[host]["gauge"]["gauge"]["value"]["data"].as_array().cloned();

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use coco_core::value_list::ValueList;
 use coco_core::wire::{Event, Guard, InitializationVectors, Seal, SecurityLevel, Users};
-use coco_tests::coco::{Coco, Config, check};
-use coco_tests::collectd::{Collectd, Security, StorageNode};
-use coco_tests::directory::Directory;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use coco_harness::coco::{Coco, Config, check};
+use coco_harness::collectd::{Collectd, Security, StorageNode};
+use coco_harness::directory::Directory;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_for, wait_until};
 
 /// The `AuthFile` of both sides.
 const AUTH_FILE: &str = "# users of the tests\nalice: s3cret\nbob: hunter2\n";
@@ -174,7 +174,7 @@ fn storage_nodes_take_what_coco_signs_and_encrypts() {
     }
     for ((level, has_users, taken), node) in LISTENERS.iter().zip(nodes) {
         let what = format!("level {level}, users {has_users}");
-        let count = |rows: &coco_tests::csv::Hosts, host: &str| {
+        let count = |rows: &coco_harness::csv::Hosts, host: &str| {
             let rows = rows.get(host).and_then(|series| series.get("plugin/derive-sequence"));
             rows.map_or(0, |rows| rows.len() as u32)
         };

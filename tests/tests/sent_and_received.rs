@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode, sample};
-use coco_tests::noodle::Noodle;
-use coco_tests::text::replaced;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode, sample};
+use coco_harness::noodle::Noodle;
+use coco_harness::text::replaced;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 /// The series in which a storage node counts what it received.
 const RECEIVED: [&str; 2] =

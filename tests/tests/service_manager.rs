@@ -5,12 +5,12 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-use coco_tests::coco::Config;
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::program::{self, Program};
-use coco_tests::sink::Sink;
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::coco::Config;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::program::{self, Program};
+use coco_harness::sink::Sink;
+use coco_harness::wait::{PATIENCE, wait_for};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 

@@ -3,14 +3,14 @@
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
-use coco_tests::coco::{Coco, Config, TYPES_DB, check, run};
-use coco_tests::directory::Directory;
-use coco_tests::namespace::Host;
-use coco_tests::program::{self, Ended, Program};
-use coco_tests::repository;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
+use coco_harness::coco::{Coco, Config, TYPES_DB, check, run};
+use coco_harness::directory::Directory;
+use coco_harness::namespace::Host;
+use coco_harness::program::{self, Ended, Program};
+use coco_harness::repository;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// What it says when it is to start with it.

@@ -3,17 +3,17 @@
 
 use std::process::Command;
 
-use coco_tests::chromium::{self, Page};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{self, value_list};
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::chromium::{self, Page};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{self, value_list};
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 
 /// The name of a host that wants to be more than a name.

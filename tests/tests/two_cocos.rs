@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, Security, StorageNode};
-use coco_tests::csv::Hosts;
-use coco_tests::rrd;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, Security, StorageNode};
+use coco_harness::csv::Hosts;
+use coco_harness::rrd;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 
 const HOST: &str = "twice.example.org";

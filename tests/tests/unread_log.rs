@@ -3,15 +3,15 @@
 
 use std::net::SocketAddr;
 
-use coco_tests::coco::Config;
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::pipe::UnreadPipe;
-use coco_tests::process::Process;
-use coco_tests::program::{self, Program, logged_address};
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::Config;
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::pipe::UnreadPipe;
+use coco_harness::process::Process;
+use coco_harness::program::{self, Program, logged_address};
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
-use coco_tests::nobody::Nobody;
+use coco_harness::nobody::Nobody;
 
 const SEND: &str = env!("CARGO_BIN_EXE_anomalous_coco_send");
 const ERRORS: &str = env!("CARGO_BIN_EXE_anomalous_coco_errors");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 use proptest::prelude::*;
 use rrd::compare::{Strictness, compare};
 use rrd::file::{HEAD, Head, RrdFile};

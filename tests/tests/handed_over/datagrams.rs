@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use coco_tests::coco::Config;
-use coco_tests::process::Process;
-use coco_tests::program::Program;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::Config;
+use coco_harness::process::Process;
+use coco_harness::program::Program;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::holder::Holder;

@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::program::Program;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::program::Program;
 use socket2::{Domain, Socket, Type};
 
 /// In a shell: the sockets come as its input and its outputs, and are descriptors 3, 4 and 5 of the program.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use coco_tests::coco::Config;
-use coco_tests::program::Program;
-use coco_tests::text::replaced;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::Config;
+use coco_harness::program::Program;
+use coco_harness::text::replaced;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 use crate::holder::Holder;
 

@@ -3,11 +3,11 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use coco_tests::flows::Flows;
-use coco_tests::keepalived::Keepalived;
-use coco_tests::lan::Lan;
-use coco_tests::namespace::{Host, PORT};
-use coco_tests::program::Program;
+use coco_harness::flows::Flows;
+use coco_harness::keepalived::Keepalived;
+use coco_harness::lan::Lan;
+use coco_harness::namespace::{Host, PORT};
+use coco_harness::program::Program;
 
 use crate::scene::{AGENTS, Fleet, agent, are_one_block, rows, tell};
 

@@ -1,8 +1,8 @@
 //! One name with the addresses of both machines, of which an agent takes one.
 
-use coco_tests::lan::Lan;
-use coco_tests::names::{ETC, Names};
-use coco_tests::namespace::Host;
+use coco_harness::lan::Lan;
+use coco_harness::names::{ETC, Names};
+use coco_harness::namespace::Host;
 
 use crate::scene::{AGENTS, Fleet, MACHINES, agent, are_one_block, rows, tell};
 

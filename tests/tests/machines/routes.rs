@@ -3,12 +3,12 @@
 use std::net::Ipv4Addr;
 use std::process::Command;
 
-use coco_tests::directory::Directory;
-use coco_tests::flows::{Flows, Gap};
-use coco_tests::lan::Lan;
-use coco_tests::namespace::{Host, Node, PORT};
-use coco_tests::process::Process;
-use coco_tests::repository;
+use coco_harness::directory::Directory;
+use coco_harness::flows::{Flows, Gap};
+use coco_harness::lan::Lan;
+use coco_harness::namespace::{Host, Node, PORT};
+use coco_harness::process::Process;
+use coco_harness::repository;
 
 use crate::scene::{Fleet, MACHINES, agent, are_one_block, rows, tell};
 

@@ -3,15 +3,15 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::{Collectd, StorageNode};
-use coco_tests::csv::Hosts;
-use coco_tests::lan::Lan;
-use coco_tests::namespace::{Host, PORT};
-use coco_tests::program::Program;
-use coco_tests::sink::Sink;
-use coco_tests::text::replaced;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::{Collectd, StorageNode};
+use coco_harness::csv::Hosts;
+use coco_harness::lan::Lan;
+use coco_harness::namespace::{Host, PORT};
+use coco_harness::program::Program;
+use coco_harness::sink::Sink;
+use coco_harness::text::replaced;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

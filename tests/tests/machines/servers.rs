@@ -1,6 +1,6 @@
 //! Agents with two servers, which send everything to both.
 
-use coco_tests::lan::Lan;
+use coco_harness::lan::Lan;
 
 use crate::scene::{AGENTS, Fleet, MACHINES, agent, rows};
 

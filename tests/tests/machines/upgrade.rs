@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use coco_tests::before;
-use coco_tests::flows::{self, Flows};
-use coco_tests::namespace::PORT;
-use coco_tests::program::Program;
+use coco_harness::before;
+use coco_harness::flows::{self, Flows};
+use coco_harness::namespace::PORT;
+use coco_harness::program::Program;
 
 use crate::address::{address, scene_of};
 use crate::scene::{Fleet, agent, rows};

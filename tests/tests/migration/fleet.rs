@@ -11,15 +11,15 @@ use coco_core::placement::canary::Percentage;
 use coco_core::placement::migration::{Move, Stage};
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::StorageNode;
-use coco_tests::csv;
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::StorageNode;
+use coco_harness::csv;
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 /// How large a fleet is.
 #[derive(Clone, Copy)]

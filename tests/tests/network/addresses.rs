@@ -2,12 +2,12 @@
 
 use std::net::{SocketAddrV6, UdpSocket};
 
-use coco_tests::coco::{Coco, Config, run};
-use coco_tests::directory::Directory;
-use coco_tests::namespace::{Host, PORT};
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config, run};
+use coco_harness::directory::Directory;
+use coco_harness::namespace::{Host, PORT};
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::net::if_::if_nametoindex;
 
 use crate::scene::TIER;

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::namespace::{Host, Node, PORT};
-use coco_tests::text::replaced;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::namespace::{Host, Node, PORT};
+use coco_harness::text::replaced;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::net::if_::if_nametoindex;
 use socket2::SockRef;
 

@@ -2,9 +2,9 @@
 
 use coco_core::value_list::ValueList;
 use coco_core::wire::{PADDING_MAX, padding};
-use coco_tests::namespace::Host;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::namespace::Host;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use socket2::SockRef;
 
 use crate::scene::{HOSTS, ROUNDS, Scene, TIER, coco, connection, drop_datagrams, logged, state};

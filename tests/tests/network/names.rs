@@ -1,11 +1,11 @@
 //! Targets whose names lead elsewhere, or nowhere.
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::names::{ETC, Names};
-use coco_tests::namespace::{Host, Node, PORT};
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::names::{ETC, Names};
+use coco_harness::namespace::{Host, Node, PORT};
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 use crate::scene::{Agents, Good, TIER, coco, connection, logged, state};
 

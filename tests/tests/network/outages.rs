@@ -1,7 +1,7 @@
 //! Targets that cannot be reached, and how that is told.
 
-use coco_tests::namespace::{Host, Node, PORT};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::namespace::{Host, Node, PORT};
+use coco_harness::wait::{PATIENCE, wait_until};
 
 use crate::scene::{Agents, Good, Scene, TIER, coco, connection, logged, rule, state};
 

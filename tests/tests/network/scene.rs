@@ -3,11 +3,11 @@
 use std::net::UdpSocket;
 
 use coco_core::value_list::ValueList;
-use coco_tests::coco::{Coco, Config, Counters};
-use coco_tests::namespace::{Host, Node, PORT};
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config, Counters};
+use coco_harness::namespace::{Host, Node, PORT};
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 pub(crate) const TIER: &str = "shortterm";

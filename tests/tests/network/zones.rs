@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::StorageNode;
-use coco_tests::namespace::{Host, Node};
-use coco_tests::noodle::Noodle;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::StorageNode;
+use coco_harness::namespace::{Host, Node};
+use coco_harness::noodle::Noodle;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value as Json;
 
 const HOSTS: u32 = 12;

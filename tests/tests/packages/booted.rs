@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 use serde_json::Value;
 
 use super::made::{debian, make, object, sent_arrived_refused, text};

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use coco_harness::repository;
 use coco_manual::documents;
-use coco_tests::repository;
 use serde_json::Value;
 
 use super::made::text;

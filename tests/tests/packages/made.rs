@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use coco_tests::repository;
+use coco_harness::repository;
 use serde_json::Value;
 
 pub(crate) fn run(command: &mut Command) -> String {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 
 use super::made::{debian, ending, make, run, sent_arrived_refused};
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 
 use super::made::{ending, make, run};
 

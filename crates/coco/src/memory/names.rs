@@ -244,7 +244,7 @@ fn hash_of(entries: &Places<Entry>, id: NameId) -> u64 {
 #[cfg(test)]
 mod tests {
     use coco_core::wire::{Decoder, Event, PacketBuilder, Span};
-    use coco_tests::traffic;
+    use coco_harness::traffic;
 
     use super::*;
 

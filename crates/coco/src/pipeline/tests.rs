@@ -7,7 +7,7 @@ use coco_core::config::{CocoConfig, LaneThreads};
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use coco_core::wire::PacketBuilder;
 use coco_daemon::counters::Snapshot;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::wait::{PATIENCE, wait_until};
 use coco_udp::ListenOptions;
 
 use super::*;

@@ -268,7 +268,7 @@ mod tests {
     use coco_core::config::CocoConfig;
     use coco_core::value_list::{Value, ValueList};
     use coco_daemon::health::Condition;
-    use coco_tests::traffic;
+    use coco_harness::traffic;
     use coco_udp::OwnSocket;
 
     use super::*;

@@ -69,7 +69,7 @@ impl Sealed {
 
 #[cfg(test)]
 mod tests {
-    use coco_tests::traffic;
+    use coco_harness::traffic;
 
     use super::*;
 

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use coco_core::config::CocoConfig;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{send, sender};
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{send, sender};
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::json;
 
 use crate::agents::value_list;

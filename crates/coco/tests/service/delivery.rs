@@ -6,9 +6,9 @@ use std::time::Duration;
 use coco_core::config::LaneThreads;
 use coco_core::tier::Tiers;
 use coco_core::value_list::{Value, ValueList};
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{send, sender};
-use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{send, sender};
+use coco_harness::wait::{PATIENCE, wait_for, wait_until};
 use coco_udp::OwnSocket;
 use regex::bytes::Regex;
 

@@ -8,9 +8,9 @@ use coco::service::{RunError, Service};
 use coco::start::{StartError, StartErrors};
 use coco_core::config::{CocoConfig, LaneThreads, Security};
 use coco_core::value_list::ValueList;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{datagram, send, sender};
-use coco_tests::wait::{PATIENCE, wait_for, wait_until};
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{datagram, send, sender};
+use coco_harness::wait::{PATIENCE, wait_for, wait_until};
 use regex::bytes::Regex;
 
 use crate::agents::value_list;

@@ -4,10 +4,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use coco_tests::nobody::Nobody;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{send, sender};
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::nobody::Nobody;
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{send, sender};
+use coco_harness::wait::{PATIENCE, wait_for};
 use flate2::read::GzDecoder;
 use regex::bytes::Regex;
 use serde_json::{Value, json};

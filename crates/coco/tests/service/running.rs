@@ -9,7 +9,7 @@ use coco::lane::{Clock, unix_seconds};
 use coco::service::{RunError, Service};
 use coco_core::config::CocoConfig;
 use coco_daemon::signals::Signal;
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::wait::{PATIENCE, wait_for};
 use serde_json::Value;
 use tokio::sync::oneshot;
 

@@ -3,9 +3,9 @@ use std::num::NonZero;
 
 use coco::counters::definitions;
 use coco_daemon::counters::{Definition, Kind, View};
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{send, sender};
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{send, sender};
+use coco_harness::wait::{PATIENCE, wait_for};
 use regex::bytes::Regex;
 use serde_json::{Value, json};
 

@@ -1,15 +1,15 @@
 //! `cococtl blacklist`.
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::traffic;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::traffic;
 use serde_json::{Value, json};
 
 use crate::cococtl;
 
 #[test]
 fn what_a_regular_expression_drops_of_what_a_coco_has_seen() {
-    let sink = coco_tests::sink::Sink::start();
+    let sink = coco_harness::sink::Sink::start();
     let config = Config::new(&[("a", &[sink.address.to_string()])]).blacklist("/irq/|^web3/").text();
     let mut coco = Coco::start(&config);
     let mut lists = Vec::new();

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use coco_tests::directory::Directory;
-use coco_tests::traffic;
+use coco_harness::directory::Directory;
+use coco_harness::traffic;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};

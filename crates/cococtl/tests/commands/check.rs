@@ -1,9 +1,9 @@
 //! `cococtl check`.
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::noodle::Noodle;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::noodle::Noodle;
 use serde_json::Value;
 
 use crate::cococtl;

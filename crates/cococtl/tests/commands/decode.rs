@@ -3,10 +3,10 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::traffic;
-use coco_tests::wait::PATIENCE;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::traffic;
+use coco_harness::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::frames::{cooked, cooked2, ethernet, ipv4, ipv4_to_complete, ipv6, nul
 use crate::{Ended, cococtl, program};
 
 fn testdata(path: &str) -> PathBuf {
-    coco_tests::repository().join("crates/coco-core/testdata/wire").join(path)
+    coco_harness::repository().join("crates/coco-core/testdata/wire").join(path)
 }
 
 /// The datagrams of a stream of the test data.

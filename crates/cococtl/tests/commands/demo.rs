@@ -3,11 +3,11 @@
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 
-use coco_tests::coco::Config;
-use coco_tests::curl;
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::wait::PATIENCE;
+use coco_harness::coco::Config;
+use coco_harness::curl;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

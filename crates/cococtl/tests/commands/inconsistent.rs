@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use coco_core::placement::rendezvous::{Member, Rendezvous};
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::visage::Visage;
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::visage::Visage;
 use serde_json::{Value, json};
 
 use crate::cococtl;

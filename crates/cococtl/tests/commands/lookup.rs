@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
 use serde_json::{Value, json};
 
 use crate::{cococtl, tiers};

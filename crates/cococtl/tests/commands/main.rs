@@ -27,7 +27,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 use serde_json::Value;
 
 /// How a run ended.

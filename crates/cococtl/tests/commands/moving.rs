@@ -8,12 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::collectd::StorageNode;
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::collectd::StorageNode;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::wait::{PATIENCE, wait_until};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sys::signal::{Signal, kill};

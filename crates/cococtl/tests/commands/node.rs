@@ -5,10 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use coco_tests::directory::Directory;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::directory::Directory;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 use crate::{Ended, cococtl, program};
 

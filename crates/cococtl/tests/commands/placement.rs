@@ -1,7 +1,7 @@
 //! `cococtl placement`.
 
 use coco_core::placement::ring::Ring;
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 
 use crate::{cococtl, tiers};
 
@@ -36,7 +36,7 @@ fn shares_are_those_that_a_count_finds() {
 #[test]
 fn people_see_the_fingerprint_and_every_target() {
     let directory = Directory::new("placement");
-    let sample = coco_tests::repository().join("coco.sample.conf");
+    let sample = coco_harness::repository().join("coco.sample.conf");
     let ended = cococtl(["placement", "--config", sample.to_str().unwrap()], b"");
     assert_eq!(ended.status, Some(0));
     assert!(ended.stdout.starts_with("fingerprint 7abf48ec216fdbd9, 20000 made-up hosts\n"), "{ended:?}");

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use coco_core::placement::ring::{Ring, default_virtual_replicas};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::sink::Sink;
-use coco_tests::traffic;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::sink::Sink;
+use coco_harness::traffic;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 use crate::{Ended, cococtl, tiers};

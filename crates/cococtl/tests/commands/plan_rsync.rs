@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use coco_tests::collectd::StorageNode;
-use coco_tests::directory::Directory;
-use coco_tests::process::Process;
-use coco_tests::rrd;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::collectd::StorageNode;
+use coco_harness::directory::Directory;
+use coco_harness::process::Process;
+use coco_harness::rrd;
+use coco_harness::wait::{PATIENCE, wait_until};
 
 use crate::{cococtl, program};
 

@@ -1,10 +1,10 @@
 //! `cococtl reload`.
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::noodle::Noodle;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::noodle::Noodle;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::Value;
 
 use crate::{Ended, cococtl};

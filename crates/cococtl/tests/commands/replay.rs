@@ -5,9 +5,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use coco_core::value_list::ValueList;
 use coco_core::wire::{Decoder, Event};
-use coco_tests::nobody::Nobody;
-use coco_tests::traffic;
-use coco_tests::wait::PATIENCE;
+use coco_harness::nobody::Nobody;
+use coco_harness::traffic;
+use coco_harness::wait::PATIENCE;
 use serde_json::{Value, json};
 
 use crate::frames::{RAW, ipv4, ipv4_to_complete, pcap};

@@ -3,9 +3,9 @@
 use coco_core::config::{Config as Configuration, Program};
 use coco_core::placement::Facts;
 use coco_core::tier::Tier;
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::noodle::Noodle;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::noodle::Noodle;
 
 use crate::cococtl;
 

@@ -4,12 +4,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coco_tests::coco::{Coco, Config};
-use coco_tests::nobody::Nobody;
-use coco_tests::noodle::Noodle;
-use coco_tests::sink::Sink;
-use coco_tests::traffic::{send, sender, value_list};
-use coco_tests::wait::{PATIENCE, wait_for};
+use coco_harness::coco::{Coco, Config};
+use coco_harness::nobody::Nobody;
+use coco_harness::noodle::Noodle;
+use coco_harness::sink::Sink;
+use coco_harness::traffic::{send, sender, value_list};
+use coco_harness::wait::{PATIENCE, wait_for};
 use serde_json::{Value, json};
 
 use crate::cococtl;

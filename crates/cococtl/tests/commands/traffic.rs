@@ -7,12 +7,12 @@ use coco_core::value_list::Value::{
 };
 use coco_core::value_list::ValueList;
 use coco_core::wire::{Decoder, Event};
-use coco_tests::coco::{Coco, Config};
-use coco_tests::directory::Directory;
-use coco_tests::nobody::Nobody;
-use coco_tests::process::Process;
-use coco_tests::traffic;
-use coco_tests::wait::PATIENCE;
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::nobody::Nobody;
+use coco_harness::process::Process;
+use coco_harness::traffic;
+use coco_harness::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 

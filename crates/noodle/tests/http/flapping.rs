@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coco_core::config::CocoConfig;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::json;
 
 use crate::node::{Node, response, write};

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-use coco_tests::nobody::Nobody;
+use coco_harness::nobody::Nobody;
 
 /// What a node was asked.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
-use coco_tests::directory::Directory;
+use coco_harness::directory::Directory;
 use flate2::read::GzDecoder;
 use rrdcached::command::Window;
 use serde_json::Value;

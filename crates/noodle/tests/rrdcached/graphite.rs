@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use coco_tests::directory::Directory;
-use coco_tests::rrdcached::Rrdcached as Daemon;
-use coco_tests::visage::Visage;
+use coco_harness::directory::Directory;
+use coco_harness::rrdcached::Rrdcached as Daemon;
+use coco_harness::visage::Visage;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

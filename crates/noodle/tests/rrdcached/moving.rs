@@ -1,8 +1,8 @@
 //! Hosts on their way from one node to another: what either has is read, whatever the stage, by real daemons.
 
-use coco_tests::directory::Directory;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached as Daemon;
+use coco_harness::directory::Directory;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached as Daemon;
 use serde_json::{Value, json};
 
 use crate::files::LAST;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coco_core::tier::DaemonAddress;
-use coco_tests::directory::Directory;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached as Daemon;
+use coco_harness::directory::Directory;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached as Daemon;
 use noodle::budget::Budget;
 use noodle::upstream::Room;
 use noodle::upstream::rrdcached::{Path, Rows, Rrdcached, Terms, Trouble};

@@ -6,11 +6,11 @@ use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use coco_tests::directory::Directory;
-use coco_tests::rrd;
-use coco_tests::rrdcached::Rrdcached as Daemon;
-use coco_tests::visage::Visage;
-use coco_tests::wait::{PATIENCE, wait_until};
+use coco_harness::directory::Directory;
+use coco_harness::rrd;
+use coco_harness::rrdcached::Rrdcached as Daemon;
+use coco_harness::visage::Visage;
+use coco_harness::wait::{PATIENCE, wait_until};
 use serde_json::{Value, json};
 
 use crate::files::{LAST, fetched, made};
@@ -350,7 +350,7 @@ fn rounded(value: &mut Value) -> usize {
 
 /// The command line of the unit, word by word.
 fn command_line_of_the_unit() -> Vec<String> {
-    let unit = coco_tests::repository().join("etc/systemd/rrdcached-noodle.service");
+    let unit = coco_harness::repository().join("etc/systemd/rrdcached-noodle.service");
     let text = std::fs::read_to_string(unit).expect("the unit");
     let line = text.lines().find_map(|line| line.strip_prefix("ExecStart=/usr/bin/rrdcached "));
     line.expect("a command line").split(' ').map(str::to_owned).collect()

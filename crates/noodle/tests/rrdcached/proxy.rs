@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use coco_tests::directory::Directory;
-use coco_tests::rrdcached::Rrdcached as Daemon;
+use coco_harness::directory::Directory;
+use coco_harness::rrdcached::Rrdcached as Daemon;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Value, json};
 
@@ -174,7 +174,7 @@ fn more_rows_than_may_be_are_the_fault_of_the_request() {
 
 /// A file of one data source, `value`, with these rows of a second.
 fn create(directory: &Path, host: &str, finish: i64, values: &[f64]) {
-    coco_tests::rrd::create(&directory.join(host).join("gauge/gauge.rrd"), finish, values);
+    coco_harness::rrd::create(&directory.join(host).join("gauge/gauge.rrd"), finish, values);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn rows_that_are_just_being_written_are_no_gap() {
 fn a_fleet_may_be_mixed_node_by_node() {
     let files = made();
     let daemon = Daemon::start(&files);
-    let visage = coco_tests::visage::Visage::start(&files);
+    let visage = coco_harness::visage::Visage::start(&files);
     let window = format!("start={}&finish={LAST}", LAST - 300);
     let mut answers = Vec::new();
     for urls in [

@@ -8,8 +8,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
-use coco_tests::directory::Directory;
-use coco_tests::rrdcached::Rrdcached as Daemon;
+use coco_harness::directory::Directory;
+use coco_harness::rrdcached::Rrdcached as Daemon;
 use serde_json::{Value, json};
 
 use crate::noodle::Noodle;

@@ -122,7 +122,7 @@ mod tests {
     use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
     use coco_core::wire::PacketBuilder;
     use coco_daemon::files::Accept;
-    use coco_tests::wait::{PATIENCE, wait_until};
+    use coco_harness::wait::{PATIENCE, wait_until};
     use remote_write::queue::SampleDrop;
     use remote_write::sample::ListDrop;
 

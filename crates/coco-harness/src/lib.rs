@@ -1,4 +1,4 @@
-//! The harness of the end-to-end tests: real collectd daemons around real Coco and Noodle processes, most of it on
+//! What tests start and ask: real collectd daemons around real Coco and Noodle processes, most of it on
 //! loopback.
 //!
 //! Little is simulated. An agent is a collectd that reads this machine, a storage node is a collectd that writes csv
@@ -6,7 +6,7 @@
 //! a test meets the modules:
 //!
 //! - [`collectd`] starts agents and storage nodes, [`csv`] and [`rrd`] read what they wrote, [`rrdcached`] serves it;
-//! - [`program`] builds and starts what is under test, [`mod@before`] what it takes the place of, [`coco`] and [`noodle`] ask it questions with [`curl`];
+//! - [`program`] builds and starts what is under test, [`before`](mod@before) what it takes the place of, [`coco`] and [`noodle`] ask it questions with [`curl`];
 //! - [`graphite_web`] is the real one, behind Noodle;
 //! - [`visage`] stands in for the one program that is not there: it serves RRD files as Visage does;
 //! - [`traffic`] makes datagrams where an agent would be too polite, [`mutation`] makes them wrong, [`books`] tell
@@ -20,10 +20,11 @@
 //! - [`process`], [`directory`], [`text`] and [`wait`] carry the rest: every process is killed and every directory
 //!   removed when its value is dropped, and [`wait`] sleeps between two looks.
 //!
-//! A file in `tests/` is a topic; the table of tests in `ARCHITECTURE.md` says what is proved where. `collectd_alone`
-//! proves the harness without Coco.
+//! The end-to-end tests of `tests/` are made of it, and those of crates that need more than themselves; no crate is built
+//! of it. The table of tests in `ARCHITECTURE.md` says what is proved where; `collectd_alone` proves the harness without
+//! Coco.
 //!
-//! `tests/run` installs what they need. `network` needs root.
+//! `tests/run` installs what it needs. [`namespace`] needs root.
 
 #![forbid(unsafe_code)]
 
@@ -63,5 +64,5 @@ pub mod wait;
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

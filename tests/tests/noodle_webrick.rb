@@ -1,4 +1,4 @@
-# Visage's own web server in front of what stands for Visage: `ruby webrick.rb URL SECONDS`. Prints its port.
+# Visage's own web server in front of what stands for Visage: `ruby noodle_webrick.rb URL SECONDS`. Prints its port.
 #
 # Visage runs on WEBrick unless it is told otherwise. What WEBrick does is what matters here: which requests it takes,
 # and that it ends a connection that was idle for so many seconds with a 408 or without a word.
