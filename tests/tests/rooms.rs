@@ -290,8 +290,8 @@ fn halls_of_the_daemons_have_few_doors() {
     }
 }
 
-/// What each of our crates is built of: of those of ours alone.
-fn dependencies() -> BTreeMap<String, Vec<String>> {
+/// What each of our crates is built of, or else what only its tests are made of: of those of ours alone.
+fn dependencies(are_of_tests: bool) -> BTreeMap<String, Vec<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let output = Command::new(cargo)
         .current_dir(repository())
@@ -303,8 +303,9 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
     let name = |of: &Value| of["name"].as_str().expect("a name").to_owned();
     let ours = |package: &Value| {
         let all = package["dependencies"].as_array().expect("dependencies");
-        let built_of = all.iter().filter(|one| one["source"].is_null() && one["kind"] != "dev");
-        (name(package), built_of.map(name).collect())
+        let wanted =
+            all.iter().filter(|one| one["source"].is_null() && (one["kind"] == "dev") == are_of_tests);
+        (name(package), wanted.map(name).collect())
     };
     metadata["packages"].as_array().expect("packages").iter().map(ours).collect()
 }
@@ -312,13 +313,26 @@ fn dependencies() -> BTreeMap<String, Vec<String>> {
 #[test]
 fn crates_are_built_of_those_below_them() {
     let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
-    let dependencies = dependencies();
+    let dependencies = dependencies(false);
     assert_eq!(dependencies.len(), LAYERS.iter().map(|layer| layer.len()).sum::<usize>());
     for (name, built_of) in dependencies {
         let own = layer(&name).unwrap_or_else(|| panic!("{name} stands in no layer"));
         for other in built_of {
             assert!(layer(&other) > Some(own), "{name} is built of {other}");
         }
+    }
+}
+
+/// Who changes an end-to-end test builds no test of a crate anew, and no crate's tests wait for all programs.
+#[test]
+fn tests_of_crates_are_made_of_the_harness_and_of_laws_alone() {
+    let dependencies = dependencies(true);
+    let in_crates = dependencies.iter().filter(|(name, _)| *name != "coco-tests");
+    let users = in_crates.clone().filter(|(_, made_of)| made_of.iter().any(|other| other == "coco-harness"));
+    assert!(users.count() >= 5, "{dependencies:#?}");
+    for (name, made_of) in in_crates {
+        let other = made_of.iter().find(|other| !["coco-harness", "coco-fuzz"].contains(&other.as_str()));
+        assert_eq!(other, None, "tests of {name}");
     }
 }
 
