@@ -93,6 +93,22 @@ fn every_request_of_noodle_is_an_object_of_the_access_log() {
     let expected = serde_json::json!([own, long[..1024], long.len(), 400, null]);
     let keys = ["client", "path", "path_bytes", "status", "tier"];
     assert_eq!(Value::from_iter(keys.map(|key| ill[key].clone())), expected, "{ill}");
+
+    // What clients of Graphite ask for: rows, names, what no tier has.
+    let rows = "/render?target=web1.load.load&from=1699999990&until=1700000030&format=json";
+    for (path, tier) in
+        [(rows, Some("shortterm")), ("/metrics/find?query=web1.*", Some("shortterm")), ("/version", None)]
+    {
+        let answer = noodle.get(path);
+        let line = noodle.process.wait_for("a line", |process| {
+            let log = process.stdout();
+            let mut objects = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            objects.find(|object| object["path"] == path)
+        });
+        let expected = serde_json::json!(["GET", 200, tier, answer.body.len()]);
+        let keys = ["method", "status", "tier", "bytes"];
+        assert_eq!(Value::from_iter(keys.map(|key| line[key].clone())), expected, "{line}");
+    }
     assert!(noodle.process.stop().success());
 }
 

@@ -1,17 +1,18 @@
-//! Why a client that asks for many hosts has no answer, or not all of one.
+//! Why a client that asks for many hosts has no answer, or not all of one; and which tiers it is of.
+
+use std::collections::BTreeSet;
 
 use coco_core::text::Line;
+use coco_core::tier::Tier;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderValue};
 
 use crate::budget::Exhausted;
 use crate::budget::turns::Busy;
 use crate::failure::Failure;
+use crate::fields::{ERROR, PARTIAL, TIER};
 use crate::fleet::{Failed, Fleet};
-
-const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
-const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
 
 /// Failures that an answer tells of.
 const MOST_ERRORS: usize = 10;
@@ -63,18 +64,27 @@ impl From<Busy> for Refused {
     }
 }
 
-/// Says whose share is missing.
-pub fn tell(fields: &mut HeaderMap, fleet: &Fleet, failed: &[Failed]) {
+/// Says which tiers, by their indices, an answer is of, and whose share is missing.
+pub fn tell(fields: &mut HeaderMap, fleet: &Fleet, tiers: &BTreeSet<usize>, failed: &[Failed]) {
+    let names: Vec<_> = tiers.iter().filter_map(|tier| fleet.tiers.get(*tier)).map(Tier::name).collect();
+    if let Some(value) = value(&names.join(", ")) {
+        fields.insert(TIER, value);
+    }
     if failed.is_empty() {
         return;
     }
     fields.insert(PARTIAL, HeaderValue::from_static("true"));
     for reason in reasons(fleet, failed) {
-        let shown: String = Line(&reason).to_string().chars().take(MOST_VALUE).collect();
-        if let Ok(value) = HeaderValue::from_str(&shown) {
+        if let Some(value) = value(&reason) {
             fields.append(ERROR, value);
         }
     }
+}
+
+/// What of a text stands in a field, if there is any.
+fn value(text: &str) -> Option<HeaderValue> {
+    let shown: String = Line(text).to_string().chars().take(MOST_VALUE).collect();
+    HeaderValue::from_str(&shown).ok().filter(|value| !value.is_empty())
 }
 
 /// Whom to blame, each once.

@@ -11,6 +11,7 @@
 //! A target that is an rrdcached remembers both for `fetch.tree_age`; one that is a Visage is asked each time. Whoever
 //! failed is named beside what the others have, so that an answer can say that it is partial.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::gather::{AT_ONCE, Gathered, all};
@@ -28,10 +29,19 @@ pub type Host = Arc<[u8]>;
 pub struct Listing<T> {
     /// Sorted.
     pub items: Vec<T>,
+    /// Indices of the tiers that have told any of it.
+    pub tiers: BTreeSet<usize>,
     /// Whose share nobody has told.
     pub failed: Vec<Failed>,
     /// What the items take; none is given back before this is dropped.
     pub reservations: Vec<Reservation>,
+}
+
+// Not derived: items need no default.
+impl<T> Default for Listing<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), tiers: BTreeSet::new(), failed: Vec::new(), reservations: Vec::new() }
+    }
 }
 
 impl Fleet {
@@ -40,8 +50,9 @@ impl Fleet {
         let hosts = Hosts::Matching { shown: Arc::from(*b""), patterns: Arc::from([]) };
         let question = Question { to, ..Question::for_names(Content::Hosts, hosts, now) };
         let gathered = Gathered::ask(self, std::iter::empty(), vec![question]).await;
-        let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
+        let mut listing = Listing::default();
         for piece in &gathered.pieces {
+            listing.tiers.insert(piece.node().tier);
             let names = piece.found.reply.names().into_iter();
             listing.items.extend(names.filter(|host| gathered.wants(self, piece, host)).map(Host::from));
         }
@@ -70,11 +81,12 @@ impl Fleet {
                 (host, found)
             }
         });
-        let mut listing = Listing { items: Vec::new(), failed: Vec::new(), reservations: Vec::new() };
+        let mut listing = Listing::default();
         for (host, found) in all(asked.collect::<Vec<_>>(), AT_ONCE).await {
             match found {
                 Ok(None) => listing.items.push((host, Vec::new())),
                 Ok(Some(found)) => {
+                    listing.tiers.extend(found.nodes.iter().map(|node| node.tier));
                     // Each name is copied, and parted.
                     let mut held = self.budget.nothing();
                     if held.grow(found.reply.copies()).is_err() {

@@ -9,10 +9,9 @@ use flate2::write::GzEncoder;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
 
-use super::storage::{MOST_COMPARED, TooManyNames};
+use super::storage::{MOST_COMPARED, Storage, TooManyNames};
 use crate::budget::{Exhausted, Held, Reservation};
-use crate::fleet::{Failed, Fleet};
-use crate::refused::{Refused, tell};
+use crate::refused::Refused;
 
 /// Shorter texts fit into a packet as they are.
 const LEAST_COMPRESSED: usize = 1400;
@@ -70,14 +69,8 @@ impl Text {
         Ok(Self { is_compressed: true, ..compressed })
     }
 
-    /// As it is sent, with whose share is missing.
-    pub fn response(
-        mut self,
-        request: &Request,
-        content_type: &'static str,
-        fleet: &Fleet,
-        failed: &[Failed],
-    ) -> Response {
+    /// As it is sent, with where it comes from, and whose share is missing.
+    pub fn response(mut self, request: &Request, content_type: &'static str, storage: &Storage) -> Response {
         if let Some(hang_up) = request.hang_up() {
             self.held.hold_for(hang_up);
         }
@@ -88,7 +81,7 @@ impl Text {
         if self.is_compressed {
             fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
-        tell(fields, fleet, failed);
+        storage.tell(fields);
         response
     }
 }

@@ -282,7 +282,7 @@ impl Graphite {
         self.check(&storage.failed, is_empty)?;
         let (held, accepts_gzip) = (self.fleet.budget.nothing(), request.accepts_gzip());
         let text = self.turns.run(self.patience, move || Text::written(held, accepts_gzip, write)).await??;
-        Ok(text.response(request, content_type, &self.fleet, &storage.failed))
+        Ok(text.response(request, content_type, &storage))
     }
 }
 

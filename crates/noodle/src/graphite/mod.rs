@@ -8,6 +8,7 @@
 //! - [`storage`] asks the fleet for all of it;
 //! - [`answer`] is what a client gets, [`counts`] what is counted of that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -51,6 +52,8 @@ struct Kept {
     directory: Directory,
     /// Who did not tell its own.
     failed: Vec<Failed>,
+    /// Indices of the tiers that told them.
+    named_by: BTreeSet<usize>,
     /// What they take.
     _held: Reservation,
 }
@@ -152,14 +155,17 @@ impl Graphite {
             && kept.is_for(asked)
         {
             storage.failed.extend_from_slice(&kept.failed);
+            storage.named_by.extend(&kept.named_by);
             return Ok(Arc::clone(kept));
         }
         *kept = None;
         let since = Instant::now();
         let before = storage.failed.len();
+        let others = std::mem::take(&mut storage.named_by);
         let (directory, held) = storage.hosts(&self.naming).await?;
-        let failed = storage.failed[before..].to_vec();
-        let new = Arc::new(Kept { since, there: Instant::now(), directory, failed, _held: held });
+        let (failed, named_by) = (storage.failed[before..].to_vec(), storage.named_by.clone());
+        storage.named_by.extend(others);
+        let new = Arc::new(Kept { since, there: Instant::now(), directory, failed, named_by, _held: held });
         *kept = Some(Arc::clone(&new));
         Ok(new)
     }
@@ -221,7 +227,14 @@ mod tests {
             let hosts = (0..10).map(|number| format!("web{number}").into_bytes().into());
             let directory = Directory::new(&graphite.naming, hosts);
             let (now, held) = (Instant::now(), graphite.fleet.budget.nothing());
-            let kept = Kept { since: now, there: now, directory, failed: Vec::new(), _held: held };
+            let kept = Kept {
+                since: now,
+                there: now,
+                directory,
+                failed: Vec::new(),
+                named_by: BTreeSet::new(),
+                _held: held,
+            };
             *graphite.directory.lock().await = Some(Arc::new(kept));
             let mut storage = graphite.storage();
             storage.compare(storage::MOST_COMPARED - 15).unwrap();

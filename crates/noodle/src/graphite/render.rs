@@ -119,7 +119,7 @@ impl Graphite {
         let content_type = asked.format.content_type();
         let mut storage = self.storage();
         let text = self.evaluate(&mut storage, asked).await?;
-        Ok(text.response(request, content_type, &self.fleet, &storage.failed))
+        Ok(text.response(request, content_type, &storage))
     }
 
     async fn evaluate(&self, storage: &mut Storage, asked: Asked) -> Result<Text, Refused> {

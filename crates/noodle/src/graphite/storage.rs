@@ -1,10 +1,11 @@
 //! What one request asks the fleet for: hosts, their files, rows of them; and which targets failed meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use graphite::{TimeSeries, Window};
+use hyper::header::HeaderMap;
 
 use super::directory::{Directory, Entry, Host};
 use super::metrics::{Files, Leaf, NamedFile};
@@ -15,6 +16,7 @@ use crate::budget::{Exhausted, Reservation};
 use crate::fleet::rows::Wanted;
 use crate::fleet::sources::{Kind, Sources};
 use crate::fleet::{Failed, Fleet};
+use crate::refused::tell;
 
 /// Hosts whose rows are asked for together: what comes of them is looked at before more is asked for.
 const TOGETHER: usize = 512;
@@ -38,6 +40,10 @@ pub struct Storage {
     patience: Duration,
     /// Targets that failed, each as often as it did.
     pub failed: Vec<Failed>,
+    /// Indices of the tiers that have told names.
+    pub named_by: BTreeSet<usize>,
+    /// Those whose rows there are.
+    rows_of: BTreeSet<usize>,
     files: HashMap<Host, Files>,
     /// Names that were held against patterns.
     compared: usize,
@@ -79,6 +85,8 @@ impl Storage {
             max_window: i64::try_from(max_window.as_secs()).unwrap_or(i64::MAX),
             patience,
             failed: Vec::new(),
+            named_by: BTreeSet::new(),
+            rows_of: BTreeSet::new(),
             files: HashMap::new(),
             compared: 0,
             held: fleet.budget.nothing(),
@@ -89,6 +97,7 @@ impl Storage {
     pub async fn hosts(&mut self, naming: &Naming) -> Result<(Directory, Reservation), Exhausted> {
         let listing = self.fleet.hosts(self.now, Addressees::All).await;
         self.failed.extend(listing.failed);
+        self.named_by.extend(listing.tiers);
         let bytes = listing.items.iter().map(|host| 128 + 2 * host.len()).sum();
         let mut held = self.fleet.budget.lend(bytes, self.patience).await?;
         let (naming, hosts) = (naming.clone(), listing.items);
@@ -111,6 +120,7 @@ impl Storage {
             let _admitted = self.fleet.crowd.admit(hosts.len() * EACH, self.patience).await?;
             let listing = self.fleet.files(hosts, self.now, Addressees::All).await;
             self.failed.extend(listing.failed);
+            self.named_by.extend(listing.tiers);
             for (host, files) in listing.items {
                 let bytes =
                     files.iter().map(|file| EACH_FILE + 2 * (file.plugin.len() + file.instance.len()));
@@ -208,7 +218,8 @@ impl Storage {
             let questions = group.iter().map(|want| want.wanted.clone()).collect();
             let mut gathered = self.fleet.rows(questions, asked, Addressees::All).await;
             self.failed.append(&mut gathered.failed);
-            for (host, _, rows) in gathered.hosts {
+            for (host, nodes, rows) in gathered.hosts {
+                self.rows_of.extend(nodes.iter().map(|node| node.tier));
                 for metric in &rows.metrics {
                     for source in &metric.sources {
                         let Some(names) = wanted.names(&host, metric.name(), &source.name) else { continue };
@@ -223,6 +234,12 @@ impl Storage {
             }
         }
         Ok(all)
+    }
+
+    /// Says of an answer whose rows it has, or names where it has none, and whose share is missing.
+    pub fn tell(&self, fields: &mut HeaderMap) {
+        let tiers = if self.rows_of.is_empty() { &self.named_by } else { &self.rows_of };
+        tell(fields, &self.fleet, tiers, &self.failed);
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a query to its series: hosts, their files, and the rows of those that are meant, as samples.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use coco_core::value_list::IdentifierRef;
@@ -45,6 +45,8 @@ pub struct Answering<'a> {
     now: i64,
     /// Targets that failed, each as often as it did.
     pub failed: Vec<Failed>,
+    /// Indices of the tiers that series are of.
+    pub tiers: BTreeSet<usize>,
     /// What series take.
     pub held: Reservation,
     /// Samples so far.
@@ -66,7 +68,8 @@ impl<'a> Answering<'a> {
     /// Nothing yet.
     pub fn new(prometheus: &'a Prometheus, now: i64) -> Self {
         let held = prometheus.fleet.budget.nothing();
-        Self { prometheus, now, failed: Vec::new(), held, samples: 0, series: 0, points: 0, work: 0 }
+        let (failed, tiers) = (Vec::new(), BTreeSet::new());
+        Self { prometheus, now, failed, tiers, held, samples: 0, series: 0, points: 0, work: 0 }
     }
 
     /// The series of a query, in order of their labels.
@@ -252,8 +255,12 @@ impl<'a> Answering<'a> {
             let _admitted = self.admitted(some.len()).await?;
             let mut gathered = self.prometheus.fleet.rows(some.to_vec(), window, Addressees::Rrdcached).await;
             self.failed.append(&mut gathered.failed);
-            for (host, _, rows) in gathered.hosts {
+            for (host, nodes, rows) in gathered.hosts {
+                let before = series.len();
                 self.add(query, end, &host, &rows, series).await?;
+                if series.len() > before {
+                    self.tiers.extend(nodes.iter().map(|node| node.tier));
+                }
             }
         }
         Ok(())

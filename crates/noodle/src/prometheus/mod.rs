@@ -147,10 +147,12 @@ impl Prometheus {
         for query in &question.queries {
             results.push(answering.result(query).await?);
         }
-        let Answering { failed, held, samples, .. } = answering;
+        let Answering { failed, tiers, held, samples, .. } = answering;
         self.check(&failed, samples == 0)?;
         self.counts.sent(samples);
-        self.response(request, ReadResponse { results }, held, &failed).await
+        let mut response = self.response(request, ReadResponse { results }, held).await?;
+        tell(response.headers_mut(), &self.fleet, &tiers, &failed);
+        Ok(response)
     }
 
     /// What is asked. It is looked at with memory that is lent for it, in a turn.
@@ -193,7 +195,6 @@ impl Prometheus {
         request: &Request,
         answer: ReadResponse,
         mut held: Reservation,
-        failed: &[Failed],
     ) -> Result<Response, Refused> {
         held.grow_in_turn(read::memory_of_answer(&answer), self.patience).await?;
         let packed = self.turns.run(self.patience, move || read::encode(&answer)).await?;
@@ -205,7 +206,6 @@ impl Prometheus {
         let held = Held { bytes, reservation: held };
         let mut response = body::bytes(StatusCode::OK, MEDIA_TYPE, Bytes::from_owner(held));
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
-        tell(response.headers_mut(), &self.fleet, failed);
         Ok(response)
     }
 

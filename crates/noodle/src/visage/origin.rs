@@ -7,15 +7,12 @@ use coco_core::text::Line;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
+use crate::fields::{ERROR, PARTIAL, TIER};
 use crate::fleet::{Failed, Fleet, Node};
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");
 const URL: HeaderName = HeaderName::from_static("x-noodle-url");
-/// The field that says which tier has answered.
-pub const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
-const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
-const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
 
 /// Longest value of a field: one that is longer stands in `_meta` only.
 const MOST_VALUE: usize = 1024;

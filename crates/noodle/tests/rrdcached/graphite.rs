@@ -197,6 +197,8 @@ fn rows_that_a_dead_node_may_have_are_missing_in_word_and_number() {
     let joined = render(&noodle, &["web-0.load.short"], window);
     assert_eq!(rows(&joined), [("web-0.load.short".to_owned(), rows_of(0, |_| true))]);
     assert_eq!(joined.fields.get("x-noodle-partial"), None);
+    assert_eq!(joined.fields["x-noodle-tier"], "tier0, tier1");
+    assert_eq!(noodle.get("/metrics/find?query=web-0.*").fields["x-noodle-tier"], "tier0");
     let _ = other.daemon.process.stop();
     // Behind the rows that are remembered for some seconds.
     let window = (window.0 - 1, window.1);
@@ -212,6 +214,7 @@ fn rows_that_a_dead_node_may_have_are_missing_in_word_and_number() {
         let complete = render(noodle, &["web-1.load.short"], (LAST - 600, LAST - 300));
         assert_eq!(rows(&complete), [("web-1.load.short".to_owned(), rows_of(1, |_| true))]);
         assert_eq!(complete.fields.get("x-noodle-partial"), None);
+        assert_eq!(complete.fields["x-noodle-tier"], "tier0");
     }
     assert_eq!(noodle.counters()["graphite.partial"], 1);
 }
