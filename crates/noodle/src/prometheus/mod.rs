@@ -159,15 +159,15 @@ impl Prometheus {
     async fn question(&self, body: &[u8]) -> Result<Question, Refused> {
         let limit = self.limits.request;
         let memory = read::memory(body, limit).map_err(|error| question::refused(&error))?;
-        if memory.saturating_add(question::MOST_REGEXES) > self.fleet.memory_limit() / 2 {
+        let Some(rest) = (self.fleet.memory_limit() / 2).checked_sub(memory) else {
             return Err(Refused::bad(format!(
                 "reading the request takes {memory} bytes, more than there are (half of fetch.max_memory)"
             )));
-        }
+        };
         let lent = self.fleet.budget.lend(memory + body.len(), self.patience).await?;
         let (body, nothing) = (body.to_vec(), lent.nothing());
         let read = move || {
-            let question = Question::read(&body, limit, nothing);
+            let question = Question::read(&body, limit, rest, nothing);
             drop(lent);
             question
         };

@@ -15,8 +15,8 @@ const MOST_QUERIES: usize = 64;
 /// Matchers of all queries.
 const MOST_MATCHERS: usize = 1024;
 
-/// Bytes that all regular expressions may take, compiled.
-pub const MOST_REGEXES: usize = 16 << 20;
+/// Bytes that all regular expressions may take, compiled, if there is as much memory.
+const MOST_REGEXES: usize = 16 << 20;
 
 /// Queries that have been understood.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ pub struct Query {
 }
 
 impl Question {
-    /// Reads a request of at most `limit` bytes once it is unpacked, for which memory is lent. What its expressions take is
-    /// added to `held`.
-    pub fn read(body: &[u8], limit: usize, mut held: Reservation) -> Result<Self, Refused> {
+    /// Reads a request of at most `limit` bytes once it is unpacked, for which memory is lent. What its expressions take,
+    /// `memory` at most, is added to `held`.
+    pub fn read(body: &[u8], limit: usize, memory: usize, mut held: Reservation) -> Result<Self, Refused> {
         let request = decode(body, limit).map_err(|error| refused(&error))?;
         let accepted = &request.accepted_response_types;
         if !accepted.is_empty() && !accepted.contains(&(ResponseType::Samples as i32)) {
@@ -52,11 +52,12 @@ impl Question {
             let (queries, most) = (request.queries.len(), format!("{MOST_QUERIES} and {MOST_MATCHERS}"));
             return Err(Refused::bad(format!("{queries} queries of {matchers} matchers, more than {most}")));
         }
-        let mut room = MOST_REGEXES;
+        let most = memory.min(MOST_REGEXES);
+        let mut room = most;
         let mut understand = |query: Asked| {
-            let selector = Selector::new(query.matchers, &mut room, &mut held)?;
-            let (start, end) = (query.start_timestamp_ms, query.end_timestamp_ms);
-            Ok::<_, Unfit>(Query { selector: Arc::new(selector), start, end })
+            let selector = Selector::new(query.matchers, &mut room, &mut held);
+            let selector = Arc::new(selector.map_err(|unfit| unfit.told(most))?);
+            Ok::<_, Refused>(Query { selector, start: query.start_timestamp_ms, end: query.end_timestamp_ms })
         };
         let queries = request.queries.into_iter().map(&mut understand).collect::<Result<_, _>>()?;
         Ok(Self { queries, _held: held })
@@ -69,14 +70,16 @@ pub(super) fn refused(error: &ReadError) -> Refused {
     Refused::bad(format!("{error}{key}"))
 }
 
-impl From<Unfit> for Refused {
-    fn from(unfit: Unfit) -> Self {
-        match unfit {
-            Unfit::Memory(exhausted) => exhausted.into(),
-            Unfit::Large => {
-                Self::bad(format!("the regular expressions take more than {MOST_REGEXES} bytes, compiled"))
+impl Unfit {
+    /// What a client is told whose expressions may take so many bytes.
+    fn told(self, most: usize) -> Refused {
+        match self {
+            Self::Memory(exhausted) => exhausted.into(),
+            Self::Large => {
+                let key = if most < MOST_REGEXES { " (half of fetch.max_memory)" } else { "" };
+                Refused::bad(format!("the regular expressions take more than {most} bytes, compiled{key}"))
             }
-            Unfit::Regex(problem) => Self::bad(problem),
+            Self::Regex(problem) => Refused::bad(problem),
         }
     }
 }
