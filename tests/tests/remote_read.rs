@@ -9,13 +9,16 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use coco_core::config::NoodleConfig;
+use coco_harness::curl;
 use coco_harness::directory::Directory;
 use coco_harness::engine::{Labels, Prometheus, Stored};
 use coco_harness::noodle::Noodle;
 use coco_harness::rrd;
 use coco_harness::rrdcached::Rrdcached;
+use coco_harness::visage::Visage;
 use prost::Message;
 use remote_write::message::{LabelMatcher, MatcherKind, Query, ReadRequest, ReadResponse};
+use serde_json::Value;
 
 /// Seconds of a row.
 const STEP: i64 = 10;
@@ -404,23 +407,92 @@ fn post_large(noodle: &Noodle, body: &[u8]) -> u16 {
     String::from_utf8_lossy(&answer[9..]).parse().expect("a status")
 }
 
+/// What a question for series that have this name, an expression, between two seconds is answered.
+fn asked(noodle: &Noodle, name: &str, start: i64, end: i64) -> (u16, Vec<u8>) {
+    let request = request(&[(MatcherKind::Matches, "__name__", name)], start * 1000, end * 1000);
+    post(noodle, &packed(&request.encode_to_vec()))
+}
+
 #[test]
 fn what_is_too_much_is_refused_with_the_key_that_says_so() {
-    let ask = |more: &str| {
-        let fleet = Fleet::start(more);
-        let noodle = Noodle::start(&fleet.config);
-        let matchers = [(MatcherKind::Matches, "__name__", "collectd_.+")];
-        let request = request(&matchers, (fleet.finish - HOUR) * 1000, fleet.finish * 1000);
-        let (status, text) = post(&noodle, &packed(&request.encode_to_vec()));
-        assert!(noodle.stop().success());
-        (status, String::from_utf8_lossy(&text).into_owned())
-    };
-    for (lines, key) in [
-        ("[graphite]\nmax_series = 10", "graphite.max_series"),
-        ("[graphite]\nmax_points = 1000", "graphite.max_points"),
-    ] {
-        let (status, text) = ask(lines);
-        assert_eq!(status, 400, "{text}");
-        assert!(text.contains(key), "{text}");
+    let fleet = Fleet::start("");
+    // A row a second, of which few fit into the memory of the last case.
+    let values: Vec<f64> = (0..10_000).map(f64::from).collect();
+    for ((base, _), tier) in fleet.nodes.iter().flatten().zip(0..) {
+        let file = base.path().join("long").join("plugin").join(format!("gauge-{tier}.rrd"));
+        rrd::create(&file, fleet.finish, &values);
     }
+    let (all, load, long) = ("collectd_.+", "collectd_load_.+", "collectd_plugin_gauge");
+    for (lines, name, seconds, key) in [
+        ("[graphite]\nmax_series = 10", load, HOUR, "(graphite.max_series)"),
+        ("[graphite]\nmax_points = 1000", load, HOUR, "(graphite.max_points)"),
+        ("max_rows = 1000", long, 1100, "(fetch.max_rows)"),
+        ("max_window = \"20m\"", all, 1201, "(fetch.max_window)"),
+        ("max_memory = \"1MiB\"", long, 9_000, "8192 values (half of fetch.max_memory)"),
+    ] {
+        let noodle = Noodle::start(&format!("{}{lines}\n", fleet.config));
+        let (status, text) = asked(&noodle, name, fleet.finish - seconds, fleet.finish);
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(status, 400, "{lines}: {text}");
+        assert!(text.contains(key), "{lines}: {text}");
+        // Less is answered by the same.
+        let (status, _) = asked(&noodle, "collectd_cpu_rate", fleet.finish - 60, fleet.finish);
+        assert_eq!(status, 200, "{lines}");
+        assert!(noodle.stop().success());
+    }
+}
+
+#[test]
+fn a_window_that_is_longer_than_it_may_be_is_a_warning_and_not_another_value() {
+    let fleet = Fleet::start("max_window = \"30m\"");
+    let noodle = Noodle::start(&fleet.config);
+    let prometheus = prometheus(&noodle);
+    let mean = |window: &str| {
+        let query = format!("avg_over_time(collectd_load_shortterm%5B{window}%5D)");
+        curl::json(&format!("http://{}/api/v1/query?query={query}&time={}", prometheus.address, fleet.finish))
+    };
+    let short = mean("30m");
+    assert_eq!(
+        (short["data"]["result"].as_array().map(Vec::len), &short["warnings"]),
+        (Some(4), &Value::Null)
+    );
+    let long = mean("31m");
+    assert_eq!(long["data"]["result"].as_array().map(Vec::len), Some(0), "{long}");
+    assert!(long["warnings"].to_string().contains("400"), "{long}");
+    assert!(noodle.stop().success());
+}
+
+#[test]
+fn visages_of_a_mixed_fleet_are_left_out_and_counted() {
+    let fleet = Fleet::start("");
+    // In each tier the first node is read by its rrdcached, the second as a Visage.
+    let visages = [0, 1].map(|tier| Visage::start(fleet.nodes[tier][1].0.path()));
+    let mut config = fleet.config.clone();
+    for (nodes, visage) in fleet.nodes.iter().zip(&visages) {
+        let rrdcached = format!("rrdcached://{}", nodes[1].1.address);
+        config = config.replace(&rrdcached, &visage.url());
+    }
+    let noodle = Noodle::start(&config);
+    let tiers = NoodleConfig::parse(&config).expect("a configuration").tiers;
+    let is_read = |host: &str| tiers.iter().any(|tier| tier.owner(host.as_bytes()) == 0);
+    let known: Vec<&str> = fleet.hosts.iter().map(String::as_str).filter(|host| is_read(host)).collect();
+    assert!(!known.is_empty() && known.len() < fleet.hosts.len(), "{known:?}");
+
+    let (start, end) = (fleet.finish - 600, fleet.finish);
+    let prometheus = prometheus(&noodle);
+    let found = prometheus.query("collectd_web_requests_rate[10m]", Some(end));
+    let expected = fleet.expected(&known, start, end, |name| name == "collectd_web_requests_rate");
+    assert_are_alike(&found, &expected);
+    // Nor are the others answered for when they are asked for by name.
+    let others = fleet.hosts.iter().map(String::as_str).filter(|host| !known.contains(host));
+    let others: Vec<&str> = others.collect();
+    let query = format!("collectd_web_requests_rate{{instance=~\"{}\"}}[10m]", others.join("|"));
+    assert!(prometheus.query(&query, Some(end)).is_empty());
+    for tier in ["shortterm", "midterm"] {
+        assert!(noodle.count(&["fetch.tier.left_out", tier]) > 0, "{tier}");
+    }
+    for [_, (_, daemon)] in &fleet.nodes {
+        assert_eq!(noodle.count(&["fetch.target.requests", &daemon.address.to_string()]), 0);
+    }
+    assert!(noodle.stop().success());
 }

@@ -234,7 +234,7 @@ pub const KEYS: &[Key] = &[
     key("fetch", "remote_port", Kind::Port, NOODLE, "port at which that listens on every target; without it, 80 for Visage and 42217 for rrdcached"),
     key("fetch", "keep_alive", Kind::Boolean, NOODLE, "whether connections to targets are used again").or("true"),
     key("fetch", "max_requests", Kind::Integer(1..=4096), NOODLE, "requests to one target at a time; others wait up to `proxy_timeout`").or("64"),
-    key("fetch", "max_window", Kind::Duration(Duration::from_secs(1)), NOODLE, "longest time between `start` and `finish`; a longer one starts later").or(r#""8760h""#),
+    key("fetch", "max_window", Kind::Duration(Duration::from_secs(1)), NOODLE, "longest time between `start` and `finish`; a longer one starts later, or by remote read is answered with 400").or(r#""8760h""#),
     key("fetch", "max_hosts", Kind::Integer(1..=100_000), NOODLE, "hosts that one request may name, within the 64 KiB of a path").or("1000"),
     key("fetch", "max_body", Kind::Size(1024..=1 << 30), NOODLE, "largest answer of a target, in bytes").or(r#""16MiB""#),
     key("fetch", "max_form", Kind::Size(1024..=1 << 30), NOODLE, "largest form that a client may send, and largest question of remote read once it is unpacked, in bytes").or(r#""1MiB""#),

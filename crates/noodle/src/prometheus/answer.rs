@@ -77,10 +77,10 @@ impl<'a> Answering<'a> {
         let end = query.end.min(self.now.saturating_mul(1000));
         // A row belongs to the moment that it ends at, so the one that ends at the start is wanted, too.
         let finish = end.div_euclid(1000);
-        let start = query.start.saturating_sub(1).div_euclid(1000);
-        let start = start.max(finish.saturating_sub(self.prometheus.limits.window)).max(0);
+        let start = query.start.saturating_sub(1).div_euclid(1000).max(0);
         let mut timeseries = Vec::new();
         if query.start <= end && start < finish {
+            self.check_window(query.start, end)?;
             let window = Window { start, finish, now: self.now };
             let (hosts, _held) = self.hosts(&query.selector).await?;
             for hosts in hosts.chunks(TOGETHER) {
@@ -98,6 +98,18 @@ impl<'a> Answering<'a> {
             is_one
         });
         Ok(QueryResult { timeseries })
+    }
+
+    /// Refuses a window that is too long: of a part of it PromQL would make something else, and nobody could tell.
+    fn check_window(&self, start: i64, end: i64) -> Result<(), Refused> {
+        let (milliseconds, most) = (end.saturating_sub(start), self.prometheus.limits.window);
+        if milliseconds > most.saturating_mul(1000) {
+            return Err(Refused::bad(format!(
+                "a window of {:.3} s, more than {most} s (fetch.max_window)",
+                milliseconds as f64 / 1000.0
+            )));
+        }
+        Ok(())
     }
 
     /// The hosts that may be meant: those that are named, or else all that are not ruled out.
