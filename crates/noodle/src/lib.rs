@@ -8,7 +8,7 @@
 //! - [`fleet`] are the targets of all tiers, asked tier by tier, and how one answer is made of many;
 //! - [`upstream`] is one target, over HTTP or by rrdcached's protocol;
 //! - [`ask`] is what a target is asked for, and what it has of that; [`failure`] is why it gave no answer, by what to do
-//!   next; [`fields`] say in the head of an answer where it comes from;
+//!   next;
 //! - [`json`] finds an answer valid and changes it without decoding it;
 //! - [`budget`] bounds the memory of answers, and the queues for it; [`aside`](mod@aside) keeps long work from clients.
 //!
@@ -28,7 +28,6 @@ pub mod ask;
 pub mod budget;
 pub mod counters;
 pub mod failure;
-pub mod fields;
 pub mod fleet;
 pub mod graphite;
 pub mod json;

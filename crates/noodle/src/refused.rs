@@ -6,13 +6,21 @@ use coco_core::text::Line;
 use coco_core::tier::Tier;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::budget::Exhausted;
 use crate::budget::turns::Busy;
 use crate::failure::Failure;
-use crate::fields::{ERROR, PARTIAL, TIER};
 use crate::fleet::{Failed, Fleet};
+
+/// The field of an answer that says which tier it is of; several with commas.
+pub const TIER: HeaderName = HeaderName::from_static("x-noodle-tier");
+
+/// The one that says that some of it is missing.
+pub const PARTIAL: HeaderName = HeaderName::from_static("x-noodle-partial");
+
+/// Who failed, and why: once for each target.
+pub const ERROR: HeaderName = HeaderName::from_static("x-noodle-error");
 
 /// Failures that an answer tells of.
 const MOST_ERRORS: usize = 10;
