@@ -1,6 +1,6 @@
 //! `cococtl plan`: what a change of the configuration moves.
 
-mod fleet;
+mod hosts;
 mod moves;
 mod rsync;
 mod settings;
@@ -21,11 +21,10 @@ use crate::blacklist::{self, Effect};
 use crate::configuration;
 use crate::dates::time;
 use crate::failure::{Failure, Outcome};
-use crate::hosts;
 use crate::spread::{Spread, ratio};
 use crate::text;
 use crate::tier_state::{TierState, difference_of};
-use fleet::{Fleet, Source};
+use hosts::{Hosts, Source};
 use moves::{Change, Copies, Load};
 use settings::File;
 
@@ -85,12 +84,12 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let old = configuration::load_as_written(&arguments.old)?;
     let new = configuration::load_as_written(&arguments.new)?;
-    let fleet = match &arguments.hosts {
-        Some(path) => Fleet::of_names(hosts::read(path)?, "hosts"),
-        None if arguments.api.is_empty() => Fleet::made_up(),
-        None => Fleet::of_processes(&arguments.api)?,
+    let hosts = match &arguments.hosts {
+        Some(path) => Hosts::of_file(path)?,
+        None if arguments.api.is_empty() => Hosts::made_up(),
+        None => Hosts::of_processes(&arguments.api)?,
     };
-    let mut plan = Plan::new(&old, &new, &fleet);
+    let mut plan = Plan::new(&old, &new, &hosts);
     if plan.differences.iter().any(|difference| difference.key == BLACKLIST) && !arguments.api.is_empty() {
         let effect = blacklist::of_processes(new.0.filter.blacklist.clone(), &arguments.api, false);
         plan.effect = Some(api::runtime()?.block_on(effect)?);
@@ -113,7 +112,7 @@ struct Plan<'a> {
     new: &'a Tiers,
     /// As the new one is written: what is to be pasted keeps all that stands there.
     written: &'a Written,
-    fleet: &'a Fleet,
+    hosts: &'a Hosts,
     differences: Vec<Difference>,
     /// What a new blacklist does, where somebody knows the metrics.
     effect: Option<Effect>,
@@ -126,19 +125,19 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn new(old_file: &'a File, new_file: &'a File, fleet: &'a Fleet) -> Self {
+    fn new(old_file: &'a File, new_file: &'a File, hosts: &'a Hosts) -> Self {
         let (old, new) = (&old_file.0.tiers, &new_file.0.tiers);
         let named = |tiers: &'a Tiers, name: &str| tiers.iter().find(|tier| tier.name() == name);
         let changes: Vec<_> =
-            new.iter().filter_map(|tier| Some(Change::new(named(old, tier.name())?, tier, fleet))).collect();
+            new.iter().filter_map(|tier| Some(Change::new(named(old, tier.name())?, tier, hosts))).collect();
         let added: Vec<_> = new.iter().filter(|tier| named(old, tier.name()).is_none()).collect();
         let removed: Vec<_> = old.iter().filter(|tier| named(new, tier.name()).is_none()).collect();
         let mut warnings = settings::warnings(old_file, new_file);
-        if fleet.unreadable > 0 {
-            warnings.push(format!("{} hosts are left out: their names are not UTF-8", fleet.unreadable));
+        if hosts.unreadable > 0 {
+            warnings.push(format!("{} hosts are left out: their names are not UTF-8", hosts.unreadable));
         }
-        warnings.extend(renamed(fleet));
-        for Source { root, tiers, .. } in &fleet.sources {
+        warnings.extend(renamed(hosts));
+        for Source { root, tiers, .. } in &hosts.sources {
             if let Some(difference) = difference_of(tiers, &TierState::of(old)) {
                 warnings.push(format!(
                     "what is running at {root} does not route by the old configuration: {difference}"
@@ -146,13 +145,13 @@ impl<'a> Plan<'a> {
             }
         }
         let (written, differences) = (&new_file.1, old_file.1.differences(&new_file.1));
-        Self { old, new, written, fleet, differences, effect: None, changes, added, removed, warnings }
+        Self { old, new, written, hosts, differences, effect: None, changes, added, removed, warnings }
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         let (old, new) = (self.old.fingerprint(), self.new.fingerprint());
-        writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.fleet.names().len(), self.fleet.kind)?;
-        for source in &self.fleet.sources {
+        writeln!(out, "fingerprint {old} becomes {new}; {} {}", self.hosts.names().len(), self.hosts.kind)?;
+        for source in &self.hosts.sources {
             writeln!(out, "{}", told_by(source))?;
         }
         for warning in &self.warnings {
@@ -215,7 +214,7 @@ impl<'a> Plan<'a> {
     }
 
     fn load(&self, load: Load) -> String {
-        match self.fleet.knows_metrics() {
+        match self.hosts.knows_metrics() {
             true => format!("{} hosts with {} metrics", load.hosts, load.metrics),
             false => format!("{} hosts", load.hosts),
         }
@@ -247,7 +246,7 @@ impl<'a> Plan<'a> {
     /// The script. Hosts go owner by owner, for each of the former ones is flushed once.
     fn write_commands(&self, directory: &str, out: &mut impl Write) -> io::Result<()> {
         rsync::write_head(out)?;
-        for source in &self.fleet.sources {
+        for source in &self.hosts.sources {
             writeln!(out, "# {}", told_by(source))?;
         }
         for warning in &self.warnings {
@@ -261,7 +260,7 @@ impl<'a> Plan<'a> {
             script.comment(&format!("tier {}: {} hosts", shown(change.new), change.moved.hosts))?;
             let mut moves: BTreeMap<_, Vec<_>> = BTreeMap::new();
             let mut copies = Copies::new(change.old, change.new);
-            for (host, _) in self.fleet.hosts() {
+            for (host, _) in self.hosts.with_metrics() {
                 for &owners in copies.of(host) {
                     moves.entry(owners).or_default().push(host);
                 }
@@ -286,10 +285,10 @@ impl<'a> Plan<'a> {
         json!({
             "old": self.old.fingerprint().to_string(),
             "new": self.new.fingerprint().to_string(),
-            "hosts": self.fleet.names().len(),
-            "kind": self.fleet.kind,
+            "hosts": self.hosts.names().len(),
+            "kind": self.hosts.kind,
             "warnings": self.warnings,
-            "sources": self.fleet.sources.iter().map(|source| json!({
+            "sources": self.hosts.sources.iter().map(|source| json!({
                 "api": source.root.to_string(), "hosts": source.hosts, "since": source.since,
             })).collect::<Vec<_>>(),
             "differences": self.differences.iter().map(settings::object).collect::<Vec<_>>(),
@@ -303,7 +302,7 @@ impl<'a> Plan<'a> {
     }
 
     fn change_object(&self, change: &Change<'_>) -> Value {
-        let metrics = |load: &Load| self.fleet.knows_metrics().then_some(load.metrics);
+        let metrics = |load: &Load| self.hosts.knows_metrics().then_some(load.metrics);
         let moves = change.moves.iter().map(|((from, to), load)| {
             json!({
                 "from": change.old.targets()[*from].name,
@@ -352,8 +351,8 @@ impl<'a> Plan<'a> {
 }
 
 /// Which hosts collectd stores under another name than the one that the ring goes by.
-fn renamed(fleet: &Fleet) -> Option<String> {
-    let mut renamed = fleet.names().iter().filter(|name| is_renamed(name));
+fn renamed(hosts: &Hosts) -> Option<String> {
+    let mut renamed = hosts.names().iter().filter(|name| is_renamed(name));
     let first = renamed.next()?;
     let (count, stored) = (1 + renamed.count(), stored_name(first));
     let [first, stored] = [first.as_slice(), &*stored].map(text::name);

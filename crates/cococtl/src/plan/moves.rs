@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coco_core::tier::{Target, Tier};
 
-use super::fleet::Fleet;
+use super::hosts::Hosts;
 use crate::spread::{Spread, due, ratio};
 
 /// A change is called dear if another one that ends with the same targets moves this much less.
@@ -90,12 +90,12 @@ pub(super) struct Cheaper {
 }
 
 impl<'a> Change<'a> {
-    pub(super) fn new(old: &'a Tier, new: &'a Tier, fleet: &Fleet) -> Self {
+    pub(super) fn new(old: &'a Tier, new: &'a Tier, hosts: &Hosts) -> Self {
         let mut moves: BTreeMap<_, Load> = BTreeMap::new();
         let mut moved = Load::default();
         let (mut arriving, mut leaving) = (BTreeMap::<_, Load>::new(), BTreeMap::<_, Load>::new());
         let mut copies = Copies::new(old, new);
-        for (host, metrics) in fleet.hosts() {
+        for (host, metrics) in hosts.with_metrics() {
             copies.of(host);
             for &(from, to) in &copies.moves {
                 moves.entry((from, to)).or_default().add(metrics);
@@ -106,12 +106,12 @@ impl<'a> Change<'a> {
         }
         let cheaper = cheaper(old, new).and_then(|tier| {
             let mut copies = Copies::new(old, &tier);
-            let moves = fleet.hosts().map(|(host, _)| copies.of(host).len() as u64);
+            let moves = hosts.with_metrics().map(|(host, _)| copies.of(host).len() as u64);
             let fewer = moves.sum();
             let worth_saying = (fewer as f64) < moved.hosts as f64 * WORTH_SAYING;
-            worth_saying.then(|| Cheaper { moved: fewer, after: Spread::of(&tier, fleet.names()), tier })
+            worth_saying.then(|| Cheaper { moved: fewer, after: Spread::of(&tier, hosts.names()), tier })
         });
-        let [before, after] = [old, new].map(|tier| Spread::of(tier, fleet.names()));
+        let [before, after] = [old, new].map(|tier| Spread::of(tier, hosts.names()));
         let ideal = due_gains(old, new).min(gains(old, new, &before, &after));
         Self { old, new, moves, moved, arriving, leaving, ideal, before, after, cheaper }
     }

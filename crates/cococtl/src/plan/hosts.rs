@@ -1,6 +1,7 @@
 //! The hosts of which a plan speaks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use coco_core::text::from_json;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::tier_state::{Members, RoutedTier, TierState};
 
 /// Hosts, where they are from, and how many metrics each has if somebody knows.
 #[derive(Debug)]
-pub(super) struct Fleet {
+pub(super) struct Hosts {
     names: Vec<Vec<u8>>,
     metrics: Option<Vec<u64>>,
     pub(super) kind: &'static str,
@@ -34,12 +35,16 @@ pub(super) struct Source {
     pub(super) tiers: Vec<TierState>,
 }
 
-impl Fleet {
+impl Hosts {
     pub(super) fn made_up() -> Self {
         Self::of_names(hosts::made_up(hosts::MADE_UP), "made-up hosts")
     }
 
-    pub(super) fn of_names(names: Vec<Vec<u8>>, kind: &'static str) -> Self {
+    pub(super) fn of_file(path: &Path) -> Result<Self, Failure> {
+        Ok(Self::of_names(hosts::read(path)?, "hosts"))
+    }
+
+    fn of_names(names: Vec<Vec<u8>>, kind: &'static str) -> Self {
         Self { names, metrics: None, kind, unreadable: 0, sources: Vec::new() }
     }
 
@@ -62,7 +67,7 @@ impl Fleet {
     }
 
     /// Each host and how many metrics it has; 0 where nobody knows.
-    pub(super) fn hosts(&self) -> impl Iterator<Item = (&[u8], u64)> {
+    pub(super) fn with_metrics(&self) -> impl Iterator<Item = (&[u8], u64)> {
         let metrics = |index: usize| self.metrics.as_ref().map_or(0, |metrics| metrics[index]);
         self.names.iter().enumerate().map(move |(index, name)| (name.as_slice(), metrics(index)))
     }
