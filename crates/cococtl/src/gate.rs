@@ -11,9 +11,9 @@ use crate::api::{Client, Root};
 use crate::failure::Failure;
 use crate::tier_state::TierState;
 
-/// What has to be so in every process.
+/// How far every process has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
+pub enum Milestone {
     /// At least this part of the hosts that move is written to new owners: before what former owners have is copied.
     Both(Percentage),
     /// At least this part is not written to former owners any more: before their files may go.
@@ -40,7 +40,7 @@ pub enum Closed {
         /// How far it is.
         there: Headway,
         /// How far it has to be.
-        wanted: Share,
+        wanted: Milestone,
     },
     /// It is as far, but targets may have in memory what came before.
     #[error("tier {tier}: so for {age} s only, and it has to be more than {} s", longer_than.as_secs())]
@@ -57,7 +57,7 @@ pub enum Closed {
     Ageless(String),
 }
 
-impl Share {
+impl Milestone {
     fn key(self) -> &'static str {
         match self {
             Self::Both(_) => "both",
@@ -82,7 +82,7 @@ impl Share {
 pub fn pass(
     moving: &Moving,
     there: &[TierState],
-    wanted: Share,
+    wanted: Milestone,
     longer_than: Duration,
 ) -> Result<(), Closed> {
     let tier = moving.new_tier().name();
@@ -108,7 +108,7 @@ pub async fn ask(
     client: &Client,
     roots: &[Root],
     moving: &Moving,
-    wanted: Share,
+    wanted: Milestone,
     longer_than: Duration,
 ) -> Result<Vec<(Root, Closed)>, Failure> {
     let mut closed = Vec::new();
@@ -140,7 +140,7 @@ mod tests {
         tiers(&format!("migration = {{ both = '{both}', new = '{new}' }}"), ", state = 'draining'")
     }
 
-    fn passes(there: &Tiers, age: Option<u64>, wanted: Share) -> Result<(), Closed> {
+    fn passes(there: &Tiers, age: Option<u64>, wanted: Milestone) -> Result<(), Closed> {
         let way = moving("100%", "0%");
         let there: Vec<_> =
             TierState::of(there).into_iter().map(|state| TierState { age, ..state }).collect();
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_gate_opens_once_all_is_written_to_both_for_longer_than_targets_keep_it_in_memory() {
-        let both = Share::Both(Percentage::ALL);
+        let both = Milestone::Both(Percentage::ALL);
         assert_eq!(passes(&moving("100%", "0%"), Some(61), both), Ok(()));
         assert_eq!(passes(&moving("100%", "5%"), Some(61), both), Ok(()));
         let told = |there: &Tiers, age, wanted| passes(there, age, wanted).unwrap_err().to_string();
@@ -164,14 +164,14 @@ mod tests {
         assert!(told(&moving("100%", "0%"), None, both).contains("earlier release"));
         // Not begun, or a share of them alone.
         assert!(told(&tiers("", ""), Some(999), both).contains("both = \"0%\""));
-        assert_eq!(passes(&moving("5%", "0%"), Some(999), Share::Both("5%".parse().unwrap())), Ok(()));
+        assert_eq!(passes(&moving("5%", "0%"), Some(999), Milestone::Both("5%".parse().unwrap())), Ok(()));
         let elsewhere = tiers("migration = { both = '100%', from = { targets = ['b'] } }", "");
         assert_eq!(passes(&elsewhere, Some(999), both), Err(Closed::Other("t".to_owned())));
     }
 
     #[test]
     fn former_owners_are_let_go_once_nobody_writes_to_them() {
-        let new = Share::New(Percentage::ALL);
+        let new = Milestone::New(Percentage::ALL);
         let done = "[tiers.t]\nhash = 'rendezvous'\ntargets = [{ name = 'b', address = 'b:1' }]";
         let done = Config::parse(done, Program::Coco).unwrap().tiers;
         assert_eq!(passes(&done, Some(61), new), Ok(()));

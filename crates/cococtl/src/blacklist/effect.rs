@@ -25,7 +25,7 @@ pub struct Effect {
     pub newly_dropped: Option<u64>,
     /// How many it lets through that are dropped as it is.
     pub newly_sent: Option<u64>,
-    plugins: HashMap<Box<[u8]>, Share>,
+    plugins: HashMap<Box<[u8]>, PluginEffect>,
     others: u64,
     known_hosts: HashSet<u64>,
     /// The metrics so far, where they may come more than once.
@@ -34,7 +34,7 @@ pub struct Effect {
 
 /// What it drops of a plugin.
 #[derive(Debug, Clone, Default)]
-pub struct Share {
+pub struct PluginEffect {
     /// How many metrics.
     pub dropped: u64,
     /// Of how many hosts.
@@ -88,24 +88,24 @@ impl Effect {
             self.others += 1;
             return true;
         }
-        let share = self.plugins.entry(plugin.into()).or_default();
-        share.hosts += u64::from(share.dropped == 0 || share.last_host != host);
-        share.dropped += 1;
-        share.last_host = host;
-        if share.example.is_empty() {
-            share.example = path.into();
+        let effect = self.plugins.entry(plugin.into()).or_default();
+        effect.hosts += u64::from(effect.dropped == 0 || effect.last_host != host);
+        effect.dropped += 1;
+        effect.last_host = host;
+        if effect.example.is_empty() {
+            effect.example = path.into();
         }
         true
     }
 
     /// What it drops of plugins, the most first, and how much of those behind so many.
-    pub fn plugins(&self, most: usize) -> (Vec<(&[u8], &Share)>, u64) {
-        let mut plugins: Vec<_> = self.plugins.iter().map(|(name, share)| (&**name, share)).collect();
+    pub fn plugins(&self, most: usize) -> (Vec<(&[u8], &PluginEffect)>, u64) {
+        let mut plugins: Vec<_> = self.plugins.iter().map(|(name, effect)| (&**name, effect)).collect();
         plugins.sort_unstable_by(|(one, ones), (other, others)| {
             others.dropped.cmp(&ones.dropped).then(one.cmp(other))
         });
         let rest = plugins.split_off(most.min(plugins.len()));
-        (plugins, self.others + rest.iter().map(|(_, share)| share.dropped).sum::<u64>())
+        (plugins, self.others + rest.iter().map(|(_, effect)| effect.dropped).sum::<u64>())
     }
 }
 

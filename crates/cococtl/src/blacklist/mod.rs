@@ -18,7 +18,7 @@ use crate::hosts::Names;
 use crate::seen;
 use crate::text::{self, write_name};
 
-pub use effect::{Effect, Measured, Share};
+pub use effect::{Effect, Measured, PluginEffect};
 
 /// Plugins that are shown.
 const SHOWN: usize = 20;

@@ -15,7 +15,7 @@ use super::way::{Node, Ways};
 use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::Failure;
-use crate::gate::{self, Share};
+use crate::gate::{self, Milestone};
 use crate::load::time;
 use crate::node::writer::Writer;
 use crate::tier_state::Members;
@@ -111,8 +111,8 @@ impl Options {
         for moving in tiers.iter().filter_map(Tier::moving) {
             let wanted = match purpose {
                 None => continue,
-                Some(Purpose::Move) => Share::Both(moving.headway().both()),
-                Some(Purpose::Remove) => Share::New(Percentage::ALL),
+                Some(Purpose::Move) => Milestone::Both(moving.headway().both()),
+                Some(Purpose::Remove) => Milestone::New(Percentage::ALL),
             };
             closed.extend(runtime.block_on(gate::ask(
                 &client,
