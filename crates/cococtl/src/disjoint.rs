@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coco_core::tier::Tier;
 
+use crate::distribution::ratio;
 use crate::hosts::{MADE_UP, made_up};
-use crate::spread::ratio;
 use crate::tier_state::TierState;
 
 /// By the name of each tier that both have, the share of hosts that no address is written to by both, from 0 to 1; of made-up

@@ -15,7 +15,7 @@
 //! - [`size`] calculates what a fleet needs;
 //! - [`demo`] runs all of it in one process, with storage nodes in memory ([`storage`]).
 //!
-//! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`spread`] measures
+//! And what they share: [`configuration`] reads a `coco.conf`, [`hosts`] reads lists of names, [`distribution`] measures
 //! evenness, [`loss`] what it costs to lose a target, [`disjoint`] what two configurations write apart, [`api`] asks running
 //! processes, whose `/tiers` is a [`tier_state`]; a [`verdict`] says what two of them are to each other, a [`gate`] whether
 //! hosts may be moved. [`seen`] tells their metrics one by one, [`dates`] shows times, [`capture`] reads files of packets, [`receive`] listens for them, [`failure`] is why there
@@ -32,6 +32,7 @@ pub mod dates;
 pub mod decode;
 pub mod demo;
 pub mod disjoint;
+pub mod distribution;
 pub mod failure;
 pub mod gate;
 pub mod host;
@@ -53,7 +54,6 @@ pub mod seen;
 pub mod silent;
 pub mod sink;
 pub mod size;
-pub mod spread;
 pub mod storage;
 pub mod tier_state;
 pub mod top;

@@ -11,10 +11,10 @@ use coco_core::tier::Tier;
 use serde_json::{Value, json};
 
 use crate::configuration;
+use crate::distribution::{self, Distribution, ratio};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
 use crate::loss::Owners;
-use crate::spread::{self, Spread, ratio};
 use crate::text;
 
 /// Columns of the bar of the largest share.
@@ -84,16 +84,16 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 
 fn object(tier: &Tier, measured: &Measured) -> Value {
     let Facts { hash, replicas, virtual_replicas, .. } = tier.placement().facts();
-    let Measured { spread, due, first, owners } = measured;
+    let Measured { distribution, due, first, owners } = measured;
     let targets = tier.targets().iter().enumerate().map(|(place, target)| {
         json!({
             "target": target.name,
             "name": target.label(),
             "weight": (hash == Way::Rendezvous.as_str()).then_some(target.placed.weight.get()),
             "zone": target.placed.zone,
-            "hosts": spread.0[place],
+            "hosts": distribution.0[place],
             "first": first[place],
-            "share": spread.share(place),
+            "share": distribution.share(place),
             "due": due[place],
             "loss": owners.loss(&BTreeSet::from([place])).object(tier),
         })
@@ -101,8 +101,8 @@ fn object(tier: &Tier, measured: &Measured) -> Value {
     let zones = zones(tier).into_iter().map(|(zone, places)| {
         json!({
             "zone": zone,
-            "hosts": sum(&places, &spread.0),
-            "share": ratio(sum(&places, &spread.0), spread.copies()),
+            "hosts": sum(&places, &distribution.0),
+            "share": ratio(sum(&places, &distribution.0), distribution.copies()),
             "due": places.iter().map(|&place| due[place]).sum::<f64>(),
             "loss": owners.loss(&places).object(tier),
         })
@@ -114,8 +114,8 @@ fn object(tier: &Tier, measured: &Measured) -> Value {
         "virtual_replicas": virtual_replicas,
         "by_table": is_by_table(tier),
         "fingerprint": tier.fingerprint().to_string(),
-        "largest": spread.largest(),
-        "deviation": spread.deviation(),
+        "largest": distribution.largest(),
+        "deviation": distribution.deviation(),
         "targets": targets.collect::<Vec<_>>(),
         "zones": zones.collect::<Vec<_>>(),
     })
@@ -123,7 +123,7 @@ fn object(tier: &Tier, measured: &Measured) -> Value {
 
 /// How hosts lie in a tier.
 struct Measured {
-    spread: Spread,
+    distribution: Distribution,
     due: Vec<f64>,
     first: Vec<u64>,
     owners: Owners,
@@ -132,7 +132,12 @@ struct Measured {
 impl Measured {
     fn of(tier: &Tier, hosts: &[Vec<u8>]) -> Self {
         let owners = Owners::of(tier, hosts);
-        Self { spread: Spread::of(tier, hosts), due: spread::due(tier), first: owners.first(), owners }
+        Self {
+            distribution: Distribution::of(tier, hosts),
+            due: distribution::due(tier),
+            first: owners.first(),
+            owners,
+        }
     }
 }
 
@@ -167,13 +172,13 @@ fn told(tier: &Tier) -> String {
 }
 
 fn write_tier(tier: &Tier, measured: &Measured, bars: bool, out: &mut impl Write) -> io::Result<()> {
-    let Measured { spread, due, first, owners } = measured;
+    let Measured { distribution, due, first, owners } = measured;
     writeln!(out, "\ntier {}: {}", text::name(tier.name().as_bytes()), told(tier))?;
     let width = tier.targets().iter().map(|target| target.label().len()).max().unwrap_or(0);
-    let most = spread.0.iter().max().copied().unwrap_or(0).max(1);
+    let most = distribution.0.iter().max().copied().unwrap_or(0).max(1);
     let is_ring = tier.placement().ring().is_some();
     for (place, target) in tier.targets().iter().enumerate() {
-        let hosts = spread.0[place];
+        let hosts = distribution.0[place];
         let columns = if bars { (hosts as f64 / most as f64 * BAR).round() as usize } else { 0 };
         let more = match is_ring {
             true => String::new(),
@@ -182,19 +187,20 @@ fn write_tier(tier: &Tier, measured: &Measured, bars: bool, out: &mut impl Write
         let line = format!(
             "  {:width$} {hosts:>9} {:>6.2} %{more}  {}",
             target.label(),
-            spread.share(place) * 100.0,
+            distribution.share(place) * 100.0,
             "#".repeat(columns)
         );
         writeln!(out, "{}", line.trim_end())?;
     }
-    let (largest, deviation) = (spread.largest(), spread.deviation() * 100.0);
+    let (largest, deviation) = (distribution.largest(), distribution.deviation() * 100.0);
     writeln!(
         out,
         "  the largest share is {largest:.2} times the mean, the standard deviation {deviation:.1} % of it"
     )?;
     for (zone, places) in zones(tier) {
-        let hosts = sum(&places, &spread.0);
-        let [share, due] = [ratio(hosts, spread.copies()), places.iter().map(|&place| due[place]).sum()];
+        let hosts = sum(&places, &distribution.0);
+        let [share, due] =
+            [ratio(hosts, distribution.copies()), places.iter().map(|&place| due[place]).sum()];
         let loss = owners.loss(&places).told(tier);
         writeln!(
             out,

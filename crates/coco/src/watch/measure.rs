@@ -114,7 +114,7 @@ pub struct Measure {
 }
 
 /// Summaries by target and by tier, and where the hosts of each tier are.
-type Spread =
+type Summaries =
     (HashMap<(Arc<str>, Arc<str>), OfTarget>, HashMap<Arc<str>, Summary>, HashMap<Arc<str>, HostsMoving>);
 
 #[derive(Default)]
@@ -172,7 +172,7 @@ impl Measure {
             }
             self.last().kernel_drops
         });
-        let (outlets, tiers, moving) = self.spread();
+        let (outlets, tiers, moving) = self.summaries();
         let unremembered = self.lanes.iter().map(|lane| lane.counts.get(Count::Unremembered)).sum();
         let silent_hosts = count_silent(&self.lanes, Rules::new(self.routing.load_full()), now, SILENCE);
         let since = self.last().since;
@@ -217,7 +217,7 @@ impl Measure {
         }
     }
 
-    fn spread(&self) -> Spread {
+    fn summaries(&self) -> Summaries {
         let routing = self.routing.load_full();
         let Routing { tiers, partitions, outlets, .. } = &*routing;
         // A tier has each of its hosts once, however many copies there are.

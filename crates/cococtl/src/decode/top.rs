@@ -145,7 +145,7 @@ impl Tops {
     pub(super) fn write(&self, most: usize, all: u64, out: &mut impl Write) -> io::Result<()> {
         let seconds = self.seconds();
         let row = |amount: Amount| {
-            let share = crate::spread::ratio(amount.value_lists, all) * 100.0;
+            let share = crate::distribution::ratio(amount.value_lists, all) * 100.0;
             let rate = seconds.map(|seconds| format!("{:.1}", amount.value_lists as f64 / seconds));
             let rate = rate.unwrap_or_else(|| "-".to_owned());
             format!("{:>11} {share:>6.2} % {rate:>10} {:>12}", amount.value_lists, amount.bytes)

@@ -20,8 +20,8 @@ use crate::api::{self, Root};
 use crate::blacklist::{self, Effect};
 use crate::configuration;
 use crate::dates::time;
+use crate::distribution::{Distribution, ratio};
 use crate::failure::{Failure, Outcome};
-use crate::spread::{Spread, ratio};
 use crate::text;
 use crate::tier_state::{TierState, difference_of};
 use hosts::{Hosts, Source};
@@ -193,7 +193,7 @@ impl<'a> Plan<'a> {
                 self.load(*load)
             )?;
         }
-        let [before, after] = [&change.before, &change.after].map(Spread::largest);
+        let [before, after] = [&change.before, &change.after].map(Distribution::largest);
         writeln!(out, "  the largest share is {before:.2} times the mean before, {after:.2} after")?;
         let Some(cheaper) = &change.cheaper else { return Ok(()) };
         writeln!(out, "  warning: it can be had for less")?;

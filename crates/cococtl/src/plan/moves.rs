@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coco_core::tier::{Target, Tier};
 
 use super::hosts::Hosts;
-use crate::spread::{Spread, due, ratio};
+use crate::distribution::{Distribution, due, ratio};
 
 /// A change is called dear if another one that ends with the same targets moves this much less.
 const WORTH_SAYING: f64 = 0.9;
@@ -24,8 +24,8 @@ pub(super) struct Change<'a> {
     pub(super) leaving: BTreeMap<usize, Load>,
     /// The part of all copies that must move, however it is done.
     pub(super) ideal: f64,
-    pub(super) before: Spread,
-    pub(super) after: Spread,
+    pub(super) before: Distribution,
+    pub(super) after: Distribution,
     pub(super) cheaper: Option<Cheaper>,
 }
 
@@ -86,7 +86,7 @@ impl<'a> Copies<'a> {
 pub(super) struct Cheaper {
     pub(super) tier: Tier,
     pub(super) moved: u64,
-    pub(super) after: Spread,
+    pub(super) after: Distribution,
 }
 
 impl<'a> Change<'a> {
@@ -109,9 +109,13 @@ impl<'a> Change<'a> {
             let moves = hosts.with_metrics().map(|(host, _)| copies.of(host).len() as u64);
             let fewer = moves.sum();
             let worth_saying = (fewer as f64) < moved.hosts as f64 * WORTH_SAYING;
-            worth_saying.then(|| Cheaper { moved: fewer, after: Spread::of(&tier, hosts.names()), tier })
+            worth_saying.then(|| Cheaper {
+                moved: fewer,
+                after: Distribution::of(&tier, hosts.names()),
+                tier,
+            })
         });
-        let [before, after] = [old, new].map(|tier| Spread::of(tier, hosts.names()));
+        let [before, after] = [old, new].map(|tier| Distribution::of(tier, hosts.names()));
         let ideal = due_gains(old, new).min(gains(old, new, &before, &after));
         Self { old, new, moves, moved, arriving, leaving, ideal, before, after, cheaper }
     }
@@ -154,7 +158,7 @@ impl<'a> Change<'a> {
 
 /// What targets have more than before, which has to come there however it is done. Zones may give a target less than it is
 /// due by its weight. As a part of all copies after.
-fn gains(old: &Tier, new: &Tier, before: &Spread, after: &Spread) -> f64 {
+fn gains(old: &Tier, new: &Tier, before: &Distribution, after: &Distribution) -> f64 {
     let gains = new.targets().iter().zip(&after.0).map(|(target, after)| {
         let before = place(old, target).map_or(0, |place| before.0[place]);
         after.saturating_sub(before)

@@ -5,9 +5,9 @@ use coco_core::tier::{Target, Tier};
 
 /// Numbers of hosts, or of their copies where each has several, by target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spread(pub Vec<u64>);
+pub struct Distribution(pub Vec<u64>);
 
-impl Spread {
+impl Distribution {
     /// Of these hosts in this tier.
     pub fn of(tier: &Tier, hosts: &[Vec<u8>]) -> Self {
         let mut owned = vec![0; tier.targets().len()];
@@ -85,7 +85,7 @@ pub fn ratio(part: u64, whole: u64) -> f64 {
 mod tests {
     use coco_core::config::{Config, Program};
 
-    use super::{Spread, due};
+    use super::{Distribution, due};
 
     #[test]
     fn a_target_is_due_its_weight_and_no_more_than_one_copy_of_each_host() {
@@ -111,11 +111,11 @@ mod tests {
 
     #[test]
     fn a_spread_is_measured_against_its_mean() {
-        let even = Spread(vec![5, 5, 5, 5]);
+        let even = Distribution(vec![5, 5, 5, 5]);
         assert_eq!((even.largest(), even.deviation(), even.share(0)), (1.0, 0.0, 0.25));
-        let uneven = Spread(vec![2, 4, 4, 4, 5, 5, 7, 9]);
+        let uneven = Distribution(vec![2, 4, 4, 4, 5, 5, 7, 9]);
         assert_eq!((uneven.largest(), uneven.deviation()), (1.8, 0.4));
-        let none = Spread(vec![0, 0]);
+        let none = Distribution(vec![0, 0]);
         assert_eq!((none.largest(), none.deviation(), none.share(1)), (0.0, 0.0, 0.0));
     }
 }
