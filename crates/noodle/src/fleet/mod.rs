@@ -23,7 +23,7 @@ use crate::budget::forms::Forms;
 use crate::counters::Counters;
 use crate::counters::table::{TARGET_STATE, TIER_TREE_AGE};
 use crate::failure::Failure;
-use crate::upstream::{Place, Said, Shared, Terms, Try, UNASKED, Upstream};
+use crate::upstream::{Said, Shared, Terms, Try, Turn, UNASKED, Upstream};
 use join::Policy;
 
 pub mod gather;
@@ -225,9 +225,9 @@ impl Fleet {
             return Ok(None);
         }
         for attempt in [Try::First, Try::Again] {
-            let place = self.upstream(node).place().await?;
+            let turn = self.upstream(node).turn().await?;
             // In its own memory, once it has its turn: who waits shall take little.
-            match Box::pin(self.ask_in_turn(place, attempt, node, question)).await? {
+            match Box::pin(self.ask_in_turn(turn, attempt, node, question)).await? {
                 Said::Reply(reply) => return Ok(Some(reply)),
                 Said::Nothing => break,
                 Said::Doubtful => {}
@@ -238,7 +238,7 @@ impl Fleet {
 
     async fn ask_in_turn(
         &self,
-        place: Place,
+        turn: Turn,
         attempt: Try,
         node: Node,
         question: &Question,
@@ -247,7 +247,7 @@ impl Fleet {
         let _lent = self.crowd.connection(question.of_many, upstream.timeout()).await?;
         let started = Instant::now();
         let mut request = Request { counters: &self.counters, node, was_sent: true };
-        let heard = upstream.ask(place, question, attempt, &self.budget).await;
+        let heard = upstream.ask(turn, question, attempt, &self.budget).await;
         request.was_sent = heard.was_asked;
         if heard.was_asked {
             self.counters.latency(node.tier).record(started.elapsed());

@@ -19,7 +19,7 @@ use crate::budget::Budget;
 use crate::failure::Failure;
 pub use kept::Room;
 use rrdcached::{Remembered, Rrdcached};
-pub use turns::Place;
+pub use turns::Turn;
 use turns::Turns;
 use visage::Visage;
 
@@ -220,18 +220,18 @@ impl Upstream {
     }
 
     /// Waits for a turn, no longer than for an answer, and not at all where so many wait that it would be longer.
-    pub async fn place(&self) -> Result<Place, Failure> {
-        self.turns.place(self.timeout()).await.ok_or_else(|| Failure::Queue(self.timeout()))
+    pub async fn turn(&self) -> Result<Turn, Failure> {
+        self.turns.turn(self.timeout()).await.ok_or_else(|| Failure::Queue(self.timeout()))
     }
 
     /// Asks once; the answer must be complete in time.
-    pub async fn ask(&self, place: Place, question: &Question, attempt: Try, budget: &Budget) -> Heard {
+    pub async fn ask(&self, turn: Turn, question: &Question, attempt: Try, budget: &Budget) -> Heard {
         let heard = match &self.transport {
             Transport::Visage(visage) => {
-                Heard { said: visage.ask(place, question, attempt, budget).await, was_asked: true }
+                Heard { said: visage.ask(turn, question, attempt, budget).await, was_asked: true }
             }
             // Both in memory of their own: who waits for a turn shall take little.
-            Transport::Rrdcached(daemon) => Box::pin(daemon.ask(place, question, budget)).await,
+            Transport::Rrdcached(daemon) => Box::pin(daemon.ask(turn, question, budget)).await,
         };
         if heard.was_asked {
             self.note(!heard.said.as_ref().is_err_and(Failure::is_outage));

@@ -32,7 +32,7 @@ impl Upstream {
 
     async fn stored_names(&self, question: Question, budget: &Budget) -> Result<Vec<Vec<u8>>, Failure> {
         for attempt in [Try::First, Try::Again] {
-            match self.ask(self.place().await?, &question, attempt, budget).await.said? {
+            match self.ask(self.turn().await?, &question, attempt, budget).await.said? {
                 Said::Reply(reply) => return Ok(reply.names()),
                 Said::Nothing => break,
                 Said::Doubtful => {}
@@ -55,7 +55,7 @@ impl Upstream {
         let paths: Vec<_> = metrics.iter().filter_map(path).collect();
         let mut newest = None;
         for paths in paths.chunks(AT_ONCE) {
-            let _place = self.place().await?;
+            let _turn = self.turn().await?;
             newest = newest.max(daemon.newest_update_in_time(paths).await?);
         }
         Ok(newest)

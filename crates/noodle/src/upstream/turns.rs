@@ -8,25 +8,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::budget::pace::Pace;
 
-/// The places of one target.
+/// The turns of one target.
 #[derive(Debug)]
 pub(super) struct Turns {
-    places: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     most: usize,
-    /// Requests that wait for a place.
+    /// Requests that wait for a turn.
     waiting: AtomicUsize,
     pace: Arc<Pace>,
 }
 
 /// The right to ask a target once.
 #[derive(Debug)]
-pub struct Place {
+pub struct Turn {
     since: Instant,
     pace: Arc<Pace>,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for Turn {
     fn drop(&mut self) {
         self.pace.note(self.since);
     }
@@ -36,30 +36,30 @@ impl Turns {
     /// So many at a time.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(most)),
+            turns: Arc::new(Semaphore::new(most)),
             most,
             waiting: AtomicUsize::new(0),
             pace: Arc::default(),
         }
     }
 
-    /// A place within so long; none at once where so many wait that it would be longer.
-    pub(super) async fn place(&self, patience: Duration) -> Option<Place> {
-        let place = |permit| Place { since: Instant::now(), pace: Arc::clone(&self.pace), _permit: permit };
-        if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
-            return Some(place(permit));
+    /// A turn within so long; none at once where so many wait that it would be longer.
+    pub(super) async fn turn(&self, patience: Duration) -> Option<Turn> {
+        let turn = |permit| Turn { since: Instant::now(), pace: Arc::clone(&self.pace), _permit: permit };
+        if let Ok(permit) = Arc::clone(&self.turns).try_acquire_owned() {
+            return Some(turn(permit));
         }
         let waits = Waits::new(&self.waiting);
         if self.pace.wait(waits.number, self.most) > patience {
             return None;
         }
-        let permit = tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await;
+        let permit = tokio::time::timeout(patience, Arc::clone(&self.turns).acquire_owned()).await;
         // Nothing closes the semaphore.
-        permit.ok()?.ok().map(place)
+        permit.ok()?.ok().map(turn)
     }
 }
 
-/// One of those who wait for a place.
+/// One of those who wait for a turn.
 struct Waits<'a> {
     all: &'a AtomicUsize,
     /// How many there were with it when it came.

@@ -13,7 +13,7 @@ use crate::ask::rows::{HostRows, MetricRows, Unread};
 use crate::ask::{Addressees, Content, Hosts, Known, Names, Question, Reply};
 use crate::budget::{Budget, Reservation};
 use crate::failure::Failure;
-use crate::upstream::{Heard, Place, Said};
+use crate::upstream::{Heard, Said, Turn};
 
 /// What a name takes beside its bytes.
 const EACH: usize = 64;
@@ -25,11 +25,11 @@ impl Rrdcached {
     /// Answers, or fails, in time. What is under way by then is broken off, with its connection.
     pub(in crate::upstream) async fn ask(
         self: &Arc<Self>,
-        place: Place,
+        turn: Turn,
         question: &Question,
         budget: &Budget,
     ) -> Heard {
-        let _place = place;
+        let _turn = turn;
         let timeout = self.terms.timeout;
         let mut answering =
             Answering { node: self, question, budget, started: Instant::now(), was_asked: false };
@@ -288,7 +288,7 @@ mod tests {
             let mut question = Question::for_names(Content::Series, Hosts::Named((*b"web1").into()), 1_300);
             question.metric = Metric::Named(Arc::new(named));
             question.window.start = 1_000;
-            node.ask(turns.place(Duration::MAX).await.unwrap(), &question, &budget).await
+            node.ask(turns.turn(Duration::MAX).await.unwrap(), &question, &budget).await
         };
         let Heard { said: Ok(Said::Reply(Reply::Series(rows))), was_asked: false } = ask(b"a").await else {
             panic!("it is remembered");

@@ -21,7 +21,7 @@ use hyper::{Request, Response, StatusCode, Uri};
 use tokio::time::timeout_at;
 
 use super::kept::{Kept, Room};
-use super::{Place, Said, Terms, Try};
+use super::{Said, Terms, Try, Turn};
 use crate::aside::aside;
 use crate::ask::text::Text;
 use crate::ask::{Content, Question, Reply};
@@ -109,14 +109,14 @@ impl Visage {
     /// Asks once; the answer must be complete in time. It is found to be the answer to what was asked, or is none.
     pub(super) async fn ask(
         &self,
-        place: Place,
+        turn: Turn,
         question: &Question,
         attempt: Try,
         budget: &Budget,
     ) -> Result<Said, Failure> {
         let way = Way::of(question, attempt);
         let path = url::of(question).map_err(|_| Failure::Refused(StatusCode::URI_TOO_LONG))?;
-        let (body, used) = match self.get(place, path, way, budget).await? {
+        let (body, used) = match self.get(turn, path, way, budget).await? {
             // A node may have said so behind an answer, unasked: that it has nothing can't be told to be of this host.
             Answer::Nothing { is_again: true } => return Ok(Said::Doubtful),
             Answer::Nothing { is_again: false } => return Ok(Said::Nothing),
@@ -146,7 +146,7 @@ impl Visage {
 
     async fn get(
         &self,
-        place: Place,
+        turn: Turn,
         path: PathAndQuery,
         way: Way,
         budget: &Budget,
@@ -165,7 +165,7 @@ impl Visage {
         }
         let is_again = used.is_again;
         tokio::spawn(async move {
-            let _place = place;
+            let _turn = turn;
             let is_read = timeout_at(deadline, body::drain(body)).await.unwrap_or(false);
             if is_read && !is_again {
                 used.keep();
