@@ -23,7 +23,7 @@ const SPARE: usize = 16 * 1024;
 
 /// How an answer is read.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::upstream) struct Terms<'a> {
+pub(in crate::upstream) struct Limits<'a> {
     /// Bytes, at most.
     pub(in crate::upstream) most: usize,
     /// For all of it, and for memory each time that more is needed.
@@ -35,9 +35,9 @@ pub(in crate::upstream) struct Terms<'a> {
 pub(in crate::upstream) async fn read(
     mut body: Incoming,
     deadline: Instant,
-    terms: Terms<'_>,
+    limits: Limits<'_>,
 ) -> Result<Held, Failure> {
-    let Terms { most, timeout, budget } = terms;
+    let Limits { most, timeout, budget } = limits;
     let hint = body.size_hint();
     let announced = hint.lower().max(hint.upper().unwrap_or(0));
     let announced = usize::try_from(announced).ok().filter(|announced| *announced <= most);

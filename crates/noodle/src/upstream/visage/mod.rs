@@ -159,8 +159,8 @@ impl Visage {
             if let Some(encoding) = unknown_encoding(&head.headers) {
                 return Err(Failure::Encoding(encoding));
             }
-            let terms = body::Terms { most: self.max_body, timeout: self.timeout, budget };
-            let held = body::read(body, deadline, terms).await?;
+            let limits = body::Limits { most: self.max_body, timeout: self.timeout, budget };
+            let held = body::read(body, deadline, limits).await?;
             return Ok(Answer::Found(held, used));
         }
         let is_again = used.is_again;
