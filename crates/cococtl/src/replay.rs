@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::api;
-use crate::capture::{self, Content, Datagrams, End, Packet, Skips, input};
+use crate::capture::{self, Content, Datagrams, End, Frame, Skips, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive::{NameLength, connect};
 use crate::traffic::{Counters, Stop, send_datagram};
@@ -121,7 +121,7 @@ async fn replay(arguments: &Arguments) -> Result<Outcome, Failure> {
     let thread = thread.spawn(move || {
         let sent = input::open(&path).and_then(|input| {
             let mut scratch = Vec::new();
-            match capture::read(input, |packet| replay.packet(packet, &stopped, &mut scratch)) {
+            match capture::read(input, |frame| replay.frame(frame, &stopped, &mut scratch)) {
                 Ok(end) => replay.cut = end == End::Cut,
                 Err(Ended::Stopped) => {}
                 Err(Ended::Capture(reason)) => return Err(Failure::Capture { path, reason }),
@@ -212,9 +212,9 @@ impl Replay {
         }
     }
 
-    fn packet(&mut self, packet: Packet<'_>, stop: &Stop, scratch: &mut Vec<u8>) -> Result<(), Ended> {
+    fn frame(&mut self, frame: Frame<'_>, stop: &Stop, scratch: &mut Vec<u8>) -> Result<(), Ended> {
         self.packets += 1;
-        match packet.content {
+        match frame.content {
             Content::Fragment { .. } => self.fragments += 1,
             Content::Skipped(reason) => self.skips.add(reason),
             Content::Datagrams(datagrams) => {
@@ -224,7 +224,7 @@ impl Replay {
                 } else if datagrams.truncated {
                     self.truncated += 1;
                 } else {
-                    self.wait(packet.captured, stop)?;
+                    self.wait(frame.captured, stop)?;
                     self.send(&datagrams, scratch);
                 }
             }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use pcap_parser::traits::PcapNGPacketBlock;
 use pcap_parser::{Block, InterfaceDescriptionBlock, PcapBlockOwned, PcapError, create_reader};
 
-use super::{Content, Packet, Skipped, dissect};
+use super::{Content, Frame, Skipped, dissect};
 
 /// Memory for what is read: tcpdump's largest packet, and more. Grows up to the largest block that is taken; options of
 /// a block take up to ten times as much.
@@ -31,10 +31,10 @@ pub enum End {
     Cut,
 }
 
-/// Reads a capture; `visit` gets each packet, and says by an error that it wants no more.
+/// Reads a capture; `visit` gets each frame, and says by an error that it wants no more.
 pub fn read<E: From<String>>(
     input: impl Read + Send,
-    mut visit: impl FnMut(Packet<'_>) -> Result<(), E>,
+    mut visit: impl FnMut(Frame<'_>) -> Result<(), E>,
 ) -> Result<End, E> {
     let problem = Problem::default();
     let unreadable = || format!("cannot be read further: {}", problem.text());
@@ -53,8 +53,8 @@ pub fn read<E: From<String>>(
         let exhausted = reader.reader_exhausted();
         match reader.next() {
             Ok((length, block)) => {
-                if let Some(packet) = file.packet(&block) {
-                    visit(packet)?;
+                if let Some(frame) = file.frame(&block) {
+                    visit(frame)?;
                 }
                 reader.consume(length);
                 continue;
@@ -98,8 +98,8 @@ struct Interface {
 }
 
 impl Links {
-    /// The packet of a block, if it is one with a packet.
-    fn packet<'a>(&mut self, block: &'a PcapBlockOwned<'a>) -> Option<Packet<'a>> {
+    /// The frame of a block, if it is one with a packet.
+    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'a>) -> Option<Frame<'a>> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 let resolution = if header.is_nanosecond_precision() { SECOND } else { 1_000_000 };
@@ -129,10 +129,10 @@ impl Links {
             }
             PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
                 let packet = self.of_interface(0, |_| 0, packet.packet_data());
-                Some(Packet { captured: None, ..packet })
+                Some(Frame { captured: None, ..packet })
             }
             PcapBlockOwned::NG(Block::Unknown(block)) if [2, 2 << 24].contains(&block.block_type) => {
-                Some(self.old_packet(block.data))
+                Some(self.old_frame(block.data))
             }
             PcapBlockOwned::NG(_) => None,
         }
@@ -158,18 +158,18 @@ impl Links {
         interface: usize,
         units: impl FnOnce(Interface) -> u64,
         frame: &'a [u8],
-    ) -> Packet<'a> {
+    ) -> Frame<'a> {
         match self.interfaces.get(interface) {
-            None => Packet { captured: None, content: Content::Skipped(Skipped::Interface) },
+            None => Frame { captured: None, content: Content::Skipped(Skipped::Interface) },
             Some(&interface) => {
-                Packet { captured: interface.time(units(interface)), content: dissect(interface.link, frame) }
+                Frame { captured: interface.time(units(interface)), content: dissect(interface.link, frame) }
             }
         }
     }
 
     /// pcapng's former block of a packet: interface and drops of 16 bits each, the time in two halves, how much was
     /// captured, how much there was, and the frame.
-    fn old_packet<'a>(&self, data: &'a [u8]) -> Packet<'a> {
+    fn old_frame<'a>(&self, data: &'a [u8]) -> Frame<'a> {
         let short = |place: usize| {
             let bytes = *data.get(place..)?.first_chunk()?;
             Some(if self.is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
@@ -183,7 +183,7 @@ impl Links {
             let frame = data.get(20..)?.get(..long(12)? as usize)?;
             Some(self.of_interface(usize::from(short(0)?), |_| units, frame))
         };
-        read().unwrap_or(Packet { captured: None, content: Content::Skipped(Skipped::Cut) })
+        read().unwrap_or(Frame { captured: None, content: Content::Skipped(Skipped::Cut) })
     }
 }
 

@@ -20,16 +20,16 @@ use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice, UdpSlic
 pub use file::{End, read};
 pub use skips::Skips;
 
-/// A packet of a capture.
+/// A frame of a capture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packet<'a> {
+pub struct Frame<'a> {
     /// When it was captured, in nanoseconds since 1970; some blocks of pcapng don't say.
     pub captured: Option<u64>,
     /// What it is.
     pub content: Content<'a>,
 }
 
-/// What a captured packet is.
+/// What a captured frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content<'a> {
     /// UDP datagrams: one, or several that the capturing machine has joined.
@@ -59,7 +59,7 @@ pub struct Datagrams<'a> {
     pub truncated: bool,
 }
 
-/// Why there is no datagram in a packet.
+/// Why there is no datagram in a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Skipped {
     /// The frames are of a kind, by this number, that is not read here.

@@ -19,7 +19,7 @@ use tally::Tally;
 use top::{By, Tops};
 
 use crate::api;
-use crate::capture::{self, Content, Datagrams, End, Packet, input};
+use crate::capture::{self, Content, Datagrams, End, Frame, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive::NameLength;
 
@@ -152,7 +152,7 @@ fn read(decoder: &mut Decoder<'_>, path: &Path) -> Result<(), Failure> {
         return Ok(decoder.datagram(Origin::default(), &mut bytes)?);
     }
     let mut bytes = Vec::new();
-    match capture::read(input.by_ref(), |packet| decoder.packet(packet, &mut bytes)) {
+    match capture::read(input.by_ref(), |frame| decoder.frame(frame, &mut bytes)) {
         Ok(end) => decoder.tally.cut = end == End::Cut,
         Err(Stop::Enough) => {}
         Err(Stop::Failed(failure)) => return Err(failure),
@@ -191,9 +191,9 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn packet(&mut self, packet: Packet<'_>, bytes: &mut Vec<u8>) -> Result<(), Stop> {
+    fn frame(&mut self, frame: Frame<'_>, bytes: &mut Vec<u8>) -> Result<(), Stop> {
         self.tally.packets += 1;
-        let Packet { captured, content } = packet;
+        let Frame { captured, content } = frame;
         match content {
             Content::Datagrams(datagrams) => self.datagrams(captured, datagrams, bytes),
             Content::Fragment { source, destination } => {
