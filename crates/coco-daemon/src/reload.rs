@@ -127,7 +127,7 @@ impl Reloads {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn note(&self, news: String) {
+    fn note_news(&self, news: String) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((SystemTime::now(), news));
     }
 
@@ -191,7 +191,7 @@ impl Reloads {
             self.set_problem(Some(&shown));
             self.failed.fetch_add(1, Ordering::Relaxed);
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
-            self.note(format!("refused, nothing changed: {problem}"));
+            self.note_news(format!("refused, nothing changed: {problem}"));
         };
         let config = match load().await {
             Ok(config) => config,
@@ -216,7 +216,7 @@ impl Reloads {
                 info!(
                     %old, %new, keys = keys.join(" "), added = added.join(" "), removed = removed.join(" "), "reloaded"
                 );
-                self.note(news_of(&keys, &added, &removed, old == new));
+                self.note_news(news_of(&keys, &added, &removed, old == new));
                 if !fixed.is_empty() {
                     warn!(keys = fixed.join(" "), "these keys need a restart, and stay as they were");
                 }

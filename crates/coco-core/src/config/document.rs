@@ -109,7 +109,7 @@ impl<'d, 't> Section<'d, 't> {
         match T::from_toml(&key.kind, value.get_ref()) {
             Ok(read) => {
                 self.findings.note_fixed(key, &read);
-                self.note(key, line(value.get_ref()));
+                self.note_value(key, line(value.get_ref()));
                 Some(read)
             }
             Err(mismatch) => {
@@ -136,7 +136,7 @@ impl<'d, 't> Section<'d, 't> {
             self.findings.report(Some(value.span()), &here, &message);
             return None;
         };
-        self.note(key, line(value.get_ref()));
+        self.note_value(key, line(value.get_ref()));
         Some(array.iter().enumerate().map(|(index, element)| (format!("{here}[{index}]"), element)).collect())
     }
 
@@ -157,7 +157,7 @@ impl<'d, 't> Section<'d, 't> {
     }
 
     /// Notes the value of a key, for who asks what holds. Those of a target are noted with all targets.
-    fn note(&mut self, key: &'static Key, value: String) {
+    fn note_value(&mut self, key: &'static Key, value: String) {
         if self.name != TARGET && self.name != FROM_TARGET {
             self.findings.entries.push(Entry { section: self.path.clone(), key, value });
         }

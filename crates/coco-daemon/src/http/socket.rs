@@ -105,7 +105,7 @@ impl Socket {
         io::Error::other("too many large heads at a time")
     }
 
-    fn note<T>(&self, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn note_sent<T>(&self, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.activity.sent(sent.is_ready());
         sent
     }
@@ -154,7 +154,7 @@ impl Write for Socket {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(sent)
+        self.note_sent(sent)
     }
 
     fn poll_write_vectored(
@@ -163,7 +163,7 @@ impl Write for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note(sent)
+        self.note_sent(sent)
     }
 
     fn is_write_vectored(&self) -> bool {

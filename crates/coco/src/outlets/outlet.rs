@@ -189,18 +189,18 @@ impl Outlet {
     #[inline]
     pub fn note_success(&self) {
         if self.is_down() {
-            self.note(None);
+            self.note_health(None);
         }
     }
 
     /// Takes note of what the kernel says instead of sending, be it of this machine or what a host has answered to an
     /// earlier packet.
     pub fn note_fault(&self, fault: Errno) {
-        self.note(Some(fault));
+        self.note_health(Some(fault));
     }
 
     #[cold]
-    fn note(&self, fault: Option<Errno>) {
+    fn note_health(&self, fault: Option<Errno>) {
         let mut record = self.record();
         let now = Instant::now();
         let was_down = record.health.is_down();

@@ -96,7 +96,7 @@ pub(super) struct Missing(BTreeSet<Fetch>);
 
 impl Missing {
     /// Notes that it is missing, if so much may be asked for.
-    pub(super) fn note(&mut self, fetch: Fetch, store: &Store, limits: &Limits) -> Result<(), Error> {
+    pub(super) fn note_fetch(&mut self, fetch: Fetch, store: &Store, limits: &Limits) -> Result<(), Error> {
         let seconds = fetch.window.until.saturating_sub(fetch.window.from);
         // Arithmetic with times that are further away could overflow; nobody has rows there.
         let is_far = |time: i64| time.unsigned_abs() > 1 << 42;

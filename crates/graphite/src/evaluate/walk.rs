@@ -83,7 +83,7 @@ impl Walk<'_> {
     fn fetch(&mut self, context: &mut Context<'_, '_>, pattern: String) -> Awaited {
         let fetch = Fetch { pattern, window: context.window };
         let Some(found) = self.store.get(&fetch) else {
-            self.missing.note(fetch, self.store, context.budget.limits)?;
+            self.missing.note_fetch(fetch, self.store, context.budget.limits)?;
             return Err(Stop::Wait);
         };
         context.budget.look_up(found.len())?;

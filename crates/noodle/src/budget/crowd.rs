@@ -85,7 +85,7 @@ impl Crowd {
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.pace.note(self.since);
+        self.pace.note_turn(self.since);
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Pace(AtomicU64);
 
 impl Pace {
     /// A turn that began then is over.
-    pub fn note(&self, since: Instant) {
+    pub fn note_turn(&self, since: Instant) {
         let took = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1);
         let mean = self.0.load(Ordering::Relaxed);
         // Turns that end at the same time may overlook each other, which a mean survives.
@@ -38,11 +38,11 @@ mod tests {
         let pace = Pace::default();
         assert_eq!(pace.wait(1_000_000, 1), Duration::ZERO);
         let second = Instant::now() - Duration::from_secs(1);
-        pace.note(second);
+        pace.note_turn(second);
         let about = |wait: Duration, seconds: f64| (wait.as_secs_f64() / seconds - 1.0).abs() < 0.2;
         assert!(about(pace.wait(64, 64), 1.0) && about(pace.wait(320, 64), 5.0));
         for _ in 0..100 {
-            pace.note(second - Duration::from_secs(1));
+            pace.note_turn(second - Duration::from_secs(1));
         }
         assert!(about(pace.wait(1, 1), 2.0));
     }

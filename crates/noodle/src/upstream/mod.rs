@@ -188,7 +188,7 @@ impl Upstream {
         Some(health.condition(now))
     }
 
-    fn note(&self, has_answered: bool) {
+    fn note_health(&self, has_answered: bool) {
         let now = Instant::now();
         let mut health = self.health();
         let health = health.get_or_insert_with(|| Health::new(self.terms.recovery));
@@ -234,7 +234,7 @@ impl Upstream {
             Transport::Rrdcached(daemon) => Box::pin(daemon.ask(turn, question, budget)).await,
         };
         if heard.was_asked {
-            self.note(!heard.said.as_ref().is_err_and(Failure::is_outage));
+            self.note_health(!heard.said.as_ref().is_err_and(Failure::is_outage));
         }
         heard
     }

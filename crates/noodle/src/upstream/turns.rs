@@ -28,7 +28,7 @@ pub struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.pace.note(self.since);
+        self.pace.note_turn(self.since);
     }
 }
 
