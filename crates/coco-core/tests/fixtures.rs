@@ -11,6 +11,7 @@ use coco_core::wire::{
 };
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
+
 use support::{Reading, Stream, corpus, crafted, listener, round_trip, without_gauge_numbers};
 
 #[test]

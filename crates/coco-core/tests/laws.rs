@@ -9,6 +9,7 @@ use coco_core::value_list::ValueList;
 use coco_core::wire::{Decoder, Event, PacketBuilder};
 use proptest::collection::vec;
 use proptest::prelude::*;
+
 use support::generate::{Part, bytes_of, datagram, meaning, order, severity, value_list};
 use support::{Reading, parts, round_trip, settled};
 

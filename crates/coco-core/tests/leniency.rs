@@ -9,6 +9,7 @@ use coco_core::wire::part::{LONGEST_NAME_MAX, PartType};
 use coco_core::wire::{
     Decoder, Event, Guard, ListRefusal, Malformed, NotificationRefusal, PacketBuilder, SecurityLevel, Users,
 };
+
 use support::Reading;
 use support::parts::*;
 

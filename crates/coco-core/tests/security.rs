@@ -8,6 +8,7 @@ use coco_core::wire::{Guard, InitializationVectors, Malformed, Seal, SecurityLev
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+
 use support::generate::{bytes_of, datagram};
 use support::parts::*;
 use support::{Reading, corpus, listener};

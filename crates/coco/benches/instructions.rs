@@ -14,6 +14,7 @@ use coco::plan::{Newest, Routing};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
 use coco_core::config::CocoConfig;
+
 use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 
 const HOSTS: usize = 160;

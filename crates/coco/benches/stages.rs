@@ -17,8 +17,9 @@ use coco::plan::{Newest, Routing};
 use coco::secrets::Seals;
 use coco::send::{Packing, Progress};
 use coco_core::config::CocoConfig;
-use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+
+use corpora::{BATCH, CONFIGURATION, METRICS, corpora, fill};
 
 const HOSTS: usize = 1500;
 

@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroU32;
-
 use std::time::Duration;
 
 use clap::Args;

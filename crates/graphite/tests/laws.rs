@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use expressions::expression;
 use graphite::{
     Error, Evaluation, Fetch, Format, Glob, Limits, Options, Progress, Request, Target, TimeSeries, Window,
 };
 use proptest::prelude::*;
 use serde_json::Value;
+
+use expressions::expression;
 
 mod expressions;
 

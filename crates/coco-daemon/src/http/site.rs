@@ -12,7 +12,6 @@ use bytes::Bytes;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
-
 use tokio::sync::watch;
 
 use super::access::Access;

@@ -25,13 +25,13 @@ use std::mem::offset_of;
 
 use coco_core::bytes::equal;
 use coco_core::host::is_renamed;
+use smallvec::SmallVec;
+
+use crate::share::{Share, Shares};
 use index::Index;
 use metrics::{Cell, Expected, Metrics};
 use names::Names;
 use places::Places;
-use smallvec::SmallVec;
-
-use crate::share::{Share, Shares};
 
 /// The number of a remembered host.
 pub type HostId = u32;

@@ -22,8 +22,8 @@ use std::time::Duration;
 use coco_core::tier::{Target, Tier, Tiers};
 use tokio::task::JoinSet;
 
-use self::dial::keep;
 use crate::share::OutletId;
+use dial::keep;
 
 /// Every target of every tier, tier by tier, in the order of the configuration.
 #[derive(Debug)]

@@ -28,9 +28,6 @@ use std::thread::JoinHandle;
 
 use coco_core::config::LaneThreads;
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, bounded};
-use handover::{Entrance, Handover, Pool, To};
-use sizes::{Shape, Sizes};
-use stages::{FilterStage, Listen, SendStage, Stage, Step};
 
 use crate::batch::Batch;
 use crate::decide::Filter;
@@ -39,6 +36,9 @@ use crate::lane::{Clock, Heartbeat, Lane};
 use crate::plan::Newest;
 use crate::secrets::initialization_vectors;
 use crate::send::{Packing, Sending};
+use handover::{Entrance, Handover, Pool, To};
+use sizes::{Shape, Sizes};
+use stages::{FilterStage, Listen, SendStage, Stage, Step};
 
 /// The plan by which lanes are built.
 #[derive(Clone)]

@@ -14,13 +14,13 @@ use coco_udp::{Transmitter, refuses_segments};
 use nix::errno::Errno;
 use tracing::info;
 
-use self::patience::Patience;
-use self::sealed::{Sealed, Sealing};
 use crate::counters::{OutletCells, OutletCount};
 use crate::lane::Lane;
 use crate::outlets::{Outlet, Outlets};
 use crate::plan::Routing;
 use crate::share::OutletId;
+use patience::Patience;
+use sealed::{Sealed, Sealing};
 
 /// The time between two looks at full socket buffers.
 const PAUSE: Duration = Duration::from_micros(200);

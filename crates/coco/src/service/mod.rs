@@ -30,8 +30,6 @@ use coco_daemon::signals::Signal;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use self::running::{End, Parts, Running, Serving, left_in};
-use self::threads::{intervals, memberships, start_measuring, watch};
 use crate::api::{Api, Health, LargeAnswers};
 use crate::intake::{Gate, keep_membership};
 use crate::lane::{Clock, Lane, Watch, unix_seconds};
@@ -39,6 +37,8 @@ use crate::pipeline::{self, Plan};
 use crate::plan::{Newest, Routing};
 use crate::start::{self, Files, StartError, StartErrors};
 use crate::watch::{Measure, ReceiveBuffers};
+use running::{End, Parts, Running, Serving, left_in};
+use threads::{intervals, memberships, start_measuring, watch};
 
 /// Why a coco ended other than it was told to.
 #[derive(Debug, Error)]

@@ -14,14 +14,14 @@ use coco_core::address::Address;
 use coco_core::types_db::TypesDb;
 use coco_core::wire::{Event, Guard, SecurityLevel, Users};
 use serde_json::json;
-use show::{Context, Origin};
-use tally::Tally;
-use top::{By, Tops};
 
 use crate::api;
 use crate::capture::{self, Content, Datagrams, End, Frame, input};
 use crate::failure::{Failure, Outcome};
 use crate::receive::NameLength;
+use show::{Context, Origin};
+use tally::Tally;
+use top::{By, Tops};
 
 /// What `--json` makes of it.
 const JSON: &str = r#"With --json, an object a line. Its "event" is one of:

@@ -22,15 +22,15 @@ use coco_daemon::signals::{Signal, Signals};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use self::daemons::{Daemons, daemon, daemons};
-use self::ports::{port_of, tcp, udp};
-use self::shown::{progress, received, report, urls, write_beginning, write_introduction};
 use crate::api::{self, Client, Root};
 use crate::failure::{Failure, Outcome};
 use crate::hosts;
 use crate::storage::StorageNode;
 use crate::storage::files::{self, Files};
 use crate::traffic::{Counters, Generator, Sender};
+use daemons::{Daemons, daemon, daemons};
+use ports::{port_of, tcp, udp};
+use shown::{progress, received, report, urls, write_beginning, write_introduction};
 
 /// The tiers, each of two nodes.
 const TIERS: [&str; 2] = ["shortterm", "midterm"];

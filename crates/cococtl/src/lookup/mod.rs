@@ -18,12 +18,12 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
-use self::moving::{OnItsWay, moving_in};
 use crate::api::{self, Client, Root};
 use crate::configuration;
 use crate::failure::{Failure, Outcome};
 use crate::hosts::Names;
 use crate::text::{self, write_name};
+use moving::{OnItsWay, moving_in};
 
 /// How many questions to a process are under way at a time.
 const QUESTIONS: usize = 64;

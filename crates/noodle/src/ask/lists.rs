@@ -3,7 +3,7 @@
 use ::visage::selection::order;
 use serde::Serialize;
 
-use crate::ask::Content;
+use super::Content;
 use crate::budget::push;
 use crate::failure::Failure;
 use crate::json::object::Object;

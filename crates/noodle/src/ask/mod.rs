@@ -11,9 +11,9 @@ use ::visage::glob;
 use ::visage::selection::Selection;
 use hyper::http::uri::PathAndQuery;
 
-use crate::ask::rows::HostRows;
-use crate::ask::text::Text;
 use crate::budget::Reservation;
+use rows::HostRows;
+use text::Text;
 
 pub mod lists;
 pub mod rows;

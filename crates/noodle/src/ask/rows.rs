@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use ::series::series::Series;
 
-use crate::ask::File;
+use super::File;
 use crate::budget::Reservation;
 use crate::failure::Failure;
 

@@ -1,7 +1,7 @@
 //! A JSON answer of a target.
 
-use crate::ask::Content;
-use crate::ask::lists;
+use super::Content;
+use super::lists;
 use crate::budget::Held;
 use crate::failure::Failure;
 use crate::json::object::Object;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::budget::pace::Pace;
-use crate::budget::{Budget, Exhausted, Reservation};
+use super::pace::Pace;
+use super::{Budget, Exhausted, Reservation};
 
 /// What a request to a target takes while it waits for its turn, and what is noted of it behind that.
 pub const WAITING: usize = 2 * 1024;

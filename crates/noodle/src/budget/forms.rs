@@ -4,7 +4,7 @@
 use coco_core::config::Fetch;
 use coco_daemon::http::{FormTerms, Loan};
 
-use crate::budget::{Budget, Reservation};
+use super::{Budget, Reservation};
 
 /// All forms under way take one part in so many of the memory, if that is enough for one.
 const PART: usize = 8;

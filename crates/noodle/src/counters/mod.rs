@@ -8,12 +8,12 @@ use coco_daemon::counters::Snapshot;
 use coco_daemon::latency::Histogram;
 use hyper::StatusCode;
 
-use self::table::{
+use crate::failure::{ErrorCount, Failure, Reason};
+use table::{
     BYTES_PROXIED, ERRORS, FAILURES, MEMORY, PARTIAL, RESPONSE_CODES, TARGET_REQUESTS, TARGET_REQUESTS_TOTAL,
     TIER_BYTES, TIER_FILLED, TIER_JOINED, TIER_LATENCY, TIER_LEFT_BEHIND, TIER_LEFT_OUT, TIER_REQUESTS,
     TIER_ROWS,
 };
-use crate::failure::{ErrorCount, Failure, Reason};
 
 pub mod table;
 

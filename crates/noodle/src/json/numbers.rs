@@ -4,7 +4,7 @@
 //! point stands behind a digit" is `points & !behind(digits) == 0`. Nothing in here branches on what a byte is, so
 //! that numbers of any length take the same time: a few cycles each.
 
-use crate::json::block::{Block, LENGTH};
+use super::block::{Block, LENGTH};
 
 /// Reads a list block by block.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use thiserror::Error;
 
+use super::scanner::{Fault, Scanner};
 use crate::budget::push;
-use crate::json::scanner::{Fault, Scanner};
 
 /// The member that Noodle adds.
 pub const META: &str = "_meta";

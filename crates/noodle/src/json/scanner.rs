@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use crate::json::block::LENGTH;
-use crate::json::numbers::Numbers;
+use super::block::LENGTH;
+use super::numbers::Numbers;
 
 /// The bit of each byte of a word by which the functions below mark it.
 const MARK: u64 = 0x80 * EACH;

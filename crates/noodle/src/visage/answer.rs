@@ -11,9 +11,9 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use serde_json::json;
 
+use super::script;
 use crate::budget::{Exhausted, Held};
 use crate::failure::Failure;
-use crate::visage::script;
 
 /// When to ask again whoever has too much to do, in seconds.
 const SOON: HeaderValue = HeaderValue::from_static("1");

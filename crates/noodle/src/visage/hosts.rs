@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use thiserror::Error;
 
-use crate::visage::path::{Fault, check};
+use super::path::{Fault, check};
 
 /// Braces inside of braces, at most.
 const MOST_NESTING: usize = 8;

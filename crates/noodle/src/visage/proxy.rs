@@ -15,6 +15,11 @@ use hyper::header::HeaderMap;
 use thiserror::Error;
 use tracing::{debug, warn};
 
+use super::answer::Reply;
+use super::merge;
+use super::origin::{Origin, Origins, RowsOrigin, errors};
+use super::query::{self, NoFunction};
+use super::request::{Asked, Bounds, Refused, Whom};
 use crate::aside::aside;
 use crate::ask::text::Text;
 use crate::ask::{self, Content, Question, Window, lists};
@@ -25,11 +30,6 @@ use crate::fleet::owner::{Found, Piece};
 use crate::fleet::{Failed, Fleet, Node};
 use crate::json::object::Object;
 use crate::pages::{Foreign, Pages};
-use crate::visage::answer::Reply;
-use crate::visage::merge;
-use crate::visage::origin::{Origin, Origins, RowsOrigin, errors};
-use crate::visage::query::{self, NoFunction};
-use crate::visage::request::{Asked, Bounds, Refused, Whom};
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;

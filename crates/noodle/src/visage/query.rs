@@ -5,9 +5,9 @@ use std::borrow::Cow;
 
 use thiserror::Error;
 
+use super::parameters::{Meaning, Parameter, Parameters, Time, is_plain};
+use super::script::is_function;
 use crate::ask::Window;
-use crate::visage::parameters::{Meaning, Parameter, Parameters, Time, is_plain};
-use crate::visage::script::is_function;
 
 /// The window that a storage node takes when there is no `start`, in seconds.
 const DEFAULT_WINDOW: i64 = 3600;

@@ -9,11 +9,11 @@ use hyper::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
+use super::hosts::{self, Hosts, HostsError, MOST_LENGTH};
+use super::path::{DataPath, PathError};
+use super::query::{Query, QueryError};
 use crate::ask::{Addressees, Content, Hosts as Whose, Metric, Parts, Question, Window, Wording};
 use crate::upstream::visage::url::{self, TooLong};
-use crate::visage::hosts::{self, Hosts, HostsError, MOST_LENGTH};
-use crate::visage::path::{DataPath, PathError};
-use crate::visage::query::{Query, QueryError};
 
 /// Patterns that the metrics of a request may stand for.
 const MOST_PATTERNS: usize = 10_000;

@@ -23,8 +23,8 @@ use arc_swap::{ArcSwapOption, Guard};
 use coco_core::tier::Target;
 use coco_core::wire::Packet;
 
-use self::hand_over::HandOver;
-use self::terms::Terms;
+use hand_over::HandOver;
+use terms::Terms;
 
 /// One engine of one tier. It outlives the outlets that lead to it: what waits is sent whatever a reload takes away.
 #[derive(Debug)]
