@@ -1,6 +1,7 @@
 //! The files of `etc/kubernetes` and `etc/container`: valid by the schemas of Kubernetes and of compose files and by a
 //! linter of container files, and with a configuration that both programs take.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -51,6 +52,27 @@ fn the_image_and_the_compose_file_are_well_formed() {
                     print(*compose_spec.PyCompose.from_yaml(open(sys.argv[1]).read()).to_spec().services)";
     let said = run(validator("python").args(["-c", services, "etc/container/compose.yaml"]));
     assert_eq!(said.trim_end(), "coco noodle");
+}
+
+/// Without `.cargo`, for one, memory would not be given back.
+#[test]
+fn an_image_is_built_of_all_that_cargo_reads_and_nothing_else_is_sent_to_be_built() {
+    let file = read("etc/container/Containerfile");
+    let copied =
+        file.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--"));
+    let sources = copied.flat_map(|line| line.split(' ').rev().skip(1).collect::<Vec<_>>());
+    let copied: BTreeSet<_> = sources.collect();
+    let ignored = read(".dockerignore");
+    assert!(ignored.lines().any(|line| line == "*"));
+    assert_eq!(copied, ignored.lines().filter_map(|line| line.strip_prefix('!')).collect());
+    let missing = |path: &&&str| !repository().join(path).exists();
+    assert_eq!(copied.iter().find(missing), None);
+    let is_read_by_cargo = |path: &str| path == ".cargo" || path.starts_with("Cargo.") || path == "crates";
+    let root = std::fs::read_dir(repository()).expect("a folder");
+    let names = root.map(|entry| entry.expect("one").file_name().into_string().expect("UTF-8"));
+    let needed: Vec<_> = names.filter(|name| is_read_by_cargo(name)).collect();
+    assert_eq!(needed.len(), 4, "{needed:?}");
+    assert!(needed.iter().all(|name| copied.contains(&**name)), "{needed:?}");
 }
 
 /// The lines of the file in the ConfigMap.
