@@ -1,5 +1,7 @@
 //! The configuration from a real etcd, by `etc/etcd/coco-from-etcd`: what is good gets in force, what is not is said.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
@@ -10,6 +12,9 @@ use coco_harness::program::Program;
 use coco_harness::repository;
 
 const KEY: &str = "/coco/coco.conf";
+
+/// One that nobody is in.
+const GROUP: u32 = 54_321;
 
 /// An etcd of one member, on ports of the system.
 fn etcd(directory: &Path) -> (Process, String) {
@@ -45,6 +50,9 @@ fn what_is_good_gets_in_force_and_what_is_not_is_refused_and_said() {
     let before = coco.json("/healthz")["fingerprint"].as_str().expect("a text").to_owned();
     let file = coco.config_file();
     put(&endpoint, &one);
+    // A group of those who may read it, as for passwords.
+    chown(&file, None, Some(GROUP)).expect("root may");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("root may");
 
     let mut command = Command::new(repository().join("etc/etcd/coco-from-etcd"));
     command.envs([("ETCDCTL_API", "3"), ("ETCDCTL_ENDPOINTS", &endpoint), ("COCO_KEY", KEY)]);
@@ -64,6 +72,8 @@ fn what_is_good_gets_in_force_and_what_is_not_is_refused_and_said() {
     let line = says("in force: ");
     let now = coco.json("/healthz")["fingerprint"].as_str().expect("a text").to_owned();
     assert_ne!(now, before);
+    let kept = std::fs::metadata(&file).expect("a file");
+    assert_eq!((kept.gid(), kept.mode() & 0o777), (GROUP, 0o640));
     assert!(line.ends_with(&format!("in force: fingerprint {before} before, {now} now")), "{line}");
 
     // A mistake is refused before anyone reads it.
