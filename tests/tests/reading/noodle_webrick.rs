@@ -35,7 +35,7 @@ impl Node {
             rrd::create(&file, FINISH, &[1.5, 2.5, 3.5]);
         }
         let visage = Visage::start(&directory.path().join("rrd"));
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/noodle_webrick.rb");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reading/noodle_webrick.rb");
         let mut command = Command::new("ruby");
         command.args([script, &visage.url(), &IDLE.to_string()]);
         let webrick = Process::start("webrick", directory.path(), &mut command);
