@@ -55,6 +55,24 @@ impl OutletId {
     }
 }
 
+/// A lane, by its number from 0: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneId(usize);
+
+impl LaneId {
+    /// By its number.
+    #[inline]
+    pub fn new(number: usize) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[inline]
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
+
 /// The shares that a host is in, one for each of its copies: partition by partition, and of each its first owner first.
 /// Most configurations have few.
 pub type Shares = SmallVec<[Share; 4]>;

@@ -6,11 +6,12 @@
 mod endpoint;
 mod engine;
 mod fingerprint;
+mod ids;
 mod moving;
 mod target;
 
 use std::collections::HashSet;
-use std::ops::RangeInclusive;
+use std::ops::{Index, RangeInclusive};
 use std::slice;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::placement::{Placement, PlacementError, Way};
 pub use endpoint::{DaemonAddress, Endpoint, Protocol};
 pub use engine::{BasicAuth, ClientCertificate, RelabelRule, RemoteWrite, Tls};
 pub use fingerprint::Fingerprint;
+pub use ids::{TargetId, TierId};
 pub use moving::{Moving, Parts, Role, Step, StepError};
 pub use target::{Credentials, PasswordSource, Placed, Protection, Target};
 
@@ -174,6 +176,11 @@ impl Tier {
         &self.name
     }
 
+    /// One of its targets.
+    pub fn target(&self, target: TargetId) -> &Target {
+        &self.targets[target.number()]
+    }
+
     /// The targets in the order of the configuration; never none.
     pub fn targets(&self) -> &[Target] {
         &self.targets
@@ -240,6 +247,11 @@ impl Tiers {
         self.0.iter()
     }
 
+    /// The tiers in order, with their numbers.
+    pub fn numbered(&self) -> impl ExactSizeIterator<Item = (TierId, &Tier)> {
+        self.0.iter().enumerate().map(|(number, tier)| (TierId::new(number), tier))
+    }
+
     /// Their number, at least 1.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -253,6 +265,14 @@ impl Tiers {
     /// The fingerprint of all tiers: equal ones mean that every host has the same owners, in the same order.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of_tiers(self)
+    }
+}
+
+impl Index<TierId> for Tiers {
+    type Output = Tier;
+
+    fn index(&self, tier: TierId) -> &Tier {
+        &self.0[tier.number()]
     }
 }
 

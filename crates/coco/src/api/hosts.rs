@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coco_core::config::duration;
 use coco_core::text::in_json;
-use coco_core::tier::Tier;
+use coco_core::tier::{TargetId, Tier, TierId};
 use coco_daemon::http::Request;
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -30,7 +30,7 @@ const MOST: usize = 10_000;
 pub(super) struct Question {
     search: Search,
     /// The tier of which owners are shown, if not of all.
-    tier: Option<usize>,
+    tier: Option<TierId>,
     routing: Arc<Routing>,
 }
 
@@ -87,24 +87,26 @@ fn silence(text: &str) -> Result<u32, Wrong> {
     Ok(u32::try_from(duration.as_millis().div_ceil(1000)).unwrap_or(u32::MAX))
 }
 
-fn tier_of(routing: &Routing, name: String) -> Result<usize, Wrong> {
-    routing.tiers.iter().position(|tier| tier.name() == name).ok_or_else(|| {
+fn tier_of(routing: &Routing, name: String) -> Result<TierId, Wrong> {
+    let known = routing.tiers.numbered().find(|(_, tier)| tier.name() == name);
+    known.map(|(id, _)| id).ok_or_else(|| {
         let names: Vec<_> = routing.tiers.iter().map(Tier::name).collect();
         Wrong::Tier(name, names.join(", "))
     })
 }
 
 /// The shares of a target: of this tier, or of all that have one of this name.
-fn shares_of(routing: &Routing, tier: Option<usize>, target: String) -> Result<Box<[bool]>, Wrong> {
+fn shares_of(routing: &Routing, tier: Option<TierId>, target: String) -> Result<Box<[bool]>, Wrong> {
     let Routing { tiers, partitions, outlets, .. } = routing;
     let mut is_its = vec![false; outlets.iter().len()];
-    for (index, one) in tiers.iter().enumerate().filter(|(index, _)| tier.is_none_or(|tier| tier == *index)) {
+    for (id, one) in tiers.numbered().filter(|(id, _)| tier.is_none_or(|tier| tier == *id)) {
         for (place, known) in one.targets().iter().enumerate() {
-            is_its[outlets.id(index, place).number()] = known.name == target || known.label() == target;
+            is_its[outlets.id(id, TargetId::new(place)).number()] =
+                known.name == target || known.label() == target;
         }
     }
     if !is_its.contains(&true) {
-        let of = tier.and_then(|tier| tiers.get(tier));
+        let of = tier.map(|tier| &tiers[tier]);
         return Err(Wrong::Target(
             target,
             of.map_or("of any tier".to_owned(), |tier| format!("of {}", tier.name())),
@@ -130,14 +132,13 @@ pub(super) fn write(api: &Api, question: &Question, out: &mut dyn Write) -> io::
     write!(out, "],\"total\":{}}}", found.total)
 }
 
-fn shown(routing: &Routing, only: Option<usize>, row: &Row) -> Value {
-    let owners = |index: usize, tier: &Tier| -> Value {
-        let places = routing.partitions.targets(routing.partitions.of_tier(index), &row.shares);
-        places.map(|place| tier.targets()[place].name.as_str()).collect()
+fn shown(routing: &Routing, only: Option<TierId>, row: &Row) -> Value {
+    let owners = |id: TierId, tier: &Tier| -> Value {
+        let targets = routing.partitions.targets(routing.partitions.of_tier(id), &row.shares);
+        targets.map(|target| tier.target(target).name.as_str()).collect()
     };
-    let tiers = routing.tiers.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
-    let owners: Map<_, _> =
-        tiers.map(|(index, tier)| (tier.name().to_owned(), owners(index, tier))).collect();
+    let tiers = routing.tiers.numbered().filter(|(id, _)| only.is_none_or(|only| only == *id));
+    let owners: Map<_, _> = tiers.map(|(id, tier)| (tier.name().to_owned(), owners(id, tier))).collect();
     json!({
         "name": in_json(&row.name), "last_seen": row.seen, "metrics": row.sent, "dropped": row.rejected,
         "owners": owners,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use coco_core::config::duration;
 use coco_core::text;
-use coco_core::tier::Tier;
+use coco_core::tier::{Tier, TierId};
 use coco_daemon::health::Condition;
 use coco_daemon::status::section::shown_bytes;
 use coco_daemon::status::{Mood, Numbers, ROWS, Section, Shown, Table};
@@ -62,9 +62,9 @@ fn traffic(api: &Api, numbers: Numbers<'_>) -> Section {
 
 fn targets(api: &Api, numbers: Numbers<'_>) -> Section {
     let routing = api.routing.load_full();
-    let tiers = routing.tiers.iter().enumerate();
-    tiers.fold(Section::new("Targets"), |section, (index, tier)| {
-        let outlets = routing.outlets.of_tier(index);
+    let tiers = routing.tiers.numbered();
+    tiers.fold(Section::new("Targets"), |section, (id, tier)| {
+        let outlets = routing.outlets.of_tier(id);
         let lengths = |target: &str| numbers.at(&length_of(tier.name(), target)).as_u64().unwrap_or_default();
         let all = lengths("total");
         let rows = outlets.iter().take(ROWS).map(|outlet| {
@@ -183,9 +183,9 @@ pub(super) fn find(api: &Api, name: &[u8]) -> Section {
 fn host(routing: &Routing, row: &Row, now: u32) -> Vec<Shown> {
     let silence = now.saturating_sub(row.seen);
     let mood = if silence >= SILENCE { Mood::Doubtful } else { Mood::Good };
-    let owners = |(index, tier): (usize, &Tier)| {
-        let places = routing.partitions.targets(routing.partitions.of_tier(index), &row.shares);
-        let names: Vec<_> = places.map(|place| tier.targets()[place].name.as_str()).collect();
+    let owners = |(id, tier): (TierId, &Tier)| {
+        let targets = routing.partitions.targets(routing.partitions.of_tier(id), &row.shares);
+        let names: Vec<_> = targets.map(|target| tier.target(target).name.as_str()).collect();
         (text::name(tier.name().as_bytes()), Shown::Text(text::name(names.join(" ").as_bytes())))
     };
     vec![
@@ -193,7 +193,7 @@ fn host(routing: &Routing, row: &Row, now: u32) -> Vec<Shown> {
         Shown::Mood(mood, format!("{} ago", duration::format(Duration::from_secs(silence.into())))),
         Shown::text(row.sent),
         Shown::text(row.rejected),
-        Shown::List(routing.tiers.iter().enumerate().map(owners).collect()),
+        Shown::List(routing.tiers.numbered().map(owners).collect()),
     ]
 }
 

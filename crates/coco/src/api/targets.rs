@@ -7,6 +7,7 @@
 
 use std::io::{self, Write};
 
+use coco_core::tier::TierId;
 use coco_daemon::health::Condition;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,6 @@ fn tiers(api: &Api) -> Map<String, Value> {
             "problem": problem, "hosts": measurement.of_outlet(outlet).hosts.length, "sent": sent,
         })
     };
-    let of_tier = |index: usize| routing.outlets.of_tier(index).iter().map(|outlet| target(outlet)).collect();
-    routing.tiers.iter().enumerate().map(|(index, tier)| (tier.name().to_owned(), of_tier(index))).collect()
+    let of_tier = |tier: TierId| routing.outlets.of_tier(tier).iter().map(|outlet| target(outlet)).collect();
+    routing.tiers.numbered().map(|(id, tier)| (tier.name().to_owned(), of_tier(id))).collect()
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use coco_core::tier::Tier;
+use coco_core::tier::{Tier, TierId};
 use coco_daemon::health::Condition;
 use coco_daemon::tiers::head_of_tier;
 use serde_json::{Map, Value, json};
@@ -25,14 +25,14 @@ pub(super) fn write_without_routes(api: &Api, out: &mut dyn Write) -> io::Result
 fn write_tiers(api: &Api, has_routes: bool, out: &mut dyn Write) -> io::Result<()> {
     let routing = api.routing.load_full();
     out.write_all(b"[")?;
-    for (index, tier) in routing.tiers.iter().enumerate() {
-        if index > 0 {
+    for (id, tier) in routing.tiers.numbered() {
+        if id.number() > 0 {
             out.write_all(b",")?;
         }
         let mut object = ObjectWriter::new(out)?;
-        write_head(api, &routing, index, tier, &mut object)?;
+        write_head(api, &routing, id, tier, &mut object)?;
         if has_routes {
-            write_routes(api, &routing, index, tier, object.key("routes")?)?;
+            write_routes(api, &routing, id, tier, object.key("routes")?)?;
         }
         object.end()?;
     }
@@ -42,16 +42,16 @@ fn write_tiers(api: &Api, has_routes: bool, out: &mut dyn Write) -> io::Result<(
 fn write_head(
     api: &Api,
     routing: &Routing,
-    index: usize,
+    id: TierId,
     tier: &Tier,
     object: &mut ObjectWriter<'_>,
 ) -> io::Result<()> {
     let mut members = head_of_tier(tier, Some(api.common.reloads.placed_since(tier)));
-    add_hosts(&mut members, api, routing, index);
+    add_hosts(&mut members, api, routing, id);
     if let Some(migration) = members.get_mut("migration") {
         add_moving(migration, api.measure.last().moving_in(tier.name()));
     }
-    members.insert("connections".to_owned(), connections(routing, index));
+    members.insert("connections".to_owned(), connections(routing, id));
     for (key, value) in members {
         serde_json::to_writer(object.key(&key)?, &value)?;
     }
@@ -61,11 +61,11 @@ fn write_head(
 fn write_routes(
     api: &Api,
     routing: &Arc<Routing>,
-    index: usize,
+    id: TierId,
     tier: &Tier,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let partition = routing.partitions.of_tier(index);
+    let partition = routing.partitions.of_tier(id);
     let mut hosts = Hosts::new(&api.lanes, Rules::new(Arc::clone(routing)), Some(partition));
     let mut routes = ObjectWriter::new(out)?;
     for (target, owner) in tier.targets().iter().zip(0..) {
@@ -83,7 +83,7 @@ fn add_moving(migration: &mut Value, hosts: HostsMoving) {
 }
 
 /// Adds to each target how many hosts it is the first owner of, and of how many it has a further copy, as last measured.
-fn add_hosts(members: &mut Map<String, Value>, api: &Api, routing: &Routing, tier: usize) {
+fn add_hosts(members: &mut Map<String, Value>, api: &Api, routing: &Routing, tier: TierId) {
     let measurement = api.measure.last();
     let placed = members.get_mut("placed").and_then(Value::as_array_mut).into_iter().flatten();
     for (target, outlet) in placed.zip(routing.outlets.of_tier(tier)) {
@@ -94,7 +94,7 @@ fn add_hosts(members: &mut Map<String, Value>, api: &Api, routing: &Routing, tie
 
 /// `{target: {"state": ..., "address": ..., "problem": ..., "flap_penalty": ...}}`: the address once there is one, the
 /// problem when it is down or flapping, the penalty when it is not 0.
-fn connections(routing: &Routing, tier: usize) -> Value {
+fn connections(routing: &Routing, tier: TierId) -> Value {
     let states = routing.outlets.of_tier(tier).iter().map(|outlet| {
         let (state, problem) = outlet.condition();
         let mut connection =

@@ -268,7 +268,7 @@ impl Filter {
         lane.counts.add(Count::Accepted, accepted);
         lane.counts.add(Count::Rejected, rejected);
         let written = partitions.is_moving().then(|| partitions.written(&batch.value_lists, &batch.shares));
-        outlets.count_accepted(lane.number, accepted, |tier| {
+        outlets.count_accepted(lane.id, accepted, |tier| {
             written.as_ref().map(|written| written[partitions.of_tier(tier).number()])
         });
         lane.raw.leave(accepted + rejected);

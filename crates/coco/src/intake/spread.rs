@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 
 use crate::batch::{Batch, Notification, Verdict};
+use crate::share::LaneId;
 
 /// Which lane a host is on. All that spread for the same lanes must share one.
 #[derive(Clone)]
@@ -24,9 +25,10 @@ impl LaneOfHost {
         Self { hasher: RandomState::default(), lanes: lanes as u64 }
     }
 
-    fn host(&self, host: &[u8]) -> usize {
+    fn host(&self, host: &[u8]) -> LaneId {
         // The upper half of a product is as even as a remainder, and no division.
-        ((u128::from(self.hasher.hash_one(host)) * u128::from(self.lanes)) >> 64) as usize
+        let product = u128::from(self.hasher.hash_one(host)) * u128::from(self.lanes);
+        LaneId::new((product >> 64) as usize)
     }
 }
 
@@ -54,7 +56,7 @@ impl Spread {
     ///
     /// `empty` gives an empty batch for a lane, as large as the whole; `None` if it gave none. What the lanes get is
     /// in [`parts`](Self::parts).
-    pub fn divide(&mut self, whole: &Batch, mut empty: impl FnMut(usize) -> Option<Batch>) -> Option<()> {
+    pub fn divide(&mut self, whole: &Batch, mut empty: impl FnMut(LaneId) -> Option<Batch>) -> Option<()> {
         let mut notifications = whole.notifications.iter().peekable();
         for index in whole.round.clone() {
             let datagram = &whole.datagrams[index];
@@ -89,20 +91,23 @@ impl Spread {
         Some(())
     }
 
-    /// The parts of the batch divided last, each with the index of its lane.
-    pub fn parts(&mut self) -> impl Iterator<Item = (usize, Batch)> {
-        self.parts.iter_mut().enumerate().filter_map(|(lane, part)| Some((lane, part.take()?.batch)))
+    /// The parts of the batch divided last, each with its lane.
+    pub fn parts(&mut self) -> impl Iterator<Item = (LaneId, Batch)> {
+        self.parts
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(lane, part)| Some((LaneId::new(lane), part.take()?.batch)))
     }
 
     /// The part of a lane, with a copy of a datagram of the whole as its last one.
     fn part(
         &mut self,
-        lane: usize,
+        lane: LaneId,
         whole: &Batch,
         index: usize,
-        empty: &mut impl FnMut(usize) -> Option<Batch>,
+        empty: &mut impl FnMut(LaneId) -> Option<Batch>,
     ) -> Option<&mut Batch> {
-        let part = match &mut self.parts[lane] {
+        let part = match &mut self.parts[lane.number()] {
             Some(part) => part,
             none => none.insert(Part { batch: empty(lane)?, last: None }),
         };

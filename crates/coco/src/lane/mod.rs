@@ -17,6 +17,7 @@ use coco_daemon::latency::{Histogram, NUMBERS};
 
 use crate::counters::{LaneCounts, Queue};
 use crate::memory::{HostId, Memory};
+use crate::share::LaneId;
 
 /// For how long a reader looks away when the filter wants its turn.
 const STAND_BACK: Duration = Duration::from_micros(50);
@@ -24,8 +25,8 @@ const STAND_BACK: Duration = Duration::from_micros(50);
 /// One lane: listen, filter and send, which share nothing with other lanes on the hot path.
 #[derive(Debug)]
 pub struct Lane {
-    /// Its number, from 0: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
-    pub number: usize,
+    /// Its number.
+    pub id: LaneId,
     /// Its counts.
     pub counts: LaneCounts,
     /// From a batch's receipt until it is sent.
@@ -67,7 +68,7 @@ impl Lane {
         Self {
             made: Instant::now(),
             last_datagram: AtomicU64::new(0),
-            number,
+            id: LaneId::new(number),
             counts: LaneCounts::default(),
             latency: Histogram::default(),
             datagrams: Histogram::by(&NUMBERS),

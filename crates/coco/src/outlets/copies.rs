@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::share::LaneId;
+
 /// Value lists that were written to the targets of a tier: sent or lost, they were to be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
@@ -36,13 +38,13 @@ impl Copies {
     }
 
     /// Counts for a lane what was written of so many value lists.
-    pub fn add(&self, lane: usize, accepted: u64, written: Written) {
+    pub fn add(&self, lane: LaneId, accepted: u64, written: Written) {
         let add = |cell: &AtomicU64, value_lists: u64| {
             if value_lists > 0 {
                 cell.fetch_add(value_lists, Ordering::Release);
             }
         };
-        let Cells { beyond_first, owners, former } = &self.lanes[lane];
+        let Cells { beyond_first, owners, former } = &self.lanes[lane.number()];
         add(beyond_first, (written.owners + written.former).saturating_sub(accepted));
         add(owners, written.owners);
         add(former, written.former);

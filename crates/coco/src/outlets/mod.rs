@@ -19,10 +19,10 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::tier::{Target, TargetId, Tier, TierId, Tiers};
 use tokio::task::JoinSet;
 
-use crate::share::OutletId;
+use crate::share::{LaneId, OutletId};
 use dial::keep;
 
 /// Every target of every tier, tier by tier, in the order of the configuration.
@@ -121,8 +121,8 @@ impl Outlets {
 
     /// Has engines written to as the files say, each in a thread of its own.
     pub fn engage(&self, tiers: &Tiers, engines: &Engines) -> io::Result<()> {
-        for (index, tier) in tiers.iter().enumerate() {
-            for (target, outlet) in tier.targets().iter().zip(self.of_tier(index)) {
+        for (id, tier) in tiers.numbered() {
+            for (target, outlet) in tier.targets().iter().zip(self.of_tier(id)) {
                 if let Some(remote) = outlet.remote() {
                     remote.engage(engines, target)?;
                 }
@@ -143,8 +143,8 @@ impl Outlets {
 
     /// The outlet of a tier's target.
     #[inline]
-    pub fn id(&self, tier: usize, target: usize) -> OutletId {
-        OutletId::new(self.starts[tier] + target)
+    pub fn id(&self, tier: TierId, target: TargetId) -> OutletId {
+        OutletId::new(self.starts[tier.number()] + target.number())
     }
 
     /// One of them.
@@ -159,7 +159,8 @@ impl Outlets {
     }
 
     /// The outlets of one tier, in the order of its targets.
-    pub fn of_tier(&self, tier: usize) -> &[Arc<Outlet>] {
+    pub fn of_tier(&self, tier: TierId) -> &[Arc<Outlet>] {
+        let tier = tier.number();
         let end = self.starts.get(tier + 1).copied().unwrap_or(self.outlets.len());
         &self.outlets[self.starts[tier]..end]
     }
@@ -172,10 +173,10 @@ impl Outlets {
     /// Counts value lists that are to be sent: once to every tier, and to further targets where hosts have several.
     /// `written` says to whom, by tier, where hosts don't all have equally many.
     #[inline]
-    pub fn count_accepted(&self, lane: usize, accepted: u64, written: impl Fn(usize) -> Option<Written>) {
+    pub fn count_accepted(&self, lane: LaneId, accepted: u64, written: impl Fn(TierId) -> Option<Written>) {
         for (tier, (copies, &replicas)) in self.copies.iter().zip(&self.replicas).enumerate() {
             let all_to_owners = Written { owners: accepted * replicas, former: 0 };
-            copies.add(lane, accepted, written(tier).unwrap_or(all_to_owners));
+            copies.add(lane, accepted, written(TierId::new(tier)).unwrap_or(all_to_owners));
         }
     }
 

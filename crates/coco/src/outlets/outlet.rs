@@ -18,6 +18,7 @@ use super::outlet_counts::OutletCounts;
 use super::remote::Remote;
 use super::useless::Useless;
 use crate::counters::OutletCells;
+use crate::share::LaneId;
 
 /// One target of one tier. Lanes share its socket.
 #[derive(Debug)]
@@ -136,7 +137,7 @@ impl Outlet {
 
     /// Where a lane counts what it does here.
     #[inline]
-    pub fn counts(&self, lane: usize) -> &OutletCells {
+    pub fn counts(&self, lane: LaneId) -> &OutletCells {
         self.counts.lane(lane)
     }
 

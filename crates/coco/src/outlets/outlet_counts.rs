@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::counters::OutletCells;
+use crate::share::LaneId;
 
 /// The counts of all lanes of one target of one tier.
 #[derive(Debug)]
@@ -34,8 +35,8 @@ impl OutletCounts {
 
     /// Where a lane counts.
     #[inline]
-    pub fn lane(&self, lane: usize) -> &OutletCells {
-        &self.lanes[lane]
+    pub fn lane(&self, lane: LaneId) -> &OutletCells {
+        &self.lanes[lane.number()]
     }
 
     /// The counts of all lanes.

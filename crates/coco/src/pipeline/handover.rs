@@ -51,9 +51,9 @@ impl Handover {
                 to.send(part).ok()?;
             }
             To::Lanes(spread, lanes) => {
-                spread.divide(&batch, |lane| lanes[lane].1.pool.take())?;
+                spread.divide(&batch, |lane| lanes[lane.number()].1.pool.take())?;
                 for (lane, part) in spread.parts() {
-                    let (lane, Entrance { to, .. }) = &lanes[lane];
+                    let (lane, Entrance { to, .. }) = &lanes[lane.number()];
                     let pending = part.pending();
                     own.raw.leave(pending);
                     lane.raw.enter(pending);

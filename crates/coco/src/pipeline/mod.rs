@@ -159,10 +159,10 @@ fn start_lane(
         let mut makers = Vec::new();
         for (stage, make) in stages {
             let heartbeat = Arc::new(Heartbeat::default());
-            threads.heartbeats.push((format!("{stage} {}", lane.number), Arc::clone(&heartbeat)));
+            threads.heartbeats.push((format!("{stage} {}", lane.id.number()), Arc::clone(&heartbeat)));
             makers.push((make, heartbeat));
         }
-        let thread = std::thread::Builder::new().name(format!("{name} {}", lane.number));
+        let thread = std::thread::Builder::new().name(format!("{name} {}", lane.id.number()));
         threads.handles.push(thread.spawn(move || carry(makers))?);
     }
     Ok(())

@@ -16,7 +16,7 @@ use crate::lane::faults::Hold;
 use crate::lane::{Watch, unix_seconds};
 use crate::plan::Routing;
 use crate::secrets::Seals;
-use crate::share::OutletId;
+use crate::share::{LaneId, OutletId};
 use crate::watch::{Measurement, snapshot};
 
 /// A lane that sends to a socket.
@@ -110,7 +110,7 @@ fn a_stage_that_panics_loses_a_batch_counts_it_and_goes_on() {
         for (count, expected) in counts {
             assert_eq!(lane.counts.get(count), expected, "{count:?}, {threads} threads");
         }
-        let sent = routing.outlets.get(OutletId::new(0)).counts(0);
+        let sent = routing.outlets.get(OutletId::new(0)).counts(LaneId::new(0));
         assert_eq!([sent.get(OutletCount::Sent), sent.get(OutletCount::Write)], [5, 2]);
         assert_eq!((lane.raw.waiting(), lane.filtered.waiting()), (0, 0));
     }

@@ -12,7 +12,7 @@ use std::mem;
 use std::sync::Arc;
 
 use coco_core::placement::Placement;
-use coco_core::tier::{Tier, Tiers};
+use coco_core::tier::{TargetId, TierId, Tiers};
 use smallvec::SmallVec;
 
 use crate::batch::{Item, Verdict};
@@ -41,7 +41,7 @@ pub struct Partitions {
 #[derive(Debug)]
 struct Partition {
     /// A tier that is parted like this.
-    tier: usize,
+    tier: TierId,
     /// The number of its first share.
     start: usize,
     /// Number of targets. If hosts are on their way, there are as many more shares for former owners.
@@ -55,16 +55,14 @@ impl Partitions {
         let mut of_tier = Vec::new();
         let (mut outlets, mut of_share) = (Vec::<Vec<OutletId>>::new(), Vec::new());
         let mut first_outlet = 0;
-        for (index, tier) in tiers.iter().enumerate() {
-            let alike = |known: &Partition| {
-                tiers.get(known.tier).is_some_and(|known| known.placement() == tier.placement())
-            };
+        for (id, tier) in tiers.numbered() {
+            let alike = |known: &Partition| tiers[known.tier].placement() == tier.placement();
             let targets = tier.targets().len();
             let capacities = if tier.moving().is_some() { 2 } else { 1 };
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
                 let shares = targets * capacities;
                 of_share.extend((0..shares).map(|_| PartitionId::new(partitions.len())));
-                partitions.push(Partition { tier: index, start: outlets.len(), targets });
+                partitions.push(Partition { tier: id, start: outlets.len(), targets });
                 outlets.resize(outlets.len() + shares, Vec::new());
                 partitions.len() - 1
             });
@@ -96,8 +94,8 @@ impl Partitions {
     }
 
     /// The partition of a tier.
-    pub fn of_tier(&self, tier: usize) -> PartitionId {
-        self.of_tier[tier]
+    pub fn of_tier(&self, tier: TierId) -> PartitionId {
+        self.of_tier[tier.number()]
     }
 
     /// The shares that a host is in; looked up among the targets.
@@ -105,8 +103,8 @@ impl Partitions {
         let mut shares = Shares::new();
         let mut owners = Vec::new();
         for Partition { tier, start, targets } in &self.partitions {
-            match self.tiers.get(*tier).map(Tier::placement) {
-                Some(Placement::Migration(migration)) => {
+            match self.tiers[*tier].placement() {
+                Placement::Migration(migration) => {
                     let host = migration.of(host);
                     let lasting = host.owners.clone();
                     shares.extend(host.writers().into_iter().map(|target| {
@@ -114,11 +112,10 @@ impl Partitions {
                         Share::new(start + capacity + target)
                     }));
                 }
-                Some(placement) => {
+                placement => {
                     placement.owners(host, &mut owners);
                     shares.extend(owners.iter().map(|owner| Share::new(start + owner)));
                 }
-                None => {}
             }
         }
         shares
@@ -136,18 +133,18 @@ impl Partitions {
 
     /// Of each partition.
     fn placements(&self) -> impl Iterator<Item = &Placement> {
-        self.partitions.iter().filter_map(|partition| Some(self.tiers.get(partition.tier)?.placement()))
+        self.partitions.iter().map(|partition| self.tiers[partition.tier].placement())
     }
 
-    /// The places of the targets that a host is sent to in a tier of this partition, the one to read it from first.
+    /// The targets that a host is sent to in a tier of this partition, the one to read it from first.
     pub fn targets<'a>(
         &'a self,
         partition: PartitionId,
         shares: &'a [Share],
-    ) -> impl Iterator<Item = usize> + 'a {
+    ) -> impl Iterator<Item = TargetId> + 'a {
         let Partition { start, targets, .. } = &self.partitions[partition.number()];
         let own = shares.iter().filter(move |share| self.of(**share) == partition);
-        own.map(move |share| (share.number() - start) % targets)
+        own.map(move |share| TargetId::new((share.number() - start) % targets))
     }
 
     /// The shares of a host, each with whether it is the first of its partition.
@@ -161,8 +158,7 @@ impl Partitions {
 
     /// The most shares that a host can be in.
     pub fn most_copies(&self) -> usize {
-        let tiers = self.partitions.iter().filter_map(|partition| self.tiers.get(partition.tier));
-        tiers.map(|tier| tier.placement().most_copies()).sum()
+        self.placements().map(Placement::most_copies).sum()
     }
 
     fn of(&self, share: Share) -> PartitionId {
@@ -233,7 +229,7 @@ mod tests {
     fn tiers_of_one_size_share() {
         let partitions = partitions(&[(2, ""), (3, ""), (2, "")]);
         assert_eq!(partitions.len(), 2);
-        assert_eq!([0, 1, 2].map(|tier| partitions.of_tier(tier).number()), [0, 1, 0]);
+        assert_eq!([0, 1, 2].map(|tier| partitions.of_tier(TierId::new(tier)).number()), [0, 1, 0]);
         let numbers = |share| partitions.outlets(share).iter().map(|outlet| outlet.number()).collect();
         let outlets: Vec<Vec<_>> = partitions.shares().map(numbers).collect();
         assert_eq!(outlets, [&[0, 5][..], &[1, 6], &[2], &[3], &[4]]);
@@ -246,7 +242,7 @@ mod tests {
         assert_eq!(partitions(&[(2, "virtual_replicas = 7"), (2, "virtual_replicas = 7")]).len(), 1);
         let tiers =
             partitions(&[(3, TWO_COPIES), (3, "hash = 'rendezvous'"), (3, TWO_COPIES), (3, "hash = 'jump'")]);
-        assert_eq!([0, 1, 2, 3].map(|tier| tiers.of_tier(tier).number()), [0, 1, 0, 2]);
+        assert_eq!([0, 1, 2, 3].map(|tier| tiers.of_tier(TierId::new(tier)).number()), [0, 1, 0, 2]);
         let shares = tiers.shares_of(b"web1");
         let first: Vec<_> = tiers.with_first(&shares).map(|(_, is_first)| is_first).collect();
         assert_eq!(first, [true, false, true, true]);
@@ -281,10 +277,10 @@ mod tests {
             let host = format!("host{host}");
             let shares = partitions.shares_of(host.as_bytes());
             assert!((8..=9).contains(&shares.len()));
-            for (index, tier) in partitions.tiers.iter().enumerate() {
+            for (id, tier) in partitions.tiers.numbered() {
                 tier.placement().owners(host.as_bytes(), &mut owners);
-                let targets: Vec<_> = partitions.targets(partitions.of_tier(index), &shares).collect();
-                assert_eq!(targets, owners);
+                let targets = partitions.targets(partitions.of_tier(id), &shares);
+                assert!(targets.map(TargetId::number).eq(owners.iter().copied()));
             }
         }
     }

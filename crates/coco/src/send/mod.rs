@@ -134,7 +134,7 @@ impl Hands {
     fn try_to_send(&mut self, pending: &mut Pending, packing: &Packing, lane: &Lane) -> bool {
         let packets = &packing.packets[pending.packets];
         let outlet = packing.routing.outlets.get(pending.outlet);
-        let counts = outlet.counts(lane.number);
+        let counts = outlet.counts(lane.id);
         let Self { transmitter, vectors, sealed, .. } = self;
         let sealing = packing.routing.seals.get(pending.outlet).map(|seal| {
             sealed.clear();
@@ -149,7 +149,7 @@ impl Hands {
 
 fn give_up(pending: &Pending, packing: &Packing, lane: &Lane) {
     let outlet = packing.routing.outlets.get(pending.outlet);
-    let counts = outlet.counts(lane.number);
+    let counts = outlet.counts(lane.id);
     let left = packing.packets[pending.packets].packets().skip(pending.next);
     left.for_each(|(packet, _)| counts.lose(packet, OutletCount::Write));
     if let Some(full) = pending.full {
@@ -274,6 +274,7 @@ mod tests {
     use super::*;
     use crate::outlets::{OutletCounts, Settings};
     use crate::secrets::Seals;
+    use crate::share::LaneId;
 
     /// Two packets, of which no datagram holds the first.
     fn packets() -> PacketBuilder {
@@ -320,8 +321,15 @@ mod tests {
         outlet.swap_socket(OwnSocket::connect(target.local_addr().unwrap(), None).unwrap());
         let (packets, mut transmitter) = (packets(), Transmitter::new());
         let mut send = || {
-            let full =
-                send_from(&mut transmitter, &mut 0, &packets, None, &outlet, outlet.counts(0), usize::MAX);
+            let full = send_from(
+                &mut transmitter,
+                &mut 0,
+                &packets,
+                None,
+                &outlet,
+                outlet.counts(LaneId::new(0)),
+                usize::MAX,
+            );
             assert_eq!(full, None);
             outlet.condition().0
         };
@@ -332,7 +340,8 @@ mod tests {
         drop(target);
         // Nor that the other one was refused: its answer comes with the next call.
         assert_eq!([send(), send()], [Some(Condition::Up), Some(Condition::Down)]);
-        let counts = [OutletCount::Sent, OutletCount::Write].map(|count| outlet.counts(0).get(count));
+        let counts =
+            [OutletCount::Sent, OutletCount::Write].map(|count| outlet.counts(LaneId::new(0)).get(count));
         assert_eq!(counts, [4, 8]);
     }
 }

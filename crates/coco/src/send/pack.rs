@@ -211,7 +211,7 @@ impl Packing {
         let count = |shares: Start, why| {
             let shares = batch.shares.get(shares);
             for &outlet in shares.iter().flat_map(|&share| partitions.outlets(share)) {
-                outlets.get(outlet).counts(lane.number).add(why, 1);
+                outlets.get(outlet).counts(lane.id).add(why, 1);
             }
         };
         let mut lost = 0;

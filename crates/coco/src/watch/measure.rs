@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use coco_core::placement::migration::Stage;
-use coco_core::tier::Tier;
+use coco_core::tier::{TargetId, Tier};
 use coco_daemon::logging::Throttle;
 use coco_daemon::status::History;
 use coco_daemon::status::history::APART;
@@ -240,8 +240,8 @@ impl Measure {
                 }
             }
         });
-        let of_tiers = tiers.iter().enumerate().map(|(index, tier)| {
-            let start = outlets.id(index, 0).number();
+        let of_tiers = tiers.numbered().map(|(id, tier)| {
+            let start = outlets.id(id, TargetId::new(0)).number();
             let mut of_tier = Sizes::default();
             first[start..start + tier.targets().len()].iter().for_each(|sizes| of_tier.add_all(sizes));
             (tier.name().into(), Summary::of(&of_tier))

@@ -74,7 +74,7 @@ impl<'a> Hosts<'a> {
                             .routing()
                             .partitions
                             .targets(*partition, &host.shares)
-                            .for_each(|target| offer(target as u16)),
+                            .for_each(|target| offer(target.number() as u16)),
                     }
                 })
             });

@@ -32,6 +32,7 @@ proptest! {
             all.rounds(|all| {
                 spread.divide(&all.batch, |_| Some(Batch::new(largest))).unwrap();
                 for (lane, part) in spread.parts() {
+                    let lane = lane.number();
                     all.lane.raw.leave(part.pending());
                     lanes[lane].lane.raw.enter(part.pending());
                     assert_eq!(part.received, 7);

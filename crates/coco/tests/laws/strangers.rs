@@ -4,6 +4,7 @@ use coco::batch::Item;
 use coco::counters::{ByReason, Count, OutletCount};
 use coco::intake::{Admission, Gate};
 use coco::send::Progress;
+use coco::share::LaneId;
 use coco_core::tier::Placing;
 use coco_core::value_list::Value;
 use coco_core::wire::{Guard, ListRefusal, MOST_NOTIFICATIONS, NotificationRefusal};
@@ -83,7 +84,7 @@ fn of_a_batch_that_is_not_packed_to_its_end_the_rest_is_lost_and_counted() {
             let accepted = stages.lane.counts.get(Count::Accepted) - before;
             let routing = stages.newest.load_full();
             let sum = |count| {
-                let counts = routing.outlets.iter().map(|outlet| outlet.counts(0).get(count));
+                let counts = routing.outlets.iter().map(|outlet| outlet.counts(LaneId::new(0)).get(count));
                 counts.sum::<u64>()
             };
             let lost_before = [OutletCount::Write, OutletCount::NotificationsLost].map(sum);
