@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use coco_core::config::Program;
-use coco_core::tier::{Tier, Tiers};
+use coco_core::tier::{TargetId, Tier, TierId, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::health::Condition;
 use coco_daemon::http::{Answer, Rendered, Request, Route, Router, Shared, body};
@@ -147,7 +147,7 @@ fn rendered(fleet: &Fleet, reloads: &Reloads) -> Rendered {
             return unread_tier(reloads, one);
         }
         index += 1;
-        tier(fleet, reloads, index - 1, one)
+        tier(fleet, reloads, TierId::new(index - 1), one)
     });
     Rendered::new(body::JSON, format!("{}\n", Value::from(tiers.collect::<Vec<_>>())))
 }
@@ -160,9 +160,9 @@ fn unread_tier(reloads: &Reloads, tier: &Tier) -> Value {
 }
 
 /// As coco's, without the routes, which Noodle never sees.
-fn tier(fleet: &Fleet, reloads: &Reloads, index: usize, tier: &Tier) -> Value {
+fn tier(fleet: &Fleet, reloads: &Reloads, id: TierId, tier: &Tier) -> Value {
     let connections = tier.targets().iter().enumerate().map(|(target, configured)| {
-        let upstream = fleet.upstream(Node { tier: index, target });
+        let upstream = fleet.upstream(Node { tier: id, target: TargetId::new(target) });
         let connection = json!({ "state": upstream.condition().map_or(UNASKED, Condition::as_str), "url": upstream.root() });
         (configured.name.clone(), connection)
     });

@@ -38,8 +38,8 @@ pub fn sections(fleet: &Fleet, history: &History, numbers: Numbers<'_>) -> Vec<S
 }
 
 fn targets(fleet: &Fleet, history: &History, numbers: Numbers<'_>) -> Section {
-    fleet.tiers.iter().enumerate().fold(Section::new("Targets"), |section, (index, tier)| {
-        let nodes = fleet.nodes(index).take(ROWS);
+    fleet.tiers.numbered().fold(Section::new("Targets"), |section, (id, tier)| {
+        let nodes = fleet.nodes(id).take(ROWS);
         let more = tier.targets().len().saturating_sub(ROWS);
         section.table(Table {
             caption: format!("Tier {}", text::name(tier.name().as_bytes())),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use coco_core::text::Line;
-use coco_core::tier::Tier;
+use coco_core::tier::TierId;
 use coco_daemon::http::{Response, body};
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
@@ -72,9 +72,9 @@ impl From<Busy> for Refused {
     }
 }
 
-/// Says which tiers, by their indices, an answer is of, and whose share is missing.
-pub fn tell(fields: &mut HeaderMap, fleet: &Fleet, tiers: &BTreeSet<usize>, failed: &[Failed]) {
-    let names: Vec<_> = tiers.iter().filter_map(|tier| fleet.tiers.get(*tier)).map(Tier::name).collect();
+/// Says which tiers an answer is of, and whose share is missing.
+pub fn tell(fields: &mut HeaderMap, fleet: &Fleet, tiers: &BTreeSet<TierId>, failed: &[Failed]) {
+    let names: Vec<_> = tiers.iter().map(|tier| fleet.tiers[*tier].name()).collect();
     if let Some(value) = value(&names.join(", ")) {
         fields.insert(TIER, value);
     }

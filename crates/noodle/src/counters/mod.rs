@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coco_core::tier::{Target, Tier, Tiers};
+use coco_core::tier::{Target, TargetId, Tier, TierId, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::latency::Histogram;
 use hyper::StatusCode;
@@ -121,15 +121,23 @@ impl Counters {
         Self { overall: Arc::clone(&self.overall), tiers: renewed }
     }
 
+    fn cells(&self, tier: TierId) -> &TierCells {
+        &self.tiers[tier.number()].cells
+    }
+
+    fn target(&self, tier: TierId, target: TargetId) -> &TargetCounters {
+        &self.tiers[tier.number()].targets[target.number()]
+    }
+
     /// A request leaves for a target.
-    pub fn asked(&self, tier: usize, target: usize) {
-        count(&self.tiers[tier].targets[target].requests, 1);
+    pub fn asked(&self, tier: TierId, target: TargetId) {
+        count(&self.target(tier, target).requests, 1);
     }
 
     /// A target failed.
-    pub fn failed(&self, tier: usize, target: usize, failure: &Failure) {
+    pub fn failed(&self, tier: TierId, target: TargetId, failure: &Failure) {
         if let Some(reason) = failure.reason() {
-            count(&self.tiers[tier].targets[target].failures[reason as usize], 1);
+            count(&self.target(tier, target).failures[reason as usize], 1);
         }
         if let Some(error) = failure.error_count() {
             self.error(error);
@@ -137,36 +145,36 @@ impl Counters {
     }
 
     /// Where durations of requests to a tier are counted.
-    pub fn latency(&self, tier: usize) -> &Histogram {
-        &self.tiers[tier].cells.latency
+    pub fn latency(&self, tier: TierId) -> &Histogram {
+        &self.cells(tier).latency
     }
 
     /// A target's answer of so many bytes goes into one for a client.
-    pub fn used(&self, tier: usize, bytes: usize) {
-        count(&self.tiers[tier].cells.used, 1);
-        count(&self.tiers[tier].cells.bytes, bytes as u64);
+    pub fn used(&self, tier: TierId, bytes: usize) {
+        count(&self.cells(tier).used, 1);
+        count(&self.cells(tier).bytes, bytes as u64);
         count(&self.overall.bytes_proxied, bytes as u64);
     }
 
     /// So many rows came from a tier.
-    pub fn rows(&self, tier: usize, rows: usize) {
-        count(&self.tiers[tier].cells.rows, rows as u64);
+    pub fn rows(&self, tier: TierId, rows: usize) {
+        count(&self.cells(tier).rows, rows as u64);
     }
 
     /// Rows of a tier were joined with those of earlier targets, of which they filled so many.
-    pub fn joined(&self, tier: usize, filled: usize) {
-        count(&self.tiers[tier].cells.joined, 1);
-        count(&self.tiers[tier].cells.filled, filled as u64);
+    pub fn joined(&self, tier: TierId, filled: usize) {
+        count(&self.cells(tier).joined, 1);
+        count(&self.cells(tier).filled, filled as u64);
     }
 
     /// Former owners of a tier had so many rows that new ones lack.
-    pub fn left_behind(&self, tier: usize, rows: usize) {
-        count(&self.tiers[tier].cells.left_behind, rows as u64);
+    pub fn left_behind(&self, tier: TierId, rows: usize) {
+        count(&self.cells(tier).left_behind, rows as u64);
     }
 
     /// A target of a tier was not asked, because it is no rrdcached.
-    pub fn left_out(&self, tier: usize) {
-        count(&self.tiers[tier].cells.left_out, 1);
+    pub fn left_out(&self, tier: TierId) {
+        count(&self.cells(tier).left_out, 1);
     }
 
     /// An error happened.

@@ -8,6 +8,7 @@
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use coco_core::tier::TierId;
 use tokio::task::JoinSet;
 
 use super::named::Named;
@@ -52,14 +53,16 @@ impl Gathered {
     }
 
     /// Whether a host was still wanted when this tier was asked for patterns.
-    fn is_wanted(&self, fleet: &Fleet, tier: usize, host: &[u8]) -> bool {
-        let mut earlier = self.wanted.iter().take(tier).enumerate();
-        earlier.all(|(tier, wanted)| fleet.owners(tier, host).iter().all(|owner| wanted[owner.target]))
+    fn is_wanted(&self, fleet: &Fleet, tier: TierId, host: &[u8]) -> bool {
+        let mut earlier = fleet.tiers.numbered().zip(&self.wanted).take(tier.number());
+        earlier.all(|((tier, _), wanted)| {
+            fleet.owners(tier, host).iter().all(|owner| wanted[owner.target.number()])
+        })
     }
 
     /// Bytes that it takes to ask for so many, beside what is asked for and what comes of it.
     pub fn bytes(fleet: &Fleet, names: usize, patterns: usize) -> usize {
-        let widest = (0..fleet.tiers.len()).map(|tier| fleet.nodes(tier).count()).max().unwrap_or(0);
+        let widest = fleet.tiers.iter().map(|tier| tier.targets().len()).max().unwrap_or(0);
         let targets = if patterns == 0 { 0 } else { widest };
         (names.min(AT_ONCE) + targets) * WAITING
             + names * EACH_NAME
@@ -127,7 +130,7 @@ impl Gathered {
                 .into_iter()
                 .partition(|piece| matches!(piece.found.reply, Reply::Names(_)));
             gathered.pieces = said;
-            let is_wanted = |tier: usize, host: &[u8]| gathered.is_wanted(&of_whom, tier, host);
+            let is_wanted = |tier: TierId, host: &[u8]| gathered.is_wanted(&of_whom, tier, host);
             let (named, failed) = Named::take(named, &gathered.pieces, &of_whom, is_wanted);
             gathered.failed.extend(failed);
             (named, gathered)
@@ -158,7 +161,7 @@ impl Gathered {
         // Those whose share the next tier may have.
         let mut failed = Vec::new();
         let mut flapping = Vec::new();
-        for tier in 0..fleet.tiers.len() {
+        for (tier, _) in fleet.tiers.numbered() {
             let (last, nodes): (Vec<_>, Vec<_>) =
                 fleet.nodes(tier).partition(|node| fleet.is_asked_last(*node));
             gathered.wanted.push(vec![true; last.len() + nodes.len()]);
@@ -169,7 +172,7 @@ impl Gathered {
                 let failure = gathered.take(node, result);
                 // A tier that has nothing at all may be one that keeps less: the next is asked for everything.
                 let is_complete = failure.is_none() && has_something;
-                gathered.wanted[tier][node.target] &= !is_complete;
+                gathered.wanted[tier.number()][node.target.number()] &= !is_complete;
                 failed.extend(failure.map(|failure| (node, failure)));
             }
             if gathered.is_complete(fleet) {
@@ -179,7 +182,7 @@ impl Gathered {
         let results = ask(&flapping).await;
         for (node, result) in flapping.into_iter().zip(results) {
             let failure = gathered.take(node, result);
-            gathered.wanted[node.tier][node.target] &= failure.is_some();
+            gathered.wanted[node.tier.number()][node.target.number()] &= failure.is_some();
             failed.extend(failure.map(|failure| (node, failure)));
         }
         if !gathered.is_complete(fleet) {
@@ -198,14 +201,18 @@ impl Gathered {
         if failure.as_ref().is_none_or(Failure::asks_next_tier) {
             return failure;
         }
-        self.wanted[node.tier][node.target] = false;
+        self.wanted[node.tier.number()][node.target.number()] = false;
         self.failed.extend(failure.map(|failure| (node, failure)));
         None
     }
 
     /// Whether every host of some tier was told of by one of its copies.
     fn is_complete(&self, fleet: &Fleet) -> bool {
-        self.wanted.iter().enumerate().any(|(tier, wanted)| fleet.is_whole_without(tier, wanted))
+        fleet
+            .tiers
+            .numbered()
+            .zip(&self.wanted)
+            .any(|((tier, _), wanted)| fleet.is_whole_without(tier, wanted))
     }
 }
 

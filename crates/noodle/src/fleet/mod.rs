@@ -12,7 +12,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use coco_core::config::{Fetch, Prefer};
-use coco_core::tier::{Endpoint, Tiers};
+use coco_core::tier::{Endpoint, TargetId, TierId, Tiers};
 use coco_daemon::counters::Snapshot;
 use coco_daemon::health::Condition;
 
@@ -59,13 +59,13 @@ pub struct Fleet {
     upstreams: Vec<Vec<Arc<Upstream>>>,
 }
 
-/// A target by the index of its tier, and its own in that.
+/// A target of a tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Node {
-    /// Index of the tier.
-    pub tier: usize,
-    /// Index of the target in it.
-    pub target: usize,
+    /// The tier.
+    pub tier: TierId,
+    /// The target in it.
+    pub target: TargetId,
 }
 
 /// A target that gave no answer, and why.
@@ -140,7 +140,7 @@ impl Fleet {
 
     /// Where a target is asked.
     pub fn upstream(&self, node: Node) -> &Arc<Upstream> {
-        &self.upstreams[node.tier][node.target]
+        &self.upstreams[node.tier.number()][node.target.number()]
     }
 
     /// The condition of each target of each tier that was asked, or none.
@@ -167,17 +167,18 @@ impl Fleet {
 
     /// The name of a target, as configured.
     pub fn target(&self, node: Node) -> &str {
-        self.tiers.get(node.tier).map_or("", |tier| &tier.targets()[node.target].name)
+        &self.tiers[node.tier].target(node.target).name
     }
 
     /// The name of a target's tier.
     pub fn tier(&self, node: Node) -> &str {
-        self.tiers.get(node.tier).map_or("", |tier| tier.name())
+        self.tiers[node.tier].name()
     }
 
     /// The targets of a tier.
-    pub fn nodes(&self, tier: usize) -> impl Iterator<Item = Node> + use<> {
-        (0..self.upstreams[tier].len()).map(move |target| Node { tier, target })
+    pub fn nodes(&self, tier: TierId) -> impl Iterator<Item = Node> + use<> {
+        (0..self.upstreams[tier.number()].len())
+            .map(move |target| Node { tier, target: TargetId::new(target) })
     }
 
     /// Adds all that was counted, the state of every target, and the memory lent now.

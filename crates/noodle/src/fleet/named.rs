@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use coco_core::tier::TierId;
+
 use super::owner::Piece;
 use super::{Failed, Fleet, Node};
 use crate::ask::text::Text;
@@ -34,7 +36,7 @@ impl Named {
         named: Vec<Piece>,
         said: &[Piece],
         fleet: &Fleet,
-        is_wanted: impl Fn(usize, &[u8]) -> bool,
+        is_wanted: impl Fn(TierId, &[u8]) -> bool,
     ) -> (Self, Vec<Failed>) {
         let (mut taken, mut failed) = (Self { hosts: BTreeMap::new(), lent: Vec::new() }, Vec::new());
         for piece in named {
@@ -53,20 +55,20 @@ impl Named {
             }
         }
         let mut answers: HashMap<Node, Vec<&Text>> = HashMap::new();
-        for piece in said.iter().filter(|piece| piece.node().tier == 0) {
+        for piece in said.iter().filter(|piece| piece.node().tier == TierId::FIRST) {
             if let Reply::Text(answer) = &piece.found.reply {
                 answers.entry(piece.node()).or_default().push(answer);
             }
         }
         let is_said = |host: &[u8]| {
             let name = String::from_utf8_lossy(host);
-            let owners = if answers.is_empty() { Vec::new() } else { fleet.owners(0, host) };
+            let owners = if answers.is_empty() { Vec::new() } else { fleet.owners(TierId::FIRST, host) };
             let mut of_owners = owners.iter().filter_map(|owner| answers.get(owner)).flatten();
             of_owners.any(|answer| answer.object.member(&name).is_some())
         };
         taken.hosts.retain(|host, nodes| {
             // As many tiers as there are, mostly one.
-            let mut known: Option<(usize, bool)> = None;
+            let mut known: Option<(TierId, bool)> = None;
             nodes.retain(|node| {
                 let (_, is_wanted) = known
                     .filter(|(tier, _)| *tier == node.tier)

@@ -14,6 +14,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use coco_core::tier::TierId;
+
 use super::gather::{AT_ONCE, Gathered, all};
 use super::{Failed, Fleet};
 pub use crate::ask::File;
@@ -29,8 +31,8 @@ pub type Host = Arc<[u8]>;
 pub struct Listing<T> {
     /// Sorted.
     pub items: Vec<T>,
-    /// Indices of the tiers that have told any of it.
-    pub tiers: BTreeSet<usize>,
+    /// The tiers that have told any of it.
+    pub tiers: BTreeSet<TierId>,
     /// Whose share nobody has told.
     pub failed: Vec<Failed>,
     /// What the items take; none is given back before this is dropped.

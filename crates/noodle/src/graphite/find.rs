@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 
+use coco_core::tier::TierId;
 use coco_daemon::http::{Request, Response};
 use graphite::{FindFormat, Glob};
 use hyper::header::CONTENT_TYPE;
@@ -52,7 +53,7 @@ impl Looked {
     fn search(&self, search: &Search<'_>, want: Want) -> Result<Meant, Full> {
         let mut meant = Meant::default();
         for ((entry, nodes), files) in self.hosts.iter().zip(&self.files) {
-            let owner = self.fleet.owner(0, &entry.host).target;
+            let owner = self.fleet.owner(TierId::FIRST, &entry.host).target;
             match want {
                 Want::AllLeaves => search.every(entry, owner, files, &mut meant)?,
                 _ => search.look(entry, owner, *nodes, files, &mut meant)?,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use coco_core::tier::TargetId;
 use graphite::{Found, Node};
 
 use super::directory::{EACH_BRANCH, Entry, first, nodes};
@@ -85,7 +86,7 @@ impl Search<'_> {
     pub fn look(
         &self,
         host: &Entry,
-        owner: usize,
+        owner: TargetId,
         nodes_of_host: usize,
         files: &[NamedFile],
         meant: &mut Meant,
@@ -116,7 +117,7 @@ impl Search<'_> {
     pub fn every(
         &self,
         host: &Entry,
-        owner: usize,
+        owner: TargetId,
         files: &[NamedFile],
         meant: &mut Meant,
     ) -> Result<(), Full> {
@@ -250,7 +251,7 @@ mod tests {
             [("load", &["shortterm", "midterm"][..]), ("memory", &["value"]), ("df_complex", &["value"])]
         {
             let names = names.iter().map(|name| Box::from(name.as_bytes()));
-            sources.learn(Kind::new(0, instance.as_bytes()), names.collect());
+            sources.learn(Kind::new(TargetId::new(0), instance.as_bytes()), names.collect());
         }
         let files: Vec<_> = [("load", "load"), ("memory", "memory-used"), ("df-a.b", "df_complex-free")]
             .iter()
@@ -273,7 +274,7 @@ mod tests {
         let reached = directory.reach(&glob, 1 << 20).unwrap();
         let mut meant = Meant { branches: reached.branches, ..Meant::default() };
         for (entry, nodes) in &reached.hosts {
-            search.look(entry, 0, *nodes, &files, &mut meant).unwrap();
+            search.look(entry, TargetId::new(0), *nodes, &files, &mut meant).unwrap();
         }
         assert!(meant.unknown.is_empty());
         let mut found: Vec<_> =

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coco_core::config::NoodleConfig;
+use coco_core::tier::TierId;
 use coco_daemon::http::Request;
 use graphite::Limits;
 use hyper::StatusCode;
@@ -53,7 +54,7 @@ struct Kept {
     /// Who did not tell its own.
     failed: Vec<Failed>,
     /// Indices of the tiers that told them.
-    named_by: BTreeSet<usize>,
+    named_by: BTreeSet<TierId>,
     /// What they take.
     _held: Reservation,
 }

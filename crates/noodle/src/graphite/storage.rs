@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use coco_core::tier::TierId;
 use graphite::{TimeSeries, Window};
 use hyper::header::HeaderMap;
 
@@ -41,9 +42,9 @@ pub struct Storage {
     /// Targets that failed, each as often as it did.
     pub failed: Vec<Failed>,
     /// Indices of the tiers that have told names.
-    pub named_by: BTreeSet<usize>,
+    pub named_by: BTreeSet<TierId>,
     /// Those whose rows there are.
-    rows_of: BTreeSet<usize>,
+    rows_of: BTreeSet<TierId>,
     files: HashMap<Host, Files>,
     /// Names that were held against patterns.
     compared: usize,

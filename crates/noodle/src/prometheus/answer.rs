@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use coco_core::tier::TierId;
 use coco_core::value_list::IdentifierRef;
 use remote_write::message::{QueryResult, Sample, TimeSeries};
 use remote_write::naming::{NAME, labels_of_rows};
@@ -46,7 +47,7 @@ pub struct Answering<'a> {
     /// Targets that failed, each as often as it did.
     pub failed: Vec<Failed>,
     /// Indices of the tiers that series are of.
-    pub tiers: BTreeSet<usize>,
+    pub tiers: BTreeSet<TierId>,
     /// What series take.
     pub held: Reservation,
     /// Samples so far.
@@ -205,7 +206,10 @@ impl<'a> Answering<'a> {
     }
 
     fn kind(&self, candidate: &Candidate) -> Kind {
-        Kind::new(self.prometheus.fleet.owner(0, &candidate.host).target, &candidate.file.instance)
+        Kind::new(
+            self.prometheus.fleet.owner(TierId::FIRST, &candidate.host).target,
+            &candidate.file.instance,
+        )
     }
 
     /// Learns which data sources types have, of one file of each that nothing is known of.
@@ -230,7 +234,7 @@ impl<'a> Answering<'a> {
             let gathered = self.prometheus.fleet.rows(wanted.collect(), window, Addressees::Rrdcached).await;
             for (host, _, rows) in gathered.hosts {
                 for metric in rows.metrics {
-                    let owner = self.prometheus.fleet.owner(0, &host).target;
+                    let owner = self.prometheus.fleet.owner(TierId::FIRST, &host).target;
                     let names = metric.sources.iter().map(|source| Box::from(&*source.name)).collect();
                     self.prometheus.sources.learn(Kind::new(owner, &metric.instance), names);
                 }

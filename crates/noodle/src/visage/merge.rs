@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 
 use ::visage::answer::{Answer, Form};
 use ::visage::consolidation::MOST_SHOWN;
+use coco_core::tier::TierId;
 
 use crate::ask::rows::HostRows;
 use crate::ask::{Content, Reply, lists};
@@ -83,7 +84,7 @@ pub fn written(host: &[u8], rows: &HostRows, form: Form, room: usize) -> Vec<u8>
 }
 
 /// How much a piece is worth where several have the same host, by [`Fleet::rank`].
-type Rank = (bool, usize, usize);
+type Rank = (bool, TierId, usize);
 
 fn series(fleet: &Fleet, form: Form, gathered: &Gathered) -> Vec<u8> {
     let mut hosts: BTreeMap<Cow<'_, str>, (Rank, Cow<'_, [u8]>)> = BTreeMap::new();
@@ -140,6 +141,7 @@ mod tests {
     use std::sync::Arc;
 
     use coco_core::config::NoodleConfig;
+    use coco_core::tier::TargetId;
     use proptest::prelude::*;
 
     use super::*;
@@ -174,7 +176,8 @@ mod tests {
     }
 
     fn node(number: usize) -> Node {
-        if number < 3 { Node { tier: 0, target: number } } else { Node { tier: 1, target: number - 3 } }
+        let (tier, target) = if number < 3 { (0, number) } else { (1, number - 3) };
+        Node { tier: TierId::new(tier), target: TargetId::new(target) }
     }
 
     fn joined(content: Content, answers: &[(usize, String)]) -> String {
@@ -205,13 +208,13 @@ mod tests {
     #[test]
     fn an_owner_counts_and_then_the_first_tier() {
         let fleet = fleet();
-        let owner = fleet.owner(0, b"web1").target;
+        let owner = fleet.owner(TierId::FIRST, b"web1").target.number();
         let other = (owner + 1) % 3;
         let says = |number: usize| (number, format!(r#"{{"web1":{number}}}"#));
         let expected = format!(r#"{{"web1":{owner}}}"#);
         assert_eq!(joined(Content::Series, &[says(other), says(3), says(owner)]), expected);
         // A former owner in the first tier has old values.
-        let next = 3 + fleet.owner(1, b"web1").target;
+        let next = 3 + fleet.owner(TierId::new(1), b"web1").target.number();
         let expected = format!(r#"{{"web1":{next}}}"#);
         assert_eq!(joined(Content::Series, &[says(other), says(next)]), expected);
         let expected = format!(r#"{{"web1":{other}}}"#);
