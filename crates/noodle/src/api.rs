@@ -15,12 +15,12 @@ use coco_daemon::tiers::head_of_tier;
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use crate::dialect::refused::TIER;
 use crate::fleet::{Fleet, Node};
 use crate::graphite::Graphite;
 use crate::graphite::routes::{AnswersGraphite, routes as graphite_routes};
 use crate::overview;
 use crate::prometheus::{self, AnswersPrometheus, Prometheus};
-use crate::refused::TIER;
 use crate::upstream::UNASKED;
 use crate::visage::proxy::Proxy;
 

@@ -2,9 +2,9 @@
 //!
 //! In the order in which a request meets the modules:
 //!
-//! - [`visage`] reads what is asked in Visage's way, and says what the client gets; [`pages`] which web pages may have it;
-//! - [`graphite`] does so in Graphite's way, [`prometheus`] in that of Prometheus' remote read; [`refused`] is why they
-//!   give no answer, or not all of one;
+//! - [`visage`] reads what is asked in Visage's way, and says what the client gets;
+//! - [`graphite`] does so in Graphite's way, [`prometheus`] in that of Prometheus' remote read; [`dialect`] is what the
+//!   three have in common;
 //! - [`fleet`] are the targets of all tiers, asked tier by tier, and how one answer is made of many;
 //! - [`upstream`] is one target, over HTTP or by rrdcached's protocol;
 //! - [`ask`] is what a target is asked for, and what it has of that; [`failure`] is why it gave no answer, by what to do
@@ -18,7 +18,7 @@
 //! - [`counters`] is the table of everything that is counted;
 //! - [`api`] is the table of routes; [`overview`] is what browsers get at `/`.
 //!
-//! Arrows run down only: `api`, then `visage`, `graphite` and `prometheus`, then `fleet`, then `upstream`, then the others.
+//! Arrows run down only: `api`, then `visage`, `graphite` and `prometheus`, then `dialect`, then `fleet`, then `upstream`, then the others.
 
 #![forbid(unsafe_code)]
 
@@ -27,14 +27,13 @@ pub mod aside;
 pub mod ask;
 pub mod budget;
 pub mod counters;
+pub mod dialect;
 pub mod failure;
 pub mod fleet;
 pub mod graphite;
 pub mod json;
 pub mod overview;
-pub mod pages;
 pub mod prometheus;
-pub mod refused;
 pub mod service;
 pub mod upstream;
 pub mod visage;

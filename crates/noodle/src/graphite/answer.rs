@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_ENCODING, HeaderValue, VARY};
 
 use super::storage::{MOST_COMPARED, Storage, TooManyNames};
 use crate::budget::{Exhausted, Held, Reservation};
-use crate::refused::Refused;
+use crate::dialect::refused::Refused;
 
 /// Shorter texts fit into a packet as they are.
 const LEAST_COMPRESSED: usize = 1400;

@@ -16,8 +16,8 @@ use super::metrics::{Files, Full, Leaf, Meant, Search};
 use super::storage::Storage;
 use super::{Graphite, Kept};
 use crate::budget::Reservation;
+use crate::dialect::refused::Refused;
 use crate::fleet::Fleet;
-use crate::refused::Refused;
 
 /// Bytes of names for which there is room at first: most patterns mean few.
 const FEW_NAMES: usize = 4 << 20;

@@ -21,10 +21,10 @@ use tokio::time::timeout;
 
 use crate::budget::Reservation;
 use crate::budget::turns::Turns;
+use crate::dialect::pages::Pages;
+use crate::dialect::refused::Refused;
 use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
-use crate::pages::Pages;
-use crate::refused::Refused;
 use counts::Counts;
 use directory::Directory;
 use names::Naming;

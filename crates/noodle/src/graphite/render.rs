@@ -12,7 +12,7 @@ use super::answer::Text;
 use super::metrics::Leaf;
 use super::storage::{NoRows, Storage};
 use crate::budget::{Exhausted, Reservation};
-use crate::refused::Refused;
+use crate::dialect::refused::Refused;
 
 /// Targets of one request.
 const MOST_TARGETS: usize = 5_000;

@@ -9,7 +9,7 @@ use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
 use super::Graphite;
-use crate::refused::Refused;
+use crate::dialect::refused::Refused;
 
 /// The Graphite whose functions these are, as far as clients ask.
 const VERSION: &str = "1.1.10\n";

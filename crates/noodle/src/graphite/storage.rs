@@ -14,10 +14,10 @@ use super::names::Naming;
 use crate::aside::aside;
 use crate::ask::{Addressees, Window as Asked};
 use crate::budget::{Exhausted, Reservation};
+use crate::dialect::refused::tell;
 use crate::fleet::rows::Wanted;
 use crate::fleet::sources::{Kind, Sources};
 use crate::fleet::{Failed, Fleet};
-use crate::refused::tell;
 
 /// Hosts whose rows are asked for together: what comes of them is looked at before more is asked for.
 const TOGETHER: usize = 512;

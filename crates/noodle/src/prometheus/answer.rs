@@ -14,11 +14,11 @@ use super::question::Query;
 use crate::ask::rows::{HostRows, SourceRows};
 use crate::ask::{Addressees, File, Window};
 use crate::budget::Reservation;
+use crate::dialect::refused::Refused;
 use crate::fleet::Failed;
 use crate::fleet::rows::Wanted;
 use crate::fleet::sources::{Kind, Names};
 use crate::fleet::tree::Host;
-use crate::refused::Refused;
 
 /// Hosts whose files are looked at together, and questions for rows that are asked together: what comes of them is looked
 /// at before more is asked for.

@@ -22,9 +22,9 @@ use remote_write::read;
 
 use crate::budget::turns::Turns;
 use crate::budget::{Exhausted, Held, Reservation};
+use crate::dialect::refused::{Refused, tell};
 use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
-use crate::refused::{Refused, tell};
 use answer::Answering;
 use counts::Counts;
 use question::Question;

@@ -7,7 +7,7 @@ use remote_write::read::{ReadError, decode};
 
 use super::matcher::{Selector, Unfit};
 use crate::budget::Reservation;
-use crate::refused::Refused;
+use crate::dialect::refused::Refused;
 
 /// Queries of one request: a Prometheus sends one.
 const MOST_QUERIES: usize = 64;

@@ -7,8 +7,8 @@ use coco_core::text::Line;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
+use crate::dialect::refused::{ERROR, PARTIAL, TIER};
 use crate::fleet::{Failed, Fleet, Node};
-use crate::refused::{ERROR, PARTIAL, TIER};
 
 const HOST: HeaderName = HeaderName::from_static("x-noodle-host");
 const TARGET: HeaderName = HeaderName::from_static("x-noodle-target");

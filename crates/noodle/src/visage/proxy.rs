@@ -24,12 +24,12 @@ use crate::aside::aside;
 use crate::ask::text::Text;
 use crate::ask::{self, Content, Question, Window, lists};
 use crate::budget::{Exhausted, Held};
+use crate::dialect::pages::{Foreign, Pages};
 use crate::failure::{ErrorCount, Failure};
 use crate::fleet::gather::Gathered;
 use crate::fleet::owner::{Found, Piece};
 use crate::fleet::{Failed, Fleet, Node};
 use crate::json::object::Object;
-use crate::pages::{Foreign, Pages};
 
 /// Room for `_meta` of a joined answer.
 const ROOM: usize = 4096;

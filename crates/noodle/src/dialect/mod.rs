@@ -1,0 +1,7 @@
+//! What all ways in which clients ask have in common: Visage's, Graphite's and Prometheus'.
+//!
+//! - [`pages`] is which web pages may have answers;
+//! - [`refused`] is why a client that asks for many hosts has no answer, or not all of one.
+
+pub mod pages;
+pub mod refused;
