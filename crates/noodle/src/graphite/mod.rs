@@ -6,7 +6,7 @@
 //! - [`render`] evaluates targets, [`find`] says which names there are;
 //! - [`directory`] are all hosts by the [`names`] under which clients know them, [`metrics`] the metrics of each;
 //! - [`storage`] asks the fleet for all of it;
-//! - [`answer`] is what a client gets, [`counts`] what is counted of that.
+//! - [`answer`] is what a client gets.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,17 +21,16 @@ use tokio::time::timeout;
 
 use crate::budget::Reservation;
 use crate::budget::turns::Turns;
+use crate::dialect::counts::{Counts, GRAPHITE};
 use crate::dialect::pages::Pages;
 use crate::dialect::refused::Refused;
 use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
-use counts::Counts;
 use directory::Directory;
 use names::Naming;
 use storage::Storage;
 
 pub mod answer;
-pub mod counts;
 pub mod directory;
 pub mod find;
 pub mod metrics;
@@ -114,7 +113,7 @@ impl Graphite {
             directory: tokio::sync::Mutex::default(),
             sources: Arc::default(),
             turns: Arc::default(),
-            counts: Arc::default(),
+            counts: Arc::new(Counts::new(&GRAPHITE)),
         }
     }
 

@@ -155,7 +155,7 @@ impl Graphite {
                     has_fetched |= !supplies.is_empty();
                     for (fetch, series) in supplies {
                         let points = series.iter().map(|series| series.values().len()).sum::<usize>();
-                        self.counts.fetched(points);
+                        self.counts.read(points);
                         fetched += points;
                         found_any |= !series.is_empty();
                         evaluation.supply(fetch, series).map_err(|error| self.refused(error))?;

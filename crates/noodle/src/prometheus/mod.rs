@@ -4,8 +4,7 @@
 //!
 //! - [`question`] is what is asked: queries, and what holds for the labels of their series;
 //! - [`matcher`] holds series against that, and knows hosts that it names;
-//! - [`answer`] asks the fleet, and makes samples of rows;
-//! - [`counts`] is what is counted of it.
+//! - [`answer`] asks the fleet, and makes samples of rows.
 //!
 //! Whether rows are rates only an rrdcached tells, so targets that are Visages are left out.
 
@@ -22,15 +21,14 @@ use remote_write::read;
 
 use crate::budget::turns::Turns;
 use crate::budget::{Exhausted, Held, Reservation};
+use crate::dialect::counts::{Counts, PROMETHEUS};
 use crate::dialect::refused::{Refused, tell};
 use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
 use answer::Answering;
-use counts::Counts;
 use question::Question;
 
 pub mod answer;
-pub mod counts;
 pub mod matcher;
 pub mod question;
 
@@ -112,7 +110,7 @@ impl Prometheus {
             clock: SystemTime::now,
             sources: Sources::new(),
             turns: Arc::default(),
-            counts: Arc::default(),
+            counts: Arc::new(Counts::new(&PROMETHEUS)),
         }
     }
 
@@ -149,7 +147,7 @@ impl Prometheus {
         }
         let Answering { failed, tiers, held, samples, .. } = answering;
         self.check(&failed, samples == 0)?;
-        self.counts.sent(samples);
+        self.counts.read(samples);
         let mut response = self.response(request, ReadResponse { results }, held).await?;
         tell(response.headers_mut(), &self.fleet, &tiers, &failed);
         Ok(response)
