@@ -90,8 +90,8 @@ impl Daemon for Api {
 
     fn add_to(&self, snapshot: &mut Snapshot) {
         self.fleet().add_to(snapshot);
-        self.graphite.load().counts.add_to(snapshot);
-        self.prometheus.load().counts.add_to(snapshot);
+        self.graphite.load().lasting.counts.add_to(snapshot);
+        self.prometheus.load().lasting.counts.add_to(snapshot);
     }
 
     fn history(&self) -> &History {

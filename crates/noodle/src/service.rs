@@ -163,8 +163,9 @@ impl Service {
         let served = server.serve_and_count(listener, stopped).await;
         sampling.abort();
         let unanswered = served?;
-        let [visage, graphite] = [proxy.load().fleet().counters.answers(), graphite.load().counts.answers()];
-        let read = prometheus.load().counts.answers();
+        let [visage, graphite] =
+            [proxy.load().fleet().counters.answers(), graphite.load().lasting.counts.answers()];
+        let read = prometheus.load().lasting.counts.answers();
         let [answered, failed] = [0, 1].map(|kind| visage[kind] + graphite[kind] + read[kind]);
         info!(answered, failed, unanswered, "stopped");
         match unanswered {

@@ -106,7 +106,7 @@ impl Graphite {
             held.take_over(names);
             let group = if by_pattern { query } else { String::new() };
             let paths = groups.remove(&group).unwrap_or_default();
-            groups.insert(group, self.turns.run(self.patience, move || joined(paths, meant)).await?);
+            groups.insert(group, self.lasting.turns.run(self.patience, move || joined(paths, meant)).await?);
             let bytes = groups.values().map(|(_, bytes)| bytes).sum();
             if bytes > self.most_names() {
                 return Err(self.too_many_names());
@@ -194,7 +194,7 @@ impl Graphite {
         loop {
             let mut held = self.fleet.budget.lend(room, self.patience).await?;
             let (kept, glob) = (Arc::clone(&kept), Arc::clone(glob));
-            let found = self.turns.run(self.patience, move || {
+            let found = self.lasting.turns.run(self.patience, move || {
                 let reached = match want {
                     Want::AllLeaves => kept.directory.all(room),
                     Want::Nodes | Want::Leaves => kept.directory.reach(&glob, room),
@@ -234,7 +234,7 @@ impl Graphite {
             let mut working = self.fleet.budget.lend(room, self.patience).await?;
             let (naming, sources) = (self.naming.clone(), Arc::clone(&self.sources));
             let (looked, glob) = (Arc::clone(&looked), Arc::clone(glob));
-            let found = self.turns.run(self.patience, move || {
+            let found = self.lasting.turns.run(self.patience, move || {
                 let pattern = glob.nodes();
                 let wants_branches = want == Want::Nodes;
                 let search =
@@ -282,7 +282,8 @@ impl Graphite {
     ) -> Result<Response, Refused> {
         self.check(&storage.failed, is_empty)?;
         let (held, accepts_gzip) = (self.fleet.budget.nothing(), request.accepts_gzip());
-        let text = self.turns.run(self.patience, move || Text::written(held, accepts_gzip, write)).await??;
+        let text =
+            self.lasting.turns.run(self.patience, move || Text::written(held, accepts_gzip, write)).await??;
         Ok(text.response(request, content_type, &storage))
     }
 }

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use coco_core::config::NoodleConfig;
 use coco_core::tier::TierId;
@@ -20,8 +20,8 @@ use hyper::StatusCode;
 use tokio::time::timeout;
 
 use crate::budget::Reservation;
-use crate::budget::turns::Turns;
-use crate::dialect::counts::{Counts, GRAPHITE};
+use crate::dialect::counts::GRAPHITE;
+use crate::dialect::lasting::{Clock, Lasting};
 use crate::dialect::pages::Pages;
 use crate::dialect::refused::Refused;
 use crate::fleet::sources::Sources;
@@ -79,12 +79,10 @@ pub struct Graphite {
     max_window: Duration,
     /// How long a request waits for memory, or for its turn.
     patience: Duration,
-    clock: fn() -> SystemTime,
     directory: tokio::sync::Mutex<Option<Arc<Kept>>>,
     sources: Arc<Sources>,
-    turns: Arc<Turns>,
-    /// What is counted.
-    pub counts: Arc<Counts>,
+    /// What stays over reloads.
+    pub lasting: Lasting,
 }
 
 impl Graphite {
@@ -109,38 +107,27 @@ impl Graphite {
             require_all: graphite.require_all,
             max_window: fetch.max_window,
             patience: fetch.proxy_timeout,
-            clock: SystemTime::now,
             directory: tokio::sync::Mutex::default(),
             sources: Arc::default(),
-            turns: Arc::default(),
-            counts: Arc::new(Counts::new(&GRAPHITE)),
+            lasting: Lasting::new(&GRAPHITE),
         }
     }
 
     /// As configured anew, with the same turns and counts.
     #[must_use]
     pub fn renewed(&self, fleet: Arc<Fleet>, config: &NoodleConfig) -> Self {
-        Self {
-            turns: Arc::clone(&self.turns),
-            counts: Arc::clone(&self.counts),
-            clock: self.clock,
-            ..Self::new(fleet, config)
-        }
+        Self { lasting: self.lasting.clone(), ..Self::new(fleet, config) }
     }
 
     /// By another clock.
     #[must_use]
-    pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {
-        Self { clock, ..self }
-    }
-
-    fn now(&self) -> i64 {
-        let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        i64::try_from(now).unwrap_or(i64::MAX)
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.lasting.clock = clock;
+        self
     }
 
     fn storage(&self) -> Storage {
-        Storage::new(&self.fleet, self.now(), self.max_window, self.patience)
+        Storage::new(&self.fleet, self.lasting.clock.seconds(), self.max_window, self.patience)
     }
 
     /// All hosts by their names. Those who ask at the same time ask once, and wait no longer than who asks may take.
@@ -180,7 +167,7 @@ impl Graphite {
             let status = if self.require_all { StatusCode::BAD_GATEWAY } else { refused.status };
             return Err(Refused { status, ..refused });
         }
-        self.counts.partial();
+        self.lasting.counts.partial();
         Ok(())
     }
 

@@ -112,7 +112,7 @@ enum Step {
 impl Graphite {
     /// Series.
     pub async fn render(self: &Arc<Self>, request: &Request) -> Result<Response, Refused> {
-        let asked = Asked::read(request, self.now(), &self.limits)?;
+        let asked = Asked::read(request, self.lasting.clock.seconds(), &self.limits)?;
         if matches!(asked.format, Format::Jsonp(_)) {
             self.admit(request)?;
         }
@@ -128,7 +128,7 @@ impl Graphite {
         let limits = self.limits.clone();
         let mut held = self.fleet.budget.nothing();
         let (mut fetched, mut has_fetched, mut found_any, mut is_large) = (0, false, false, false);
-        let begun = self.turns.run(self.patience, move || Evaluation::new(request, &limits)).await?;
+        let begun = self.lasting.turns.run(self.patience, move || Evaluation::new(request, &limits)).await?;
         let mut evaluation = begun?;
         loop {
             let limits = self.limits_of_step(fetched, is_large);
@@ -136,7 +136,7 @@ impl Graphite {
             let working = self.fleet.budget.lend(bytes, self.patience).await?;
             let written = Arc::clone(&written);
             let text = self.fleet.budget.nothing();
-            let step = self.turns.run(self.patience, move || {
+            let step = self.lasting.turns.run(self.patience, move || {
                 let _working = working;
                 step(evaluation, &limits, is_large, |series| {
                     let (format, options) = &*written;
@@ -155,7 +155,7 @@ impl Graphite {
                     has_fetched |= !supplies.is_empty();
                     for (fetch, series) in supplies {
                         let points = series.iter().map(|series| series.values().len()).sum::<usize>();
-                        self.counts.read(points);
+                        self.lasting.counts.read(points);
                         fetched += points;
                         found_any |= !series.is_empty();
                         evaluation.supply(fetch, series).map_err(|error| self.refused(error))?;

@@ -126,7 +126,7 @@ impl Graphite {
     /// An answer as it leaves, counted.
     fn sent(&self, request: &Request, answer: Result<Response, Refused>) -> Response {
         let mut response = answer.unwrap_or_else(|refused| refused.response());
-        self.counts.answered(response.status());
+        self.lasting.counts.answered(response.status());
         let has_callback = request.parameter("jsonp").is_some();
         self.pages.add_to(response.headers_mut(), request.headers(), has_callback);
         response

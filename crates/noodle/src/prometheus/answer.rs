@@ -131,7 +131,7 @@ impl<'a> Answering<'a> {
             let admits = |host: &Host| selector.admits_host(&String::from_utf8_lossy(host));
             hosts.into_iter().filter(admits).collect()
         };
-        Ok((self.prometheus.turns.run(*patience, admitted).await?, held))
+        Ok((self.prometheus.lasting.turns.run(*patience, admitted).await?, held))
     }
 
     /// Notes that so many series are held against a selector.
@@ -151,7 +151,7 @@ impl<'a> Answering<'a> {
         selector: &Arc<Selector>,
         hosts: &[Host],
     ) -> Result<(Vec<Candidate>, Reservation), Refused> {
-        let Prometheus { fleet, patience, turns, .. } = self.prometheus;
+        let Prometheus { fleet, patience, lasting, .. } = self.prometheus;
         let _admitted = fleet.crowd.admit(hosts.len() * EACH, *patience).await?;
         let listing = fleet.files(hosts, self.now, Addressees::Rrdcached).await;
         self.failed.extend(listing.failed);
@@ -172,7 +172,7 @@ impl<'a> Answering<'a> {
             }
             candidates
         };
-        Ok((turns.run(*patience, admitted).await?, lent))
+        Ok((lasting.turns.run(*patience, admitted).await?, lent))
     }
 
     /// Those whose names may be right, as far as the data sources of their types are known.
@@ -202,7 +202,7 @@ impl<'a> Answering<'a> {
             };
             known.into_iter().filter(is_right).map(|(candidate, _)| candidate).collect()
         };
-        Ok(self.prometheus.turns.run(self.prometheus.patience, may_be).await?)
+        Ok(self.prometheus.lasting.turns.run(self.prometheus.patience, may_be).await?)
     }
 
     fn kind(&self, candidate: &Candidate) -> Kind {

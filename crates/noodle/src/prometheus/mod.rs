@@ -9,7 +9,7 @@
 //! Whether rows are rates only an rrdcached tells, so targets that are Visages are left out.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use coco_core::config::NoodleConfig;
@@ -19,9 +19,9 @@ use hyper::header::{CONTENT_ENCODING, HeaderValue};
 use remote_write::message::ReadResponse;
 use remote_write::read;
 
-use crate::budget::turns::Turns;
 use crate::budget::{Exhausted, Held, Reservation};
-use crate::dialect::counts::{Counts, PROMETHEUS};
+use crate::dialect::counts::PROMETHEUS;
+use crate::dialect::lasting::{Clock, Lasting};
 use crate::dialect::refused::{Refused, tell};
 use crate::fleet::sources::Sources;
 use crate::fleet::{Failed, Fleet};
@@ -55,7 +55,7 @@ fn read<S: AnswersPrometheus>(state: &Arc<S>, request: Request) -> Answer {
     Answer::later(async move {
         let answer = prometheus.read(&request).await;
         let response = answer.unwrap_or_else(|refused| refused.response());
-        prometheus.counts.answered(response.status());
+        prometheus.lasting.counts.answered(response.status());
         response
     })
 }
@@ -83,11 +83,9 @@ pub struct Prometheus {
     require_all: bool,
     /// How long a request waits for memory, or for its turn.
     patience: Duration,
-    clock: fn() -> SystemTime,
     sources: Sources,
-    turns: Arc<Turns>,
-    /// What is counted.
-    pub counts: Arc<Counts>,
+    /// What stays over reloads.
+    pub lasting: Lasting,
 }
 
 impl Prometheus {
@@ -107,28 +105,22 @@ impl Prometheus {
             limits,
             require_all: graphite.require_all,
             patience: fetch.proxy_timeout,
-            clock: SystemTime::now,
             sources: Sources::new(),
-            turns: Arc::default(),
-            counts: Arc::new(Counts::new(&PROMETHEUS)),
+            lasting: Lasting::new(&PROMETHEUS),
         }
     }
 
     /// As configured anew, with the same turns and counts.
     #[must_use]
     pub fn renewed(&self, fleet: Arc<Fleet>, config: &NoodleConfig) -> Self {
-        Self {
-            turns: Arc::clone(&self.turns),
-            counts: Arc::clone(&self.counts),
-            clock: self.clock,
-            ..Self::new(fleet, config)
-        }
+        Self { lasting: self.lasting.clone(), ..Self::new(fleet, config) }
     }
 
     /// By another clock.
     #[must_use]
-    pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {
-        Self { clock, ..self }
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.lasting.clock = clock;
+        self
     }
 
     /// Samples.
@@ -139,15 +131,14 @@ impl Prometheus {
             ));
         }
         let question = self.question(request.form().unwrap_or_default()).await?;
-        let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let mut answering = Answering::new(self, i64::try_from(now).unwrap_or(i64::MAX));
+        let mut answering = Answering::new(self, self.lasting.clock.seconds());
         let mut results = Vec::with_capacity(question.queries.len());
         for query in &question.queries {
             results.push(answering.result(query).await?);
         }
         let Answering { failed, tiers, held, samples, .. } = answering;
         self.check(&failed, samples == 0)?;
-        self.counts.read(samples);
+        self.lasting.counts.read(samples);
         let mut response = self.response(request, ReadResponse { results }, held).await?;
         tell(response.headers_mut(), &self.fleet, &tiers, &failed);
         Ok(response)
@@ -169,7 +160,7 @@ impl Prometheus {
             drop(lent);
             question
         };
-        self.turns.run(self.patience, read).await?
+        self.lasting.turns.run(self.patience, read).await?
     }
 
     /// Refuses an answer for which targets failed, where all are required or nothing came of the others.
@@ -184,7 +175,7 @@ impl Prometheus {
         if self.require_all {
             return Err(Refused { status: StatusCode::BAD_GATEWAY, ..refused });
         }
-        self.counts.partial();
+        self.lasting.counts.partial();
         Ok(())
     }
 
@@ -195,7 +186,7 @@ impl Prometheus {
         mut held: Reservation,
     ) -> Result<Response, Refused> {
         held.grow_in_turn(read::memory_of_answer(&answer), self.patience).await?;
-        let packed = self.turns.run(self.patience, move || read::encode(&answer)).await?;
+        let packed = self.lasting.turns.run(self.patience, move || read::encode(&answer)).await?;
         let bytes = packed.map_err(|_| self.too_many_points())?;
         held.resize(bytes.capacity()).map_err(|Exhausted| Refused::from(Exhausted))?;
         if let Some(hang_up) = request.hang_up() {

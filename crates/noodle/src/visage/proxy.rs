@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use ::visage::answer::Form;
 use coco_core::config::Fetch;
@@ -24,6 +24,7 @@ use crate::aside::aside;
 use crate::ask::text::Text;
 use crate::ask::{self, Content, Question, Window, lists};
 use crate::budget::{Exhausted, Held};
+use crate::dialect::lasting::Clock;
 use crate::dialect::pages::{Foreign, Pages};
 use crate::failure::{ErrorCount, Failure};
 use crate::fleet::gather::Gathered;
@@ -50,7 +51,7 @@ pub struct Proxy {
     fill_gaps: bool,
     /// How long a request waits for memory.
     patience: Duration,
-    clock: fn() -> SystemTime,
+    clock: Clock,
     complaints: Mutex<Throttle>,
 }
 
@@ -86,7 +87,7 @@ impl Proxy {
             metadata: config.metadata,
             fill_gaps: config.fill_gaps,
             patience: config.proxy_timeout,
-            clock: SystemTime::now,
+            clock: Clock::SYSTEM,
             complaints: Mutex::new(Throttle::new()),
         }
     }
@@ -98,7 +99,7 @@ impl Proxy {
 
     /// By another clock.
     #[must_use]
-    pub fn with_clock(self, clock: fn() -> SystemTime) -> Self {
+    pub fn with_clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
 
@@ -147,8 +148,7 @@ impl Proxy {
     }
 
     async fn reply(&self, request: &Request) -> Reply {
-        let now = (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-        let asked = match Asked::read(request.uri(), i64::try_from(now).unwrap_or(i64::MAX), self.bounds) {
+        let asked = match Asked::read(request.uri(), self.clock.seconds(), self.bounds) {
             Ok(asked) => asked,
             Err(refused) => {
                 if refused.is_about_hosts() {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use coco_core::config::NoodleConfig;
@@ -14,6 +14,7 @@ use coco_daemon::http::{Limits, bind, serve};
 use coco_daemon::reload::Reloads;
 use coco_daemon::routes::Common;
 use noodle::api::Api;
+use noodle::dialect::lasting::Clock;
 use noodle::fleet::Fleet;
 use noodle::graphite::Graphite;
 use noodle::prometheus::Prometheus;
@@ -62,10 +63,10 @@ impl Noodle {
         let listener = bind(&config.bind).unwrap();
         let address = listener.local_addr().unwrap();
         let fleet = Arc::new(Fleet::new(Arc::new(config.tiers.clone()), &config.fetch));
-        let clock = || UNIX_EPOCH + Duration::from_secs(NOW);
-        let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock as fn() -> SystemTime);
-        let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
-        let prometheus = Prometheus::new(Arc::clone(&fleet), &config).with_clock(clock as fn() -> SystemTime);
+        let clock = Clock::new(|| UNIX_EPOCH + Duration::from_secs(NOW));
+        let proxy = Proxy::new(Arc::clone(&fleet), &config.fetch).with_clock(clock);
+        let graphite = Graphite::new(Arc::clone(&fleet), &config).with_clock(clock);
+        let prometheus = Prometheus::new(Arc::clone(&fleet), &config).with_clock(clock);
         let common = Common::new(Arc::new(Reloads::new(&config)), Arc::default());
         let api = Api::new(
             common,
