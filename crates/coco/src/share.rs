@@ -1,5 +1,6 @@
 //! Numbers of what hosts are parted into and sent to, so that none is taken for another.
 
+use coco_core::id;
 use coco_core::recycle::recycle;
 use smallvec::SmallVec;
 
@@ -38,39 +39,14 @@ impl PartitionId {
     }
 }
 
-/// An outlet, by its number among [`Outlets`](crate::outlets::Outlets): tier by tier, in the order of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutletId(usize);
-
-impl OutletId {
-    /// By its number.
-    pub fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    #[inline]
-    pub fn number(self) -> usize {
-        self.0
-    }
+id! {
+    /// An outlet, by its number among [`Outlets`](crate::outlets::Outlets): tier by tier, in the order of the configuration.
+    OutletId
 }
 
-/// A lane, by its number from 0: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LaneId(usize);
-
-impl LaneId {
-    /// By its number.
-    #[inline]
-    pub fn new(number: usize) -> Self {
-        Self(number)
-    }
-
-    /// Its number.
-    #[inline]
-    pub fn number(self) -> usize {
-        self.0
-    }
+id! {
+    /// A lane: where it counts what it does at an [`Outlet`](crate::outlets::Outlet).
+    LaneId
 }
 
 /// The shares that a host is in, one for each of its copies: partition by partition, and of each its first owner first.
