@@ -24,8 +24,6 @@ pub enum Program {
     AnomalousCocoSend,
     /// `anomalous_coco_errors`
     AnomalousCocoErrors,
-    /// `coco-bench`
-    CocoBench,
 }
 
 impl Program {
@@ -37,14 +35,13 @@ impl Program {
             Self::Noodle => "noodle",
             Self::AnomalousCocoSend => "anomalous_coco_send",
             Self::AnomalousCocoErrors => "anomalous_coco_errors",
-            Self::CocoBench => "coco-bench",
         }
     }
 
     /// The package that it is built from.
     fn package(self) -> &'static str {
         match self {
-            Self::Coco | Self::Noodle | Self::CocoBench => self.name(),
+            Self::Coco | Self::Noodle => self.name(),
             Self::AnomalousCocoSend | Self::AnomalousCocoErrors => "coco-checks",
         }
     }
@@ -53,7 +50,7 @@ impl Program {
     /// or else the one that cargo builds from this workspace.
     #[must_use]
     pub fn path(self) -> &'static Path {
-        static PATHS: [OnceLock<PathBuf>; 5] = [const { OnceLock::new() }; 5];
+        static PATHS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
         PATHS[self as usize].get_or_init(|| {
             let variable = self.name().to_uppercase();
             std::env::var_os(variable).map_or_else(|| build(self.package(), self.name()), PathBuf::from)

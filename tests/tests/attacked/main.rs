@@ -1,6 +1,5 @@
 //! Strangers and hanging files: whatever they do, lanes, APIs and the stop go on, and memory has its bounds.
 
-mod attacks;
 mod files;
 mod hostile;
 mod liveness;

@@ -1,8 +1,10 @@
 //! The benchmark that attacks the daemons still does: what it finds is for people to read, not for a busy machine to pass.
 
-use std::ffi::OsStr;
+#![forbid(unsafe_code)]
 
-use coco_harness::program::{self, Program};
+use std::process::Command;
+
+use coco_harness::program::Program;
 
 /// The columns of the table that [`column`] looks at.
 const MEMORY: usize = 3;
@@ -25,28 +27,22 @@ fn count_of(text: &str) -> [u64; 2] {
 
 #[test]
 fn an_attack_leaves_a_row_of_what_became_of_the_daemon_and_of_its_users() {
-    let attacks = [
-        OsStr::new("hostile"),
-        OsStr::new("--short"),
-        OsStr::new("--only=fifo-coco,fifo-noodle"),
-        OsStr::new("--coco"),
-        Program::Coco.path().as_os_str(),
-        OsStr::new("--noodle"),
-        Program::Noodle.path().as_os_str(),
-    ];
-    let ended = program::run(Program::CocoBench, &attacks);
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_coco-bench"));
+    bench.args(["hostile", "--short", "--only=fifo-coco,fifo-noodle", "--coco"]).arg(Program::Coco.path());
+    let ended = bench.arg("--noodle").arg(Program::Noodle.path()).output().expect("it runs");
+    let table = String::from_utf8(ended.stdout.clone()).expect("a table");
     let [coco, noodle] = ["coco", "noodle"].map(|daemon| format!("{daemon}: its file becomes a FIFO"));
     for title in [&coco, &noodle] {
-        let peak = column(&ended.stdout, title, MEMORY).split(' ').next().and_then(|peak| peak.parse().ok());
+        let peak = column(&table, title, MEMORY).split(' ').next().and_then(|peak| peak.parse().ok());
         assert!(peak > Some(0.0) && peak < Some(320.0), "{ended:?}");
-        let [served, asked] = count_of(column(&ended.stdout, title, HEALTH));
+        let [served, asked] = count_of(column(&table, title, HEALTH));
         assert!(served > 0 && served <= asked, "{ended:?}");
     }
-    let [lost, sent] = count_of(column(&ended.stdout, &coco, LOST));
+    let [lost, sent] = count_of(column(&table, &coco, LOST));
     assert_eq!(lost, 0, "{ended:?}");
     assert!(sent > 0, "{ended:?}");
-    assert_eq!(column(&ended.stdout, &noodle, LOST), "-");
+    assert_eq!(column(&table, &noodle, LOST), "-");
     // A bar of time may be missed on a machine that has much else to do; then it says so.
-    let missed = ended.stdout.contains("MISSED");
-    assert_eq!(ended.status, Some(i32::from(missed)), "{ended:?}");
+    let missed = table.contains("MISSED");
+    assert_eq!(ended.status.code(), Some(i32::from(missed)), "{ended:?}");
 }
