@@ -53,7 +53,8 @@ struct Sender {
     batch: Option<(Batch, Delivery)>,
     /// Nothing is sent before.
     not_before: Option<Instant>,
-    /// Whether the next request is for what was sent before.
+    /// How many samples of the batch were in a request, and whether those of the next one were.
+    sent: usize,
     again: bool,
     refusals: Throttle,
 }
@@ -74,6 +75,7 @@ impl<'r> Worker<'r> {
             pace: Pace::default(),
             batch: None,
             not_before: None,
+            sent: 0,
             again: false,
             refusals: Throttle::default(),
         };
@@ -172,7 +174,7 @@ impl<'r> Worker<'r> {
                 let batch = self.queue.take(now, at_once)?;
                 let delivery = Delivery::new(batch.len());
                 self.sender.batch = Some((batch, delivery));
-                self.sender.again = false;
+                self.sender.sent = 0;
             }
             let (batch, delivery) = self.sender.batch.as_mut()?;
             let Some(part) = delivery.next() else {
@@ -186,10 +188,12 @@ impl<'r> Worker<'r> {
                 self.queue.dropped(batch, part, remote_write::queue::SampleDrop::TooOld);
                 continue;
             }
-            let plain = self.queue.body(batch, part);
+            let plain = self.queue.body(batch, part.clone());
             if plain.len() > MAX_PLAIN && delivery.split() {
                 continue;
             }
+            self.sender.again = part.end <= self.sender.sent;
+            self.sender.sent = self.sender.sent.max(part.end);
             // It can't be: a body has a bound far below that of the format.
             return compress(&plain).ok().map(Bytes::from);
         }
@@ -228,7 +232,6 @@ impl<'r> Worker<'r> {
         self.tell(&answer, &said);
         let Some((batch, delivery)) = &mut self.sender.batch else { return };
         let (outcome, wait) = delivery.meet(answer, size, &mut self.sender.pace);
-        self.sender.again = matches!(outcome, Outcome::Retried);
         match outcome {
             Outcome::Delivered(part) => self.queue.delivered(batch, part),
             Outcome::Refused(part, why) => {
