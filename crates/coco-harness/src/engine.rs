@@ -6,10 +6,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use remote_write::message::WriteRequest;
 use remote_write::request;
 use serde_json::Value;
+use socket2::SockRef;
 
 use crate::curl;
 use crate::directory::Directory;
@@ -164,10 +166,13 @@ impl VictoriaMetrics {
             format!("{{__name__=~\"{name}\"}}").bytes().map(|byte| format!("%{byte:02X}")).collect();
         let answer = curl::get(&format!("http://{}/api/v1/export?match%5B%5D={pattern}", self.address));
         let series = |line: &str| {
-            let line: Value = serde_json::from_str(line).expect("JSON");
+            // Not all that it writes is JSON.
+            let line = line.replace("-Inf", "\"-inf\"").replace("+Inf", "\"inf\"");
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             let times = line["timestamps"].as_array().cloned().unwrap_or_default();
             let values = line["values"].as_array().cloned().unwrap_or_default();
-            let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+            let word = |value: &Value| value.as_str().and_then(|word| word.parse().ok());
+            let number = |value: &Value| value.as_f64().or_else(|| word(value)).unwrap_or(f64::NAN);
             let pairs = times
                 .iter()
                 .zip(&values)
@@ -190,7 +195,13 @@ pub enum Answer {
     Say(u16, &'static str, &'static str),
     /// It breaks the connection off.
     Close,
+    /// It breaks the connection off half way through the head of an answer.
+    Half,
 }
+
+/// How many bytes a scripted engine reads of a body of a length, of the request of a number, before it resets the
+/// connection; none where it reads it all.
+type Reset = dyn Fn(usize, usize) -> Option<usize> + Send + Sync;
 
 /// A request that a scripted engine got.
 #[derive(Clone, Debug)]
@@ -223,24 +234,41 @@ impl Scripted {
     /// When loopback doesn't work.
     #[must_use]
     pub fn start(script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::resetting(|_, _| None, script)
+    }
+
+    /// The same, but that it resets connections, by the length of the body and the number of the request.
+    ///
+    /// # Panics
+    /// When loopback doesn't work.
+    #[must_use]
+    pub fn resetting(
+        reset: impl Fn(usize, usize) -> Option<usize> + Send + Sync + 'static,
+        script: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let taken: Arc<Mutex<Vec<Request>>> = Arc::default();
-        let (script, numbers, all) = (Arc::new(script), Arc::new(Mutex::new(0)), Arc::clone(&taken));
+        let (reset, script): (Arc<Reset>, _) = (Arc::new(reset), Arc::new(script));
+        let (numbers, all) = (Arc::new(Mutex::new(0)), Arc::clone(&taken));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (script, numbers, all) = (Arc::clone(&script), Arc::clone(&numbers), Arc::clone(&all));
+                let (reset, script) = (Arc::clone(&reset), Arc::clone(&script));
+                let (numbers, all) = (Arc::clone(&numbers), Arc::clone(&all));
                 std::thread::spawn(move || {
-                    let answer = |request: &Request| {
+                    let next = || {
                         let mut number = numbers.lock().unwrap_or_else(PoisonError::into_inner);
                         *number += 1;
-                        let answer = script(request, *number - 1);
+                        *number - 1
+                    };
+                    let answer = |request: &Request, number: usize| {
+                        let answer = script(request, number);
                         if matches!(answer, Answer::Say(204, ..)) {
                             all.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
                         }
                         answer
                     };
-                    converse(stream, answer);
+                    converse(stream, next, &*reset, answer);
                 });
             }
         });
@@ -267,7 +295,12 @@ impl Scripted {
 }
 
 /// Answers requests on one connection until it ends.
-fn converse(mut stream: TcpStream, answer: impl Fn(&Request) -> Answer) -> Option<()> {
+fn converse(
+    mut stream: TcpStream,
+    next: impl Fn() -> usize,
+    reset: &Reset,
+    answer: impl Fn(&Request, usize) -> Answer,
+) -> Option<()> {
     let mut bytes = Vec::new();
     loop {
         let end = loop {
@@ -279,14 +312,25 @@ fn converse(mut stream: TcpStream, answer: impl Fn(&Request) -> Answer) -> Optio
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
         let length =
             head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().ok()?;
-        while bytes.len() < end + length {
+        let number = next();
+        let read = reset(length, number);
+        while bytes.len() < end + read.unwrap_or(length) {
             more(&mut stream, &mut bytes)?;
+        }
+        if read.is_some() {
+            // What is closed with nothing to linger for is reset.
+            SockRef::from(&stream).set_linger(Some(Duration::ZERO)).ok()?;
+            return None;
         }
         let body: Vec<u8> = bytes.drain(..end + length).skip(end).collect();
         let plain = snap::raw::Decoder::new().decompress_vec(&body).expect("snappy");
         let request = Request { head, write: request::decode(&plain).expect("a WriteRequest") };
-        match answer(&request) {
+        match answer(&request, number) {
             Answer::Close => return None,
+            Answer::Half => {
+                stream.write_all(b"HTTP/1.1 204 No Co").ok()?;
+                return None;
+            }
             Answer::Say(status, lines, body) => {
                 let length =
                     if status == 204 { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };

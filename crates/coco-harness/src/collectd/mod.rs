@@ -10,8 +10,10 @@ use crate::directory::Directory;
 use crate::process::Process;
 use crate::text::replaced;
 
+mod page;
 mod storage_node;
 
+pub use page::Page;
 pub use storage_node::StorageNode;
 
 /// Plugins that have something to say on every Linux machine, two of them (irq, users) refused by the blacklist

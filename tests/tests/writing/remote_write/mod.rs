@@ -1,6 +1,10 @@
 //! Tiers of engines: what real ones have of what agents sent, and what becomes of samples when an engine refuses, fails,
 //! is away or has no time. Other tiers go on throughout.
 
+mod breaks;
+mod fleet;
+mod page;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
