@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use coco_core::config::Join;
 
-use super::join::Joining;
+use super::join::{Joining, Policy};
 use super::{Failed, Fleet, Node};
 use crate::aside::aside;
 use crate::ask::rows::HostRows;
@@ -70,6 +71,7 @@ impl Fleet {
         others: &[Node],
         shunned: Option<&Shunned>,
     ) -> Result<Option<Found>, Vec<Failed>> {
+        let policy = self.policy_for(host);
         let mut failed = Vec::new();
         let mut joining: Option<Joining> = None;
         let mut answered = Vec::new();
@@ -79,7 +81,7 @@ impl Fleet {
             }
             let result = match shunned.and_then(|shunned| shunned.get(node)) {
                 Some(failure) => Err(failure),
-                None => self.ask_further(node, question, joining.as_ref()).await,
+                None => self.ask_further(node, question, joining.as_ref(), policy).await,
             };
             if result.is_ok() {
                 answered.push(node);
@@ -94,7 +96,7 @@ impl Fleet {
                     if self.is_left_behind(host, node, &answered) {
                         self.counters.left_behind(node.tier, joined.only_last());
                     }
-                    let is_last = self.is_enough(&joined, question.window);
+                    let is_last = is_enough(&joined, question.window, policy);
                     joining = Some(joined);
                     if is_last {
                         break;
@@ -114,7 +116,7 @@ impl Fleet {
             }
         }
         match joining {
-            Some(joining) => Ok(Some(self.found(joining, question, failed).await)),
+            Some(joining) => Ok(Some(self.found(joining, question, failed, policy).await)),
             None if failed.is_empty() => Ok(None),
             None => Err(failed),
         }
@@ -126,9 +128,10 @@ impl Fleet {
         node: Node,
         question: &Question,
         joining: Option<&Joining>,
+        policy: Policy,
     ) -> Result<Option<Reply>, Failure> {
         let Some(joining) = joining else { return self.ask(node, question).await };
-        let known = Some(Arc::new(joining.known(question.window, self.policy)));
+        let known = Some(Arc::new(joining.known(question.window, policy)));
         self.ask(node, &Question { known, ..question.clone() }).await
     }
 
@@ -150,22 +153,35 @@ impl Fleet {
         Ok(joined)
     }
 
-    /// Whether no further target is asked.
-    fn is_enough(&self, joining: &Joining, window: Window) -> bool {
-        match self.policy.join {
-            Join::Never => true,
-            Join::Always => false,
-            Join::Gaps => joining.has_no_gap(window, self.policy),
-        }
+    /// How rows of a host are joined. Of one on its way, a row that one side does not know yet may be with the other, and never
+    /// come: where a move was given up, former owners lack what came meanwhile.
+    fn policy_for(&self, host: &[u8]) -> Policy {
+        let is_moving = self.tiers.numbered().any(|(tier, _)| self.stage(tier, host).is_some());
+        if is_moving { Policy { settle: Duration::ZERO, ..self.policy } } else { self.policy }
     }
 
     /// What was found. Who failed is of interest only where something is missing.
-    async fn found(&self, joining: Joining, question: &Question, failed: Vec<Failed>) -> Found {
-        let is_missing = !failed.is_empty() && !joining.has_no_gap(question.window, self.policy);
+    async fn found(
+        &self,
+        joining: Joining,
+        question: &Question,
+        failed: Vec<Failed>,
+        policy: Policy,
+    ) -> Found {
+        let is_missing = !failed.is_empty() && !joining.has_no_gap(question.window, policy);
         let mut failed = if is_missing { failed } else { Vec::new() };
         failed.extend(joining.still_unread());
         let (work, metric) = (question.metric.work(joining.unordered()), question.metric.clone());
         let (nodes, rows) = aside(work, move || joining.finish(&metric)).await;
         Found { nodes, reply: Reply::Series(rows), failed }
+    }
+}
+
+/// Whether no further target is asked.
+fn is_enough(joining: &Joining, window: Window, policy: Policy) -> bool {
+    match policy.join {
+        Join::Never => true,
+        Join::Always => false,
+        Join::Gaps => joining.has_no_gap(window, policy),
     }
 }
