@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::crew::{Crew, Desk};
 use super::options::Options;
-use super::survey::{Load, Survey, loads};
+use super::survey::{Load, Survey, left_out, loads};
 use super::way::{Node, Passage, Ways};
 use crate::failure::{Failure, Outcome};
 
@@ -26,10 +26,11 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
-    let told = survey.told()?;
+    let mut told = survey.told()?;
     // All that is left to do, whether it may begin already or not.
     let passages = survey.passages(&ways, |stage| matches!(stage, Stage::Old | Stage::Both));
     let plan = Plan::new(&mut desk, &passages)?;
+    told.extend(plan.silent.clone());
     let mut out = BufWriter::new(io::stdout().lock());
     match options.json {
         true => plan.write_objects(&survey, options.parallel, &mut out)?,
@@ -44,16 +45,19 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
 pub(super) struct Plan {
     loads: BTreeMap<(Node, Node), Load>,
     rooms: HashMap<Node, (u64, u64)>,
+    /// What is said of nodes that do not answer, for whose hosts nothing is planned.
+    pub(super) silent: Vec<String>,
 }
 
 impl Plan {
     pub(super) fn new(desk: &mut Desk<'_>, passages: &[Passage]) -> Result<Self, Failure> {
-        let loads = loads(desk, passages)?;
+        let (loads, silent) = loads(desk, passages);
         let mut rooms = HashMap::new();
         for (_, to) in loads.keys() {
             rooms.insert(to.clone(), desk.session(to)?.room);
         }
-        Ok(Self { loads, rooms })
+        let silent = silent.values().map(left_out).collect();
+        Ok(Self { loads, rooms, silent })
     }
 
     /// Nodes that have no room for what is to come, with what that is and what is free.

@@ -42,8 +42,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let crew = Crew::new(&launcher, options.parallel.into());
     let mut desk = crew.desk();
     let survey = Survey::take(&ways, &mut desk)?;
-    let silent = survey.told()?;
-    warn(&silent)?;
+    let mut silent = survey.told()?;
     let way = ways.label();
     let journal = Record::look(&options.journal, &way)?;
     let all = survey.passages(&ways, |stage| stage == Stage::Both);
@@ -52,7 +51,11 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
         !state.moved || state.unfinished > 0
     };
     let passages: Vec<_> = all.iter().filter(is_left).cloned().collect();
-    refuse_without_room(&Plan::new(&mut desk, &passages)?)?;
+    let plan = Plan::new(&mut desk, &passages)?;
+    // Hosts on their way to one of them fail one by one, and the others go on.
+    silent.extend(plan.silent.iter().filter(|told| !silent.contains(told)).cloned().collect::<Vec<_>>());
+    warn(&silent)?;
+    refuse_without_room(&plan)?;
     desk.finish();
     let mut report = Report { verb: "moved", json: options.json };
     report.begin(&format!(

@@ -54,7 +54,7 @@ impl Survey {
 
     /// Says which nodes do not answer; that is a failure where all are so.
     pub(super) fn told(&self) -> Result<Vec<String>, Failure> {
-        let told: Vec<_> = self.silent.iter().map(|reason| format!("left out: {reason}")).collect();
+        let told: Vec<_> = self.silent.iter().map(left_out).collect();
         if self.hosts.is_empty() { Err(Failure::Refused(told.join("\n"))) } else { Ok(told) }
     }
 
@@ -72,6 +72,11 @@ impl Survey {
         }
         passages
     }
+}
+
+/// What is said of a node that does not answer.
+pub(super) fn left_out(reason: &Failure) -> String {
+    format!("left out: {reason}")
 }
 
 /// How much a node has of each of these hosts.
@@ -100,19 +105,26 @@ pub(super) struct Load {
     pub(super) arriving: u64,
 }
 
-/// The loads of all passages, by the first node that has the host and the one that is to have it.
+/// The loads of passages, by the first node that has the host and the one that is to have it; and what nodes say that do
+/// not answer, of whose passages nothing is known.
 pub(super) fn loads(
     desk: &mut Desk<'_>,
     passages: &[Passage],
-) -> Result<BTreeMap<(Node, Node), Load>, Failure> {
+) -> (BTreeMap<(Node, Node), Load>, BTreeMap<Node, Failure>) {
     let mut pairs: BTreeMap<(Node, Node), Vec<Vec<u8>>> = BTreeMap::new();
     for passage in passages {
         let pair = (passage.from[0].clone(), passage.to.clone());
         pairs.entry(pair).or_default().push(passage.host.clone());
     }
-    let mut loads = BTreeMap::new();
+    let (mut loads, mut silent) = (BTreeMap::new(), BTreeMap::new());
     for ((from, to), hosts) in pairs {
-        let [there, here] = [extents(desk, &from, &hosts)?, extents(desk, &to, &hosts)?];
+        let mut extents_at = |node: &Node| {
+            if silent.contains_key(node) {
+                return None;
+            }
+            extents(desk, node, &hosts).map_err(|reason| silent.insert(node.clone(), reason)).ok()
+        };
+        let [Some(there), Some(here)] = [extents_at(&from), extents_at(&to)] else { continue };
         let mut load = Load { hosts: hosts.len() as u64, ..Load::default() };
         for (there, here) in there.iter().zip(here) {
             load.files += there.files;
@@ -121,5 +133,5 @@ pub(super) fn loads(
         }
         loads.insert((from, to), load);
     }
-    Ok(loads)
+    (loads, silent)
 }
