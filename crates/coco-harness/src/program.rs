@@ -20,6 +20,8 @@ pub enum Program {
     Coco,
     /// `noodle`
     Noodle,
+    /// `cococtl`
+    Cococtl,
     /// `anomalous_coco_send`
     AnomalousCocoSend,
     /// `anomalous_coco_errors`
@@ -33,6 +35,7 @@ impl Program {
         match self {
             Self::Coco => "coco",
             Self::Noodle => "noodle",
+            Self::Cococtl => "cococtl",
             Self::AnomalousCocoSend => "anomalous_coco_send",
             Self::AnomalousCocoErrors => "anomalous_coco_errors",
         }
@@ -41,7 +44,7 @@ impl Program {
     /// The package that it is built from.
     fn package(self) -> &'static str {
         match self {
-            Self::Coco | Self::Noodle => self.name(),
+            Self::Coco | Self::Noodle | Self::Cococtl => self.name(),
             Self::AnomalousCocoSend | Self::AnomalousCocoErrors => "coco-checks",
         }
     }
@@ -50,7 +53,7 @@ impl Program {
     /// or else the one that cargo builds from this workspace.
     #[must_use]
     pub fn path(self) -> &'static Path {
-        static PATHS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
+        static PATHS: [OnceLock<PathBuf>; 5] = [const { OnceLock::new() }; 5];
         PATHS[self as usize].get_or_init(|| {
             let variable = self.name().to_uppercase();
             std::env::var_os(variable).map_or_else(|| build(self.package(), self.name()), PathBuf::from)

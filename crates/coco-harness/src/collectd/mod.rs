@@ -44,14 +44,8 @@ impl Collectd {
              BaseDir \"{base}\"\nPIDFile \"{base}/pid\"\n\
              LoadPlugin csv\n<Plugin csv>\n  DataDir \"{base}/csv\"\n  StoreRates false\n</Plugin>\n{config}"
         );
-        let path = directory.write("collectd.conf", &config);
-        let mut command = Command::new("collectd");
-        command.env("PATH", path_with_sbin()).arg("-f").arg("-C").arg(path);
-        let mut process = Process::start(&format!("collectd {host}"), directory.path(), &mut command);
-        process.wait_for("initialization", |process| {
-            let said = process.stdout() + &process.stderr();
-            said.contains("Initialization complete").then_some(())
-        });
+        directory.write("collectd.conf", &config);
+        let process = run(&format!("collectd {host}"), &directory);
         Self { process, directory }
     }
 
@@ -117,6 +111,19 @@ pub struct Security<'a> {
     pub level: &'a str,
     /// User and password.
     pub user: Option<(&'a str, &'a str)>,
+}
+
+/// Runs collectd by the configuration in a directory, and waits until it reads.
+fn run(name: &str, directory: &Directory) -> Process {
+    let mut command = Command::new("collectd");
+    let path = directory.path().join("collectd.conf");
+    command.env("PATH", path_with_sbin()).arg("-f").arg("-C").arg(path);
+    let mut process = Process::start(name, directory.path(), &mut command);
+    process.wait_for("initialization", |process| {
+        let said = process.stdout() + &process.stderr();
+        said.contains("Initialization complete").then_some(())
+    });
+    process
 }
 
 /// The text of a file of `etc/collectd`.

@@ -3,11 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use socket2::SockRef;
 
-use super::{Collectd, sample};
+use super::{Collectd, run, sample};
 use crate::csv::Hosts;
 use crate::text::replaced;
+use crate::wait::PATIENCE;
 
 /// A storage node as `etc/collectd/storage.conf` sets it up, with csv files of its own.
 #[derive(Debug)]
@@ -206,6 +208,20 @@ impl StorageNode {
     pub fn stop_in_place(&mut self) {
         let status = self.collectd.process.stop();
         assert!(status.success(), "collectd ended with {status}");
+    }
+
+    /// Ends it as a machine that fails does: what it kept in its cache is lost.
+    pub fn kill_in_place(&mut self) {
+        self.collectd.process.signal(Signal::SIGKILL);
+        self.collectd.process.ended(PATIENCE);
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) {
+        // Unless `DeleteSocket` says so, the unixsock plugin leaves what a killed one has left, and takes no commands.
+        let _ = std::fs::remove_file(self.socket());
+        let Collectd { process, directory } = &mut self.collectd;
+        *process = run("collectd", directory);
     }
 
     /// Makes it take what it has received.
