@@ -3,16 +3,18 @@
 //!
 //! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what is
 //! measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all
-//! of that for Noodle, [`reads`] for what it reads by rrdcached; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
+//! of that for Noodle, [`reads`] for what it reads by rrdcached; [`samples`], [`engine`] and [`bridge`] for what Coco sends by remote write; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
 //! [`hostile`] an evil one.
 //! README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
 
 mod blast;
+mod bridge;
 mod child;
 mod corpus;
 mod delay;
+mod engine;
 mod error;
 mod hostile;
 mod http;
@@ -25,6 +27,7 @@ mod reads;
 mod relay;
 mod report;
 mod rows;
+mod samples;
 mod sink;
 mod soak;
 mod socket;
@@ -75,6 +78,9 @@ struct Options {
     /// Hosts of the row with many.
     #[arg(long, default_value_t = 15_000)]
     large_hosts: usize,
+    /// Seconds for which a VictoriaMetrics gets samples by remote write; 600 in full.
+    #[arg(long, default_value_t = 60)]
+    sustained: u64,
     /// Also write all figures, and the runs behind them, to a file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -185,6 +191,7 @@ fn bench(options: &Options) -> Result<ExitCode, Error> {
         rounds: options.rounds.max(1),
         hosts: options.hosts.max(1),
         large_hosts: options.large_hosts.max(1),
+        sustained: options.sustained.max(1),
         progress: tell,
     };
     let groups = if options.only.is_empty() { &Group::USUAL[..] } else { &options.only };

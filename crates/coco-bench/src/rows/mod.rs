@@ -9,6 +9,7 @@ mod latency;
 mod panel;
 mod proxied;
 mod reads;
+mod remote_write;
 mod scale;
 
 use serde::Serialize;
@@ -51,6 +52,9 @@ pub(crate) enum Group {
     /// Reading without Visage: CPU per request, requests a second, a glob over 20 nodes (needs rrdtool and rrdcached; only
     /// when asked for)
     Rrdcached,
+    /// Samples by remote write: CPU over that of a node, of snappy and of collectd, and many of them into a VictoriaMetrics
+    /// (needs collectd and victoria-metrics; only when asked for)
+    RemoteWrite,
     /// Metric names that no two hosts share (only when asked for)
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
@@ -119,6 +123,10 @@ pub(crate) static ROWS: &[Row] = &[
     row("rrdcached-rate", "requests of one series from rrdcached, none kept", "1/s", Better::More, Some(2000.0), None),
     row("rrdcached-many", "1,000 hosts by a glob over 20 nodes, an hour each", "ms", Better::Less, Some(1000.0), None),
     row("rrdcached-many-memory", "peak memory there", "MiB", Better::Less, Some(64.0), None),
+    row("remote-write", "CPU per sample by remote write, over a node's value list and 4 x snappy", "x", Better::Less, Some(1.0), None),
+    row("remote-write-collectd", "the same over collectd's network and write_prometheus", "x collectd", Better::Less, Some(0.2), None),
+    row("remote-write-lost", "samples lost at 200,000/s into a VictoriaMetrics", "lost", Better::Less, Some(0.0), None),
+    row("remote-write-memory", "peak memory there", "MB", Better::Less, Some(128.0), None),
     row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
     row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
     row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
@@ -210,6 +218,8 @@ pub(crate) struct Bench {
     pub(crate) rounds: usize,
     pub(crate) hosts: usize,
     pub(crate) large_hosts: usize,
+    /// Seconds of the run into a VictoriaMetrics.
+    pub(crate) sustained: u64,
     /// Where progress is told.
     pub(crate) progress: fn(std::fmt::Arguments<'_>),
 }
@@ -245,6 +255,8 @@ impl Bench {
         add(Group::Instructions, &|| instructions::lanes(self))?;
         add(Group::Instructions, &|| instructions::placings(self))?;
         add(Group::Rrdcached, &|| reads::rrdcached(self))?;
+        add(Group::RemoteWrite, &|| remote_write::cost(self))?;
+        add(Group::RemoteWrite, &|| remote_write::many(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);
         if let Some(tools) = tools {
             outcomes.extend(proxied::noodle(self, tools)?);
