@@ -24,7 +24,7 @@ fn aged(package: &Path, to: &Path) {
         // They would say that it was changed; not every cargo-deb writes them.
         let _ = fs::remove_file(tree.join("DEBIAN/md5sums"));
     }
-    run(Command::new("dpkg-deb").args(["-b", "--root-owner-group"]).arg(&tree).arg(to));
+    run(Command::new("dpkg-deb").args(["--root-owner-group", "-Zgzip", "-z1", "-b"]).arg(&tree).arg(to));
 }
 
 /// Needs cargo-deb, cargo-generate-rpm, mmdebstrap and a mirror of Debian. Takes minutes.
