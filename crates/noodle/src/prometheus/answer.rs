@@ -11,7 +11,8 @@ use remote_write::naming::{NAME, labels_of_rows};
 use super::Prometheus;
 use super::matcher::Selector;
 use super::question::Query;
-use crate::ask::rows::{HostRows, SourceRows};
+use super::samples::{join, key, samples};
+use crate::ask::rows::HostRows;
 use crate::ask::{Addressees, File, Window};
 use crate::budget::Reservation;
 use crate::dialect::refused::Refused;
@@ -337,24 +338,4 @@ fn identifier<'a>(host: &'a [u8], file: &'a File) -> IdentifierRef<'a> {
 
 fn name(labels: &[remote_write::message::Label]) -> &str {
     labels.iter().find(|label| label.name == NAME).map_or("", |label| &label.value)
-}
-
-/// By what series are ordered.
-fn key(series: &TimeSeries) -> impl Iterator<Item = (&str, &str)> {
-    series.labels.iter().map(|label| (&*label.name, &*label.value))
-}
-
-/// The known rows of a source that end between these milliseconds, both included.
-fn samples(source: &SourceRows, start: i64, end: i64) -> Vec<Sample> {
-    let known = source.rows.grid().ends().zip(source.rows.nan_values()).filter(|(_, value)| !value.is_nan());
-    let samples =
-        known.map(|(second, value)| Sample { value: *value, timestamp: second.saturating_mul(1000) });
-    samples.filter(|sample| (start..=end).contains(&sample.timestamp)).collect()
-}
-
-/// Adds samples of times that are not there yet.
-fn join(samples: &mut Vec<Sample>, others: &[Sample]) {
-    samples.extend_from_slice(others);
-    samples.sort_by_key(|sample| sample.timestamp);
-    samples.dedup_by_key(|sample| sample.timestamp);
 }

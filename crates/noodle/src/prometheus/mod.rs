@@ -4,7 +4,7 @@
 //!
 //! - [`question`] is what is asked: queries, and what holds for the labels of their series;
 //! - [`matcher`] holds series against that, and knows hosts that it names;
-//! - [`answer`] asks the fleet, and makes samples of rows.
+//! - [`answer`] asks the fleet, and makes samples of rows, as `samples` says.
 //!
 //! Whether rows are rates only an rrdcached tells, so targets that are Visages are left out.
 
@@ -31,6 +31,7 @@ use question::Question;
 pub mod answer;
 pub mod matcher;
 pub mod question;
+mod samples;
 
 /// What questions and answers are.
 const MEDIA_TYPE: &str = "application/x-protobuf";
