@@ -4,24 +4,9 @@
 # status is 0 if all was as it should be.
 set -eu
 exec >/said 2>&1
-export DEBIAN_FRONTEND=noninteractive
+. /common.sh
 
-fail() { echo "FAILED: $*"; systemctl --no-pager --failed || true; journalctl --no-pager -n 60 || true; exit 1; }
-# Tries once in 50 ms, for three minutes at most.
-wait_until() {
-  tries=3600
-  until "$@"; do
-    tries=$((tries - 1))
-    [ "$tries" -gt 0 ] || fail "not in three minutes: $*"
-    sleep 0.05
-  done
-}
-# What a browser gets.
-page() {
-  bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && printf "GET $1 HTTP/1.0\r\nAccept: text/html\r\n\r\n" >&3 && cat <&3' \
-    "$1" "$2" 2>/dev/null || true
-}
-shows() { page "$1" "$2" | grep -q "$3"; }
+logs() { systemctl --no-pager --failed || true; journalctl --no-pager -n 60; }
 main_pid() { systemctl show --property=MainPID --value "$1"; }
 # What the journal has of a unit says this, as often.
 says() { [ "$(journalctl --no-pager -u "$1" -o cat | grep -c -- "$2")" -ge "$3" ]; }
@@ -81,20 +66,12 @@ systemctl stop coco
 systemctl enable --now coco.socket
 systemctl start coco
 # On its target's port nothing listened until now.
-cococtl sink 127.0.0.1:25827 --json --idle 15s >/sink.json &
-sink=$!
 systemctl stop collectd
-wait_until sh -c 'ss -Huln 2>/dev/null | grep -q ":25827 " || grep -qi ":64E3 " /proc/net/udp'
-cococtl load 127.0.0.1:25826 --hosts 100 --metrics 100 --rate 20000 --duration 20s --json >/load.json &
-load=$!
-sleep 3
+begin_load 25827
 before="$(main_pid coco)"
 apt-get install --yes --quiet --reinstall /packages/new/coco_*.deb
 [ "$(main_pid coco)" != "$before" ] || fail "coco is the old one"
-wait "$load" || fail "load"
-wait "$sink" || true
-echo "load $(cat /load.json)"
-echo "sink $(cat /sink.json)"
+end_load || fail "load: $?"
 
 echo "== journal"
 systemctl stop coco noodle coco.socket

@@ -7,7 +7,7 @@ use std::process::Command;
 use coco_harness::directory::Directory;
 use serde_json::Value;
 
-use super::made::{debian, make, object, sent_arrived_refused, text};
+use super::made::{debian, object, sent_arrived_refused, text};
 
 /// Runs the scenario as the last thing that the Debian starts, and ends it with the status of that.
 const UNIT: &str = "[Unit]
@@ -36,17 +36,15 @@ fn entry(line: &str) -> (String, u8, String) {
     (field("_SYSTEMD_UNIT"), field("PRIORITY").parse().expect("a number"), field("MESSAGE"))
 }
 
-/// Needs cargo-deb, cargo-generate-rpm, mmdebstrap, systemd-container and a mirror of Debian. In a Debian that systemd starts: a newcomer comes to the status page with a real agent
-/// on it, by the commands of docs/install.md; the units, their sandbox, their reload, the journal; and an upgrade while
-/// systemd holds the socket.
+/// Needs cargo-deb, cargo-generate-rpm, mmdebstrap, systemd-container and a mirror of Debian. In a Debian that systemd
+/// starts: a newcomer comes to the status page with a real agent on it, by the commands of docs/install.md; the units,
+/// their sandbox, their reload, the journal; and an upgrade while systemd holds the socket.
 #[test]
 #[ignore = "builds all programs and a Debian"]
 fn a_newcomer_sees_an_agent_and_units_journal_and_socket_are_as_systemd_has_them() {
     let directory = Directory::new("booted");
-    let new = directory.path().join("new");
-    make(&new);
     let root = directory.path().join("root");
-    debian(&root, "systemd,systemd-sysv,dbus,collectd-core,libgcrypt20", "booted.sh", &[&new]);
+    debian(&root, "systemd,systemd-sysv,dbus,collectd-core,libgcrypt20", "booted.sh");
     let write = |path: &str, text: &str| fs::write(root.join(path), text).expect("a file");
     write("etc/hostname", "booted\n");
     write("etc/collectd/collectd.conf", AGENT);

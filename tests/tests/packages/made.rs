@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 use coco_harness::repository;
 use serde_json::Value;
@@ -15,14 +15,15 @@ pub(crate) fn run(command: &mut Command) -> String {
     said.into_owned()
 }
 
-/// Where the packages are made there is room for one run at a time.
-static MAKING: Mutex<()> = Mutex::new(());
-
-/// Has all packages made in a folder, by the profile of the tests.
-pub(crate) fn make(folder: &Path) {
-    let _making = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut package = Command::new(repository().join("etc/package"));
-    run(package.arg("--plain").arg(folder).envs([("PACKAGE_PROFILE", "dev"), ("PACKAGE_STATIC", "no")]));
+/// The folder in which all packages are, made once by the profile of the tests.
+pub(crate) fn made() -> &'static Path {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = repository().join("target/package/tested");
+        let mut package = Command::new(repository().join("etc/package"));
+        run(package.arg("--plain").arg(&folder).envs([("PACKAGE_PROFILE", "dev"), ("PACKAGE_STATIC", "no")]));
+        folder
+    })
 }
 
 /// The files of a folder whose names end so.
@@ -31,14 +32,18 @@ pub(crate) fn ending(folder: &Path, extension: &str) -> Vec<PathBuf> {
     files.filter(|file| file.extension().is_some_and(|its| its == extension)).collect()
 }
 
-/// A Debian of Debian's own packages, in which the scenario lies, and ours below `/packages`.
-pub(crate) fn debian(root: &Path, included: &str, scenario: &str, packages: &[&Path]) {
+/// A Debian of Debian's own packages, in which the scenario lies, and ours in `/packages/new`.
+pub(crate) fn debian(root: &Path, included: &str, scenario: &str) {
     let mut debian = Command::new("mmdebstrap");
-    debian.args(["--quiet", "--variant=minbase"]).arg(format!("--include={included}"));
-    run(debian.arg("bookworm").arg(root));
-    fs::create_dir(root.join("packages")).expect("a folder");
-    run(Command::new("cp").arg("-r").args(packages).arg(root.join("packages")));
-    fs::copy(repository().join("tests/packages").join(scenario), root.join(scenario)).expect("a file");
+    // Nobody needs it when the power is gone.
+    debian.args(["--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io"]);
+    run(debian.arg(format!("--include={included}")).arg("bookworm").arg(root));
+    let new = root.join("packages/new");
+    fs::create_dir_all(&new).expect("a folder");
+    run(Command::new("cp").args(ending(made(), "deb")).arg(new));
+    for file in [scenario, "common.sh"] {
+        fs::copy(repository().join("tests/packages").join(file), root.join(file)).expect("a file");
+    }
 }
 
 /// The object of JSON that a scenario has written behind a word.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use coco_harness::directory::Directory;
 
-use super::made::{debian, ending, make, run, sent_arrived_refused};
+use super::made::{debian, ending, made, run, sent_arrived_refused};
 
 /// As if it had been made of an older version, whose sample was another.
 fn aged(package: &Path, to: &Path) {
@@ -32,16 +32,15 @@ fn aged(package: &Path, to: &Path) {
 #[ignore = "builds all programs and a Debian"]
 fn a_debian_keeps_what_is_the_operators_through_install_upgrade_remove_and_purge() {
     let directory = Directory::new("packages");
-    let [new, old] = ["new", "old"].map(|name| directory.path().join(name));
-    make(&new);
-    fs::create_dir(&old).expect("a folder");
-    let debs = ending(&new, "deb");
-    debs.iter().for_each(|package| aged(package, &old));
-    assert_eq!(debs.len(), 3, "{debs:?}");
-    run(Command::new("sha256sum").current_dir(&new).args(["--check", "--strict", "SHA256SUMS"]));
-
     let root = directory.path().join("root");
-    debian(&root, "dpkg", "debian.sh", &[&new, &old]);
+    debian(&root, "dpkg", "debian.sh");
+    let debs = ending(made(), "deb");
+    assert_eq!(debs.len(), 3, "{debs:?}");
+    run(Command::new("sha256sum").current_dir(made()).args(["--check", "--strict", "SHA256SUMS"]));
+
+    let old = root.join("packages/old");
+    fs::create_dir(&old).expect("a folder");
+    debs.iter().for_each(|package| aged(package, &old));
     let enter = "mount -t proc proc \"$0/proc\" && ip link set lo up && exec chroot \"$0\" /debian.sh";
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "sh", "-c", enter]).arg(&root);
@@ -52,8 +51,6 @@ fn a_debian_keeps_what_is_the_operators_through_install_upgrade_remove_and_purge
     let (sent, arrived, refused) = sent_arrived_refused(&said, 2);
     assert!(said.lines().any(|line| line.starts_with("log ") && line.contains(" lost=0 left=0")), "{said}");
     let missing = sent.saturating_sub(arrived);
-    {
-        eprintln!("an upgrade under {sent} value lists lost {missing}; {refused} datagrams were refused");
-    }
+    eprintln!("an upgrade under {sent} value lists lost {missing}; {refused} datagrams were refused");
     assert!(arrived > sent / 2 && missing < sent / 2, "sent {sent}, arrived {arrived}");
 }

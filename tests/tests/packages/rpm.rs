@@ -7,7 +7,7 @@ use std::process::Command;
 
 use coco_harness::directory::Directory;
 
-use super::made::{ending, make, run};
+use super::made::{ending, made, run};
 
 /// The files of a package by their places: what they hold, what they may be used for, and whether they are the operator's.
 type Files = BTreeMap<String, (String, String, bool)>;
@@ -46,9 +46,7 @@ fn files_of_rpm(package: &Path) -> Files {
 #[test]
 #[ignore = "builds all programs"]
 fn an_rpm_holds_what_the_deb_does() {
-    let directory = Directory::new("rpm");
-    make(directory.path());
-    let packages = ending(directory.path(), "rpm");
+    let packages = ending(made(), "rpm");
     assert_eq!(packages.len(), 3, "{packages:?}");
     for package in packages {
         let name = package.file_name().and_then(|name| name.to_str()).expect("UTF-8").to_owned();
@@ -59,7 +57,7 @@ fn an_rpm_holds_what_the_deb_does() {
                 .and_then(|deb| deb.to_str())
                 .is_some_and(|deb| deb.starts_with(&format!("{name}_")))
         };
-        let deb = ending(directory.path(), "deb").into_iter().find(is_twin).expect("of the same name");
+        let deb = ending(made(), "deb").into_iter().find(is_twin).expect("of the same name");
         let (mut deb, mut rpm) = (files_of_deb(&deb), files_of_rpm(&package));
         // Whose it is and what is new, each has where its own kind has it.
         let documents = format!("/usr/share/doc/{name}/");
