@@ -12,6 +12,12 @@ use coco_harness::repository;
 const PROGRAMS: [(&str, &str); 2] =
     [("coco", "/usr/bin/coco /etc/coco.conf"), ("noodle", "/usr/bin/noodle /etc/noodle.conf")];
 
+/// Units that stand beside ours, and what they start.
+const BESIDE: [(&str, &str); 2] = [
+    ("etc/systemd/rrdcached-noodle.service", "/usr/bin/rrdcached"),
+    ("etc/etcd/coco-from-etcd.service", "/usr/bin/coco-from-etcd"),
+];
+
 fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
@@ -80,6 +86,11 @@ fn systemd_has_nothing_to_say_against_the_units() {
     // Where the sample has it, since it has no default.
     assert!(read("coco.sample.conf").contains(&format!("\nbind = \"{}\"\n", value(&socket, "ListenStream"))));
     std::fs::write(at("/etc/systemd/system/noodle.socket"), socket).expect("a file");
+    for (unit, program) in BESIDE {
+        let (_, name) = unit.rsplit_once('/').expect("a folder");
+        std::fs::write(at(&format!("/etc/systemd/system/{name}")), read(unit)).expect("a file");
+        std::fs::copy("/bin/true", at(program)).expect("every system has that");
+    }
     let root = format!("--root={}", root.path().display());
     let output = systemd_analyze(&[
         "verify",
@@ -90,6 +101,8 @@ fn systemd_has_nothing_to_say_against_the_units() {
         "noodle.service",
         "coco.socket",
         "noodle.socket",
+        "rrdcached-noodle.service",
+        "coco-from-etcd.service",
     ]);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert!(output.status.success());
