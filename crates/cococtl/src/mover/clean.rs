@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let mut record = Record::open(&options.journal, &way)?;
     let (mut files, mut size, mut hosts_kept) = (0, 0, 0);
     for removal in &removals {
-        let removed = remove(removal, &mut desk)?;
+        let removed = remove(removal, &mut desk);
         let (host, from) = (Text(removal.host.clone()), removal.from.clone());
         (files, size) = (files + removed.files, size + removed.bytes);
         hosts_kept += u64::from(!removed.wrong.is_empty());
@@ -109,8 +109,16 @@ struct Removed {
     wrong: Vec<String>,
 }
 
-fn remove(removal: &Removal, desk: &mut Desk<'_>) -> Result<Removed, Failure> {
+/// Removes a host where it was, as far as all who have part in it are there.
+fn remove(removal: &Removal, desk: &mut Desk<'_>) -> Removed {
     let mut removed = Removed::default();
+    if let Err(reason) = remove_files(removal, desk, &mut removed) {
+        removed.wrong.push(reason.to_string());
+    }
+    removed
+}
+
+fn remove_files(removal: &Removal, desk: &mut Desk<'_>, removed: &mut Removed) -> Result<(), Failure> {
     'files: for Listed { file, .. } in list(desk, &removal.from, &removal.host)? {
         let from = removal.from.as_str();
         let last = match ask(desk, from, &Ask::Export { file: file.clone() }, &[])?.0 {
@@ -139,7 +147,7 @@ fn remove(removal: &Removal, desk: &mut Desk<'_>) -> Result<Removed, Failure> {
             other => removed.wrong.push(unexpected(from, other).to_string()),
         }
     }
-    Ok(removed)
+    Ok(())
 }
 
 fn tell(removal: &Removal, removed: &Removed, is_json: bool) -> io::Result<()> {
