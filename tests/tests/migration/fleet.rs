@@ -73,6 +73,7 @@ impl Fleet {
         let mut fleet =
             Self { size, nodes, truth, cocos, noodles, source, load: None, mover, start, steps, reads: 0 };
         fleet.resume();
+        fleet.pass(PAST);
         fleet
     }
 
