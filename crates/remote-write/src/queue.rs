@@ -13,6 +13,9 @@ use crate::request::push_series;
 use crate::sample::{ListDrop, milliseconds, number};
 use crate::series::{Making, Number, Order, SeriesTable};
 
+/// Bytes of a body for a sample with its labels, as a rule.
+const USUAL_SAMPLE: usize = 160;
+
 /// How long a series is remembered that nobody names, in milliseconds.
 const FORGET_AFTER: i64 = 24 * 3_600_000;
 /// How often it is looked for such.
@@ -339,7 +342,7 @@ impl Queue {
 
     /// The body of a request for some samples of a batch, not compressed.
     pub fn body(&self, batch: &Batch, range: Range<usize>) -> Vec<u8> {
-        let mut body = Vec::new();
+        let mut body = Vec::with_capacity(range.len() * USUAL_SAMPLE);
         for of_series in batch.samples[range].chunk_by(|one, next| one.series == next.series) {
             let samples = of_series.iter().map(|sample| (sample.milliseconds, sample.value));
             push_series(&mut body, self.series.labels(of_series[0].series), samples);

@@ -1,7 +1,7 @@
 //! A batch of samples as the body of a request.
 
 use prost::Message;
-use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_varint, int64, key_len};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use crate::message::Label;
 
@@ -20,6 +20,10 @@ const TIMESERIES: u32 = 1;
 const LABELS: u32 = 1;
 const SAMPLES: u32 = 2;
 
+/// Bytes of a value with its tag, and the most of a number of 64 bits.
+const VALUE: usize = 1 + size_of::<f64>();
+const MOST_OF_A_VARINT: usize = 10;
+
 /// Labels as they stand in a series, which is all that is kept of them.
 pub fn encode_labels(labels: &[Label]) -> Box<[u8]> {
     let mut bytes = Vec::new();
@@ -31,14 +35,11 @@ pub fn encode_labels(labels: &[Label]) -> Box<[u8]> {
 
 /// Appends a series: its [labels](encode_labels), and samples as milliseconds and value, which ascend.
 pub fn push_series(to: &mut Vec<u8>, labels: &[u8], samples: impl Iterator<Item = (i64, f64)> + Clone) {
-    let in_series = |length: usize| key_len(SAMPLES) + encoded_len_varint(length as u64) + length;
-    let length: usize = samples.clone().map(|sample| in_series(sample_length(sample))).sum();
+    let length: usize = samples.clone().map(|(milliseconds, _)| sample_length(milliseconds)).sum();
     encode_key(TIMESERIES, WireType::LengthDelimited, to);
     encode_varint((labels.len() + length) as u64, to);
     to.extend_from_slice(labels);
     for sample in samples {
-        encode_key(SAMPLES, WireType::LengthDelimited, to);
-        encode_varint(sample_length(sample) as u64, to);
         push_sample(to, sample);
     }
 }
@@ -48,14 +49,32 @@ pub fn compress(plain: &[u8]) -> Result<Vec<u8>, snap::Error> {
     snap::raw::Encoder::new().compress_vec(plain)
 }
 
-fn sample_length((milliseconds, value): (i64, f64)) -> usize {
-    double::encoded_len(1, &value) + int64::encoded_len(2, &milliseconds)
+/// The bytes of a sample in a series, its tag and its length included.
+fn sample_length(milliseconds: i64) -> usize {
+    2 + VALUE + 1 + encoded_len_varint(milliseconds as u64)
 }
 
-/// As a [`Sample`](crate::message::Sample), but that zeros are written too: one of them is below zero.
+/// As a [`Sample`](crate::message::Sample), but that zeros are written too: one of them is below zero. Nothing is written as
+/// often, so it is made in one place and appended at once.
 fn push_sample(to: &mut Vec<u8>, (milliseconds, value): (i64, f64)) {
-    double::encode(1, &value, to);
-    int64::encode(2, &milliseconds, to);
+    let mut bytes = [0; 2 + VALUE + 1 + MOST_OF_A_VARINT];
+    bytes[0] = key(SAMPLES, WireType::LengthDelimited);
+    bytes[2] = key(1, WireType::SixtyFourBit);
+    bytes[3..2 + VALUE].copy_from_slice(&value.to_le_bytes());
+    bytes[2 + VALUE] = key(2, WireType::Varint);
+    let (mut end, mut rest) = (2 + VALUE + 1, milliseconds as u64);
+    while rest >= 0x80 {
+        bytes[end] = rest as u8 | 0x80;
+        (end, rest) = (end + 1, rest >> 7);
+    }
+    bytes[end] = rest as u8;
+    bytes[1] = (end + 1 - 2) as u8;
+    to.extend_from_slice(&bytes[..=end]);
+}
+
+/// The tag of a field whose number is below 16.
+const fn key(number: u32, wire_type: WireType) -> u8 {
+    (number << 3) as u8 | wire_type as u8
 }
 
 /// The series of a request that is not compressed, for who looks at one.

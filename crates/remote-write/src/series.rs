@@ -110,7 +110,8 @@ impl SeriesTable {
             // The type has the sources that it had; the value list may have others.
             Some(known) if fits(known, list) => {
                 known.seen = now;
-                Ok(known.sources.clone())
+                // A copy of bytes, which a clone is not.
+                Ok(SmallVec::<[_; 2]>::from_slice(&known.sources))
             }
             _ => Err(()),
         };
