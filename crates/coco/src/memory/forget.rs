@@ -1,6 +1,6 @@
 //! Forgetting: what has been silent for too long, and hosts without metrics.
 
-use super::{HostId, Memory, VISITED_AT_ONCE, hash_of};
+use super::{Host, HostId, Memory, VISITED_AT_ONCE, hash_of};
 
 impl Memory {
     /// Forgets a host that has no metric: one without would take room, and be in no table.
@@ -17,6 +17,10 @@ impl Memory {
     /// Returns where to go on, `None` at the end: a caller that shares the lock goes on in a later turn.
     pub fn expire(&mut self, from: HostId, now: u32, silence: u32) -> Option<HostId> {
         self.now = now;
+        if from == 0 {
+            self.is_clock_set_back = now < self.expired;
+            self.expired = now;
+        }
         let mut visited = 0;
         for id in from..self.hosts.len() as HostId {
             if visited >= VISITED_AT_ONCE {
@@ -24,6 +28,9 @@ impl Memory {
             }
             visited += 1;
             let Some(host) = self.host(id) else { continue };
+            if !self.is_clock_set_back && host.has_none_silent(now, silence) {
+                continue;
+            }
             visited += host.metrics.len();
             if self.forget_metrics(id, now, silence) == 0 {
                 self.forget(id);
@@ -39,6 +46,7 @@ impl Memory {
         let Self { hosts, names, metrics, held, .. } = self;
         let Some(Some(host)) = hosts.get_mut(id) else { return 0 };
         *held -= host.metrics.size();
+        host.oldest = now;
         host.metrics.retain(|name, cell| {
             cell.settle(now);
             let stays = cell.silence(now) <= silence;
@@ -46,6 +54,8 @@ impl Memory {
                 names.release(name);
                 *metrics -= 1;
                 host.rejected -= u16::from(cell.rejected());
+            } else {
+                host.oldest = host.oldest.min(cell.seen(now));
             }
             stays
         });
@@ -62,5 +72,13 @@ impl Memory {
         hosts.release(id);
         index.remove(host.hash, id, |&id| hash_of(hosts, id));
         *held -= host.size();
+    }
+}
+
+impl Host {
+    /// Whether none of its metrics can have been silent for more than `silence` seconds, as far as the last look at each
+    /// of them says: they are seen later from then on, never earlier.
+    fn has_none_silent(&self, now: u32, silence: u32) -> bool {
+        self.metrics.len() > 0 && self.oldest <= now && now - self.oldest <= silence
     }
 }

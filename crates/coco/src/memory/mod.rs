@@ -52,6 +52,8 @@ struct Host {
     rejected: u16,
     /// Whether collectd stores it under another name.
     renamed: bool,
+    /// None of its metrics was seen before, as of the last [expiry](Memory::expire); 0 if there was none yet.
+    oldest: u32,
     metrics: Metrics,
     hash: u64,
 }
@@ -79,6 +81,9 @@ pub struct Memory {
     version: Version,
     /// When a host was last seen.
     now: u32,
+    /// When the last expiry began, and whether the clock had been set back then.
+    expired: u32,
+    is_clock_set_back: bool,
 }
 
 /// Bytes that the allocator takes for so many: jemalloc has four sizes from each power of two to the next.
@@ -99,6 +104,8 @@ impl Memory {
             limit,
             version: Version::default(),
             now: 0,
+            expired: 0,
+            is_clock_set_back: false,
         }
     }
 
@@ -146,6 +153,7 @@ impl Memory {
             metrics: Metrics::default(),
             rejected: 0,
             renamed: is_renamed(name),
+            oldest: 0,
             version: self.version,
         };
         let tables = self.hosts.growth() + self.index.growth(hash) + self.names.most_growth(hash);
