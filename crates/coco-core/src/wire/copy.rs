@@ -2,9 +2,9 @@
 //! together, with their headers, instead of being written one by one.
 
 use super::Span;
-use super::decode::{ValueListSpans, interval_of, time_of};
 use super::encode::{NAME_PARTS, PacketBuilder, PartOrder, Range32};
 use super::part::{HEADER, PartType};
+use super::spans::{ValueListSpans, interval_of, time_of};
 use crate::bytes::equal;
 
 impl PacketBuilder {

@@ -76,16 +76,18 @@ mod rewrite;
 #[doc(hidden)]
 mod seal;
 mod segments;
+mod spans;
 mod users;
 
 pub use crypto::{Key, SecurityLevel};
-pub use decode::{Decoder, Event, IdentifierSpans, NotificationSpans, ValueListSpans};
+pub use decode::{Decoder, Event};
 pub use encode::{Packet, PacketBuilder, PartOrder};
 pub use guard::{Guard, Opened, Refused, Trust};
 pub use padding::{PADDING_MAX, padding};
 pub use rewrite::{Unwritable, rewrite};
 pub use seal::{InitializationVectors, Seal, TooLong};
 pub use segments::segment_length;
+pub use spans::{IdentifierSpans, NotificationSpans, ValueListSpans};
 pub use users::Users;
 
 use std::fmt;

@@ -70,18 +70,24 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     }
     let mut record = Record::open(&options.journal, &way)?;
     let mut totals = Totals::default();
-    let entry = |passage: &Passage, carried: &Carried, checked: bool| Entry::Moved {
-        host: Text(passage.host.clone()),
-        to: passage.to.clone(),
-        files: carried.files,
-        changed: carried.changed,
-        unfinished: carried.unfinished,
-        checked,
-    };
     let work = Work { crew: &crew, start: Instant::now() };
     let moved = |passage: &Passage, carried: &Carried| entry(passage, carried, false);
     work.on(passages, &mut record, &report, &mut totals, |_| Course::of_a_move(), moved)?;
     report.verb = "checked";
+    check(&work, &all, &mut record, &report, &mut totals)?;
+    report.verb = "moved";
+    report.end(&totals, work.start.elapsed())?;
+    Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
+}
+
+/// Looks again at hosts that were moved, until nothing more was changed.
+fn check(
+    work: &Work<'_>,
+    all: &[Passage],
+    record: &mut Record,
+    report: &Report,
+    totals: &mut Totals,
+) -> Result<(), Failure> {
     for _ in 0..CHECKS {
         let is_left = |passage: &&Passage| {
             let state = record.journal.state(&passage.host, &passage.to);
@@ -94,11 +100,20 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
         // A value that the new owner missed while its file was exchanged shows once the next one has arrived.
         thread::sleep(Duration::from_secs(STEPS_TO_WAIT * totals.step.clamp(1, MOST_STEP)));
         let checked = |passage: &Passage, carried: &Carried| entry(passage, carried, carried.changed == 0);
-        work.on(passages, &mut record, &report, &mut totals, |_| Course::of_a_check(), checked)?;
+        work.on(passages, record, report, totals, |_| Course::of_a_check(), checked)?;
     }
-    report.verb = "moved";
-    report.end(&totals, work.start.elapsed())?;
-    Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
+    Ok(())
+}
+
+fn entry(passage: &Passage, carried: &Carried, checked: bool) -> Entry {
+    Entry::Moved {
+        host: Text(passage.host.clone()),
+        to: passage.to.clone(),
+        files: carried.files,
+        changed: carried.changed,
+        unfinished: carried.unfinished,
+        checked,
+    }
 }
 
 fn refuse_without_room(plan: &Plan) -> Result<(), Failure> {
