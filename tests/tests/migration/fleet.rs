@@ -189,11 +189,13 @@ impl Fleet {
         }
     }
 
-    /// That every Noodle answers for every host with all rows that there were ever, and with no other value.
-    pub(crate) fn check(&mut self) {
+    /// That every Noodle answers for every host with all rows that there were ever, and with no other value. Up to which
+    /// second that was.
+    pub(crate) fn check(&mut self) -> i64 {
         let second = self.second();
         self.wait_for_files(second);
         self.read_all(second);
+        second
     }
 
     /// The same of what has been in files for a while.

@@ -105,8 +105,7 @@ fn wait_for_gate(fleet: &Fleet) {
 /// Runs until no row in progress may differ any more.
 fn move_all(fleet: &mut Fleet, words: &[&str]) {
     let words = [&["run"], words].concat();
-    let second = fleet.second() - 1;
-    fleet.read_all(second);
+    let second = fleet.check();
     for _ in 0..4 {
         let sum = fleet.mover.run(&words).expect_well();
         fleet.read_all(second);
