@@ -2,7 +2,7 @@
 
 use super::part::{MESSAGE_MAX, NAME_MAX, PartType};
 use super::reader::{Part, Reader};
-use super::spans::{IdentifierSpans, NotificationSpans, ValueListSpans, interval_of};
+use super::spans::{NotificationSpans, ValueListSpans};
 use super::{ListRefusal, Malformed, NotificationRefusal, Span, Whole};
 use crate::notification::Severity;
 use crate::value_list::{Time, ValuesRef};
@@ -44,26 +44,9 @@ pub struct Decoder<'a> {
 /// The names and times that parts have put in force.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Memory {
-    /// By the codes of their parts; there is none of TIME.
-    names: [Span; PartType::TYPE_INSTANCE.0 as usize + 1],
-    time: Span,
-    interval: Span,
+    state: ValueListSpans,
     has_time: bool,
     severity: u64,
-}
-
-impl Memory {
-    #[inline(always)]
-    fn identifier(&self) -> IdentifierSpans {
-        let name = |kind: PartType| self.names[usize::from(kind.0)];
-        IdentifierSpans {
-            host: name(PartType::HOST),
-            plugin: name(PartType::PLUGIN),
-            plugin_instance: name(PartType::PLUGIN_INSTANCE),
-            type_name: name(PartType::TYPE),
-            type_instance: name(PartType::TYPE_INSTANCE),
-        }
-    }
 }
 
 impl<'a> Decoder<'a> {
@@ -114,15 +97,20 @@ impl<'a> Decoder<'a> {
     /// notification and no security part.
     pub fn whole(&self, datagram: &[u8]) -> Option<Whole> {
         let is_whole = !self.is_broken && self.reader.is_at_end();
-        let carried = || self.memory.identifier().carried(interval_of(self.memory.interval.of(datagram)));
-        is_whole.then(|| Whole { start: self.start, carried: carried() })
+        is_whole.then(|| Whole { start: self.start, carried: self.memory.state.carried(datagram) })
     }
 
-    /// Takes in a part that is no name. `None` if it only changes the state.
+    /// Takes in one part. `None` if it only changes the state.
     #[inline(always)]
     fn event(&mut self, part: &Part<'_>) -> Result<Option<Event>, Malformed> {
+        let (names, name_max) = (&mut self.memory.state.identifier, self.name_max);
         match part.kind {
             PartType::VALUES => return self.values(part).map(Some),
+            PartType::TYPE_INSTANCE => names.type_instance = part.string(name_max)?,
+            PartType::TYPE => names.type_name = part.string(name_max)?,
+            PartType::PLUGIN_INSTANCE => names.plugin_instance = part.string(name_max)?,
+            PartType::PLUGIN => names.plugin = part.string(name_max)?,
+            PartType::HOST => names.host = part.string(name_max)?,
             PartType::TIME | PartType::TIME_HR => {
                 let number = part.number()?;
                 let time = if part.kind == PartType::TIME {
@@ -131,11 +119,11 @@ impl<'a> Decoder<'a> {
                     Time::HighResolution(number)
                 };
                 self.memory.has_time = !time.is_none();
-                self.memory.time = part.span();
+                self.memory.state.time = part.span();
             }
             PartType::INTERVAL | PartType::INTERVAL_HR => {
                 part.number()?;
-                self.memory.interval = part.span();
+                self.memory.state.interval = part.span();
             }
             PartType::MESSAGE => return self.message(part).map(Some),
             PartType::SEVERITY => self.memory.severity = part.number()?,
@@ -154,13 +142,6 @@ impl<'a> Decoder<'a> {
         Ok(None)
     }
 
-    #[cold]
-    fn refuse_rest(&mut self, error: Malformed) -> Malformed {
-        self.is_broken = true;
-        self.reader.stop();
-        error
-    }
-
     #[inline]
     fn values(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
         let Some((count, values)) = part.payload.split_first_chunk() else {
@@ -172,7 +153,7 @@ impl<'a> Decoder<'a> {
         if ValuesRef::new(values).is_none() {
             return Err(Malformed::ValueKind);
         }
-        let names = self.memory.identifier();
+        let names = &self.memory.state.identifier;
         let refusal = if names.host.is_empty() {
             ListRefusal::NoHost
         } else if names.plugin.is_empty() {
@@ -184,13 +165,7 @@ impl<'a> Decoder<'a> {
         } else if values.is_empty() {
             ListRefusal::NoValues
         } else {
-            let Memory { time, interval, .. } = self.memory;
-            return Ok(Event::ValueList(ValueListSpans {
-                identifier: names,
-                time,
-                interval,
-                values: part.span(),
-            }));
+            return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.memory.state }));
         };
         Ok(Event::RefusedValueList(refusal, part.span()))
     }
@@ -199,15 +174,14 @@ impl<'a> Decoder<'a> {
     fn message(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
         self.is_broken = true;
         let message = part.string(MESSAGE_MAX)?;
-        let identifier = self.memory.identifier();
-        let refusal = if identifier.host.is_empty() {
+        let refusal = if self.memory.state.identifier.host.is_empty() {
             NotificationRefusal::NoHost
         } else if !self.memory.has_time {
             NotificationRefusal::NoTime
         } else if message.is_empty() {
             NotificationRefusal::NoMessage
         } else if let Some(severity) = Severity::from_wire(self.memory.severity) {
-            let time = self.memory.time;
+            let ValueListSpans { identifier, time, .. } = self.memory.state;
             return Ok(Event::Notification(NotificationSpans { identifier, time, severity, message }));
         } else {
             NotificationRefusal::Severity
@@ -223,25 +197,19 @@ impl Iterator for Decoder<'_> {
     #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let part = match self.reader.part() {
-                Ok(Some(part)) => part,
+            let event = match self.reader.part() {
                 Ok(None) => return None,
-                Err(error) => return Some(Err(self.refuse_rest(error))),
+                Ok(Some(part)) => self.event(&part),
+                Err(error) => Err(error),
             };
-            // Names first, and all in one way: they are most of the parts, and which comes next no processor foresees.
-            if part.kind != PartType::TIME
-                && let Some(name) = self.memory.names.get_mut(usize::from(part.kind.0))
-            {
-                match part.string(self.name_max) {
-                    Ok(span) => *name = span,
-                    Err(error) => return Some(Err(self.refuse_rest(error))),
-                }
-                continue;
-            }
-            match self.event(&part) {
+            match event {
                 Ok(None) => {}
                 Ok(Some(event)) => return Some(Ok(event)),
-                Err(error) => return Some(Err(self.refuse_rest(error))),
+                Err(error) => {
+                    self.is_broken = true;
+                    self.reader.stop();
+                    return Some(Err(error));
+                }
             }
         }
     }

@@ -83,14 +83,13 @@ impl Part<'_> {
     /// end no processor foresees.
     #[inline]
     fn first_nul(&self) -> usize {
-        let (mut rest, mut start) = (self.rest, 0);
-        while let Some((chunk, behind)) = rest.split_first_chunk::<16>() {
+        let mut start = 0;
+        for chunk in self.rest.as_chunks::<16>().0 {
             let zeros = u8x16::new(*chunk).simd_eq(u8x16::ZERO).to_bitmask();
             if zeros != 0 {
                 return start + zeros.trailing_zeros() as usize;
             }
             start += 16;
-            rest = behind;
         }
         self.payload.iter().position(|&byte| byte == 0).unwrap_or(self.payload.len())
     }
