@@ -6,7 +6,7 @@
 //! Needs root (CAP_SYS_ADMIN and CAP_NET_ADMIN), iproute2, nftables, and a kernel with both.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::panic::resume_unwind;
@@ -18,6 +18,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use crate::collectd::path_with_sbin;
 use crate::directory::Directory;
 use crate::sink::Sink;
+use crate::wait::{PATIENCE, wait_for};
 
 /// The port of collectd's network plugin. In a network of its own nobody else has it.
 pub const PORT: u16 = 25826;
@@ -202,13 +203,17 @@ impl Node {
         node
     }
 
-    /// A socket there.
+    /// A socket there. A program that another test starts may hold the last one of this address until it executes.
     ///
     /// # Panics
-    /// When the address is taken or not the node's.
+    /// When the address stays taken, or is not the node's.
     #[must_use]
     pub fn bind(&self, address: SocketAddr) -> UdpSocket {
-        self.host.run(|| UdpSocket::bind(address)).unwrap_or_else(|error| panic!("{address}: {error}"))
+        let bound = || match UdpSocket::bind(address) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+            bound => Some(bound.unwrap_or_else(|error| panic!("{address}: {error}"))),
+        };
+        self.host.run(|| wait_for(PATIENCE, format_args!("{address} to be free"), bound))
     }
 
     /// A target there that keeps all it gets.
