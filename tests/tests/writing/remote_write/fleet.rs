@@ -162,12 +162,13 @@ impl Fleet {
 
     /// What collectd-tg has for a second, what a host has that knows no number, and what one has that is two days ahead.
     fn send_what_is_made(&mut self) {
-        let directory = Directory::new("bridge-tg");
+        let (directory, before) = (Directory::new("bridge-tg"), self.sink.count());
         let mut command = Command::new("collectd-tg");
         command.args(["-n", "600", "-H", "60", "-p", "12", "-i", "1", "-d", "127.0.0.1", "-D"]);
         command.arg(self.coco.listen.port().to_string());
         let mut collectd_tg = Process::start("collectd-tg", directory.path(), &mut command);
-        collectd_tg.wait_for("some hundred value lists", |_| (self.sink.count() > 600).then_some(()));
+        collectd_tg
+            .wait_for("some hundred value lists", |_| (self.sink.count() > before + 600).then_some(()));
         assert!(collectd_tg.stop().success());
         let milliseconds = now().as_millis() as u64;
         let unknown = [Value::Gauge(f64::NAN), Value::Gauge(f64::INFINITY), Value::Gauge(-0.0)];
