@@ -55,8 +55,10 @@ fn main() -> ExitCode {
             before = sum;
         }
     }
-    for (placing, _) in PLACINGS {
-        println!("agents, all stages, {placing}: {:.1}", count_each("agents", placing, STAGES.len() - 1));
+    for corpus in ["agents", "mixed"] {
+        for (placing, _) in PLACINGS {
+            println!("{corpus}, all stages, {placing}: {:.1}", count_each(corpus, placing, STAGES.len() - 1));
+        }
     }
     ExitCode::SUCCESS
 }

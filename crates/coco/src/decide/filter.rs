@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arc_swap::Cache;
 use coco_core::host::is_renamed;
 use coco_core::wire::{IdentifierSpans, Span};
+use smallvec::SmallVec;
 
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::memory::{HostId, Joined, Judge, Memory, NameId};
+use crate::outlets::Written;
 use crate::plan::{Newest, Routing, Rules};
 use crate::share::{ShareLists, Start};
 
@@ -43,6 +45,8 @@ struct Run {
     shares: Start,
     /// Whether collectd stores the host under another name.
     renamed: bool,
+    /// Whether the host is not simply written to all of its owners.
+    unsettled: bool,
 }
 
 /// A value list whose metric is still to be looked up.
@@ -100,6 +104,9 @@ impl Filter {
             if tally.some_renamed {
                 self.count_renamed(items, &mut tally);
             }
+            if tally.some_unsettled {
+                self.count_unsettled(items, shares, &mut tally);
+            }
             if tally.unremembered > unremembered {
                 self.forget_bare_hosts(&mut memory);
             }
@@ -108,7 +115,7 @@ impl Filter {
         self.route_notifications(batch);
         lane.counts.add(Count::Unremembered, tally.unremembered);
         lane.counts.add(Count::RenamedHosts, tally.renamed);
-        self.count(batch, lane, tally.accepted, tally.rejected);
+        self.count(lane, &tally);
     }
 
     /// Divides the pending value lists of a datagram into runs, and finds their hosts.
@@ -134,6 +141,7 @@ impl Filter {
                 _ => {
                     let run = self.enter_host(span.of(bytes), memory, shares, now);
                     tally.some_renamed |= run.renamed;
+                    tally.some_unsettled |= run.unsettled;
                     self.runs.push(Run { items: index as u32..end, ..run });
                 }
             }
@@ -247,29 +255,34 @@ impl Filter {
     pub fn recover(&mut self, batch: &mut Batch, lane: &Lane) {
         // They speak of this batch.
         self.probes.clear();
-        let (mut accepted, mut rejected) = (0, 0);
+        let mut tally = Tally::default();
         for item in &mut batch.value_lists {
             match item.verdict {
-                Verdict::Accepted(_) => accepted += 1,
+                Verdict::Accepted(_) => tally.accepted += 1,
                 Verdict::Incomplete => {}
                 Verdict::Pending | Verdict::Rejected => {
                     item.verdict = Verdict::Rejected;
-                    rejected += 1;
+                    tally.rejected += 1;
                 }
             }
         }
+        let partitions = &self.rules.routing().partitions;
+        if partitions.is_moving() {
+            tally.unsettled = tally.accepted;
+            tally.written = partitions.written(&batch.value_lists, &batch.shares);
+        }
         self.route_notifications(batch);
         lane.counts.add(Count::Unhandled, 1);
-        self.count(batch, lane, accepted, rejected);
+        self.count(lane, &tally);
     }
 
-    fn count(&self, batch: &Batch, lane: &Lane, accepted: u64, rejected: u64) {
+    fn count(&self, lane: &Lane, tally: &Tally) {
         let Routing { partitions, outlets, .. } = &**self.rules.routing();
+        let Tally { accepted, rejected, unsettled, .. } = *tally;
         lane.counts.add(Count::Accepted, accepted);
         lane.counts.add(Count::Rejected, rejected);
-        let written = partitions.is_moving().then(|| partitions.written(&batch.value_lists, &batch.shares));
-        outlets.count_accepted(lane.id, accepted, |tier| {
-            written.as_ref().map(|written| written[partitions.of_tier(tier).number()])
+        outlets.count_accepted(lane.id, accepted, unsettled, |tier| {
+            tally.written.get(partitions.of_tier(tier).number()).copied()
         });
         lane.raw.leave(accepted + rejected);
         lane.filtered.enter(accepted);
@@ -286,21 +299,30 @@ impl Filter {
         tally.some_renamed = false;
     }
 
+    /// Counts to whom the value lists of unsettled hosts are sent.
+    fn count_unsettled(&self, items: &[Item], lists: &ShareLists, tally: &mut Tally) {
+        for run in self.runs.iter().filter(|run| run.unsettled) {
+            let items = &items[run.items.start as usize..run.items.end as usize];
+            let accepted = items.iter().filter(|item| matches!(item.verdict, Verdict::Accepted(_)));
+            let accepted = accepted.count() as u64;
+            tally.unsettled += accepted;
+            self.rules.routing().partitions.add_written(lists.get(run.shares), accepted, &mut tally.written);
+        }
+        tally.some_unsettled = false;
+    }
+
     /// A run of a host, still without items: its number, if there is room to remember it, and where its shares stand in
     /// the batch.
     #[inline]
     fn enter_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
-        let (host, shares, renamed) = match memory.find_host(name, now) {
-            Some(id) => {
-                let (shares, renamed) = memory.shares(id);
-                (Some(id), lists.add(shares), renamed)
-            }
-            None => {
-                let (host, shares) = self.remember_host(name, memory, lists, now);
-                (host, shares, is_renamed(name))
-            }
-        };
-        Run { items: 0..0, host, shares, renamed }
+        if let Some(id) = memory.find_host(name, now) {
+            let (shares, renamed) = memory.shares(id);
+            let unsettled = self.rules.routing().partitions.is_unsettled(shares);
+            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), renamed, unsettled };
+        }
+        let (host, shares) = self.remember_host(name, memory, lists, now);
+        let unsettled = self.rules.routing().partitions.is_unsettled(lists.get(shares));
+        Run { items: 0..0, host, shares, renamed: is_renamed(name), unsettled }
     }
 
     /// Takes a host up, or decides anew on one that was decided by an older routing, and adds its shares. They are looked
@@ -341,6 +363,12 @@ struct Tally {
     renamed: u64,
     /// Whether the datagram at hand has any of them.
     some_renamed: bool,
+    /// Accepted ones of unsettled hosts.
+    unsettled: u64,
+    /// To whom these are sent, by partition.
+    written: SmallVec<[Written; 4]>,
+    /// Whether the datagram at hand has any of them.
+    some_unsettled: bool,
 }
 
 impl Tally {

@@ -171,12 +171,22 @@ impl Outlets {
     }
 
     /// Counts value lists that are to be sent: once to every tier, and to further targets where hosts have several.
-    /// `written` says to whom, by tier, where hosts don't all have equally many.
+    /// Of those of hosts that are on their way `written` says, by tier, to whom they are sent.
     #[inline]
-    pub fn count_accepted(&self, lane: LaneId, accepted: u64, written: impl Fn(TierId) -> Option<Written>) {
+    pub fn count_accepted(
+        &self,
+        lane: LaneId,
+        accepted: u64,
+        unsettled: u64,
+        written: impl Fn(TierId) -> Option<Written>,
+    ) {
         for (tier, (copies, &replicas)) in self.copies.iter().zip(&self.replicas).enumerate() {
-            let all_to_owners = Written { owners: accepted * replicas, former: 0 };
-            copies.add(lane, accepted, written(TierId::new(tier)).unwrap_or(all_to_owners));
+            let Written { owners, former } = written(TierId::new(tier)).unwrap_or_default();
+            copies.add(
+                lane,
+                accepted,
+                Written { owners: owners + (accepted - unsettled) * replicas, former },
+            );
         }
     }
 

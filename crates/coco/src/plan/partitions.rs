@@ -34,8 +34,12 @@ pub struct Partitions {
     outlets: Box<[Box<[OutletId]>]>,
     /// The partition of each share.
     of_share: Box<[PartitionId]>,
+    /// Whether each share is what a target gets as a former owner.
+    is_former: Box<[bool]>,
     /// Whether hosts are on their way in any.
     is_moving: bool,
+    /// Owners of each host in all of them together.
+    owners: usize,
 }
 
 #[derive(Debug)]
@@ -53,7 +57,8 @@ impl Partitions {
     pub fn new(tiers: Arc<Tiers>) -> Self {
         let mut partitions: Vec<Partition> = Vec::new();
         let mut of_tier = Vec::new();
-        let (mut outlets, mut of_share) = (Vec::<Vec<OutletId>>::new(), Vec::new());
+        let (mut outlets, mut of_share, mut is_former) =
+            (Vec::<Vec<OutletId>>::new(), Vec::new(), Vec::new());
         let mut first_outlet = 0;
         for (id, tier) in tiers.numbered() {
             let alike = |known: &Partition| tiers[known.tier].placement() == tier.placement();
@@ -62,6 +67,7 @@ impl Partitions {
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
                 let shares = targets * capacities;
                 of_share.extend((0..shares).map(|_| PartitionId::new(partitions.len())));
+                is_former.extend((0..shares).map(|share| share >= targets));
                 partitions.push(Partition { tier: id, start: outlets.len(), targets });
                 outlets.resize(outlets.len() + shares, Vec::new());
                 partitions.len() - 1
@@ -75,10 +81,12 @@ impl Partitions {
         }
         Self {
             is_moving: tiers.iter().any(|tier| tier.moving().is_some()),
+            owners: partitions.iter().map(|known| tiers[known.tier].placement().facts().replicas).sum(),
             partitions: partitions.into(),
             of_tier: of_tier.into(),
             outlets: outlets.into_iter().map(Into::into).collect(),
             of_share: of_share.into(),
+            is_former: is_former.into(),
             tiers,
         }
     }
@@ -177,14 +185,26 @@ impl Partitions {
         let is_of_one_host = |one: &Item, next: &Item| one.verdict == next.verdict;
         for run in value_lists.chunk_by(is_of_one_host) {
             let Verdict::Accepted(shares) = run[0].verdict else { continue };
-            for &share in lists.get(shares) {
-                let partition = self.of(share).number();
-                let Partition { start, targets, .. } = self.partitions[partition];
-                let Written { owners, former } = &mut written[partition];
-                *(if share.number() < start + targets { owners } else { former }) += run.len() as u64;
-            }
+            self.add_written(lists.get(shares), run.len() as u64, &mut written);
         }
         written
+    }
+
+    /// Adds so many accepted value lists of one host to [what is written](Self::written).
+    pub fn add_written(&self, shares: &[Share], value_lists: u64, written: &mut SmallVec<[Written; 4]>) {
+        written.resize(self.partitions.len(), Written::default());
+        for &share in shares {
+            let Written { owners, former } = &mut written[self.of(share).number()];
+            *(if self.is_former[share.number()] { former } else { owners }) += value_lists;
+        }
+    }
+
+    /// Whether a host is not simply written to all of its owners, in any partition: some get it as former owners, or it has
+    /// not come to all of them yet.
+    #[inline]
+    pub fn is_unsettled(&self, shares: &[Share]) -> bool {
+        self.is_moving
+            && (shares.len() != self.owners || shares.iter().any(|share| self.is_former[share.number()]))
     }
 
     /// All shares, in order of their numbers.
