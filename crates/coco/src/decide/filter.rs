@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::memory::{HostId, Joined, Judge, Memory, NameId};
+use crate::memory::{HostId, Joined, Judge, Marks, Memory, NameId};
 use crate::outlets::Written;
 use crate::plan::{Newest, Routing, Rules};
 use crate::share::{ShareLists, Start};
@@ -43,10 +43,8 @@ struct Run {
     host: Option<HostId>,
     /// Where its shares start in the batch.
     shares: Start,
-    /// Whether collectd stores the host under another name.
-    renamed: bool,
-    /// Whether the host is not simply written to all of its owners.
-    unsettled: bool,
+    /// Those of the host.
+    marks: Marks,
 }
 
 /// A value list whose metric is still to be looked up.
@@ -101,11 +99,8 @@ impl Filter {
             self.find_metrics(items, &mut memory, now, &mut tally);
             let unremembered = tally.unremembered;
             self.learn(bytes, items, &mut memory, now, &mut tally);
-            if tally.some_renamed {
-                self.count_renamed(items, &mut tally);
-            }
-            if tally.some_unsettled {
-                self.count_unsettled(items, shares, &mut tally);
+            if !tally.marks.is_empty() {
+                self.count_marked(items, shares, &mut tally);
             }
             if tally.unremembered > unremembered {
                 self.forget_bare_hosts(&mut memory);
@@ -140,8 +135,7 @@ impl Filter {
                 Some(run) if span == host_span => run.items.end = end,
                 _ => {
                     let run = self.enter_host(span.of(bytes), memory, shares, now);
-                    tally.some_renamed |= run.renamed;
-                    tally.some_unsettled |= run.unsettled;
+                    tally.marks |= run.marks;
                     self.runs.push(Run { items: index as u32..end, ..run });
                 }
             }
@@ -288,27 +282,25 @@ impl Filter {
         lane.filtered.enter(accepted);
     }
 
-    /// Counts the value lists of hosts that collectd stores under another name.
+    /// Counts the value lists of hosts that collectd stores under another name, and to whom those of unsettled hosts are
+    /// sent.
     #[cold]
-    fn count_renamed(&self, items: &[Item], tally: &mut Tally) {
-        for run in self.runs.iter().filter(|run| run.renamed) {
+    fn count_marked(&self, items: &[Item], lists: &ShareLists, tally: &mut Tally) {
+        for run in self.runs.iter().filter(|run| !run.marks.is_empty()) {
             let items = &items[run.items.start as usize..run.items.end as usize];
-            let decided = items.iter().filter(|item| item.verdict != Verdict::Incomplete);
-            tally.renamed += decided.count() as u64;
+            if run.marks.has(Marks::RENAMED) {
+                let decided = items.iter().filter(|item| item.verdict != Verdict::Incomplete);
+                tally.renamed += decided.count() as u64;
+            }
+            if run.marks.has(Marks::UNSETTLED) {
+                let accepted = items.iter().filter(|item| matches!(item.verdict, Verdict::Accepted(_)));
+                let accepted = accepted.count() as u64;
+                tally.unsettled += accepted;
+                let partitions = &self.rules.routing().partitions;
+                partitions.add_written(lists.get(run.shares), accepted, &mut tally.written);
+            }
         }
-        tally.some_renamed = false;
-    }
-
-    /// Counts to whom the value lists of unsettled hosts are sent.
-    fn count_unsettled(&self, items: &[Item], lists: &ShareLists, tally: &mut Tally) {
-        for run in self.runs.iter().filter(|run| run.unsettled) {
-            let items = &items[run.items.start as usize..run.items.end as usize];
-            let accepted = items.iter().filter(|item| matches!(item.verdict, Verdict::Accepted(_)));
-            let accepted = accepted.count() as u64;
-            tally.unsettled += accepted;
-            self.rules.routing().partitions.add_written(lists.get(run.shares), accepted, &mut tally.written);
-        }
-        tally.some_unsettled = false;
+        tally.marks = Marks::default();
     }
 
     /// A run of a host, still without items: its number, if there is room to remember it, and where its shares stand in
@@ -316,30 +308,24 @@ impl Filter {
     #[inline]
     fn enter_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
         if let Some(id) = memory.find_host(name, now) {
-            let (shares, renamed) = memory.shares(id);
-            let unsettled = self.rules.routing().partitions.is_unsettled(shares);
-            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), renamed, unsettled };
+            let (shares, marks) = memory.shares(id);
+            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), marks };
         }
-        let (host, shares) = self.remember_host(name, memory, lists, now);
-        let unsettled = self.rules.routing().partitions.is_unsettled(lists.get(shares));
-        Run { items: 0..0, host, shares, renamed: is_renamed(name), unsettled }
+        self.remember_host(name, memory, lists, now)
     }
 
     /// Takes a host up, or decides anew on one that was decided by an older routing, and adds its shares. They are looked
     /// up once: among many targets that is what takes longest.
     #[cold]
-    fn remember_host(
-        &mut self,
-        name: &[u8],
-        memory: &mut Memory,
-        lists: &mut ShareLists,
-        now: u32,
-    ) -> (Option<HostId>, Start) {
+    fn remember_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
         if let Some(id) = memory.renew_host(name, now, &mut self.rules) {
-            return (Some(id), lists.add(memory.shares(id).0));
+            let (shares, marks) = memory.shares(id);
+            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), marks };
         }
         let shares = self.rules.shares(name);
-        (memory.add_host(name, &shares, now), lists.add(&shares))
+        let host = memory.add_host(name, &shares, &self.rules, now);
+        let marks = Marks::new(is_renamed(name), self.rules.is_unsettled(&shares));
+        Run { items: 0..0, host, shares: lists.add(&shares), marks }
     }
 
     /// Notifications are rare and not filtered; their hosts are looked up among the targets.
@@ -361,14 +347,12 @@ struct Tally {
     rejected: u64,
     unremembered: u64,
     renamed: u64,
-    /// Whether the datagram at hand has any of them.
-    some_renamed: bool,
+    /// Those of all hosts of the datagram at hand.
+    marks: Marks,
     /// Accepted ones of unsettled hosts.
     unsettled: u64,
     /// To whom these are sent, by partition.
     written: SmallVec<[Written; 4]>,
-    /// Whether the datagram at hand has any of them.
-    some_unsettled: bool,
 }
 
 impl Tally {

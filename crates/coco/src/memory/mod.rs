@@ -7,6 +7,7 @@
 mod forget;
 mod glance;
 mod index;
+mod marks;
 mod metrics;
 mod names;
 mod places;
@@ -16,6 +17,7 @@ mod tests;
 mod view;
 
 pub use glance::{Candidate, Glance};
+pub use marks::Marks;
 pub use names::{Joined, Name, NameId};
 pub use renew::{Judge, Version};
 pub use view::{HostView, MetricView, Unread};
@@ -50,8 +52,8 @@ struct Host {
     version: Version,
     /// Number of its metrics that the filter rejects.
     rejected: u16,
-    /// Whether collectd stores it under another name.
-    renamed: bool,
+    /// By the version too, where they speak of its shares.
+    marks: Marks,
     /// None of its metrics was seen before, as of the last [expiry](Memory::expire); 0 if there was none yet.
     oldest: u32,
     metrics: Metrics,
@@ -143,8 +145,15 @@ impl Memory {
         self.index.find(hash, is)
     }
 
-    /// Remembers a host that is not remembered yet, with the shares that it is in. `None` if there is no room for it with a metric.
-    pub fn add_host(&mut self, name: &[u8], shares: &[Share], now: u32) -> Option<HostId> {
+    /// Remembers a host that is not remembered yet, with the shares that it is in by a judge. `None` if there is no room for it
+    /// with a metric.
+    pub fn add_host(
+        &mut self,
+        name: &[u8],
+        shares: &[Share],
+        judge: &impl Judge,
+        now: u32,
+    ) -> Option<HostId> {
         let hash = self.hash(name);
         let host = Host {
             name: name.into(),
@@ -152,7 +161,7 @@ impl Memory {
             shares: shares.into(),
             metrics: Metrics::default(),
             rejected: 0,
-            renamed: is_renamed(name),
+            marks: Marks::new(is_renamed(name), judge.is_unsettled(shares)),
             oldest: 0,
             version: self.version,
         };
@@ -166,10 +175,10 @@ impl Memory {
         Some(id)
     }
 
-    /// The shares that a host is in, and whether collectd stores it under another name.
+    /// The shares that a host is in, and its marks.
     #[inline]
-    pub fn shares(&self, host: HostId) -> (&[Share], bool) {
-        self.host(host).map_or((&[], false), |host| (&host.shares, host.renamed))
+    pub fn shares(&self, host: HostId) -> (&[Share], Marks) {
+        self.host(host).map_or((&[], Marks::default()), |host| (&host.shares, host.marks))
     }
 
     /// The number of a metric's name, if any host has a metric of this name.

@@ -4,8 +4,10 @@
 //! silent, a few at a time, and a reader for itself when it comes in between. Whoever reads sees what its own judge
 //! says.
 
-use super::{Cell, Host, HostId, Memory, Name, Names, VISITED_AT_ONCE, size_of_shares};
-use crate::share::Shares;
+use coco_core::host::is_renamed;
+
+use super::{Cell, Host, HostId, Marks, Memory, Name, Names, VISITED_AT_ONCE, size_of_shares};
+use crate::share::{Share, Shares};
 
 /// The version of the rules that a decision was made by. Later ones are not greater, but different.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub trait Judge {
     fn version(&self) -> Version;
     /// The shares that a host is in.
     fn shares(&self, host: &[u8]) -> Shares;
+    /// Whether a host that is in these shares is not simply written to all of its owners.
+    fn is_unsettled(&self, shares: &[Share]) -> bool;
     /// The cost of deciding on the shares, in visits of hosts or metrics.
     fn cost_of_shares(&self, host: &[u8]) -> usize;
     /// Whether a metric of a host is refused.
@@ -77,6 +81,7 @@ impl Memory {
         }
         let host = self.hosts.get_mut(id)?.as_mut()?;
         self.held -= host.size_of_shares();
+        host.marks = Marks::new(is_renamed(&host.name), judge.is_unsettled(&shares));
         host.shares = shares;
         self.held += host.size_of_shares();
         if host.version.verdicts != version.verdicts {

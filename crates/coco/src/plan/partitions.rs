@@ -201,7 +201,6 @@ impl Partitions {
 
     /// Whether a host is not simply written to all of its owners, in any partition: some get it as former owners, or it has
     /// not come to all of them yet.
-    #[inline]
     pub fn is_unsettled(&self, shares: &[Share]) -> bool {
         self.is_moving
             && (shares.len() != self.owners || shares.iter().any(|share| self.is_former[share.number()]))

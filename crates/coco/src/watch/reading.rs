@@ -277,7 +277,7 @@ pub(super) mod tests {
     pub(in crate::watch) fn see(lane: &Lane, rules: &mut Rules, host: &[u8], metric: &str, now: u32) {
         let mut memory = lane.memory();
         let shares = rules.shares(host);
-        let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &shares, now)).unwrap();
+        let id = memory.find_host(host, now).or_else(|| memory.add_host(host, &shares, rules, now)).unwrap();
         let parts = [b"p", &b""[..], metric.as_bytes(), b""];
         let hash = memory.hash(&parts.join(&0));
         let name = memory.find_name(hash, parts);

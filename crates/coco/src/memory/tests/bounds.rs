@@ -51,7 +51,7 @@ fn a_full_table_refuses_newcomers_and_serves_who_is_there() {
 #[test]
 fn what_is_forgotten_gives_its_memory_back() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], &ByLength::default(), 1).unwrap();
     for metric in 0..MOST_METRICS {
         assert!(add_numbered(&mut memory, id, metric, if metric == 7 { 2 } else { 1 }));
     }
@@ -67,13 +67,13 @@ fn what_is_forgotten_gives_its_memory_back() {
 #[test]
 fn of_one_host_so_many_metrics_are_remembered_and_no_more() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], &ByLength::default(), 1).unwrap();
     let added = (0..MOST_METRICS + 100).filter(|&metric| add_numbered(&mut memory, id, metric, 1)).count();
     assert_eq!((added, memory.metrics()), (MOST_METRICS, MOST_METRICS));
     let used = memory.used();
     assert!(!add_numbered(&mut memory, id, MOST_METRICS, 1));
     assert_eq!(memory.used(), used, "what is not remembered takes no memory");
-    let other = memory.add_host(b"b", &[Share::new(0)], 1).unwrap();
+    let other = memory.add_host(b"b", &[Share::new(0)], &ByLength::default(), 1).unwrap();
     assert!(add_numbered(&mut memory, other, MOST_METRICS, 1));
     expire_all(&mut memory, 3, 1);
     assert_eq!((memory.metrics(), memory.hosts()), (0, 0));

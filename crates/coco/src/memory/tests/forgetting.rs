@@ -22,7 +22,7 @@ fn a_clock_that_is_set_back_has_all_looked_at_again() {
 fn a_host_that_cannot_have_a_silent_metric_is_passed_by() {
     let mut memory = Memory::new(usize::MAX);
     for host in 0..8_u8 {
-        let id = memory.add_host(&[host], &[Share::new(0)], 1001).unwrap();
+        let id = memory.add_host(&[host], &[Share::new(0)], &ByLength::default(), 1001).unwrap();
         assert!((0..3000).all(|metric| add_numbered(&mut memory, id, metric, 1001)));
     }
     assert!(memory.expire(0, 1002, 10).is_some(), "more metrics than are looked at in one turn");

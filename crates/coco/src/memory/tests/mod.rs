@@ -71,6 +71,10 @@ impl Judge for ByLength {
             .collect()
     }
 
+    fn is_unsettled(&self, shares: &[Share]) -> bool {
+        shares.iter().any(|share| share.number().is_multiple_of(3))
+    }
+
     fn cost_of_shares(&self, host: &[u8]) -> usize {
         host.len()
     }
@@ -101,10 +105,11 @@ fn see_by(
 ) -> (Option<HostId>, bool) {
     memory.adopt(judge.version);
     let known = memory.find_host(host, now).or_else(|| memory.renew_host(host, now, &mut judge));
-    let id = known.or_else(|| memory.add_host(host, &judge.shares(host), now));
+    let id = known.or_else(|| memory.add_host(host, &judge.shares(host), &judge, now));
     let Some(id) = id else { return (None, false) };
-    let renamed = is_renamed(host);
-    assert_eq!(memory.shares(id), (judge.shares(host).as_slice(), renamed));
+    let shares = judge.shares(host);
+    let marks = Marks::new(is_renamed(host), judge.is_unsettled(&shares));
+    assert_eq!(memory.shares(id), (shares.as_slice(), marks));
     let (hash, verdict) = (hash_of(memory, parts), judge.verdict(host, parts));
     if let Some(known) = find(memory, id, hash, parts, now) {
         assert_eq!(known, verdict);

@@ -19,7 +19,7 @@ proptest! {
             // As in a run of value lists, which no expiry interrupts.
             let before = last.take().filter(|_| goes_on && expires > 0);
             let parts = METRICS[metric];
-            let host = memory.find_host(b"a", now).or_else(|| memory.add_host(b"a", &[], now)).unwrap();
+            let host = memory.find_host(b"a", now).or_else(|| memory.add_host(b"a", &[], &ByLength::default(), now)).unwrap();
             let unchanged = before.map_or(0, |before| alike(before, parts));
             if see_next(&mut memory, host, parts, unchanged, now).is_some() {
                 last = Some(parts);
@@ -62,7 +62,7 @@ fn alike(one: Parts, other: Parts) -> usize {
 #[test]
 fn in_an_order_that_is_known_only_changed_parts_are_compared() {
     let mut memory = Memory::new(1 << 20);
-    let host = memory.add_host(b"a", &[], 1).unwrap();
+    let host = memory.add_host(b"a", &[], &ByLength::default(), 1).unwrap();
     for now in 1..4 {
         let mut last = None;
         for parts in METRICS {

@@ -50,7 +50,7 @@ proptest! {
 #[test]
 fn a_host_of_many_metrics_is_read_in_pieces() {
     let mut memory = Memory::new(usize::MAX);
-    let id = memory.add_host(b"a", &[Share::new(0)], 1).unwrap();
+    let id = memory.add_host(b"a", &[Share::new(0)], &ByLength::default(), 1).unwrap();
     for metric in 0..MOST_METRICS {
         assert!(add_numbered(&mut memory, id, metric, if metric % 2 == 0 { 2 } else { 1 }));
     }
@@ -67,7 +67,7 @@ fn a_host_of_many_metrics_is_read_in_pieces() {
         pieces += 1;
         if pieces == 2 {
             expire_all(&mut memory, 2, 0);
-            let other = memory.add_host(b"b", &[Share::new(0)], 2).unwrap();
+            let other = memory.add_host(b"b", &[Share::new(0)], &ByLength::default(), 2).unwrap();
             (0..MOST_METRICS)
                 .for_each(|new| assert!(add_numbered(&mut memory, other, new + MOST_METRICS, 2)));
         }

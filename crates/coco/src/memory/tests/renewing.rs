@@ -21,6 +21,10 @@ impl Judge for Slow {
         self.by.shares(host)
     }
 
+    fn is_unsettled(&self, shares: &[Share]) -> bool {
+        self.by.is_unsettled(shares)
+    }
+
     fn cost_of_shares(&self, _: &[u8]) -> usize {
         COST
     }
