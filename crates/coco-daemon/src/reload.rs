@@ -26,6 +26,8 @@ const LONGEST_PROBLEM: usize = 2000;
 /// The count of reloads by their success, and the configuration that is in force.
 #[derive(Debug)]
 pub struct Reloads {
+    /// Those before the file is read, so that whoever asked before one began knows that it reads what was there.
+    begun: AtomicU64,
     done: AtomicU64,
     failed: AtomicU64,
     /// When it was last read again, and what came of it, for people.
@@ -76,6 +78,10 @@ macro_rules! rows {
                 "Times that the configuration was read again and taken over.",
             ),
             Definition::counter(
+                &[$program, "reloads.begun"],
+                "Times that the configuration was about to be read again. Each counts as one of the other two once it is known what came of it.",
+            ),
+            Definition::counter(
                 &[$program, "errors", "reload"],
                 "Times that the configuration was read again and refused. The log says why; nothing changes.",
             ),
@@ -98,11 +104,11 @@ macro_rules! rows {
     };
 }
 
-static COCO: [Definition; 6] = rows!("coco");
-static NOODLE: [Definition; 6] = rows!("noodle");
+static COCO: [Definition; 7] = rows!("coco");
+static NOODLE: [Definition; 7] = rows!("noodle");
 
 /// The rows of a program's configuration and version.
-pub fn definitions(program: Program) -> &'static [Definition; 6] {
+pub fn definitions(program: Program) -> &'static [Definition; 7] {
     match program {
         Program::Coco => &COCO,
         Program::Noodle => &NOODLE,
@@ -113,6 +119,7 @@ impl Reloads {
     /// None yet, so that the configuration is the one that the program was started with.
     pub fn new<C: Configuration>(started: &C) -> Self {
         Self {
+            begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             last: Mutex::default(),
@@ -189,10 +196,11 @@ impl Reloads {
             let problem = problem.to_string().replace('\n', "; ");
             let shown: String = problem.chars().take(LONGEST_PROBLEM).collect();
             self.set_problem(Some(&shown));
-            self.failed.fetch_add(1, Ordering::Relaxed);
+            self.failed.fetch_add(1, Ordering::Release);
             error!(%problem, "SIGHUP: the configuration is refused, nothing changes");
             self.note_news(format!("refused, nothing changed: {problem}"));
         };
+        self.begun.fetch_add(1, Ordering::AcqRel);
         let config = match load().await {
             Ok(config) => config,
             Err(problem) => return refused(&problem),
@@ -225,7 +233,7 @@ impl Reloads {
                 *now = InForce::new(in_force, tiers, Some(&now));
                 drop(now);
                 self.set_problem(None);
-                self.done.fetch_add(1, Ordering::Relaxed);
+                self.done.fetch_add(1, Ordering::Release);
             }
             Err(problem) => refused(&problem),
         }
@@ -239,10 +247,12 @@ impl Reloads {
 
     /// Adds what was counted, and what is in force.
     pub fn add_to(&self, snapshot: &mut Snapshot) {
-        let [done, failed, successful, since, fingerprint, version] = definitions(self.program);
+        let [done, begun, failed, successful, since, fingerprint, version] = definitions(self.program);
         let in_force = self.in_force().clone();
-        snapshot.add(done, &[], self.done.load(Ordering::Relaxed));
-        snapshot.add(failed, &[], self.failed.load(Ordering::Relaxed));
+        snapshot.add(done, &[], self.done.load(Ordering::Acquire));
+        snapshot.add(failed, &[], self.failed.load(Ordering::Acquire));
+        // Behind the ends: there is none of one that has not begun.
+        snapshot.add(begun, &[], self.begun.load(Ordering::Acquire));
         snapshot.add(successful, &[], u64::from(self.problem().is_none()));
         snapshot.add(since, &[], seconds(&in_force.since));
         snapshot.add(fingerprint, &[("fingerprint", &in_force.tiers.fingerprint().to_string().into())], 1);
@@ -366,8 +376,13 @@ mod tests {
                 let old = config.tiers.fingerprint();
                 Ok(Changes { old, begin_anew: Vec::new(), added: Vec::new(), removed: Vec::new() })
             };
-            runtime.block_on(reloads.try_to_reload(&started, async || Ok(config), take_over));
             let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            let ends = counted(&reloads.done) + counted(&reloads.failed);
+            let load = async || {
+                assert_eq!(counted(&reloads.begun), ends + 1, "it has begun before anything is read");
+                Ok(config)
+            };
+            runtime.block_on(reloads.try_to_reload(&started, load, take_over));
             (taken.get(), counted(&reloads.done), counted(&reloads.failed))
         };
         assert_eq!(reload(moving("100%", "10%")), (0, 0, 1));

@@ -31,7 +31,8 @@ before, after: the fingerprints of the tiers. refused: why the configuration was
 /// Have a running Coco or Noodle read its configuration again, and say what came of it
 ///
 /// It is told by SIGHUP. Exit status 0 means that the configuration is in force, 1 that it is refused, in which case
-/// nothing has changed and the reason is told; 2 that nobody could see what came of it.
+/// nothing has changed and the reason is told; 2 that nobody could see what came of it. A reload that somebody else began
+/// earlier does not count.
 #[derive(Debug, Args)]
 #[command(after_long_help = JSON)]
 pub struct Arguments {
@@ -64,9 +65,25 @@ pub struct Arguments {
 struct Look {
     program: String,
     command_line: Vec<String>,
-    /// Reloads taken over, and refused.
-    counts: (u64, u64),
+    counts: Counts,
     health: Health,
+}
+
+/// How many reloads there were. They come one after another.
+#[derive(Clone, Copy)]
+struct Counts {
+    /// That have begun; earlier releases don't say so.
+    begun: Option<u64>,
+    /// Taken over or refused.
+    ended: u64,
+}
+
+impl Counts {
+    /// Whether one has ended that began after an earlier look: it has read what was there then. One that was under way
+    /// at that time may have read what was there before, and its end says nothing.
+    fn has_ended_since(self, earlier: Self) -> bool {
+        self.ended > earlier.begun.unwrap_or(earlier.ended)
+    }
 }
 
 #[derive(Deserialize)]
@@ -110,8 +127,8 @@ async fn reload(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Res
     };
     tell(pid)?;
     let after = moved(&client, root, &before, arguments.wait).await?;
-    let is_taken_over = after.counts.1 == before.counts.1;
-    let refused = if is_taken_over { None } else { after.health.reload_refused };
+    let refused = after.health.reload_refused;
+    let is_taken_over = refused.is_none();
     let (was, is) = (before.health.fingerprint, after.health.fingerprint);
     if arguments.json {
         let program = before.program;
@@ -119,13 +136,12 @@ async fn reload(arguments: &Arguments, root: &Root, out: &mut impl Write) -> Res
             "taken_over": is_taken_over, "program": program, "pid": pid, "before": was, "after": is, "refused": refused,
         });
         writeln!(out, "{answer}")?;
-    } else if is_taken_over {
+    } else if let Some(reason) = refused {
+        writeln!(out, "{}", text::name(format!("refused, nothing changed: {reason}").as_bytes()))?;
+    } else {
         let tiers =
             if was == is { "the tiers stay as they were".to_owned() } else { format!("{was} became {is}") };
         writeln!(out, "{}", text::name(format!("taken over: {tiers}").as_bytes()))?;
-    } else {
-        let reason = refused.unwrap_or_else(|| "its log says why".to_owned());
-        writeln!(out, "{}", text::name(format!("refused, nothing changed: {reason}").as_bytes()))?;
     }
     Ok(Outcome::finding(!is_taken_over))
 }
@@ -180,17 +196,19 @@ async fn look(client: &Client, root: &Root) -> Result<Look, Failure> {
     };
     let words = vars["cmdline"].as_array().into_iter().flatten();
     let command_line = words.filter_map(|word| word.as_str().map(str::to_owned)).collect();
-    // Whoever is stopping says so with 503, and is asked all the same.
+    // Behind the counts, so that what is said came of the last reload that they have, or of a later one. Whoever is stopping
+    // says so with 503, and is asked all the same.
     let health = client.ask_whatever_the_status(root, "/healthz").await?;
-    Ok(Look { program, command_line, counts: (done, refused), health })
+    let counts = Counts { begun: counts["reloads.begun"].as_u64(), ended: done + refused };
+    Ok(Look { program, command_line, counts, health })
 }
 
-/// The first look by which the configuration was taken over or refused since another.
+/// The first look by which what was there at another was taken over or refused.
 async fn moved(client: &Client, root: &Root, before: &Look, wait: Duration) -> Result<Look, Failure> {
     let begin = Instant::now();
     loop {
         let failure = match look(client, root).await {
-            Ok(look) if look.counts != before.counts => return Ok(look),
+            Ok(look) if look.counts.has_ended_since(before.counts) => return Ok(look),
             Ok(_) => None,
             Err(failure) => Some(failure),
         };
@@ -204,4 +222,22 @@ async fn moved(client: &Client, root: &Root, before: &Look, wait: Duration) -> R
 
 fn unknown(root: &Root, reason: impl Into<String>) -> Failure {
     Failure::Api { url: root.to_string(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_reload_that_was_under_way_says_nothing() {
+        let counts = |begun, ended| Counts { begun, ended };
+        assert!(counts(Some(4), 4).has_ended_since(counts(Some(3), 3)));
+        assert!(!counts(Some(3), 3).has_ended_since(counts(Some(3), 2)));
+        assert!(!counts(Some(4), 3).has_ended_since(counts(Some(3), 2)));
+        assert!(counts(Some(4), 4).has_ended_since(counts(Some(3), 2)));
+        // Of one that is no longer there nothing can be said.
+        assert!(!counts(Some(0), 0).has_ended_since(counts(Some(3), 3)));
+        // An earlier release.
+        assert!(counts(None, 4).has_ended_since(counts(None, 3)));
+    }
 }

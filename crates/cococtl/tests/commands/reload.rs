@@ -1,10 +1,14 @@
 //! `cococtl reload`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use coco_harness::coco::{Coco, Config};
 use coco_harness::directory::Directory;
 use coco_harness::nobody::Nobody;
 use coco_harness::noodle::Noodle;
 use coco_harness::wait::{PATIENCE, wait_until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::{Ended, cococtl};
@@ -66,6 +70,52 @@ fn what_came_of_it_is_the_exit_status() {
     assert_eq!(health().get("reload_refused"), None);
     assert_eq!(coco.json("/debug/vars")["coco"]["errors"]["reload"], 4);
     assert!(coco.stop().success());
+}
+
+/// Others have it read its configuration again all the while, so that one reload is under way whenever another is asked for.
+#[test]
+fn what_is_told_came_of_the_file_as_it_is_now() {
+    let good = ["1%", "2%"].map(|both| moving(both, "0%"));
+    let coco = Coco::start(&good[0]);
+    let api = format!("http://{}", coco.api);
+    let (pid, is_over) = (coco.process.id() as i32, AtomicBool::new(false));
+    let next = coco.config_file().with_extension("next");
+    let write = |text: &str| {
+        // Nobody reads half of it.
+        std::fs::write(&next, text).unwrap();
+        std::fs::rename(&next, coco.config_file()).unwrap();
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                kill(Pid::from_raw(pid), Signal::SIGHUP).unwrap();
+                std::thread::yield_now();
+            }
+        });
+        let _over = Over(&is_over);
+        let mut in_force = None;
+        for (number, text) in good.iter().cycle().skip(1).take(6).enumerate() {
+            write(&format!("surprise{number} = 1\n"));
+            let ended = reload(&["--api", &api]);
+            assert_eq!(ended.status, Some(1), "{ended:?}");
+            assert!(ended.stdout.contains(&format!("surprise{number}")), "{ended:?}");
+            write(text);
+            let ended = reload(&["--api", &api, "--json"]);
+            assert_eq!(ended.status, Some(0), "{ended:?}");
+            let after = ended.json()["after"].clone();
+            assert_ne!(in_force.replace(after.clone()), Some(after));
+        }
+    });
+    assert!(coco.stop().success());
+}
+
+/// Says that it is over, in a panic too.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// As the unit has it: the file says where, the service manager which process.
