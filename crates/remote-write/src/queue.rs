@@ -13,9 +13,6 @@ use crate::request::push_series;
 use crate::sample::{ListDrop, milliseconds, number};
 use crate::series::{Making, Number, Order, SeriesTable};
 
-/// Bytes of a body for a sample with its labels, as a rule.
-const USUAL_SAMPLE: usize = 160;
-
 /// How long a series is remembered that nobody names, in milliseconds.
 const FORGET_AFTER: i64 = 24 * 3_600_000;
 /// How often it is looked for such.
@@ -320,34 +317,41 @@ impl Queue {
             }
             let mut batch = self.batches.pop_front()?;
             let least = now.saturating_sub(self.settings.max_age);
-            let before = batch.len();
-            batch.samples.retain(|sample| {
-                let stays = sample.milliseconds >= least;
-                if !stays {
-                    self.series.done(sample.series);
-                }
-                stays
-            });
-            self.waiting -= before - batch.len();
-            self.tally.drop_samples(SampleDrop::TooOld, before - batch.len());
+            if batch.samples.iter().any(|sample| sample.milliseconds < least) {
+                self.drop_older(&mut batch, least);
+            }
             if batch.is_empty() {
                 self.bytes -= batch.bytes();
                 continue;
             }
             // A series stands once in a request. Its samples came in order, and stay so.
-            batch.samples.sort_by_key(|sample| sample.series);
+            if !batch.samples.is_sorted_by_key(|sample| sample.series) {
+                batch.samples.sort_by_key(|sample| sample.series);
+            }
             return Some(batch);
         }
     }
 
-    /// The body of a request for some samples of a batch, not compressed.
-    pub fn body(&self, batch: &Batch, range: Range<usize>) -> Vec<u8> {
-        let mut body = Vec::with_capacity(range.len() * USUAL_SAMPLE);
+    #[cold]
+    fn drop_older(&mut self, batch: &mut Batch, least: i64) {
+        let before = batch.len();
+        batch.samples.retain(|sample| {
+            let stays = sample.milliseconds >= least;
+            if !stays {
+                self.series.done(sample.series);
+            }
+            stays
+        });
+        self.waiting -= before - batch.len();
+        self.tally.drop_samples(SampleDrop::TooOld, before - batch.len());
+    }
+
+    /// Appends the body of a request for some samples of a batch, not compressed.
+    pub fn write_body(&self, batch: &Batch, range: Range<usize>, body: &mut Vec<u8>) {
         for of_series in batch.samples[range].chunk_by(|one, next| one.series == next.series) {
             let samples = of_series.iter().map(|sample| (sample.milliseconds, sample.value));
-            push_series(&mut body, self.series.labels(of_series[0].series), samples);
+            push_series(body, self.series.labels(of_series[0].series), samples);
         }
-        body
     }
 
     /// The labels of a sample, for who looks at one.

@@ -9,7 +9,7 @@ use coco_core::types_db::TypesDb;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use proptest::prelude::*;
 use remote_write::naming::{INSTANCE, NAME, is_label_name, labels};
-use remote_write::queue::{Queue, SampleDrop, Settings, Tally};
+use remote_write::queue::{Batch, Queue, SampleDrop, Settings, Tally};
 use remote_write::relabel::{Action, Rule};
 use remote_write::request::decode;
 use remote_write::sample::{ListDrop, sources};
@@ -79,6 +79,12 @@ fn list(host: u8, metric: u8, seconds: i64, kind: u8) -> ValueList {
     ValueList::new(identifier, Time::Seconds(seconds as u64), Interval::NONE, values)
 }
 
+fn body(queue: &Queue, batch: &Batch) -> Vec<u8> {
+    let mut body = Vec::new();
+    queue.write_body(batch, 0..batch.len(), &mut body);
+    body
+}
+
 fn add(sum: &mut Tally, more: &Tally) {
     sum.queued_lists += more.queued_lists;
     sum.queued += more.queued;
@@ -119,7 +125,7 @@ proptest! {
             while is_last || answers.next() == Some(0) {
                 let Some(batch) = queue.take(now * 1000, is_last) else { break };
                 let all = 0..batch.len();
-                let request = decode(&queue.body(&batch, all.clone())).unwrap();
+                let request = decode(&body(&queue, &batch)).unwrap();
                 prop_assert!(batch.len() <= batch_samples);
                 for series in request.timeseries {
                     // Of what was forgotten for want of memory the last time is forgotten too.
@@ -180,7 +186,7 @@ fn what_finds_no_memory_is_dropped_oldest_first() {
     assert_eq!((tally.queued_lists, tally.queued), (1000, 2000));
     assert!(tally.dropped[SampleDrop::Full as usize] > 1000);
     let batch = queue.take(1_009_000, true).unwrap();
-    let request = decode(&queue.body(&batch, 0..batch.len())).unwrap();
+    let request = decode(&body(&queue, &batch)).unwrap();
     let oldest = request.timeseries[0].samples[0].timestamp;
     assert_eq!(oldest, 1_009_000 - (queue.waiting() as i64 / 2 - 1) * 1000);
 }

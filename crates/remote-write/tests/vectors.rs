@@ -12,7 +12,7 @@ use coco_core::value_kind::ValueKind;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
 use flate2::read::GzDecoder;
 use remote_write::queue::{Queue, Settings};
-use remote_write::request::{compress, decode};
+use remote_write::request::{Compressor, decode};
 use remote_write::sample::{ListDrop, milliseconds, sources};
 use serde_json::Value as Json;
 
@@ -104,9 +104,11 @@ fn value_lists_become_the_samples_of_the_vectors() {
             assert!(why.is_some(), "{id}");
             continue;
         };
-        let body = queue.body(&batch, 0..batch.len());
+        let mut body = Vec::new();
+        queue.write_body(&batch, 0..batch.len(), &mut body);
         assert_eq!(body, bytes(&vector["write_request_hex"]), "{id}");
-        let plain = snap::raw::Decoder::new().decompress_vec(&compress(&body).unwrap()).unwrap();
+        let plain =
+            snap::raw::Decoder::new().decompress_vec(Compressor::default().compress(&body).unwrap()).unwrap();
         let request = decode(&plain).unwrap();
         let expected = vector["out"].as_array().unwrap();
         assert_eq!(request.timeseries.len(), expected.len(), "{id}");

@@ -13,7 +13,7 @@ use hyper::header::HeaderValue;
 use remote_write::answer::Answer;
 use remote_write::delivery::{Delivery, Outcome, Pace, Wait};
 use remote_write::queue::{Batch, Queue};
-use remote_write::request::{MAX_PLAIN, compress};
+use remote_write::request::{Compressor, KEPT, MAX_PLAIN};
 use tracing::{error, info, warn};
 
 use super::Remote;
@@ -39,6 +39,9 @@ pub(super) struct Worker<'r> {
     remote: &'r Remote,
     terms: Arc<Terms>,
     queue: Queue,
+    /// The body of the next request, and what compresses it; empty, and kept for its memory.
+    plain: Vec<u8>,
+    compressor: Compressor,
     sender: Sender,
     /// What is decoded now, and how many value lists the queue had been given before.
     buffer: Option<(Vec<u8>, u64)>,
@@ -79,7 +82,15 @@ impl<'r> Worker<'r> {
             again: false,
             refusals: Throttle::default(),
         };
-        Self { remote, terms, queue, sender, buffer: None }
+        Self {
+            remote,
+            terms,
+            queue,
+            plain: Vec::new(),
+            compressor: Compressor::default(),
+            sender,
+            buffer: None,
+        }
     }
 
     pub(super) async fn work(&mut self) {
@@ -188,14 +199,19 @@ impl<'r> Worker<'r> {
                 self.queue.dropped(batch, part, remote_write::queue::SampleDrop::TooOld);
                 continue;
             }
-            let plain = self.queue.body(batch, part.clone());
-            if plain.len() > MAX_PLAIN && delivery.split() {
+            self.plain.clear();
+            self.queue.write_body(batch, part.clone(), &mut self.plain);
+            if self.plain.len() > MAX_PLAIN && delivery.split() {
                 continue;
             }
             self.sender.again = part.end <= self.sender.sent;
             self.sender.sent = self.sender.sent.max(part.end);
-            // It can't be: a body has a bound far below that of the format.
-            return compress(&plain).ok().map(Bytes::from);
+            // It can't fail: a body has a bound far below that of the format.
+            let body = self.compressor.compress(&self.plain).ok().map(Bytes::copy_from_slice);
+            self.plain.clear();
+            self.plain.shrink_to(KEPT);
+            self.compressor.shrink();
+            return body;
         }
     }
 

@@ -1,0 +1,157 @@
+//! Instructions per sample on its way from a packet into the body of a request, by callgrind: `cargo bench -p remote-write
+//! --bench instructions`. Whatever else the machine does, they stay what they are. It needs valgrind. `-- time` has the
+//! nanoseconds of the processor instead, which do not.
+
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+
+use coco_core::types_db::TypesDb;
+use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
+use coco_core::wire::{Decoder, Event, PacketBuilder};
+use remote_write::queue::{Queue, Settings};
+use remote_write::request::Compressor;
+
+const HOSTS: usize = 200;
+const FAMILIES: usize = 50;
+
+/// Each adds a stage to those before.
+const STAGES: [&str; 4] = ["decode", "queue", "body", "snappy"];
+
+/// The difference is that of series which are known.
+const PASSES: [usize; 2] = [2, 6];
+
+/// As many passes take long enough for a clock.
+const TIMED: usize = 100;
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is for")]
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [_, stages, passes] = &arguments[..]
+        && let (Ok(stages), Ok(passes)) = (stages.parse(), passes.parse())
+    {
+        run(stages, passes);
+        return ExitCode::SUCCESS;
+    }
+    let is_timed = arguments.iter().any(|argument| argument == "time");
+    let mut before = 0.0;
+    for (stages, name) in (1..).zip(STAGES) {
+        let sum = if is_timed { nanoseconds(stages) } else { instructions(stages) };
+        println!("{name}: {:.1}", sum - before);
+        before = sum;
+    }
+    println!("all: {before:.1}");
+    ExitCode::SUCCESS
+}
+
+/// Of the processor for each sample: the least of nine runs.
+fn nanoseconds(stages: usize) -> f64 {
+    let one = |_| {
+        let start = cpu();
+        run(stages, TIMED);
+        (cpu() - start) as f64 / (TIMED * HOSTS * FAMILIES) as f64
+    };
+    (0..9).map(one).fold(f64::MAX, f64::min)
+}
+
+/// Nanoseconds of the processor that this thread has had.
+fn cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).expect("a number")
+}
+
+/// Of each sample.
+fn instructions(stages: usize) -> f64 {
+    let [few, many] = PASSES.map(|passes| count(stages, passes));
+    (many - few) as f64 / ((PASSES[1] - PASSES[0]) * HOSTS * FAMILIES) as f64
+}
+
+/// Instructions of so many passes over all series.
+fn count(stages: usize, passes: usize) -> u64 {
+    let this = std::env::current_exe().expect("the path of this bench");
+    let run = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(this)
+        .args(["run", &stages.to_string(), &passes.to_string()])
+        .output()
+        .expect("valgrind");
+    let said = String::from_utf8_lossy(&run.stderr);
+    // ==1234== Collected : 987654321
+    let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
+    count.unwrap_or_else(|| panic!("valgrind has not counted: {said}"))
+}
+
+/// A value list of each series in packets of one host, and where in them their time stands.
+fn packets() -> Vec<Vec<u8>> {
+    let mut builder = PacketBuilder::new(1452);
+    for host in 0..HOSTS {
+        for family in 0..FAMILIES {
+            let (type_name, value) = match family % 2 {
+                0 => ("gauge", Value::Gauge((host * 7919 + family * 104_729) as f64 / 1e6)),
+                _ => ("derive", Value::Derive((host * 15_485_863 + family * 32_452_843) as i64)),
+            };
+            let identifier = Identifier {
+                host: format!("host{host:03}.example.org").into(),
+                plugin: format!("plugin{family:02}").into(),
+                type_name: type_name.into(),
+                ..Identifier::default()
+            };
+            let interval = Interval::HighResolution(10 << 30);
+            builder.push(&ValueList::new(identifier, PLACE, interval, &[value]).as_ref());
+        }
+        builder.close();
+    }
+    builder.packets().map(|(_, bytes)| bytes.to_vec()).collect()
+}
+
+/// Stands where the time of a pass is written: no value and no name has these bytes.
+const PLACE: Time = Time::HighResolution(0x0123_4567_89ab_cdef);
+
+fn run(stages: usize, passes: usize) {
+    let mut packets = packets();
+    let place = |packet: &Vec<u8>| {
+        packet.windows(8).position(|eight| eight == PLACE.cdtime().to_be_bytes()).expect("a time")
+    };
+    let places: Vec<usize> = packets.iter().map(place).collect();
+    let types = Arc::new(TypesDb::parse(b"gauge value:GAUGE:U:U\nderive value:DERIVE:U:U\n").0);
+    let settings = Settings {
+        max_age: 3_300_000,
+        max_ahead: 600_000,
+        max_memory: 64 << 20,
+        batch_samples: 2000,
+        batch_delay: 1000,
+        labels: Vec::new(),
+        relabel: Vec::new(),
+    };
+    let mut queue = Queue::new(settings, types);
+    let (mut body, mut compressor) = (Vec::new(), Compressor::default());
+    let start = 1_795_290_000;
+    for pass in 0..passes as u64 {
+        let second = start + pass * 10;
+        for (packet, place) in packets.iter_mut().zip(&places) {
+            packet[*place..place + 8].copy_from_slice(&(second << 30).to_be_bytes());
+        }
+        let now = (second * 1000) as i64;
+        for packet in &packets {
+            for event in Decoder::new(packet) {
+                let Ok(Event::ValueList(spans)) = event else { continue };
+                let list = std::hint::black_box(spans.of(packet));
+                if stages > 1 {
+                    queue.push(&list, now);
+                }
+            }
+            while let Some(batch) = queue.take(now, false) {
+                let all = 0..batch.len();
+                if stages > 2 {
+                    body.clear();
+                    queue.write_body(&batch, all.clone(), &mut body);
+                    std::hint::black_box(&body);
+                    if stages > 3 {
+                        let _ = std::hint::black_box(compressor.compress(&body));
+                    }
+                }
+                queue.delivered(&batch, all);
+                queue.finish(batch);
+            }
+        }
+    }
+}
