@@ -6,8 +6,8 @@
 //! - [`naming`] gives it the names and labels that collectd's own write_prometheus plugin gives it, and makes them legal;
 //! - [`sample`] makes samples of its values, or says why there are none;
 //! - [`relabel`] drops series by rules of an operator;
-//! - [`series`] remembers each series and when it was last written;
-//! - [`queue`] holds samples, in bounded memory, until they are sent;
+//! - `lists` knows value lists by their names, and [`series`] the series of their values and when they were last written;
+//! - [`queue`] holds samples in `batches`, in bounded memory, until they are sent;
 //! - [`message`] has the messages as protobuf, [`request`] makes one of a batch;
 //! - [`answer`] tells what an engine means by its answer, [`delivery`] what to do next with a batch;
 //! - [`read`] unpacks what a Prometheus asks by remote read, and packs what it is answered.
@@ -38,7 +38,9 @@
 #![forbid(unsafe_code)]
 
 pub mod answer;
+mod batches;
 pub mod delivery;
+mod lists;
 pub mod message;
 pub mod naming;
 pub mod queue;

@@ -1,6 +1,5 @@
 //! What waits to be sent to one engine, in bounded memory: the oldest is sent first, and dropped first.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,10 +7,14 @@ use coco_core::types_db::TypesDb;
 use coco_core::value_list::ValueListRef;
 
 use crate::answer::Refusal;
+pub use crate::batches::Batch;
+use crate::batches::{Batches, Waiting};
+use crate::lists::{Lists, Place};
+use crate::naming::labels;
 use crate::relabel::Rule;
-use crate::request::push_series;
-use crate::sample::{ListDrop, milliseconds, number};
-use crate::series::{Making, Number, Order, SeriesTable};
+use crate::request::{encode_labels, push_series};
+use crate::sample::{ListDrop, milliseconds, number, sources};
+use crate::series::{Order, SeriesTable};
 
 /// How long a series is remembered that nobody names, in milliseconds.
 const FORGET_AFTER: i64 = 24 * 3_600_000;
@@ -138,52 +141,14 @@ impl Tally {
     }
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Waiting {
-    series: Number,
-    milliseconds: i64,
-    value: f64,
-}
-
-/// Samples that are sent together, a range of them at least.
-#[derive(Debug)]
-pub struct Batch {
-    samples: Vec<Waiting>,
-    /// When the first of them came.
-    since: i64,
-}
-
-impl Batch {
-    /// How many samples there are.
-    pub fn len(&self) -> usize {
-        self.samples.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
-    }
-
-    /// Milliseconds of the newest of some.
-    pub fn newest(&self, range: Range<usize>) -> Option<i64> {
-        self.samples[range].iter().map(|sample| sample.milliseconds).max()
-    }
-
-    fn bytes(&self) -> usize {
-        self.samples.capacity() * size_of::<Waiting>()
-    }
-}
-
 /// See the module. All times are in milliseconds since the epoch.
 #[derive(Debug)]
 pub struct Queue {
     settings: Settings,
     types: Arc<TypesDb>,
+    lists: Lists,
     series: SeriesTable,
-    batches: VecDeque<Batch>,
-    /// Bytes of batches, that in flight included.
-    bytes: usize,
-    waiting: usize,
+    batches: Batches,
     forgotten_at: i64,
     tally: Tally,
 }
@@ -194,10 +159,9 @@ impl Queue {
         Self {
             settings,
             types,
+            lists: Lists::default(),
             series: SeriesTable::default(),
-            batches: VecDeque::new(),
-            bytes: 0,
-            waiting: 0,
+            batches: Batches::default(),
             forgotten_at: i64::MIN,
             tally: Tally::default(),
         }
@@ -207,7 +171,8 @@ impl Queue {
     pub fn change(&mut self, settings: Settings, types: Arc<TypesDb>) {
         let of = |settings: &Settings| (settings.labels.clone(), settings.relabel.clone());
         if of(&settings) != of(&self.settings) || *types != *self.types {
-            self.series.forget_lists();
+            // Which value lists have which series may be otherwise now.
+            self.lists.clear();
         }
         self.settings = settings;
         self.types = types;
@@ -220,12 +185,12 @@ impl Queue {
 
     /// Samples that wait, those in flight included.
     pub fn waiting(&self) -> usize {
-        self.waiting
+        self.batches.waiting()
     }
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.series.bytes()
+        self.batches.bytes() + self.lists.bytes() + self.series.bytes()
     }
 
     /// How many series are remembered.
@@ -255,52 +220,40 @@ impl Queue {
             self.tally.drop_list(ListDrop::Full);
             return;
         }
-        let making =
-            Making { types: &self.types, external: &self.settings.labels, rules: &self.settings.relabel };
-        let places = match self.series.of_list(list, making, now) {
-            Ok(places) => places,
-            Err(why) => return self.tally.drop_list(why),
+        let Self { settings, types, lists, series, batches, tally, .. } = self;
+        let places = match lists.find(list, now) {
+            Some(places) => places,
+            None => match remember(list, types, settings, lists, series, now) {
+                Ok(places) => places,
+                Err(why) => return tally.drop_list(why),
+            },
         };
-        self.tally.queued_lists += 1;
-        self.tally.queued += places.len() as u64;
+        tally.queued_lists += 1;
+        tally.queued += places.len() as u64;
         let milliseconds = milliseconds(list.time);
         let age = now.saturating_sub(milliseconds);
         for (&(place, kind), value) in places.iter().zip(list.values.iter()) {
-            let Some(series) = place else {
-                self.tally.drop_samples(SampleDrop::Relabel, 1);
+            let Some((place, series)) = place.and_then(|place| Some((place, series.get_mut(place)?))) else {
+                tally.drop_samples(SampleDrop::Relabel, 1);
                 continue;
             };
-            let why = if age < -self.settings.max_ahead {
+            series.see(now);
+            let why = if age < -settings.max_ahead {
                 SampleDrop::Future
-            } else if age > self.settings.max_age {
+            } else if age > settings.max_age {
                 SampleDrop::TooOld
             } else {
-                match self.series.order(series, milliseconds) {
+                match series.add(milliseconds) {
                     Order::Older => SampleDrop::Old,
                     Order::Equal => SampleDrop::Duplicate,
                     Order::Newer => {
-                        self.series.add(series, milliseconds);
-                        self.add(Waiting { series, milliseconds, value: number(kind, value) }, now);
+                        let sample = Waiting { series: place, milliseconds, value: number(kind, value) };
+                        batches.add(sample, settings.batch_samples, now);
                         continue;
                     }
                 }
             };
-            self.tally.drop_samples(why, 1);
-        }
-    }
-
-    fn add(&mut self, sample: Waiting, now: i64) {
-        self.waiting += 1;
-        let most = self.settings.batch_samples;
-        match self.batches.back_mut() {
-            Some(batch) if batch.len() < most.min(batch.samples.capacity()) => batch.samples.push(sample),
-            _ => {
-                let mut samples = Vec::with_capacity(most);
-                samples.push(sample);
-                let batch = Batch { samples, since: now };
-                self.bytes += batch.bytes();
-                self.batches.push_back(batch);
-            }
+            tally.drop_samples(why, 1);
         }
     }
 
@@ -315,13 +268,13 @@ impl Queue {
             if !at_once && !is_gathered && !is_full {
                 return None;
             }
-            let mut batch = self.batches.pop_front()?;
+            let mut batch = self.batches.take()?;
             let least = now.saturating_sub(self.settings.max_age);
             if batch.samples.iter().any(|sample| sample.milliseconds < least) {
                 self.drop_older(&mut batch, least);
             }
             if batch.is_empty() {
-                self.bytes -= batch.bytes();
+                self.batches.finish(batch);
                 continue;
             }
             // A series stands once in a request. Its samples came in order, and stay so.
@@ -342,7 +295,7 @@ impl Queue {
             }
             stays
         });
-        self.waiting -= before - batch.len();
+        self.batches.done(before - batch.len());
         self.tally.drop_samples(SampleDrop::TooOld, before - batch.len());
     }
 
@@ -372,22 +325,32 @@ impl Queue {
     }
 
     fn done(&mut self, batch: &Batch, range: Range<usize>) {
-        self.waiting -= range.len();
+        self.batches.done(range.len());
         batch.samples[range].iter().for_each(|sample| self.series.done(sample.series));
     }
 
     /// Frees the memory of a batch, all samples of which are done with.
     pub fn finish(&mut self, batch: Batch) {
-        self.bytes -= batch.bytes();
-        drop(batch);
+        self.batches.finish(batch);
     }
 
     fn forget(&mut self, now: i64) {
         // The clock may have been set back.
         if now.saturating_sub(self.forgotten_at) >= FORGET_EVERY || now < self.forgotten_at {
             self.forgotten_at = now;
-            self.series.forget(now - FORGET_AFTER);
+            self.forget_unseen(now - FORGET_AFTER);
         }
+    }
+
+    /// Forgets the value lists that were not seen since a time, and the series that nothing waits for besides.
+    fn forget_unseen(&mut self, since: i64) {
+        self.lists.forget(since);
+        self.series.forget(since);
+        // Who names a series sees it.
+        debug_assert!(
+            self.lists.series().all(|number| self.series.is_known(number)),
+            "a list has lost its series"
+        );
     }
 
     /// Whether there is memory for one more value list. Series that nothing waits for are forgotten for it, then the
@@ -398,19 +361,37 @@ impl Queue {
         }
         let enough = self.settings.max_memory - self.settings.max_memory / 8;
         for unseen in FORGET_IN_NEED {
-            self.series.forget(now - unseen);
+            self.forget_unseen(now - unseen);
             if self.bytes() <= enough {
                 return true;
             }
         }
         while self.bytes() > enough {
-            let Some(oldest) = self.batches.pop_front() else { break };
+            let Some(oldest) = self.batches.take() else { break };
             self.dropped(&oldest, 0..oldest.len(), SampleDrop::Full);
             self.finish(oldest);
             if self.bytes() > enough && self.batches.is_empty() {
-                self.series.forget(now + 1);
+                self.forget_unseen(now + 1);
             }
         }
         self.bytes() <= self.settings.max_memory
     }
+}
+
+/// Takes note of a value list that is not known, and of the series that its values belong to.
+#[cold]
+fn remember<'l>(
+    list: &ValueListRef<'_>,
+    types: &TypesDb,
+    settings: &Settings,
+    lists: &'l mut Lists,
+    series: &mut SeriesTable,
+    now: i64,
+) -> Result<&'l [Place], ListDrop> {
+    let places = sources(list, types)?.iter().map(|source| {
+        let labels = labels(&list.identifier, source, &settings.labels);
+        let is_kept = settings.relabel.iter().all(|rule| rule.keeps(&labels));
+        (is_kept.then(|| series.of_labels(encode_labels(&labels), now)), source.kind)
+    });
+    Ok(lists.insert(&list.identifier, places.collect(), now))
 }

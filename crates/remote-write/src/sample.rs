@@ -5,7 +5,7 @@ use coco_core::value_kind::ValueKind;
 use coco_core::value_list::{Time, Value, ValueListRef};
 
 /// Longest name that collectd takes.
-const LONGEST_NAME: usize = 127;
+pub const LONGEST_NAME: usize = 127;
 
 /// The NaN that stands for all of them, Go's: those of agents may have the bits by which Prometheus marks the end of a
 /// series.

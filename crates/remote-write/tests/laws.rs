@@ -152,6 +152,53 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Lists come in an order that repeats, as an agent's do, or in any; all may be forgotten between.
+    #[test]
+    fn every_sample_has_the_labels_of_its_value_list_in_whatever_order_they_come(
+        round in prop::collection::vec((0u8..4, 0u8..4), 1..12),
+        breaks in prop::collection::vec((0usize..40, 0u8..4, 0u8..4, 0u8..3), 0..12),
+    ) {
+        let (types, _) = TypesDb::parse(b"t value:GAUGE:U:U");
+        let mut queue = Queue::new(settings(1 << 20, 1000), Arc::new(types));
+        let mut names: Vec<(u8, u8)> = round.iter().copied().cycle().take(40).collect();
+        breaks.iter().for_each(|&(at, host, metric, _)| names[at] = (host, metric));
+        let mut expected = HashMap::<_, Vec<_>>::new();
+        for (at, &(host, metric)) in names.iter().enumerate() {
+            let now = 1_000 + at as i64;
+            let (host, metric) = (format!("h{host}"), "m".repeat(usize::from(metric) + 1));
+            let identifier = Identifier {
+                host: host.clone().into_bytes(),
+                plugin: b"p".to_vec(),
+                plugin_instance: metric.clone().into_bytes(),
+                type_name: b"t".to_vec(),
+                type_instance: Vec::new(),
+            };
+            let value = Value::Gauge(at as f64);
+            let list = ValueList::new(identifier, Time::Seconds(now as u64), Interval::NONE, &[value]);
+            queue.push(&list.as_ref(), now * 1000);
+            expected.entry((host, metric)).or_default().push(at as f64);
+            match breaks.iter().find(|broken| broken.0 == at) {
+                Some((.., 1)) => {
+                    let labels = vec![("at".to_owned(), at.to_string())];
+                    queue.change(Settings { labels, ..settings(1 << 20, 1000) }, Arc::new(TypesDb::parse(b"t value:GAUGE:U:U").0));
+                }
+                Some((.., 2)) => queue.change(settings(1 << 20, 1000), Arc::new(TypesDb::parse(b"t value:GAUGE:U:U\nu value:GAUGE:U:U").0)),
+                _ => {}
+            }
+        }
+        let batch = queue.take(2_000_000, true).unwrap();
+        let mut found = HashMap::<_, Vec<_>>::new();
+        for series in decode(&body(&queue, &batch)).unwrap().timeseries {
+            let of = |name: &str| series.labels.iter().find(|label| label.name == name).unwrap().value.clone();
+            found.entry((of(INSTANCE), of("p"))).or_default().extend(series.samples.iter().map(|sample| sample.value));
+        }
+        // A series is another with other labels.
+        found.values_mut().for_each(|values| values.sort_by(f64::total_cmp));
+        prop_assert_eq!(found, expected);
+    }
+}
+
 #[test]
 fn reasons_are_named_once() {
     let mut names: Vec<_> = ListDrop::ALL.iter().map(|why| why.as_str()).collect();
@@ -164,16 +211,19 @@ fn reasons_are_named_once() {
 /// A queue of one series a host, up to so many samples.
 fn small(max_memory: usize) -> Queue {
     let (types, _) = TypesDb::parse(b"two a:GAUGE:U:U b:COUNTER:U:U");
-    let settings = Settings {
+    Queue::new(settings(max_memory, 10), Arc::new(types))
+}
+
+fn settings(max_memory: usize, batch_samples: usize) -> Settings {
+    Settings {
         max_age: 3_300_000,
         max_ahead: 600_000,
         max_memory,
-        batch_samples: 10,
+        batch_samples,
         batch_delay: 1000,
         labels: Vec::new(),
         relabel: Vec::new(),
-    };
-    Queue::new(settings, Arc::new(types))
+    }
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! Samples that wait, gathered into what may be sent together.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::series::Number;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) series: Number,
+    pub(crate) milliseconds: i64,
+    pub(crate) value: f64,
+}
+
+/// Samples that are sent together, a range of them at least.
+#[derive(Debug)]
+pub struct Batch {
+    pub(crate) samples: Vec<Waiting>,
+    /// When the first of them came.
+    pub(crate) since: i64,
+}
+
+impl Batch {
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Milliseconds of the newest of some.
+    pub fn newest(&self, range: Range<usize>) -> Option<i64> {
+        self.samples[range].iter().map(|sample| sample.milliseconds).max()
+    }
+
+    fn bytes(&self) -> usize {
+        self.samples.capacity() * size_of::<Waiting>()
+    }
+}
+
+/// See the module. A batch that was taken counts until it is finished, as do its samples until they are done with.
+#[derive(Debug, Default)]
+pub(crate) struct Batches {
+    batches: VecDeque<Batch>,
+    bytes: usize,
+    waiting: usize,
+}
+
+impl Batches {
+    /// Samples that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The oldest.
+    pub(crate) fn front(&self) -> Option<&Batch> {
+        self.batches.front()
+    }
+
+    /// How many there are that were not taken.
+    pub(crate) fn len(&self) -> usize {
+        self.batches.len()
+    }
+
+    /// Whether all were taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batches.is_empty()
+    }
+
+    /// Adds a sample to the newest, of up to so many.
+    #[inline]
+    pub(crate) fn add(&mut self, sample: Waiting, most: usize, now: i64) {
+        self.waiting += 1;
+        match self.batches.back_mut() {
+            Some(batch) if batch.len() < most.min(batch.samples.capacity()) => batch.samples.push(sample),
+            _ => self.begin(sample, most, now),
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self, sample: Waiting, most: usize, now: i64) {
+        let mut samples = Vec::with_capacity(most);
+        samples.push(sample);
+        let batch = Batch { samples, since: now };
+        self.bytes += batch.bytes();
+        self.batches.push_back(batch);
+    }
+
+    /// Takes the oldest.
+    pub(crate) fn take(&mut self) -> Option<Batch> {
+        self.batches.pop_front()
+    }
+
+    /// Takes note that so many samples of batches that were taken no longer wait.
+    pub(crate) fn done(&mut self, samples: usize) {
+        self.waiting -= samples;
+    }
+
+    /// Frees the memory of a batch that was taken.
+    pub(crate) fn finish(&mut self, batch: Batch) {
+        self.bytes -= batch.bytes();
+        drop(batch);
+    }
+}
