@@ -197,6 +197,8 @@ pub enum Answer {
     Close,
     /// It breaks the connection off half way through the head of an answer.
     Half,
+    /// It writes whatever it wants, and then breaks the connection off.
+    With(fn(&mut TcpStream)),
 }
 
 /// How many bytes a scripted engine reads of a body of a length, of the request of a number, before it resets the
@@ -327,6 +329,10 @@ fn converse(
         let request = Request { head, write: request::decode(&plain).expect("a WriteRequest") };
         match answer(&request, number) {
             Answer::Close => return None,
+            Answer::With(write) => {
+                write(&mut stream);
+                return None;
+            }
             Answer::Half => {
                 stream.write_all(b"HTTP/1.1 204 No Co").ok()?;
                 return None;

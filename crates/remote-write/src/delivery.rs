@@ -115,8 +115,9 @@ impl Delivery {
                 pace.failures = 0;
                 (self.too_large(), Wait::No)
             }
-            Answer::Busy(Some(wait)) => (Outcome::Retried, Wait::For(wait)),
-            Answer::Busy(None) => (Outcome::Retried, pace.fail()),
+            Answer::Busy(Some(wait)) if !wait.is_zero() => (Outcome::Retried, Wait::For(wait)),
+            // Nor is it asked again at once who asks for no time at all, or for one that is over.
+            Answer::Busy(_) => (Outcome::Retried, pace.fail()),
             Answer::NoAnswer { broken: true } if body > LARGE && self.split() => {
                 (Outcome::Retried, pace.fail())
             }
@@ -273,6 +274,9 @@ mod tests {
     fn waits_double_up_to_half_a_minute_and_begin_anew_when_something_was_taken() {
         let (mut delivery, mut pace) = (Delivery::new(1), Pace::default());
         let mut fail = |pace: &mut Pace| delivery.meet(Answer::NoAnswer { broken: false }, 0, pace).1;
+        // Whoever has no time for no time is not asked at once.
+        let none = Answer::Busy(Some(Duration::ZERO));
+        assert_eq!(Delivery::new(1).meet(none, 0, &mut Pace::default()).1, Wait::UpTo(FIRST_WAIT));
         for milliseconds in [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000] {
             assert_eq!(fail(&mut pace), Wait::UpTo(Duration::from_millis(milliseconds)));
         }

@@ -12,6 +12,7 @@ use coco_harness::coco::{Coco, TYPES_DB};
 use coco_harness::curl;
 use coco_harness::directory::Directory;
 use coco_harness::engine::{Answer, Prometheus, Scripted};
+use coco_harness::sink::Sink;
 use coco_harness::traffic;
 
 const TAKEN: Answer = Answer::Say(204, "", "");
@@ -165,7 +166,7 @@ fn headers_labels_and_passwords_stand_on_the_wire() {
 }
 
 #[test]
-fn samples_wait_for_an_engine_that_hangs_and_other_engines_have_theirs() {
+fn samples_wait_for_an_engine_that_hangs_and_others_have_theirs() {
     let released = Arc::new(AtomicBool::new(false));
     let hangs = Scripted::start({
         let released = Arc::clone(&released);
@@ -176,16 +177,19 @@ fn samples_wait_for_an_engine_that_hangs_and_other_engines_have_theirs() {
             TAKEN
         }
     });
-    let other = Scripted::start(|_, _| TAKEN);
+    let (other, sink) = (Scripted::start(|_, _| TAKEN), Sink::start());
     let more = format!(
-        "timeout = \"1s\"\n[tiers.other]\nkind = \"remote_write\"\nurls = [{:?}]\nbatch_delay = \"100ms\"",
-        other.url()
+        "timeout = \"1s\"\n[tiers.other]\nkind = \"remote_write\"\nurls = [{:?}]\nbatch_delay = \"100ms\"\n\
+         [tiers.nodes]\ntargets = [\"{}\"]",
+        other.url(),
+        sink.address
     );
     let mut coco = Coco::start(&config(&hangs.url(), &more));
     send(&coco, 100);
     wait_for(&mut coco, &hangs.url(), "it to be given up for a while", |engine| {
         engine["problem"] == "does not answer" && engine["waiting"] == 100
     });
+    coco.process.wait_for("the node to have all", |_| (sink.count() == 100).then_some(()));
     let api = coco.api;
     coco.process.wait_for("the other to have all", |_| {
         let vars = curl::json(&format!("http://{api}/debug/vars"));

@@ -8,17 +8,11 @@ use coco_harness::coco::Coco;
 use coco_harness::engine::{Answer, Scripted};
 use coco_harness::sink::Sink;
 
-use super::{TAKEN, config, list, lists, now, send, settled};
+use super::{TAKEN, config, list, lists, node_has, nodes, now, send, settled};
 
 /// A Coco with a tier of one engine and one of one node, which sends what it is given as one batch.
 fn coco(engine: &Scripted, sink: &Sink) -> Coco {
-    let nodes = format!("[tiers.nodes]\ntargets = [\"{}\"]", sink.address);
-    Coco::start(&config(&engine.url(), &nodes))
-}
-
-/// The node has them all, whatever the engine does.
-fn node_has(coco: &mut Coco, sink: &Sink, sent: usize) {
-    coco.process.wait_for("the other tier to have all", |_| (sink.count() == sent as u64).then_some(()));
+    Coco::start(&config(&engine.url(), &nodes(sink)))
 }
 
 /// Value lists of which hardly anything can be compressed.
@@ -67,8 +61,8 @@ fn what_breaks_off_for_its_size_is_sent_in_parts() {
     let mut coco = coco(&engine, &sink);
     let lists = large_lists(2000);
     // In one batch, which waits until the last of them has come.
-    let nodes = format!("batch_delay = \"1h\"\n[tiers.nodes]\ntargets = [\"{}\"]", sink.address);
-    let _ = coco.reload(&config(&engine.url(), &nodes).replacen("batch_delay = \"100ms\"\n", "", 1));
+    let more = format!("batch_delay = \"1h\"\n{}", nodes(&sink));
+    let _ = coco.reload(&config(&engine.url(), &more).replacen("batch_delay = \"100ms\"\n", "", 1));
     send(&mut coco, &lists);
     node_has(&mut coco, &sink, lists.len());
     assert_eq!(settled(&mut coco, &engine.url(), 2000), (2000, BTreeMap::new()));

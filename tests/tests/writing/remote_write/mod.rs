@@ -2,7 +2,9 @@
 //! is away or has no time. Other tiers go on throughout.
 
 mod breaks;
+mod copies;
 mod fleet;
+mod hostile;
 mod page;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,16 @@ fn config(url: &str, lines: &str) -> String {
         "listen = {{ bind = \"127.0.0.1:0\", typesdb = \"{TYPES_DB}\" }}\napi.bind = \"127.0.0.1:0\"\n\
          [tiers.engines]\nkind = \"remote_write\"\nurls = [{url:?}]\nbatch_delay = \"100ms\"\n{lines}\n"
     )
+}
+
+/// A tier of one node beside that of the engine.
+fn nodes(sink: &Sink) -> String {
+    format!("[tiers.nodes]\ntargets = [\"{}\"]\n", sink.address)
+}
+
+/// The node has them all, whatever the engine does.
+fn node_has(coco: &mut Coco, sink: &Sink, sent: usize) {
+    coco.process.wait_for("the other tier to have all", |_| (sink.count() == sent as u64).then_some(()));
 }
 
 fn now() -> Duration {
@@ -151,8 +163,8 @@ fn real_engines_have_what_agents_sent_by_name_labels_time_and_value() {
     let (url, other) = (prometheus.url(), victoria.url());
     let more = format!(
         "[tiers.other]\nkind = \"remote_write\"\nurls = [{other:?}]\nbatch_delay = \"100ms\"\n\
-         [tiers.nodes]\ntargets = [\"{}\"]\n",
-        sink.address
+         {}",
+        nodes(&sink)
     );
     let mut coco = Coco::start(&config(&url, &more));
     let (mut lists, expected) = of_two_hosts(now().as_millis() as u64 - 60_000);
@@ -178,8 +190,7 @@ fn real_engines_have_what_agents_sent_by_name_labels_time_and_value() {
             assert!(time == stored_time && (value - stored).abs() <= value.abs() * 1e-11, "{series:?}");
         }
     }
-    let sent = lists.len() as u64;
-    coco.process.wait_for("the other tier to have all", |_| (sink.count() == sent).then_some(()));
+    node_has(&mut coco, &sink, lists.len());
     assert!(coco.stop().success());
 }
 
@@ -187,7 +198,8 @@ fn real_engines_have_what_agents_sent_by_name_labels_time_and_value() {
 fn what_waits_for_an_engine_that_was_away_arrives_in_order_when_it_is_back() {
     let mut prometheus = Prometheus::start();
     let url = prometheus.url();
-    let mut coco = Coco::start(&config(&url, "batch_samples = 50"));
+    let sink = Sink::start();
+    let mut coco = Coco::start(&config(&url, &format!("batch_samples = 50\n{}", nodes(&sink))));
     let start = now().as_millis() as u64 - 600_000;
     send(&mut coco, &lists(100, start));
     assert_eq!(settled(&mut coco, &url, 100), (100, BTreeMap::new()));
@@ -203,6 +215,7 @@ fn what_waits_for_an_engine_that_was_away_arrives_in_order_when_it_is_back() {
         (engine["state"] == "down" && engine["waiting"] == 1000).then_some(())
     });
     assert_eq!(state(&coco)["problem"], "does not answer");
+    node_has(&mut coco, &sink, 1100);
     prometheus.start_again();
     assert_eq!(settled(&mut coco, &url, 1100), (1100, BTreeMap::new()));
     let stored = prometheus.stored("collectd_plugin_gauge");
@@ -225,13 +238,11 @@ fn one_refused_sample_of_two_thousand_costs_itself_alone() {
     let bad = |request: &Request, _: usize| {
         if has(request, "01234") { Answer::Say(400, "", "duplicate sample for timestamp\n") } else { TAKEN }
     };
-    let engine = Scripted::start(bad);
-    let mut coco = Coco::start(&config(&engine.url(), "batch_delay = \"10s\"\n").replacen(
-        "batch_delay = \"100ms\"\n",
-        "",
-        1,
-    ));
+    let (engine, sink) = (Scripted::start(bad), Sink::start());
+    let lines = format!("batch_delay = \"10s\"\n{}", nodes(&sink));
+    let mut coco = Coco::start(&config(&engine.url(), &lines).replacen("batch_delay = \"100ms\"\n", "", 1));
     send(&mut coco, &lists(2000, now().as_millis() as u64));
+    node_has(&mut coco, &sink, 2000);
     let dropped = BTreeMap::from([("refused_duplicate".to_owned(), 1)]);
     assert_eq!(settled(&mut coco, &engine.url(), 2000), (1999, dropped));
     assert_eq!(engine.samples(), 1999);
@@ -255,9 +266,10 @@ fn failures_cost_nothing_but_what_fails_for_ever() {
         _ if has(request, "00000") => Answer::Say(500, "", "label name is not unique"),
         _ => TAKEN,
     };
-    let engine = Scripted::start(script);
-    let mut coco = Coco::start(&config(&engine.url(), ""));
+    let (engine, sink) = (Scripted::start(script), Sink::start());
+    let mut coco = Coco::start(&config(&engine.url(), &nodes(&sink)));
     send(&mut coco, &lists(8, now().as_millis() as u64));
+    node_has(&mut coco, &sink, 8);
     let dropped = BTreeMap::from([("other".to_owned(), 1)]);
     assert_eq!(settled(&mut coco, &engine.url(), 8), (7, dropped));
     assert_eq!(engine.samples(), 7);
@@ -271,10 +283,10 @@ fn samples_are_kept_while_an_engine_does_not_know_us_and_go_on_with_another_toke
         true => TAKEN,
         false => Answer::Say(401, "", "who are you?"),
     };
-    let engine = Scripted::start(script);
+    let (engine, sink) = (Scripted::start(script), Sink::start());
     let directory = Directory::new("token");
     let token = directory.write("token", "wrong\n");
-    let config = config(&engine.url(), &format!("bearer_token_file = {token:?}"));
+    let config = config(&engine.url(), &format!("bearer_token_file = {token:?}\n{}", nodes(&sink)));
     let mut coco = Coco::start(&config);
     send(&mut coco, &lists(100, now().as_millis() as u64));
     let (api, url) = (coco.api, engine.url());
@@ -282,6 +294,7 @@ fn samples_are_kept_while_an_engine_does_not_know_us_and_go_on_with_another_toke
         let tiers = coco_harness::curl::json(&format!("http://{api}/tiers"));
         (tiers[0]["connections"][&url]["blocked"] == true).then_some(())
     });
+    node_has(&mut coco, &sink, 100);
     assert_eq!(engine.samples(), 0);
     directory.write("token", "right\n");
     let _ = coco.reload(&config);
