@@ -11,6 +11,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cpus;
 use crate::error::{Doing, Error};
 use crate::procfs;
 
@@ -36,11 +37,23 @@ impl Child {
         arguments: impl IntoIterator<Item = A>,
         output: PathBuf,
     ) -> Result<Self, Error> {
-        Self::spawn_within(name, program, arguments, &[], None, output)
+        Self::spawn_on(&[], name, program, arguments, output)
+    }
+
+    /// The same on these CPUs; on those of this thread if there are none.
+    pub(crate) fn spawn_on<A: AsRef<OsStr>>(
+        cpus: &[usize],
+        name: &str,
+        program: &Path,
+        arguments: impl IntoIterator<Item = A>,
+        output: PathBuf,
+    ) -> Result<Self, Error> {
+        Self::spawn_within(cpus, name, program, arguments, &[], None, output)
     }
 
     /// The same with more in its environment, and with standard output and standard error that lead elsewhere.
     pub(crate) fn spawn_within<A: AsRef<OsStr>>(
+        cpus: &[usize],
         name: &str,
         program: &Path,
         arguments: impl IntoIterator<Item = A>,
@@ -56,6 +69,7 @@ impl Child {
             };
             Command::new(std::env::current_exe()?)
                 .arg("hold")
+                .args(cpus.iter().map(|cpu| format!("--cpu={cpu}")))
                 .arg(program)
                 .args(arguments)
                 .envs(environment.iter().map(|(name, value)| (name, value)))
@@ -149,8 +163,11 @@ pub(crate) fn output<A: AsRef<OsStr>>(
     Err(Error::Ended { name: program.display().to_string(), status: output.status, output: said })
 }
 
-/// Becomes `program`, which the kernel kills when the process that started this one dies.
-pub(crate) fn hold(program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<(), Error> {
+/// Becomes `program` on these CPUs, which the kernel kills when the process that started this one dies.
+pub(crate) fn hold(cpus: &[usize], program: &OsStr, arguments: &[impl AsRef<OsStr>]) -> Result<(), Error> {
+    if !cpus.is_empty() {
+        cpus::pin(cpus)?;
+    }
     // Kept across exec, prctl(2).
     set_pdeathsig(Signal::SIGKILL).doing(|| "tie a process to its parent".to_owned())?;
     Err(Command::new(program).args(arguments).exec()).doing(|| format!("start {}", program.to_string_lossy()))

@@ -66,8 +66,13 @@ impl std::ops::AddAssign for Content {
 impl Corpus {
     /// Every metric of `hosts` hosts once.
     pub(crate) fn generate(kind: Kind, hosts: usize) -> Result<Self, Error> {
+        Self::generate_some(kind, hosts, usize::MAX)
+    }
+
+    /// The first so many metrics of `hosts` hosts once.
+    pub(crate) fn generate_some(kind: Kind, hosts: usize, metrics: usize) -> Result<Self, Error> {
         let random = &mut Random(7);
-        let metrics = metrics::of_one_host();
+        let metrics: Vec<Metric> = metrics::of_one_host().into_iter().take(metrics).collect();
         let names: Vec<String> = (0..hosts).map(|h| format!("host{h:05}.dc{}.example.org", h % 4)).collect();
         let mut builder = PacketBuilder::new(PACKET);
         match kind {

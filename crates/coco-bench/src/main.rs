@@ -1,27 +1,34 @@
 //! `coco-bench`: measures Coco against a relay that reads nothing, and Noodle against nginx, on this machine, over
 //! loopback.
 //!
-//! In the order in which a run meets the modules: [`metrics`] and [`corpus`] make datagrams, [`subject`] starts what is
-//! measured as a [`child`] process, [`blast`] sends, [`sink`] counts, [`measure`] reads the meters; [`proxy`] does all
-//! of that for Noodle, [`reads`] for what it reads by rrdcached; [`samples`], [`engine`] and [`bridge`] for what Coco sends by remote write; [`rows`] says which runs make which figure, [`report`] prints them. [`soak`] is a long run,
-//! [`hostile`] an evil one.
+//! In the order in which a run meets the modules: [`programs`] finds the daemons, [`metrics`] and [`corpus`] make datagrams,
+//! [`subject`] starts what is measured as a [`child`] process on [`cpus`] of its own, [`blast`] sends, [`sink`] counts,
+//! [`meters`] are read before and behind, and [`measure`] is all of that; [`proxy`] does it for Noodle and its [`answer`],
+//! [`reads`] for what Noodle reads by rrdcached, [`panel`] for Graphite's clients, [`callgrind`] counts instructions in place
+//! of time; [`samples`], [`engine`] and [`bridge`] are for what Coco sends by remote write; [`rows`] says which runs make which
+//! figure, [`report`] prints them. [`soak`] is a long run, [`hostile`] an evil one.
 //! README.md says what is measured, and how.
 
 #![forbid(unsafe_code)]
 
+mod answer;
 mod blast;
 mod bridge;
+mod callgrind;
 mod child;
 mod corpus;
+mod cpus;
 mod delay;
 mod engine;
 mod error;
 mod hostile;
 mod http;
 mod measure;
+mod meters;
 mod metrics;
 mod panel;
 mod procfs;
+mod programs;
 mod proxy;
 mod reads;
 mod relay;
@@ -38,7 +45,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +53,7 @@ use serde_json::json;
 
 use corpus::{Corpus, Kind};
 use error::{Doing, Error};
+use programs::programs;
 use rows::{Bench, Group, Outcome};
 
 /// Measures Coco against a relay that reads nothing, and Noodle against nginx. Without a subcommand: all usual rows.
@@ -66,11 +74,11 @@ struct Options {
     /// Datagrams a second.
     #[arg(long, default_value_t = 30_000)]
     rate: u64,
-    /// Seconds of each run.
-    #[arg(long, default_value_t = 10)]
+    /// Seconds of each run; of delays and of Noodle's, 3 at the most.
+    #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Runs of each subject, in turns; the median of the ratios counts.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 10)]
     rounds: usize,
     /// Hosts, of 133 metrics each.
     #[arg(long, default_value_t = 1_500)]
@@ -81,6 +89,13 @@ struct Options {
     /// Seconds for which a VictoriaMetrics gets samples by remote write; 600 in full.
     #[arg(long, default_value_t = 60)]
     sustained: u64,
+    /// Let everyone run on every CPU. Else what is measured has as many for itself as it has threads, as far as one is left for
+    /// sender and sink.
+    #[arg(long)]
+    no_pin: bool,
+    /// Exit with 1 if a bar was missed, too.
+    #[arg(long)]
+    strict: bool,
     /// Also write all figures, and the runs behind them, to a file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -163,6 +178,9 @@ enum Tool {
     /// Becomes another program that ends with its parent.
     #[command(hide = true)]
     Hold {
+        /// A CPU to run on; several may be named.
+        #[arg(long)]
+        cpu: Vec<usize>,
         program: OsString,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -181,11 +199,16 @@ fn main() -> ExitCode {
     })
 }
 
-/// Measures and reports. The exit status tells of flawed measurements, not of missed bars.
+/// Measures and reports. The exit status tells of flawed measurements, and of missed bars only to who is strict.
 fn bench(options: &Options) -> Result<ExitCode, Error> {
     let [coco, noodle] = programs([("coco", &options.coco), ("noodle", &options.noodle)])?;
+    procfs::raise_descriptors()?;
+    let mut place = subject::Place::new(coco, noodle)?;
+    if !options.no_pin {
+        place.cpus = cpus::Cpus::parted()?;
+    }
     let bench = Bench {
-        place: subject::Place::new(coco, noodle)?,
+        place,
         rate: options.rate.max(1),
         seconds: options.seconds.max(1),
         rounds: options.rounds.max(1),
@@ -197,56 +220,18 @@ fn bench(options: &Options) -> Result<ExitCode, Error> {
     let groups = if options.only.is_empty() { &Group::USUAL[..] } else { &options.only };
     let outcomes = bench.outcomes(groups)?;
     let machine = procfs::Machine::this()?;
-    print(&report::table(&machine, &outcomes))?;
+    let Bench { rate, seconds, rounds, hosts, large_hosts, .. } = bench;
+    let setting =
+        report::Setting { rate, seconds, rounds, hosts, large_hosts, cpus: bench.place.cpus.said() };
+    print(&report::table(&machine, &setting, &outcomes))?;
     if let Some(path) = &options.json {
-        let Options { rate, seconds, rounds, hosts, large_hosts, .. } = options;
-        let options = json!({
-            "rate": rate, "seconds": seconds, "rounds": rounds, "hosts": hosts, "large_hosts": large_hosts
-        });
-        let report = format!("{:#}\n", report::json(&machine, &options, &outcomes));
+        let report = format!("{:#}\n", report::json(&machine, &setting, &outcomes));
         std::fs::write(path, report).doing(|| format!("write {}", path.display()))?;
     }
-    let flawed = |outcome: &Outcome| !outcome.complaints.is_empty();
-    Ok(if outcomes.iter().any(flawed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// The daemons to measure: those that are named, or the release builds of this workspace.
-fn programs<const N: usize>(named: [(&str, &Option<PathBuf>); N]) -> Result<[PathBuf; N], Error> {
-    let builds: Vec<&str> = named.iter().filter(|(_, path)| path.is_none()).map(|(name, _)| *name).collect();
-    build(&builds)?;
-    let mut paths = std::array::from_fn(|_| PathBuf::new());
-    for (found, (name, path)) in paths.iter_mut().zip(named) {
-        *found = match path {
-            Some(path) => path.canonicalize().doing(|| format!("find {}", path.display()))?,
-            None => beside(name)?,
-        };
-    }
-    Ok(paths)
-}
-
-/// Brings release builds up to date where cargo is at hand.
-fn build(packages: &[&str]) -> Result<(), Error> {
-    let Some(cargo) = std::env::var_os("CARGO").filter(|_| !packages.is_empty()) else {
-        return Ok(());
+    let flawed = |outcome: &Outcome| {
+        !outcome.complaints.is_empty() || (options.strict && outcome.verdict == rows::MISSED)
     };
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml");
-    let mut command = Command::new(cargo);
-    command.args(["build", "--release", "--manifest-path", manifest]);
-    command.args(packages.iter().flat_map(|package| ["--package", package]));
-    let status = command.status().doing(|| "run cargo".to_owned())?;
-    if status.success() { Ok(()) } else { Err(Error::Meaningless(format!("{packages:?} do not build"))) }
-}
-
-/// The program of this name beside this one.
-fn beside(name: &str) -> Result<PathBuf, Error> {
-    let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
-    let beside = own.with_file_name(name);
-    beside.is_file().then_some(beside).ok_or_else(|| {
-        Error::Meaningless(format!(
-            "no {name} beside {}: build it with --release, or say --{name}",
-            own.display()
-        ))
-    })
+    Ok(if outcomes.iter().any(flawed) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Runs attacks and prints what came of them.
@@ -305,7 +290,7 @@ impl Tool {
                 let sockets = sockets.doing(|| format!("receive on ports from {first_port} on"))?;
                 print_json(&json!(delay::delay(target, &sockets, rate.max(1), seconds)?))
             }
-            Self::Hold { program, arguments } => child::hold(&program, &arguments),
+            Self::Hold { cpu, program, arguments } => child::hold(&cpu, &program, &arguments),
             Self::Hostile { only, short, coco, noodle } => attack(&only, short, &coco, &noodle),
             Self::Soak { minutes, rate, hosts, coco } => {
                 let [coco] = programs([("coco", &coco)])?;

@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nix::unistd::Pid;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::blast::{Load, Sent, blast};
+use crate::cpus::Kept;
 use crate::error::Error;
 use crate::http;
+use crate::meters::{Beside, Meters};
 use crate::procfs;
 use crate::sink::{IDLE, Sink, Tally};
 use crate::subject::{Place, Running, Subject, TIERS};
@@ -39,8 +40,8 @@ pub(crate) struct Measurement {
     /// Without the first pass; none if there was no second.
     pub(crate) cpu_us_per_value_list_warm: Option<f64>,
     pub(crate) peak_memory_kib: u64,
-    /// Cores that others kept busy meanwhile: how noisy the machine was.
-    pub(crate) foreign_cores: f64,
+    #[serde(flatten)]
+    pub(crate) beside: Beside,
     /// What is wrong with the run beyond losses: books that do not balance, a bad end.
     pub(crate) problems: Vec<String>,
 }
@@ -51,9 +52,9 @@ impl Measurement {
         self.lost == 0 && self.delivered.malformed == 0 && self.problems.is_empty()
     }
 
-    /// In MiB.
+    /// In MB.
     pub(crate) fn peak_memory(&self) -> f64 {
-        self.peak_memory_kib as f64 / 1024.0
+        self.peak_memory_kib as f64 * 1024.0 / 1e6
     }
 
     /// What was not as it should be, for people; empty if nothing.
@@ -82,23 +83,19 @@ pub(crate) struct Run {
     start: Meters,
     sent: Sent,
     warm: Option<(Meters, u64)>,
-}
-
-#[derive(Clone, Copy)]
-struct Meters {
-    at: Instant,
-    child: Duration,
-    own: Duration,
-    machine: Duration,
+    /// Kept until all is over.
+    _cpus: Kept,
 }
 
 impl Run {
     /// Starts a subject in front of a new sink.
     pub(crate) fn start(place: &Place, subject: Subject) -> Result<Self, Error> {
+        // Before the sink: its thread runs where this one may.
+        let cpus = place.cpus.keep(subject.threads())?;
         let sink = Sink::anywhere(subject.targets())?;
-        let running = Running::start(place, subject, sink.addresses())?;
-        let start = Meters::read(&running)?;
-        Ok(Self { subject, running, sink, start, sent: Sent::default(), warm: None })
+        let running = Running::start(place, subject, sink.addresses(), &cpus)?;
+        let start = Meters::read(&running.child, &[])?;
+        Ok(Self { subject, running, sink, start, sent: Sent::default(), warm: None, _cpus: cpus })
     }
 
     /// Sends one pass over the corpus, the part in which all metrics are new, then the rest of the load.
@@ -109,7 +106,7 @@ impl Run {
         }
         self.send(&Load { datagrams: pass, ..*load }, 0)?;
         let delivered = self.settle();
-        self.warm = Some((Meters::read(&self.running)?, delivered.value_lists));
+        self.warm = Some((Meters::read(&self.running.child, &[])?, delivered.value_lists));
         self.send(&Load { datagrams: load.datagrams - pass, ..*load }, pass)
     }
 
@@ -128,7 +125,7 @@ impl Run {
     pub(crate) fn finish(mut self) -> Result<Measurement, Error> {
         self.settle();
         self.running.child.alive()?;
-        let end = Meters::read(&self.running)?;
+        let end = Meters::read(&self.running.child, &[])?;
         let peak_memory_kib = procfs::peak_memory(self.running.child.pid())?;
         let dropped_before = self.running.drops()?;
         let mut problems = Vec::new();
@@ -145,7 +142,7 @@ impl Run {
         let dropped_behind = self.sink.drops()?;
         let delivered = self.sink.total();
         let expected = self.subject.delivers(self.sent.content);
-        let cpu = (end.child - self.start.child).as_secs_f64();
+        let cpu = end.cpu_since(&self.start).as_secs_f64();
         let per_list = |cpu: f64, lists: u64| cpu * 1e6 / lists.max(1) as f64;
         Ok(Measurement {
             subject: self.subject.name(),
@@ -159,10 +156,10 @@ impl Run {
             cpu_seconds: cpu,
             cpu_us_per_value_list: per_list(cpu, delivered.value_lists),
             cpu_us_per_value_list_warm: self.warm.map(|(meters, before)| {
-                per_list((end.child - meters.child).as_secs_f64(), delivered.value_lists - before)
+                per_list(end.cpu_since(&meters).as_secs_f64(), delivered.value_lists - before)
             }),
             peak_memory_kib,
-            foreign_cores: end.foreign_since(&self.start),
+            beside: end.beside_since(&self.start),
             problems,
         })
     }
@@ -173,23 +170,6 @@ pub(crate) fn measure(place: &Place, subject: Subject, load: &Load<'_>) -> Resul
     let mut run = Run::start(place, subject)?;
     run.load(load)?;
     run.finish()
-}
-
-impl Meters {
-    fn read(running: &Running) -> Result<Self, Error> {
-        Ok(Self {
-            at: Instant::now(),
-            child: running.child.cpu_time()?,
-            own: procfs::cpu_time(Pid::this())?,
-            machine: procfs::machine_cpu_time()?,
-        })
-    }
-
-    fn foreign_since(&self, start: &Self) -> f64 {
-        let ours = (self.child - start.child) + (self.own - start.own);
-        let all = self.machine.saturating_sub(start.machine);
-        all.saturating_sub(ours).as_secs_f64() / (self.at - start.at).as_secs_f64()
-    }
 }
 
 /// Fetches Coco's counters until they balance. Returns what does not.

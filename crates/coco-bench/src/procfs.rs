@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -78,6 +79,43 @@ pub(crate) fn memory(process: Pid) -> Result<u64, Error> {
     status(process, "VmRSS:")
 }
 
+/// How often a process had to wait for its turn or for something to do, all threads that it has now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Switches {
+    /// It had nothing more to do.
+    pub(crate) voluntary: u64,
+    /// It had, but others were to run.
+    pub(crate) involuntary: u64,
+}
+
+/// Context switches of a process. Those of threads that have ended are in nobody's books.
+pub(crate) fn switches(process: Pid) -> Result<Switches, Error> {
+    let folder = format!("/proc/{process}/task");
+    let threads = std::fs::read_dir(&folder).doing(|| format!("read {folder}"))?;
+    // Threads come and go while they are listed.
+    let all = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok());
+    Ok(all.filter_map(|status| switches_of_thread(&status)).fold(Switches::default(), |sum, thread| {
+        Switches {
+            voluntary: sum.voluntary + thread.voluntary,
+            involuntary: sum.involuntary + thread.involuntary,
+        }
+    }))
+}
+
+fn switches_of_thread(status: &str) -> Option<Switches> {
+    let count = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)?.trim().parse().ok());
+    Some(Switches {
+        voluntary: count("voluntary_ctxt_switches:")?,
+        involuntary: count("nonvoluntary_ctxt_switches:")?,
+    })
+}
+
+/// Lets this process, and those that it starts, open as many files as it may.
+pub(crate) fn raise_descriptors() -> Result<(), Error> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).doing(|| "read a limit".to_owned())?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).doing(|| "raise the limit of descriptors".to_owned())
+}
+
 fn status(process: Pid, key: &str) -> Result<u64, Error> {
     let path = format!("/proc/{process}/status");
     let status = read(&path)?;
@@ -123,6 +161,13 @@ pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) memory_mib: u64,
     pub(crate) kernel: String,
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { processor, cores, memory_mib, kernel } = self;
+        write!(f, "{processor}, {cores} cores, {memory_mib} MiB, Linux {kernel}")
+    }
 }
 
 impl Machine {
@@ -179,6 +224,16 @@ mod tests {
         };
         assert_eq!(tcp_listener(&line("0A")), Some((0x4a92, 1234)));
         assert_eq!(tcp_listener(&line("01")), None);
+    }
+
+    #[test]
+    fn switches_of_both_kinds_are_told_apart() {
+        let status =
+            "Name:\tcoco\nThreads:\t2\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
+        assert_eq!(switches_of_thread(status), Some(Switches { voluntary: 42, involuntary: 7 }));
+        assert_eq!(switches_of_thread("Name:\tcoco\n"), None);
+        // The thread that waits for this test has been switched for that.
+        assert!(switches(Pid::this()).unwrap().voluntary > 0);
     }
 
     #[test]

@@ -3,29 +3,25 @@
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use regex::Regex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::answer::Layout;
 use crate::child::{self, Child};
+use crate::cpus::Kept;
 use crate::error::{Doing, Error};
 use crate::http;
+use crate::meters::{Beside, Meters};
 use crate::procfs;
 use crate::subject::{Place, healthy_api};
 
 /// Clients at a time.
 const CONNECTIONS: usize = 16;
 
-/// Series of an answer, and values of a series: an hour at 10 seconds.
-const SERIES: usize = 3;
-const VALUES: usize = 360;
-
 /// What every request asks for, as Visage's own pages ask.
-const REQUEST: &str = "/data/web-1.example.org/load?start=1700000000&finish=1700003600";
+pub(crate) const REQUEST: &str = "/data/web-1.example.org/load?start=1700000000&finish=1700003600";
 
 /// What keeps nginx from closing connections under load.
 const LASTING: &str = "keepalive_requests 1000000000;";
@@ -52,14 +48,14 @@ impl Proxy {
 /// What one run took, and gave.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
-    pub(crate) proxy: &'static str,
+    pub(crate) subject: &'static str,
     pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,
     pub(crate) cpu_us_per_request: f64,
     /// Since the proxy was started.
     pub(crate) peak_memory_kib: u64,
-    /// Cores that others kept busy meanwhile: how noisy the machine was.
-    pub(crate) foreign_cores: f64,
+    #[serde(flatten)]
+    pub(crate) beside: Beside,
     /// Requests that got anything but the answer.
     pub(crate) problems: Vec<String>,
 }
@@ -92,32 +88,36 @@ fn find(name: &str, package: &str) -> Result<PathBuf, Error> {
 
 /// A backend and both proxies before it.
 pub(crate) struct Proxies {
-    tools: Tools,
+    wrk: PathBuf,
     backend: Child,
     nginx: (Child, SocketAddr),
     noodle: (Child, SocketAddr),
+    /// Kept until all is over.
+    _cpus: Kept,
 }
 
 impl Proxies {
     /// Starts all of them, and sees that both give the answer.
-    pub(crate) fn start(place: &Place, tools: Tools) -> Result<Self, Error> {
-        let answer = answer();
+    pub(crate) fn start(place: &Place, tools: &Tools, layout: Layout) -> Result<Self, Error> {
+        let cpus = place.cpus.keep(1)?;
+        let answer = layout.answer();
         let path = place.folder.join("answer.json");
         std::fs::write(&path, &answer).doing(|| format!("write {}", path.display()))?;
         let file = format!("root {}; try_files /answer.json =404;", place.folder.display());
-        let (backend, address) = serve(place, &tools.nginx, "backend", "", &file)?;
+        let (backend, address) = serve(place, &tools.nginx, &[], "backend", "", &file)?;
         let upstream = format!("upstream backend {{ server {address}; keepalive {CONNECTIONS}; {LASTING} }}");
         let pass = "proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection \"\";";
-        let nginx = serve(place, &tools.nginx, "nginx", &upstream, pass)?;
-        let noodle = noodle(place, address)?;
-        let proxies = Self { tools, backend, nginx, noodle };
+        let nginx = serve(place, &tools.nginx, cpus.subject(), "nginx", &upstream, pass)?;
+        let noodle = noodle(place, cpus.subject(), address)?;
+        let proxies = Self { wrk: tools.wrk.clone(), backend, nginx, noodle, _cpus: cpus };
         proxies.check(&answer)?;
         Ok(proxies)
     }
 
     /// Both pass the answer on; Noodle says where it comes from.
     fn check(&self, answer: &str) -> Result<(), Error> {
-        for (proxy, begins) in [(Proxy::Nginx, answer), (Proxy::Noodle, &answer[..answer.len() - 1])] {
+        let before_the_last_brace = answer[..answer.len() - 1].trim_end();
+        for (proxy, begins) in [(Proxy::Nginx, answer), (Proxy::Noodle, before_the_last_brace)] {
             let (_, address) = self.child(proxy);
             let got = http::get(address, REQUEST)?;
             if !got.starts_with(begins.as_bytes()) {
@@ -142,24 +142,16 @@ impl Proxies {
         let connections = CONNECTIONS.to_string();
         let duration = format!("{seconds}s");
         let arguments = ["-t1", "-c", &connections, "-d", &duration, &url];
-        let meters = || -> Result<_, Error> {
-            let wrk = getrusage(UsageWho::RUSAGE_CHILDREN).doing(|| "read the CPU time of wrk".to_owned())?;
-            let wrk = wrk.user_time() + wrk.system_time();
-            let wrk = Duration::from_micros(wrk.num_microseconds().unsigned_abs());
-            let ours = child.cpu_time()? + self.backend.cpu_time()? + wrk;
-            Ok((Instant::now(), child.cpu_time()?, procfs::machine_cpu_time()?.saturating_sub(ours)))
-        };
-        let (start, cpu_before, foreign_before) = meters()?;
-        let report = Report::read(&child::output(&self.tools.wrk, arguments)?)?;
-        let (end, cpu, foreign) = meters()?;
-        let elapsed = (end - start).as_secs_f64();
+        let start = Meters::read(child, &[&self.backend])?;
+        let report = Report::read(&child::output(&self.wrk, arguments)?)?;
+        let end = Meters::read(child, &[&self.backend])?;
         Ok(Run {
-            proxy: proxy.name(),
+            subject: proxy.name(),
             requests: report.requests,
-            requests_per_second: report.requests as f64 / elapsed,
-            cpu_us_per_request: (cpu - cpu_before).as_secs_f64() * 1e6 / report.requests.max(1) as f64,
+            requests_per_second: report.requests as f64 / end.seconds_since(&start),
+            cpu_us_per_request: end.cpu_since(&start).as_secs_f64() * 1e6 / report.requests.max(1) as f64,
             peak_memory_kib: procfs::peak_memory(child.pid())?,
-            foreign_cores: foreign.saturating_sub(foreign_before).as_secs_f64() / elapsed,
+            beside: end.beside_since(&start),
             problems: report.problems,
         })
     }
@@ -203,30 +195,11 @@ impl Report {
     }
 }
 
-/// What Visage answers, 10.9 KB.
-fn answer() -> String {
-    let mut text = "{\"web-1.example.org\":{\"load\":{".to_owned();
-    let mut add =
-        |arguments: std::fmt::Arguments<'_>| text.write_fmt(arguments).expect("a string takes anything");
-    for series in 0..SERIES {
-        let comma = if series == 0 { "" } else { "," };
-        add(format_args!(
-            "{comma}\"load-{series}\":{{\"value\":{{\"start\":1700000000,\"finish\":1700003600,\"data\":["
-        ));
-        for value in 0..VALUES {
-            let comma = if value == 0 { "" } else { "," };
-            let load = 20.0 + 7.0 * ((series * VALUES + value) as f64 / 7.0).sin();
-            add(format_args!("{comma}{}", (load * 1e6).round() / 1e6));
-        }
-        add(format_args!("]}}}}"));
-    }
-    text + "}}}"
-}
-
 /// Starts an nginx with one worker, which does this wherever it is asked.
 fn serve(
     place: &Place,
     nginx: &Path,
+    cpus: &[usize],
     name: &str,
     upstream: &str,
     location: &str,
@@ -247,16 +220,17 @@ fn serve(
     add(format_args!("{upstream}\nserver {{ listen {address}; location / {{ {location} }} }}\n}}\n"));
     let path = folder.join("nginx.conf");
     std::fs::write(&path, config).doing(|| format!("write {}", path.display()))?;
-    let mut child = Child::spawn(name, nginx, [Path::new("-c"), &path], folder.join("output"))?;
+    let mut child = Child::spawn_on(cpus, name, nginx, [Path::new("-c"), &path], folder.join("output"))?;
     child.wait_for(|_| Ok(http::get(address, REQUEST).is_ok().then_some(())))?;
     Ok((child, address))
 }
 
 /// Starts Noodle in front of the backend.
-fn noodle(place: &Place, backend: SocketAddr) -> Result<(Child, SocketAddr), Error> {
+fn noodle(place: &Place, cpus: &[usize], backend: SocketAddr) -> Result<(Child, SocketAddr), Error> {
     let path = place.folder.join("noodle.conf");
     std::fs::write(&path, config(backend)).doing(|| format!("write {}", path.display()))?;
-    let mut child = Child::spawn("noodle", &place.noodle, [&path], place.folder.join("noodle.output"))?;
+    let output = place.folder.join("noodle.output");
+    let mut child = Child::spawn_on(cpus, "noodle", &place.noodle, [&path], output)?;
     let address = child.wait_for(healthy_api)?;
     Ok((child, address))
 }
@@ -278,18 +252,6 @@ fn free_port() -> Result<SocketAddr, Error> {
 mod tests {
     use super::*;
     use coco_core::config::NoodleConfig;
-
-    #[test]
-    fn the_answer_is_as_large_as_agreed_and_visages() {
-        let answer = answer();
-        assert_eq!((answer.len() + 50) / 100, 109, "{} bytes", answer.len());
-        let parsed: Value = serde_json::from_str(&answer).unwrap();
-        let series = parsed["web-1.example.org"]["load"].as_object().unwrap();
-        assert_eq!(series.len(), SERIES);
-        for series in series.values() {
-            assert_eq!(series["value"]["data"].as_array().unwrap().len(), VALUES);
-        }
-    }
 
     #[test]
     fn the_configuration_is_one_that_noodle_accepts() {

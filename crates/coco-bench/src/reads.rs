@@ -117,6 +117,16 @@ pub(crate) struct Reader {
 impl Reader {
     /// Starts it.
     pub(crate) fn start(place: &Place, name: &str, urls: &[String]) -> Result<Self, Error> {
+        Self::start_under(place, name, urls, &[])
+    }
+
+    /// Starts it under a program that runs programs, such as valgrind.
+    pub(crate) fn start_under(
+        place: &Place,
+        name: &str,
+        urls: &[String],
+        wrapper: &[String],
+    ) -> Result<Self, Error> {
         let targets = urls
             .iter()
             .enumerate()
@@ -128,7 +138,9 @@ impl Reader {
         let path = place.folder.join(format!("{name}.conf"));
         std::fs::write(&path, text).doing(|| format!("write {}", path.display()))?;
         let output = path.with_extension("noodle");
-        let mut child = Child::spawn("noodle", &place.noodle, [&path], output)?;
+        let noodle = [place.noodle.display().to_string(), path.display().to_string()];
+        let command: Vec<String> = wrapper.iter().cloned().chain(noodle).collect();
+        let mut child = Child::spawn("noodle", Path::new(&command[0]), &command[1..], output)?;
         let address = child.wait_for(healthy_api)?;
         Ok(Self { child, address })
     }
@@ -136,6 +148,22 @@ impl Reader {
     /// What it answers.
     pub(crate) fn get(&self, path: &str) -> Result<Vec<u8>, Error> {
         http::get(self.address, path)
+    }
+
+    /// Asks so often on one connection.
+    pub(crate) fn ask(&self, path: &str, times: u64) -> Result<(), Error> {
+        let ask = || {
+            let mut connection = Connection::open(self.address)?;
+            (0..times).try_for_each(|_| connection.ask(path))
+        };
+        ask().doing(|| "ask Noodle".to_owned())
+    }
+
+    /// Has it end by itself.
+    pub(crate) fn stop(self) -> Result<(), Error> {
+        let status = self.child.stop()?;
+        let well = status.is_some_and(|status| status.success());
+        well.then_some(()).ok_or_else(|| Error::Meaningless(format!("noodle stopped with {status:?}")))
     }
 
     /// In MiB.

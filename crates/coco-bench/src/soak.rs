@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 
 use crate::blast::{Load, Sent, blast};
 use crate::corpus::{Corpus, Kind};
+use crate::cpus::Kept;
 use crate::error::{Doing, Error};
 use crate::http;
 use crate::procfs;
@@ -111,7 +112,7 @@ impl<'a> Work<'a> {
             return Err(Error::Meaningless("four ports were asked for".to_owned()));
         };
         let targets = [*one, *other, *second, fickle_at];
-        let running = Running::start(soak.place, Subject::Coco(COCO), &targets)?;
+        let running = Running::start(soak.place, Subject::Coco(COCO), &targets, &Kept::default())?;
         let api = running.api.ok_or_else(|| Error::Meaningless("coco has an API".to_owned()))?;
         let text = COCO.text(&targets);
         let [pair, three] = [vec![one, other], vec![other, added, one]]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::child::Child;
 use crate::corpus::{BLACKLIST, Content};
+use crate::cpus::{Cpus, Kept};
 use crate::error::{Doing, Error};
 use crate::http;
 use crate::procfs;
@@ -29,10 +30,14 @@ pub(crate) struct Configuration {
     pub(crate) targets_per_tier: usize,
     pub(crate) max_packet_size: usize,
     pub(crate) lanes: usize,
-    /// Whether hosts are spread over the lanes; then a lane has two threads.
+    /// Of each lane.
+    pub(crate) threads: usize,
+    /// Whether hosts are spread over the lanes, which takes two threads a lane at least.
     pub(crate) spread_hosts: bool,
     /// `state.max_memory` in bytes; the default if none.
     pub(crate) max_memory: Option<usize>,
+    /// `listen.receive_buffer` in bytes; the default if none.
+    pub(crate) receive_buffer: Option<usize>,
     pub(crate) placing: Placing,
 }
 
@@ -54,8 +59,10 @@ pub(crate) const COCO: Configuration = Configuration {
     targets_per_tier: 2,
     max_packet_size: 1452,
     lanes: 1,
+    threads: 1,
     spread_hosts: false,
     max_memory: None,
+    receive_buffer: Some(RECEIVE_BUFFER),
     placing: Placing::Ring,
 };
 
@@ -65,6 +72,14 @@ impl Subject {
         match self {
             Self::Relay => TIERS,
             Self::Coco(configuration) => TIERS * configuration.targets_per_tier,
+        }
+    }
+
+    /// How many threads work at a time.
+    pub(crate) fn threads(self) -> usize {
+        match self {
+            Self::Relay => 1,
+            Self::Coco(configuration) => configuration.lanes * configuration.threads,
         }
     }
 
@@ -86,13 +101,17 @@ impl Subject {
                 name.push_str(&what);
             }
         };
-        let Configuration { targets_per_tier, max_packet_size, lanes, spread_hosts, max_memory, placing } =
-            configuration;
+        let Configuration {
+            targets_per_tier, max_packet_size, lanes, threads, spread_hosts, max_memory, ..
+        } = configuration;
+        let Configuration { receive_buffer, placing, .. } = configuration;
         add(targets_per_tier != COCO.targets_per_tier, format!(", {targets_per_tier} targets per tier"));
         add(max_packet_size != COCO.max_packet_size, format!(", packets of {max_packet_size}"));
         add(lanes != COCO.lanes, format!(", {lanes} lanes"));
+        add(threads != COCO.threads, format!(", {threads} threads"));
         add(spread_hosts, ", hosts spread".to_owned());
         add(max_memory.is_some(), format!(", state of {} MiB", max_memory.unwrap_or_default() >> 20));
+        add(receive_buffer != COCO.receive_buffer, ", its own receive buffer".to_owned());
         let placing = match placing {
             Placing::Ring => "",
             Placing::Rendezvous => ", rendezvous",
@@ -108,12 +127,13 @@ impl Configuration {
     /// The text of `coco.conf`.
     pub(crate) fn text(&self, targets: &[SocketAddr]) -> String {
         let mut text = format!(
-            "[listen]\nbind = \"127.0.0.1:0\"\nreceive_buffer = {RECEIVE_BUFFER}\n\
+            "[listen]\nbind = \"127.0.0.1:0\"\n{}\
              [pipeline]\nlanes = {}\nspread_hosts = {}\nthreads = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
              [send]\nmax_packet_size = {}\n[api]\nbind = \"127.0.0.1:0\"\n",
+            self.receive_buffer.map(|bytes| format!("receive_buffer = {bytes}\n")).unwrap_or_default(),
             self.lanes,
             self.spread_hosts,
-            if self.spread_hosts { 2 } else { 1 },
+            self.threads,
             self.max_packet_size
         );
         let mut add = |arguments: std::fmt::Arguments<'_>| {
@@ -153,16 +173,18 @@ pub(crate) struct Place {
     pub(crate) coco: PathBuf,
     /// The release build of Noodle.
     pub(crate) noodle: PathBuf,
+    /// Which CPUs are whose.
+    pub(crate) cpus: Cpus,
     /// A folder for files that are removed at the end.
     pub(crate) folder: PathBuf,
 }
 
 impl Place {
-    /// Makes the folder.
+    /// Makes the folder. Everyone runs where the scheduler likes.
     pub(crate) fn new(coco: PathBuf, noodle: PathBuf) -> Result<Self, Error> {
         let folder = std::env::temp_dir().join(format!("coco-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
-        Ok(Self { coco, noodle, folder })
+        Ok(Self { coco, noodle, cpus: Cpus::default(), folder })
     }
 }
 
@@ -183,9 +205,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a subject and waits until it is ready.
-    pub(crate) fn start(place: &Place, subject: Subject, targets: &[SocketAddr]) -> Result<Self, Error> {
-        Self::start_under(place, subject, targets, &[])
+    /// Starts a subject on CPUs that are kept for it and waits until it is ready.
+    pub(crate) fn start(
+        place: &Place,
+        subject: Subject,
+        targets: &[SocketAddr],
+        cpus: &Kept,
+    ) -> Result<Self, Error> {
+        Self::start_under(place, subject, targets, cpus, &[])
     }
 
     /// Starts a subject under a program that runs programs, such as valgrind.
@@ -193,6 +220,7 @@ impl Running {
         place: &Place,
         subject: Subject,
         targets: &[SocketAddr],
+        cpus: &Kept,
         wrapper: &[String],
     ) -> Result<Self, Error> {
         let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
@@ -214,7 +242,8 @@ impl Running {
         command.extend(arguments);
         let (program, arguments) = command.split_first().expect("the program has just been pushed");
         let output = place.folder.join("output");
-        let mut child = Child::spawn(&subject.name(), Path::new(program), arguments, output)?;
+        let mut child =
+            Child::spawn_on(cpus.subject(), &subject.name(), Path::new(program), arguments, output)?;
         let api = match subject {
             Subject::Relay => None,
             Subject::Coco(_) => Some(child.wait_for(healthy_api)?),
@@ -261,8 +290,10 @@ mod tests {
             targets_per_tier: 3,
             max_packet_size: 8952,
             lanes: 2,
+            threads: 2,
             spread_hosts: true,
             max_memory: Some(64 << 20),
+            receive_buffer: None,
             placing: Placing::Rendezvous,
         };
         let [apart, copies] =
@@ -278,9 +309,13 @@ mod tests {
             assert_eq!(first == last, configuration.placing != Placing::Apart);
             assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
             assert_eq!(config.pipeline.lanes.get(), configuration.lanes);
+            assert_eq!(config.pipeline.threads as usize, configuration.threads);
             assert_eq!(config.pipeline.spread_hosts, configuration.spread_hosts);
             assert_eq!(config.filter.blacklist.unwrap().as_str(), BLACKLIST);
-            assert_eq!(config.listen.receive_buffer, RECEIVE_BUFFER);
+            let default =
+                CocoConfig::parse(&Configuration { receive_buffer: None, ..COCO }.text(&targets)).unwrap();
+            let buffer = configuration.receive_buffer.unwrap_or(default.listen.receive_buffer);
+            assert_eq!(config.listen.receive_buffer, buffer);
         }
     }
 

@@ -17,10 +17,9 @@ mod table;
 use std::fmt::Arguments;
 
 use clap::ValueEnum;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::error::{Doing, Error};
-use crate::procfs::Machine;
+use crate::error::Error;
+use crate::procfs::{Machine, raise_descriptors};
 use crate::subject::Place;
 use stage::{Daemon, Finding};
 
@@ -158,9 +157,7 @@ impl Scene<'_> {
 
     /// Runs these attacks, all if there are none. Returns the table, and whether no bar was missed.
     pub(crate) fn run(&self, only: &[Attack]) -> Result<(String, bool), Error> {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).doing(|| "read a limit".to_owned())?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
-            .doing(|| "raise the limit of descriptors".to_owned())?;
+        raise_descriptors()?;
         let mut lines = Vec::new();
         for row in ROWS.iter().filter(|row| only.is_empty() || only.contains(&row.attack)) {
             (self.progress)(format_args!("{} ...", row.title));

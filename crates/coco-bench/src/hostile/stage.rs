@@ -143,7 +143,7 @@ impl Stage {
             Output::FullPipe => full_pipe().doing(|| "make a pipe".to_owned())?,
         };
         let environment = manager.environment();
-        let mut child = Child::spawn_within(name, program, [&config], &environment, ends, log.clone())?;
+        let mut child = Child::spawn_within(&[], name, program, [&config], &environment, ends, log.clone())?;
         let api = child.wait_for(healthy_api)?;
         let mut listen = None;
         if agent.is_some() {

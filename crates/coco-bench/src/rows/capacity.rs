@@ -4,17 +4,19 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::{Bench, Outcome};
 use crate::blast::Load;
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
 use crate::http;
 use crate::measure::{Measurement, Run, measure};
-use crate::statistics::Search;
+use crate::statistics::{Search, median};
 use crate::subject::{COCO, Subject};
 
 /// Seconds of each try.
-const SECONDS: u64 = 4;
+const SECONDS: u64 = 2;
 
 /// A rate holds if one of so many tries loses nothing: what disturbs a run can only take away.
 const TRIES: usize = 2;
@@ -34,41 +36,98 @@ pub(super) fn outcomes(bench: &Bench, lossless: bool, api: bool) -> Result<Vec<O
     let corpus = bench.corpus(Kind::Agents, bench.hosts)?;
     let coco = Subject::Coco(COCO);
     let found = if lossless {
-        let found = highest_lossless(bench, &[coco, Subject::Relay], &corpus)?;
-        let [coco, relay] = found[..] else { return Ok(outcomes) };
-        if relay == 0 {
+        let (found, tries) = highest_lossless(bench, &[Subject::Relay, coco], &corpus, bench.rounds)?;
+        let [relay, coco] = &found[..] else { return Ok(outcomes) };
+        if relay.contains(&0) {
             return Err(Error::Meaningless("the relay loses datagrams at any rate".to_owned()));
         }
-        let note = format!("{coco} datagrams/s against {relay}");
-        outcomes.push(Outcome::new("lossless", &[coco as f64 / relay as f64]).note(note));
-        found
+        let ratios: Vec<f64> =
+            coco.iter().zip(relay).map(|(&coco, &relay)| coco as f64 / relay as f64).collect();
+        let note = format!("{:.0} datagrams/s against {:.0}; {tries}", middle(coco), middle(relay));
+        let mut outcome =
+            Outcome::new("lossless", &ratios).beside(format!("{:.0} datagrams/s", middle(coco))).note(note);
+        outcome.measurements = tries.runs;
+        outcomes.push(outcome);
+        middle(coco)
     } else {
-        highest_lossless(bench, &[coco], &corpus)?
+        middle(&highest_lossless(bench, &[coco], &corpus, 1)?.0.concat())
     };
-    if let (true, Some(coco)) = (api, found.first()) {
-        outcomes.push(fetched_under_load(bench, &corpus, coco / 2)?);
+    if api {
+        outcomes.push(fetched_under_load(bench, &corpus, found as u64 / 2)?);
     }
     Ok(outcomes)
 }
 
-/// The rate of each subject, found in turns.
-fn highest_lossless(bench: &Bench, subjects: &[Subject], corpus: &Corpus) -> Result<Vec<u64>, Error> {
-    let mut searches: Vec<_> =
-        subjects.iter().map(|&subject| (subject, Search::new(8_000, 256_000, 4))).collect();
-    while searches.iter().any(|(_, search)| search.next().is_some()) {
-        for (subject, search) in &mut searches {
-            if let Some(rate) = search.next() {
-                search.record(holds(bench, *subject, corpus, rate)?);
-            }
-        }
-    }
-    Ok(searches.iter().map(|(_, search)| search.found()).collect())
+fn middle(rates: &[u64]) -> f64 {
+    median(&rates.iter().map(|&rate| rate as f64).collect::<Vec<_>>())
 }
 
-fn holds(bench: &Bench, subject: Subject, corpus: &Corpus, rate: u64) -> Result<bool, Error> {
+/// The rates of each subject, round by round, found in turns.
+fn highest_lossless(
+    bench: &Bench,
+    subjects: &[Subject],
+    corpus: &Corpus,
+    rounds: usize,
+) -> Result<(Vec<Vec<u64>>, Tries), Error> {
+    let mut found = vec![Vec::new(); subjects.len()];
+    let mut tries = Tries::default();
+    for _ in 0..rounds {
+        let mut searches: Vec<Search> = found.iter().map(|found| search(found)).collect();
+        while searches.iter().any(|search| search.next().is_some()) {
+            for (&subject, search) in subjects.iter().zip(&mut searches) {
+                if let Some(rate) = search.next() {
+                    search.record(holds(bench, subject, corpus, rate, &mut tries)?);
+                }
+            }
+        }
+        for (found, search) in found.iter_mut().zip(&searches) {
+            found.push(search.found());
+        }
+    }
+    Ok((found, tries))
+}
+
+/// From far below at first, then from a little below the best that was found: its double is above it, too.
+fn search(found: &[u64]) -> Search {
+    match found.iter().max() {
+        None | Some(0) => Search::new(8_000, 256_000, 4),
+        Some(best) => Search::new(best * 5 / 8, best * 5 / 4, 4),
+    }
+}
+
+/// Why rates did not hold.
+#[derive(Default)]
+struct Tries {
+    lost: usize,
+    not_offered: usize,
+    /// How quiet the machine was meanwhile.
+    runs: Vec<Value>,
+}
+
+impl std::fmt::Display for Tries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { lost, not_offered, .. } = self;
+        write!(
+            f,
+            "of the tries that did not hold {lost} lost something, and in {not_offered} the sender could not send so fast"
+        )
+    }
+}
+
+fn holds(
+    bench: &Bench,
+    subject: Subject,
+    corpus: &Corpus,
+    rate: u64,
+    tries: &mut Tries,
+) -> Result<bool, Error> {
     let load = Load { corpus, rate, datagrams: rate * SECONDS, sockets: 4 };
     for try_number in 1..=TRIES {
         let run = measure(&bench.place, subject, &load)?;
+        // Without its losses, which are what is looked for, and no flaw of the figure.
+        let mut beside = json!(run.beside);
+        beside["subject"] = json!(run.subject);
+        tries.runs.push(beside);
         let holds = run.is_clean() && run.rate >= OFFERED * rate as f64;
         (bench.progress)(format_args!(
             "{} at {rate}/s, try {try_number}: offered {:.0}, {} lost, kernel drops {} before, {} behind: {}",
@@ -82,6 +141,8 @@ fn holds(bench: &Bench, subject: Subject, corpus: &Corpus, rate: u64) -> Result<
         if holds {
             return Ok(true);
         }
+        tries.lost += usize::from(!run.is_clean());
+        tries.not_offered += usize::from(run.is_clean());
     }
     Ok(false)
 }

@@ -1,11 +1,17 @@
-//! Instructions of Coco's own code per value list, by callgrind: what more lanes cost where there are no more cores.
+//! Instructions of Coco's own code per value list, and of Noodle's per request, by callgrind: figures that no neighbour on the
+//! machine changes.
 
 use std::time::Duration;
 
 use super::{Bench, Outcome};
+use crate::answer::Layout;
 use crate::blast::{Load, blast};
+use crate::callgrind::Callgrind;
 use crate::corpus::{Corpus, Kind};
-use crate::error::{Doing, Error};
+use crate::cpus::Kept;
+use crate::error::Error;
+use crate::proxy::REQUEST;
+use crate::reads::{Reader, visage};
 use crate::sink::Sink;
 use crate::subject::{COCO, Configuration, Placing, Running, Subject};
 
@@ -17,13 +23,29 @@ const IDLE: Duration = Duration::from_secs(3);
 const HOSTS: usize = 320;
 const SOCKETS: usize = 40;
 
+/// More lanes cost nothing where there are no more cores.
 const LANES: [usize; 3] = [1, 2, 4];
+
+/// Of a value list in a datagram of one host and in one of many, and of a request for each layout of its answer.
+pub(super) fn counts(bench: &Bench) -> Result<Vec<Outcome>, Error> {
+    let mut outcomes = Vec::new();
+    for (kind, key) in [(Kind::Agents, "instructions-agents"), (Kind::Mixed, "instructions-mixed")] {
+        let count = per_value_list(bench, COCO, &bench.corpus(kind, HOSTS)?)?;
+        outcomes.push(Outcome::new(key, &[count]));
+    }
+    for (layout, key) in
+        Layout::ALL.into_iter().zip(["instructions-request", "instructions-blanks", "instructions-indents"])
+    {
+        outcomes.push(Outcome::new(key, &[per_request(bench, layout)?]));
+    }
+    Ok(outcomes)
+}
 
 /// The largest count over the least. What it costs besides to spread hosts over lanes is in the note.
 pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let corpus = bench.corpus(Kind::Agents, HOSTS)?;
     let mut counts = Vec::new();
-    let spread = Configuration { lanes: 4, spread_hosts: true, ..COCO };
+    let spread = Configuration { lanes: 4, threads: 2, spread_hosts: true, ..COCO };
     for configuration in LANES.map(|lanes| Configuration { lanes, ..COCO }).into_iter().chain([spread]) {
         counts.push(per_value_list(bench, configuration, &corpus)?);
     }
@@ -33,7 +55,7 @@ pub(super) fn lanes(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     let note = format!(
         "{counts:.1?} instructions for {LANES:?} lanes, without the kernel's; {spread:.1} for 4 with hosts spread"
     );
-    Ok(vec![Outcome::new("instructions", &[largest / least]).note(note)])
+    Ok(vec![Outcome::new("instructions-lanes", &[largest / least]).note(note)])
 }
 
 /// By rendezvous over on a ring, and two copies of a host in one tier over two tiers of one.
@@ -62,39 +84,49 @@ pub(super) fn placings(bench: &Bench) -> Result<Vec<Outcome>, Error> {
 /// What starting, ending and the first pass cost is the same in few passes and many, and falls out of the difference.
 fn per_value_list(bench: &Bench, configuration: Configuration, corpus: &Corpus) -> Result<f64, Error> {
     let subject = Subject::Coco(configuration);
-    let (few, few_lists) = instructions(bench, subject, corpus, 2)?;
-    let (many, many_lists) = instructions(bench, subject, corpus, 8)?;
+    let (few, few_lists) = of_passes(bench, subject, corpus, 2)?;
+    let (many, many_lists) = of_passes(bench, subject, corpus, 8)?;
     let count = (many as f64 - few as f64) / (many_lists - few_lists) as f64;
     (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
     Ok(count)
 }
 
 /// Instructions of a whole run and the value lists that came in.
-fn instructions(bench: &Bench, subject: Subject, corpus: &Corpus, passes: u64) -> Result<(u64, u64), Error> {
-    let out = bench.place.folder.join("callgrind");
-    let log = bench.place.folder.join("valgrind");
-    let wrapper = [
-        "valgrind".to_owned(),
-        "--tool=callgrind".to_owned(),
-        format!("--callgrind-out-file={}", out.display()),
-        format!("--log-file={}", log.display()),
-    ];
+fn of_passes(bench: &Bench, subject: Subject, corpus: &Corpus, passes: u64) -> Result<(u64, u64), Error> {
+    let callgrind = Callgrind::new(&bench.place);
     let sink = Sink::anywhere(subject.targets())?;
-    let running = Running::start_under(&bench.place, subject, sink.addresses(), &wrapper)?;
+    let anywhere = Kept::default();
+    let running =
+        Running::start_under(&bench.place, subject, sink.addresses(), &anywhere, &callgrind.wrapper())?;
     // All at once, into the receive buffer: so batches are full, however slow the program is.
     let load = Load { corpus, rate: 0, datagrams: passes * corpus.len() as u64, sockets: SOCKETS };
     let sent = blast(running.listen, &load, 0)?;
     let delivered = sink.settle(subject.delivers(sent.content), IDLE).value_lists;
     running.child.stop()?;
-    let said = std::fs::read_to_string(&log).doing(|| format!("read {}", log.display()))?;
-    // ==1234== Collected : 987654321
-    let count = said.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse().ok());
-    let missing = || Error::Answer { from: "valgrind".to_owned(), problem: format!("no count in:\n{said}") };
+    let count = callgrind.collected()?;
     let expected = subject.delivers(sent.content);
     if delivered != expected {
         return Err(Error::Meaningless(format!(
             "{delivered} of {expected} value lists came through valgrind"
         )));
     }
-    Ok((count.ok_or_else(missing)?, sent.content.value_lists))
+    Ok((count, sent.content.value_lists))
+}
+
+/// The same for requests that follow each other on one connection; the first ones warm caches and connections up.
+fn per_request(bench: &Bench, layout: Layout) -> Result<f64, Error> {
+    const FEW: u64 = 100;
+    const MANY: u64 = 500;
+    let target = [visage(layout.answer().as_bytes())?];
+    let of_requests = |requests| {
+        let callgrind = Callgrind::new(&bench.place);
+        let reader = Reader::start_under(&bench.place, "counted", &target, &callgrind.wrapper())?;
+        reader.ask(REQUEST, requests)?;
+        reader.stop()?;
+        callgrind.collected()
+    };
+    let (few, many) = (of_requests(FEW)?, of_requests(MANY)?);
+    let count = (many as f64 - few as f64) / (MANY - FEW) as f64;
+    (bench.progress)(format_args!("noodle, {layout:?}: {count:.0} instructions per request"));
+    Ok(count)
 }

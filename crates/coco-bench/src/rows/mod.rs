@@ -2,50 +2,62 @@
 //!
 //! A new row is a line of [`ROWS`] and a function in a file of its noun.
 
+mod bars;
 mod capacity;
 mod cost;
 mod instructions;
 mod latency;
+mod outcome;
 mod panel;
 mod proxied;
 mod reads;
 mod remote_write;
 mod scale;
 
-use serde::Serialize;
-use serde_json::Value;
+pub(crate) use bars::{Better, MISSED, ROWS};
+pub(crate) use outcome::Outcome;
 
 use crate::blast::Load;
+use crate::callgrind::Callgrind;
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
 use crate::measure::{Measurement, measure};
 use crate::proxy::Tools;
-use crate::statistics::{median, range};
+use crate::statistics::median;
 use crate::subject::{Place, Subject};
 
 /// What is measured together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Group {
-    /// CPU per delivered value list over the relay's, one host per datagram
+    /// CPU per delivered value list over the relay's, one host per datagram; peak memory with the metrics of 1,500 hosts
     Agents,
-    /// The same, hosts share datagrams
+    /// The same CPU, hosts share datagrams
     Mixed,
     /// The same as agents, with packets of up to 8952 bytes
     Jumbo,
-    /// Peak memory with the metrics of 1,500 hosts
-    Memory,
+    /// 200 targets per tier over the relay, one host per datagram and many
+    Fanout,
+    /// 2 lanes, and a lane of 2 and of 3 threads, over the relay
+    Threads,
+    /// Ten times the hosts: peak memory, and CPU against the ordinary number, hosts share datagrams
+    Large,
+    /// 2,000,000 metrics that nobody knows within three seconds: what is lost
+    ColdStart,
     /// Highest rate without loss as a share of the relay's
     Lossless,
-    /// Ten times the hosts: peak memory, and CPU against the ordinary number
-    Large,
-    /// 200 targets per tier against 2
-    Fanout,
     /// Delay added to the relay's
     Delay,
     /// The API fetched once a second under half the lossless rate
     Api,
-    /// CPU per proxied request over nginx's, and Noodle's peak memory (needs nginx and wrk)
+    /// CPU per proxied request over nginx's for three layouts of JSON, and Noodle's peak memory (needs nginx and wrk)
     Noodle,
+    /// Instructions per value list and per request, counted by valgrind, which it needs
+    Instructions,
+    /// Instructions per value list for 1, 2 and 4 lanes, by rendezvous, and with copies (only when asked for; needs valgrind)
+    Placings,
+    /// 1,000 targets per tier over the relay (only when asked for)
+    #[value(name = "fanout-1000")]
+    Fanout1000,
     /// A panel of 2,000 series for Graphite's clients over graphite-web's CPU, and the names of 20,000 hosts (only when asked
     /// for; needs rrdtool, rrdcached and graphite-web)
     Graphite,
@@ -59,152 +71,24 @@ pub(crate) enum Group {
     Unique,
     /// Ten million random names against a bounded state (only when asked for)
     Flood,
-    /// Instructions per value list for 1, 2 and 4 lanes, by rendezvous, and with copies, counted by valgrind, which it needs
-    /// (only when asked for)
-    Instructions,
 }
 
 impl Group {
     /// What is measured unless something is asked for.
-    pub(crate) const USUAL: [Self; 10] = [
+    pub(crate) const USUAL: [Self; 12] = [
         Self::Agents,
         Self::Mixed,
         Self::Jumbo,
-        Self::Lossless,
-        Self::Memory,
-        Self::Large,
         Self::Fanout,
+        Self::Threads,
+        Self::Large,
+        Self::ColdStart,
+        Self::Lossless,
         Self::Delay,
         Self::Api,
         Self::Noodle,
+        Self::Instructions,
     ];
-}
-
-/// A figure and what is asked of it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) key: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) unit: &'static str,
-    /// What it must reach.
-    pub(crate) bar: Option<f64>,
-    /// What it should reach.
-    pub(crate) hoped: Option<f64>,
-    pub(crate) better: Better,
-}
-
-/// Which way is up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Better {
-    Less,
-    More,
-}
-
-/// All figures, in the order of the table.
-#[rustfmt::skip]
-pub(crate) static ROWS: &[Row] = &[
-    row("agents", "CPU per delivered value list over the floor, agents", "x relay", Better::Less, Some(2.0), Some(1.25)),
-    row("mixed", "the same, mixed", "x relay", Better::Less, Some(2.5), Some(1.5)),
-    row("jumbo", "the same, agents, max_packet_size 8952", "x relay", Better::Less, Some(1.2), Some(0.6)),
-    row("lossless", "highest rate without any loss", "x relay", Better::More, Some(0.6), Some(0.85)),
-    row("memory", "peak memory, 200,000 metrics in two tiers", "MiB", Better::Less, Some(64.0), Some(40.0)),
-    row("large-memory", "peak memory, 2,000,000 metrics", "MiB", Better::Less, Some(400.0), Some(250.0)),
-    row("large-cpu", "CPU per value list there against 200,000", "x", Better::Less, Some(1.6), Some(1.25)),
-    row("fanout", "CPU per value list, 200 targets per tier against 2", "x", Better::Less, Some(1.5), Some(1.2)),
-    row("delay", "added delay, p99 at 5,000 datagrams/s", "ms", Better::Less, Some(1.0), Some(0.2)),
-    row("api", "value lists lost, API fetched at half the lossless rate", "lost", Better::Less, Some(0.0), None),
-    row("noodle", "noodle: CPU per proxied request over nginx's", "x nginx", Better::Less, Some(2.0), Some(1.3)),
-    row("noodle-memory", "peak memory there", "MiB", Better::Less, Some(32.0), None),
-    row("panel", "graphite: 10 targets over 200 hosts, 360 rows each, not asked for before", "s", Better::Less, Some(1.0), None),
-    row("panel-cpu", "CPU of Noodle for that over graphite-web's from whisper files", "x", Better::Less, Some(0.1), None),
-    row("names", "graphite: names of 20,000 hosts from a known tree", "ms", Better::Less, Some(20.0), None),
-    row("rrdcached", "noodle: CPU per request of an hour from rrdcached over that from Visage", "x Visage", Better::Less, Some(1.5), None),
-    row("rrdcached-rate", "requests of one series from rrdcached, none kept", "1/s", Better::More, Some(2000.0), None),
-    row("rrdcached-many", "1,000 hosts by a glob over 20 nodes, an hour each", "ms", Better::Less, Some(1000.0), None),
-    row("rrdcached-many-memory", "peak memory there", "MiB", Better::Less, Some(64.0), None),
-    row("remote-write", "CPU per sample by remote write, over a node's value list and 4 x snappy", "x", Better::Less, Some(1.0), None),
-    row("remote-write-collectd", "the same over collectd's network and write_prometheus", "x collectd", Better::Less, Some(0.2), None),
-    row("remote-write-lost", "samples lost at 200,000/s into a VictoriaMetrics", "lost", Better::Less, Some(0.0), None),
-    row("remote-write-memory", "peak memory there", "MB", Better::Less, Some(128.0), None),
-    row("unique", "as agents, no metric name shared by hosts", "x relay", Better::Less, None, None),
-    row("unique-memory", "peak memory there", "MiB", Better::Less, None, None),
-    row("flood", "peak memory, 10 million random names, state of 64 MiB", "MiB", Better::Less, None, None),
-    row("instructions", "instructions per value list, 1, 2, 4 lanes: largest over least", "x", Better::Less, Some(1.03), None),
-    // What is not to cost more may differ by what the same configuration does from one run to the next.
-    row("rendezvous", "instructions per value list by rendezvous, over a ring", "x", Better::Less, Some(1.03), None),
-    row("copies", "instructions per value list, 2 copies in one tier over two tiers", "x", Better::Less, Some(1.01), None),
-    row("rendezvous-mixed", "by rendezvous over a ring, hosts share datagrams", "x", Better::Less, Some(1.03), None),
-    row("copies-mixed", "2 copies over two tiers, hosts share datagrams", "x", Better::Less, Some(1.01), None),
-];
-
-const fn row(
-    key: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    better: Better,
-    bar: Option<f64>,
-    hoped: Option<f64>,
-) -> Row {
-    Row { key, title, unit, bar, hoped, better }
-}
-
-/// A row with its figure.
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    #[serde(flatten)]
-    pub(crate) row: &'static Row,
-    pub(crate) measured: f64,
-    pub(crate) verdict: &'static str,
-    /// Least and largest of the figures that `measured` is the median of.
-    pub(crate) range: Option<(f64, f64)>,
-    /// What a reader must know beside the figure.
-    pub(crate) notes: Vec<String>,
-    /// What went wrong: the figure stands on runs that lost something or whose books do not balance.
-    pub(crate) complaints: Vec<String>,
-    /// What it was made from.
-    pub(crate) measurements: Vec<Value>,
-}
-
-impl Outcome {
-    /// Of one or several figures of which the median counts.
-    pub(crate) fn new(key: &str, figures: &[f64]) -> Self {
-        let row = ROWS.iter().find(|row| row.key == key).expect("outcomes are named as rows are");
-        let measured = median(figures);
-        let range = range(figures).filter(|_| figures.len() > 1);
-        let (notes, complaints, measurements) = (Vec::new(), Vec::new(), Vec::new());
-        Self { row, measured, verdict: row.verdict(measured), range, notes, complaints, measurements }
-    }
-
-    /// Says something beside the figure.
-    pub(crate) fn note(mut self, note: String) -> Self {
-        self.notes.push(note);
-        self
-    }
-
-    /// Adds the runs that the figure was made from, and what is wrong with them.
-    pub(crate) fn from<'a>(mut self, measurements: impl IntoIterator<Item = &'a Measurement>) -> Self {
-        for measurement in measurements {
-            self.complaints.extend(measurement.complaints());
-            self.measurements.extend(serde_json::to_value(measurement));
-        }
-        self
-    }
-}
-
-impl Row {
-    fn verdict(&self, measured: f64) -> &'static str {
-        let reaches = |wanted: f64| match self.better {
-            Better::Less => measured <= wanted,
-            Better::More => measured >= wanted,
-        };
-        match (self.bar, self.hoped) {
-            (_, Some(hoped)) if reaches(hoped) => "hoped",
-            (Some(bar), _) if reaches(bar) => "bar",
-            (None, _) => "-",
-            _ => "MISSED",
-        }
-    }
 }
 
 /// How to measure.
@@ -230,39 +114,54 @@ impl Bench {
         let wants = |group| groups.contains(&group);
         // What is missing is told before anything is measured. Unless it was asked for, the rest is measured without
         // it.
-        let tools = match wants(Group::Noodle).then(Tools::find).transpose() {
-            Err(missing) if groups == Group::USUAL => {
-                (self.progress)(format_args!("row noodle is left out: {missing}"));
-                None
-            }
-            found => found?,
-        };
-        let mut outcomes =
-            cost::agents(self, wants(Group::Agents), wants(Group::Jumbo), wants(Group::Memory))?;
-        let mut add = |group, measure: &dyn Fn() -> Result<Vec<Outcome>, Error>| {
-            if wants(group) {
+        let all = groups == Group::USUAL;
+        let tools = self.or_leave_out(all, wants(Group::Noodle).then(Tools::find))?;
+        let counts = wants(Group::Instructions) || wants(Group::Placings);
+        let callgrind = self.or_leave_out(all, counts.then(Callgrind::find))?;
+        let mut outcomes = Vec::new();
+        let mut add = |is_wanted: bool, measure: &dyn Fn() -> Result<Vec<Outcome>, Error>| {
+            if is_wanted {
                 outcomes.extend(measure()?);
             }
             Ok::<_, Error>(())
         };
-        add(Group::Mixed, &|| cost::mixed(self))?;
-        add(Group::Large, &|| scale::large(self))?;
-        add(Group::Fanout, &|| scale::fanout(self))?;
-        add(Group::Delay, &|| latency::delay(self))?;
-        add(Group::Graphite, &|| panel::graphite(self))?;
-        add(Group::Unique, &|| cost::unique(self))?;
-        add(Group::Flood, &|| scale::flood(self))?;
-        add(Group::Instructions, &|| instructions::lanes(self))?;
-        add(Group::Instructions, &|| instructions::placings(self))?;
-        add(Group::Rrdcached, &|| reads::rrdcached(self))?;
-        add(Group::RemoteWrite, &|| remote_write::cost(self))?;
-        add(Group::RemoteWrite, &|| remote_write::many(self))?;
+        add(wants(Group::Agents), &|| cost::agents(self))?;
+        add(wants(Group::Mixed), &|| cost::mixed(self))?;
+        add(wants(Group::Jumbo), &|| cost::jumbo(self))?;
+        add(wants(Group::Fanout), &|| cost::fanout(self, 200, ["fanout-agents", "fanout-mixed"]))?;
+        add(wants(Group::Fanout1000), &|| {
+            cost::fanout(self, 1_000, ["fanout-1000-agents", "fanout-1000-mixed"])
+        })?;
+        add(wants(Group::Threads), &|| cost::threads(self))?;
+        add(wants(Group::Large), &|| scale::large(self))?;
+        add(wants(Group::ColdStart), &|| scale::cold_start(self))?;
+        add(wants(Group::Delay), &|| latency::delay(self))?;
+        add(wants(Group::Graphite), &|| panel::graphite(self))?;
+        add(wants(Group::Unique), &|| cost::unique(self))?;
+        add(wants(Group::Flood), &|| scale::flood(self))?;
+        add(wants(Group::Instructions) && callgrind.is_some(), &|| instructions::counts(self))?;
+        add(wants(Group::Placings), &|| instructions::lanes(self))?;
+        add(wants(Group::Placings), &|| instructions::placings(self))?;
+        add(wants(Group::Rrdcached), &|| reads::rrdcached(self))?;
+        add(wants(Group::RemoteWrite), &|| remote_write::cost(self))?;
+        add(wants(Group::RemoteWrite), &|| remote_write::many(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);
         if let Some(tools) = tools {
-            outcomes.extend(proxied::noodle(self, tools)?);
+            outcomes.extend(proxied::noodle(self, &tools)?);
         }
         outcomes.sort_by_key(|outcome| ROWS.iter().position(|row| row.key == outcome.row.key));
         Ok(outcomes)
+    }
+
+    /// What was found; nothing if it is not there and everything is measured that can be.
+    fn or_leave_out<T>(&self, all: bool, found: Option<Result<T, Error>>) -> Result<Option<T>, Error> {
+        match found.transpose() {
+            Err(missing) if all => {
+                (self.progress)(format_args!("left out: {missing}"));
+                Ok(None)
+            }
+            found => found,
+        }
     }
 
     fn corpus(&self, kind: Kind, hosts: usize) -> Result<Corpus, Error> {
@@ -295,13 +194,13 @@ impl Bench {
 
     fn tell(&self, round: usize, run: &Measurement) {
         (self.progress)(format_args!(
-            "{round}. {}: {:.0} datagrams/s, {:.4} us per value list, {:.1} MiB, {} lost, others used {:.2} cores",
+            "{round}. {}: {:.0} datagrams/s, {:.4} µs per value list, {:.1} MB, {} lost, others used {:.2} cores",
             run.subject,
             run.rate,
             run.cpu_us_per_value_list,
             run.peak_memory(),
             run.lost,
-            run.foreign_cores
+            run.beside.foreign_cores
         ));
         for complaint in run.complaints() {
             (self.progress)(format_args!("   {complaint}"));
@@ -325,48 +224,18 @@ fn warm_ratios(over: &[Measurement], under: &[Measurement]) -> Vec<f64> {
     over.iter().zip(under).filter_map(ratio).collect()
 }
 
-/// What to say of two subjects' CPU beside the ratio.
-fn absolute(over: &[Measurement], under: &[Measurement]) -> String {
-    let cost =
-        |runs: &[Measurement]| median(&runs.iter().map(|run| run.cpu_us_per_value_list).collect::<Vec<_>>());
-    format!(
-        "{:.3} us against {:.3}; without the first pass {:.2} x",
-        cost(over),
-        cost(under),
-        median(&warm_ratios(over, under))
-    )
+/// CPU per value list of several runs.
+fn absolute(runs: &[Measurement]) -> String {
+    let costs: Vec<f64> = runs.iter().map(|run| run.cpu_us_per_value_list).collect();
+    format!("{:.3} µs", median(&costs))
 }
 
-/// The largest peak of several runs, in MiB.
+/// What to say beside a ratio that the first pass has a part in.
+fn warm(over: &[Measurement], under: &[Measurement]) -> String {
+    format!("without the first pass {:.2} ×", median(&warm_ratios(over, under)))
+}
+
+/// The largest peak of several runs, in MB.
 fn peak(runs: &[Measurement]) -> f64 {
     runs.iter().map(Measurement::peak_memory).fold(0.0, f64::max)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn a_verdict_knows_which_way_is_up() {
-        let verdict = |key: &str, measured| Outcome::new(key, &[measured]).verdict;
-        assert_eq!(["hoped", "bar", "MISSED"], [1.25, 2.0, 2.01].map(|measured| verdict("agents", measured)));
-        assert_eq!(
-            ["hoped", "bar", "MISSED"],
-            [0.85, 0.6, 0.59].map(|measured| verdict("lossless", measured))
-        );
-        assert_eq!(["bar", "MISSED"], [0.0, 1.0].map(|measured| verdict("api", measured)));
-        assert_eq!("-", verdict("flood", 1e9));
-        assert_eq!("MISSED", verdict("agents", f64::NAN));
-    }
-
-    #[test]
-    fn rows_have_names_of_their_own_and_bars_below_hopes() {
-        assert_eq!(ROWS.iter().map(|row| row.key).collect::<HashSet<_>>().len(), ROWS.len());
-        for row in ROWS {
-            if let (Some(bar), Some(hoped)) = (row.bar, row.hoped) {
-                assert_eq!(bar > hoped, row.better == Better::Less, "{}", row.key);
-            }
-        }
-    }
 }

@@ -1,11 +1,17 @@
-//! More hosts, more targets, more names than anyone has.
+//! More metrics and more names than anyone has, and many at once.
 
-use super::{Bench, Outcome, absolute, peak, ratios};
+use super::{Bench, Outcome, absolute, peak, ratios, warm_ratios};
 use crate::blast::Load;
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
-use crate::measure::Run;
+use crate::measure::{Run, measure};
+use crate::statistics::median;
 use crate::subject::{COCO, Configuration, Subject};
+
+/// A cold start: nobody of these is known, and all come within so many seconds.
+const COLD_HOSTS: usize = 20_000;
+const COLD_METRICS: usize = 100;
+const COLD_SECONDS: u64 = 3;
 
 /// Names of the flood, and how many are made at a time.
 const FLOOD: usize = 10_000_000;
@@ -14,30 +20,51 @@ const WAVE: usize = 500_000;
 /// What the state may take in the flood.
 const FLOOD_STATE: usize = 64 << 20;
 
-/// Ten times the hosts.
+/// Ten times the hosts, which share datagrams.
 pub(super) fn large(bench: &Bench) -> Result<Vec<Outcome>, Error> {
-    let small = bench.corpus(Kind::Agents, bench.hosts)?;
-    let large = bench.corpus(Kind::Agents, bench.large_hosts)?;
+    let small = bench.corpus(Kind::Mixed, bench.hosts)?;
+    let large = bench.corpus(Kind::Mixed, bench.large_hosts)?;
     // As many datagrams of either, so that both are as warm as the other's numbers allow.
-    let datagrams = (bench.rate * bench.seconds).max(3 * large.len() as u64);
+    let datagrams = (bench.rate * bench.seconds).max(2 * large.len() as u64);
     let load = |corpus| Load { datagrams, ..bench.load(corpus) };
     let subject = Subject::Coco(COCO);
     let runs = bench.alternate(&[(subject, load(&small)), (subject, load(&large))])?;
     let [small, large] = &runs[..] else { return Ok(Vec::new()) };
+    // The first pass is half of the one's run and a twentieth of the other's: it is the cold start's row.
+    let note = format!(
+        "once all metrics are known; {} against {} with the first pass, {:.2} ×",
+        absolute(large),
+        absolute(small),
+        median(&ratios(large, small))
+    );
     Ok(vec![
         Outcome::new("large-memory", &[peak(large)]).from(large),
-        Outcome::new("large-cpu", &ratios(large, small)).note(absolute(large, small)).from(small).from(large),
+        Outcome::new("large-cpu", &warm_ratios(large, small)).note(note).from(small).from(large),
     ])
 }
 
-/// A hundred times the targets.
-pub(super) fn fanout(bench: &Bench) -> Result<Vec<Outcome>, Error> {
-    let corpus = bench.corpus(Kind::Agents, bench.hosts)?;
-    let load = bench.load(&corpus);
-    let many = Configuration { targets_per_tier: 200, ..COCO };
-    let runs = bench.alternate(&[(Subject::Coco(COCO), load), (Subject::Coco(many), load)])?;
-    let [few, many] = &runs[..] else { return Ok(Vec::new()) };
-    Ok(vec![Outcome::new("fanout", &ratios(many, few)).note(absolute(many, few)).from(few).from(many)])
+/// A sharder that has just been started while all agents go on: what it loses at the most.
+pub(super) fn cold_start(bench: &Bench) -> Result<Vec<Outcome>, Error> {
+    let corpus = Corpus::generate_some(Kind::Agents, COLD_HOSTS, COLD_METRICS)?;
+    let datagrams = corpus.len() as u64;
+    let load = Load { rate: datagrams.div_ceil(COLD_SECONDS), datagrams, ..bench.load(&corpus) };
+    // With the receive buffer that Coco takes by itself: a larger one would hold much of this.
+    let subject = Subject::Coco(Configuration { receive_buffer: None, ..COCO });
+    let mut runs = Vec::new();
+    for round in 1..=bench.rounds {
+        let run = measure(&bench.place, subject, &load)?;
+        bench.tell(round, &run);
+        runs.push(run);
+    }
+    let seconds = median(&runs.iter().map(|run| run.sent.seconds).collect::<Vec<_>>());
+    let note = format!(
+        "the most of {} runs: {datagrams} datagrams within {seconds:.2} s; {}, peak memory {:.1} MB",
+        runs.len(),
+        absolute(&runs),
+        peak(&runs)
+    );
+    let most = runs.iter().map(|run| run.lost.unsigned_abs()).max().unwrap_or_default();
+    Ok(vec![Outcome::new("cold-start", &[most as f64]).note(note).from(&runs)])
 }
 
 /// Names that never come again.
