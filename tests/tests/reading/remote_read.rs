@@ -368,6 +368,12 @@ fn bodies_that_no_prometheus_sends_are_refused_and_take_no_memory() {
         // A gibibyte in six bytes.
         (vec![0x80, 0x80, 0x80, 0x80, 0x04, 0x00], "(fetch.max_form)"),
         (packed(&[0; 70_000]), "(fetch.max_form)"),
+        // More than it says, less than it says, and a copy of what is before its beginning.
+        (vec![0x04, 0x1c, 0, 0, 0, 0, 0, 0, 0, 0], "snappy"),
+        (vec![0x40, 0x00, 0x0a], "snappy"),
+        (vec![0x08, 0x15, 0xff], "snappy"),
+        // Groups in groups, of a field that nobody knows.
+        (packed(&[0x7b; 20_000]), "no ReadRequest"),
         (packed(&wrong_lengths), "no ReadRequest"),
         (packed(&[0x0a, 0xff, 0xff, 0xff, 0x7f]), "no ReadRequest"),
         (packed(&b"\x0a\x00".repeat(10_000)), "10000 queries"),
@@ -390,10 +396,43 @@ fn bodies_that_no_prometheus_sends_are_refused_and_take_no_memory() {
     assert_eq!(post_large(&noodle, &too_large), 413);
     let (status, body) = ask(&good);
     assert_eq!((status, answer(&body).results[0].timeseries.len()), (200, 4));
-    assert_eq!(noodle.count(&["remote_read.response.codes", "400"]), 13);
+    assert_eq!(noodle.count(&["remote_read.response.codes", "400"]), 17);
     let peak = noodle.process.peak_memory();
     assert!(peak < 128 << 20, "{peak}");
     assert!(noodle.stop().success());
+}
+
+/// Which nodes are asked follows from who is named, by a text or by alternatives, before anything is fetched.
+#[test]
+fn of_hosts_that_are_named_the_owners_alone_are_asked() {
+    use MatcherKind::{Equal, Matches, NotEqual};
+    let fleet = Fleet::start("");
+    let tiers = NoodleConfig::parse(&fleet.config).expect("a configuration").tiers;
+    let owner = |tier: usize, host: &str| tiers.get(tier).expect("a tier").owner(host.as_bytes());
+    let (start, end) = ((fleet.finish - 600) * 1000, fleet.finish * 1000);
+    // Another name of the same owners, so that in each tier there is a node that is not to be asked.
+    let host = fleet.hosts[0].as_str();
+    let is_like = |name: &String| (0..2).all(|tier| owner(tier, name) == owner(tier, host));
+    let like = (0..).map(|number| format!("like{number}")).find(is_like).expect("one in four is");
+    let alternatives = format!("{host}|{like}");
+    for (matchers, is_named) in [
+        ([(Equal, "instance", host), (Matches, "__name__", "collectd_.+")], true),
+        ([(Matches, "instance", &alternatives), (Matches, "__name__", "collectd_.+")], true),
+        ([(Matches, "instance", &alternatives), (NotEqual, "instance", &like)], true),
+        ([(Matches, "instance", ".+"), (Matches, "__name__", "collectd_.+")], false),
+    ] {
+        let noodle = Noodle::start(&fleet.config);
+        let (status, body) = post(&noodle, &packed(&request(&matchers, start, end).encode_to_vec()));
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        let asked = |tier: usize, node: usize| {
+            let address = fleet.nodes[tier][node].1.address.to_string();
+            noodle.count(&["fetch.target.requests", &address])
+        };
+        let others = (0..2).map(|tier| asked(tier, 1 - owner(tier, host))).sum::<u64>();
+        assert_eq!(others == 0, is_named, "{matchers:?}: {others} requests");
+        assert!((0..2).any(|tier| asked(tier, owner(tier, host)) > 0), "{matchers:?}");
+        assert!(noodle.stop().success());
+    }
 }
 
 /// The status of the answer to a body that is refused before it has come.

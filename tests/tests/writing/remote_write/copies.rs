@@ -34,7 +34,7 @@ fn as_many_engines_as_replicas_have_a_host_and_all_books_balance() {
     let engines = [(); 3].map(|()| Scripted::start(|_, _| TAKEN));
     let urls = engines.each_ref().map(Scripted::url);
     let sink = Sink::start();
-    let text = config(&urls[0], &format!("replicas = 2\n{}", nodes(&sink)))
+    let text = config(&urls[0], &format!("hash = \"rendezvous\"\nreplicas = 2\n{}", nodes(&sink)))
         .replace(&format!("[{:?}]", urls[0]), &format!("{urls:?}"));
     let mut coco = Coco::start(&text);
     let start = now().as_millis() as u64;
@@ -61,12 +61,36 @@ fn as_many_engines_as_replicas_have_a_host_and_all_books_balance() {
     });
     // In value lists: what was accepted, and further copies, became samples or was dropped by reason.
     let accepted = vars["filter"]["accepted"].as_u64().expect("a counter");
-    let copies = vars["send"]["copies"]["engines"].as_u64().expect("a counter");
+    let copies = vars["send.copies"]["engines"].as_u64().expect("a counter");
     let dropped = urls.iter().map(|url| sum(&vars["remote_write.value_lists_dropped"][url])).sum::<u64>();
     assert_eq!((accepted, copies, dropped), (lists.len() as u64, lists.len() as u64, 2));
     assert_eq!(sum(&vars["remote_write.value_lists"]) + dropped, accepted + copies);
     // In samples: what was queued was delivered.
     assert_eq!(sum(&vars["remote_write.samples"]), sum(&vars["remote_write.delivered"]));
+
+    // All of it is shown to a Prometheus as well, for each engine.
+    let metrics = coco.get("/metrics").body;
+    for name in [
+        "value_lists_total{",
+        "value_lists_dropped_total{",
+        "samples_total{",
+        "delivered_total{",
+        "dropped_total{",
+        "notifications_total{",
+        "requests_total{",
+        "retries_total{",
+        "waiting{",
+        "oldest_age{",
+        "bytes{",
+        "series{",
+        "blocked{",
+        "latency_seconds_count{",
+    ] {
+        for url in &urls {
+            let beginning = format!("coco_remote_write_{name}tier=\"engines\",target={url:?}");
+            assert!(metrics.contains(&beginning), "no {beginning} in {metrics}");
+        }
+    }
 
     // A host is at two engines, with all of its series.
     let mut at = BTreeMap::<String, Vec<usize>>::new();
