@@ -41,6 +41,13 @@ impl Carried {
         self.wrong_files == 0 && self.wrong.is_empty()
     }
 
+    /// A host of which nothing was begun.
+    pub(super) fn failed(reason: &Failure) -> Self {
+        let mut carried = Self::default();
+        carried.fail(reason);
+        carried
+    }
+
     /// Adds what came of a file.
     pub(super) fn add(&mut self, file: &FileName, verdict: Verdict) {
         let Verdict { created, values, bytes, compared, unfinished, wrong } = verdict;

@@ -128,6 +128,15 @@ impl Desk<'_> {
         self.open.get_mut(node).ok_or_else(|| failed(node, "there is no session"))
     }
 
+    /// Bytes that are free on a node now, and all.
+    pub(super) fn room(&mut self, node: &str) -> Result<(u64, u64), Failure> {
+        let room = self.session(node).and_then(Session::room);
+        if let Err(reason) = &room {
+            self.note_failure(node, reason);
+        }
+        room
+    }
+
     /// Takes note that a node failed in the middle of something: what was open is of no use any more.
     pub(super) fn note_failure(&mut self, node: &str, reason: &Failure) {
         self.open.remove(node);

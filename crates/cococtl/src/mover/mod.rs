@@ -2,7 +2,7 @@
 //!
 //! What decides is in modules without processes or sockets: [`way`] who goes where, [`steps`] in which order a file goes,
 //! [`journal`] what was done; when it may be is [`gate`](crate::gate)'s. What does it: `session` is a node at the other end of ssh, `crew`
-//! works on many hosts side by side, `carry` takes one through its steps, `survey` asks what there is, `record` is the
+//! works on many hosts side by side, `latecomers` holds back what there may be no room for, `carry` takes one through its steps, `survey` asks what there is, `record` is the
 //! journal as a file. The rest is a file per subcommand.
 
 pub mod journal;
@@ -12,6 +12,7 @@ pub mod way;
 mod carry;
 mod clean;
 mod crew;
+mod latecomers;
 mod options;
 mod plan;
 mod record;

@@ -1,6 +1,7 @@
 //! `cococtl move plan`: what there is to move.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io::{self, BufWriter, Write};
 
 use coco_core::placement::migration::Stage;
@@ -54,21 +55,27 @@ impl Plan {
         let (loads, silent) = loads(desk, passages);
         let mut rooms = HashMap::new();
         for (_, to) in loads.keys() {
-            rooms.insert(to.clone(), desk.session(to)?.room);
+            rooms.insert(to.clone(), desk.room(to)?);
         }
         let silent = silent.values().map(left_out).collect();
         Ok(Self { loads, rooms, silent })
     }
 
-    /// Nodes that have no room for what is to come, with what that is and what is free.
-    pub(super) fn full(&self) -> impl Iterator<Item = (&Node, u64, u64)> {
+    /// Whether it has what a passage brings.
+    pub(super) fn has(&self, passage: &Passage) -> bool {
+        self.loads.contains_key(&(passage.from[0].clone(), passage.to.clone()))
+    }
+
+    /// Nodes that have no room for what is to come.
+    pub(super) fn full(&self) -> impl Iterator<Item = Full<'_>> {
         let mut arriving: BTreeMap<&Node, u64> = BTreeMap::new();
         for ((_, to), load) in &self.loads {
             *arriving.entry(to).or_default() += load.arriving;
         }
         arriving.into_iter().filter_map(|(to, arriving)| {
             let (available, total) = self.rooms.get(to).copied().unwrap_or_default();
-            (available.saturating_sub(arriving) < total / KEPT_FREE).then_some((to, arriving, available))
+            let is_full = available.saturating_sub(arriving) < total / KEPT_FREE;
+            is_full.then_some(Full { node: to, arriving, available })
         })
     }
 
@@ -118,8 +125,8 @@ impl Plan {
             bytes(total.arriving),
             self.seconds(parallel)
         )?;
-        for (node, arriving, available) in self.full() {
-            writeln!(out, "no room on {node}: {} come, {} are free", bytes(arriving), bytes(available))?;
+        for full in self.full() {
+            writeln!(out, "{full}")?;
         }
         Ok(())
     }
@@ -142,6 +149,22 @@ impl Plan {
             json!({"old": standing.old, "both": standing.both, "new": standing.new, "strays": survey.strays, "hosts": hosts,
                    "files": files, "bytes": bytes, "arriving": arriving, "seconds": self.seconds(parallel)})
         )
+    }
+}
+
+/// A node without room for what is to come.
+pub(super) struct Full<'a> {
+    node: &'a Node,
+    /// Bytes that come.
+    arriving: u64,
+    /// Bytes that are free.
+    available: u64,
+}
+
+impl fmt::Display for Full<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { node, arriving, available } = self;
+        write!(formatter, "no room on {node}: {} come, {} are free", bytes(*arriving), bytes(*available))
     }
 }
 

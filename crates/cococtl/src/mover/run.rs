@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::carry::{Carried, carry};
 use super::crew::{Crew, Desk};
 use super::journal::Entry;
+use super::latecomers::Latecomers;
 use super::options::{Options, Purpose};
 use super::plan::{Plan, bytes, warn};
 use super::record::Record;
@@ -56,6 +57,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     silent.extend(plan.silent.iter().filter(|told| !silent.contains(told)).cloned().collect::<Vec<_>>());
     warn(&silent)?;
     refuse_without_room(&plan)?;
+    let latecomers = Latecomers::new(&plan, &passages);
     desk.finish();
     let mut report = Report { verb: "moved", json: options.json };
     report.begin(&format!(
@@ -70,7 +72,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     }
     let mut record = Record::open(&options.journal, &way)?;
     let mut totals = Totals::default();
-    let work = Work { crew: &crew, start: Instant::now() };
+    let work = Work { crew: &crew, latecomers, start: Instant::now() };
     let moved = |passage: &Passage, carried: &Carried| entry(passage, carried, false);
     work.on(passages, &mut record, &report, &mut totals, |_| Course::of_a_move(), moved)?;
     report.verb = "checked";
@@ -117,10 +119,7 @@ fn entry(passage: &Passage, carried: &Carried, checked: bool) -> Entry {
 }
 
 fn refuse_without_room(plan: &Plan) -> Result<(), Failure> {
-    let told = |(node, arriving, available): (&String, u64, u64)| {
-        Failure::Refused(format!("{node}: no room: {} come, {} are free", bytes(arriving), bytes(available)))
-    };
-    let full: Vec<_> = plan.full().map(told).collect();
+    let full: Vec<_> = plan.full().map(|full| Failure::Refused(full.to_string())).collect();
     if full.is_empty() { Ok(()) } else { Err(Failure::Several(full)) }
 }
 
@@ -153,7 +152,8 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
         // What may still differ is as good as it can be told, and counts for nothing.
         if carried.unfinished > 0 { Entry::Differs { host, to } } else { Entry::Verified { host, to, run } }
     };
-    let (work, mut totals) = (Work { crew: &crew, start: Instant::now() }, Totals::default());
+    let work = Work { crew: &crew, latecomers: Latecomers::default(), start: Instant::now() };
+    let mut totals = Totals::default();
     work.on(passages, &mut record, &report, &mut totals, course, entry)?;
     report.end(&totals, work.start.elapsed())?;
     Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
@@ -162,6 +162,7 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
 /// A crew that began at a time.
 struct Work<'a> {
     crew: &'a Crew<'a>,
+    latecomers: Latecomers,
     start: Instant,
 }
 
@@ -179,7 +180,10 @@ impl Work<'_> {
         let of = passages.len() as u64;
         let (done, results) = channel();
         thread::scope(|scope| {
-            let act = |passage: &Passage, desk: &mut Desk<'_>| carry(passage, desk, &course(passage));
+            let act = |passage: &Passage, desk: &mut Desk<'_>| match self.latecomers.admit(passage, desk) {
+                Ok(()) => carry(passage, desk, &course(passage)),
+                Err(reason) => Carried::failed(&reason),
+            };
             scope.spawn(move || self.crew.work(passages, act, done));
             let (mut last_told, mut hosts) = (Instant::now(), 0);
             loop {

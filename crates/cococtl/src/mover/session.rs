@@ -40,8 +40,6 @@ pub(super) struct Session {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
-    /// Bytes that are free there, and all.
-    pub(super) room: (u64, u64),
 }
 
 impl Launcher {
@@ -82,27 +80,30 @@ impl Launcher {
             return Err(failed(node, "a process has no input or output"));
         };
         let (node, output) = (node.to_owned(), BufReader::new(output));
-        let mut session = Session { node, child, input: Some(input), output, room: (0, 0) };
-        match session.ask(&Ask::Hello, &[])?.0 {
-            Answer::Hello { protocol: PROTOCOL, available, total, .. } => {
-                session.room = (available, total);
-                Ok(session)
-            }
+        let mut session = Session { node, child, input: Some(input), output };
+        session.room()?;
+        Ok(session)
+    }
+}
+
+impl Session {
+    /// Bytes that are free there, and all; asked of who has to be the same as here.
+    pub(super) fn room(&mut self) -> Result<(u64, u64), Failure> {
+        match self.ask(&Ask::Hello, &[])?.0 {
+            Answer::Hello { protocol: PROTOCOL, available, total, .. } => Ok((available, total)),
             Answer::Hello { version, protocol, .. } => {
                 let own = env!("CARGO_PKG_VERSION");
                 let told = format!(
                     "its cococtl is {version} and speaks version {protocol}, this one is {own} and speaks {PROTOCOL}: install \
                      the same on both"
                 );
-                Err(failed(&session.node, told))
+                Err(failed(&self.node, told))
             }
-            Answer::Problem { reason } => Err(failed(&session.node, reason)),
-            other => Err(failed(&session.node, format!("it says {other:?} for a greeting"))),
+            Answer::Problem { reason } => Err(failed(&self.node, reason)),
+            other => Err(failed(&self.node, format!("it says {other:?} for a greeting"))),
         }
     }
-}
 
-impl Session {
     /// Asks something, with the bytes that belong to it, and waits for the answer.
     pub(super) fn ask(&mut self, ask: &Ask, bytes: &[u8]) -> Result<(Answer, Vec<u8>), Failure> {
         let said = self.try_to_ask(ask, bytes);

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "what fails here is a failed test")]
 
+mod away;
 mod blacklist;
 mod captures;
 mod check;

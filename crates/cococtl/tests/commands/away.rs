@@ -1,0 +1,172 @@
+//! `cococtl move` where nodes are away for a while. Nobody writes their files, which all stand at one node in the beginning;
+//! ssh is a stand-in that starts `cococtl node` here.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use coco_harness::coco::{Coco, Config};
+use coco_harness::directory::Directory;
+use coco_harness::rrd;
+use coco_harness::wait::{PATIENCE, wait_until};
+use serde_json::Value;
+
+use crate::{Ended, cococtl, program};
+
+/// The node that hosts come from, and those that they go to.
+const NODES: [&str; 3] = ["old", "n1", "n2"];
+
+const HOSTS: usize = 12;
+
+const FILE: &str = "load/load.rrd";
+
+/// Starts what runs on a node.
+const SERVE: &str = "exec \"$cococtl\" node --data \"$data\" --writer none serve\n";
+
+/// The same on a small file system, and says in the end what stands there.
+const SMALL: &str = "exec unshare --mount sh -c 'mount -t tmpfs -o size=16k none \"$1\" && \
+                     \"$0\" node --data \"$1\" --writer none serve; find \"$1\" -type f >>\"$2\"' \"$cococtl\" \"$data\" \"$data.left\"\n";
+
+struct Scene {
+    directory: Directory,
+    coco: Coco,
+}
+
+impl Scene {
+    fn start() -> Self {
+        let directory = Directory::new("away");
+        let cococtl = program().get_program().to_str().unwrap().to_owned();
+        let base = directory.path().display();
+        let ssh = format!(
+            "#!/bin/sh\ncococtl='{cococtl}' data='{base}'/$1\n[ -e \"$data.way\" ] || exit 255\n. \"$data.way\"\n"
+        );
+        let ssh = directory.write("ssh", &ssh);
+        fs::set_permissions(ssh, Permissions::from_mode(0o755)).unwrap();
+        let mut scene = Self { coco: Coco::start(&configuration("100%", "0%")), directory };
+        NODES.iter().for_each(|node| fs::create_dir(scene.path(node)).unwrap());
+        NODES.iter().for_each(|node| scene.lead(node, SERVE));
+        let file = |host: usize| scene.path("old").join(format!("host{host}")).join(FILE);
+        let values: Vec<_> = (0..600).map(f64::from).collect();
+        rrd::create(&file(0), 1_700_000_000, &values);
+        for host in 1..HOSTS {
+            fs::create_dir_all(file(host).parent().unwrap()).unwrap();
+            fs::copy(file(0), file(host)).unwrap();
+        }
+        scene.go("100%", "0%");
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What starts the node from now on.
+    fn lead(&self, node: &str, way: &str) {
+        self.directory.write(&format!("{node}.way"), way);
+    }
+
+    fn is_away(&self, node: &str) {
+        fs::remove_file(self.path(&format!("{node}.way"))).unwrap();
+    }
+
+    /// It is away when it is asked for the first time from now on.
+    fn comes_back(&self, node: &str, way: &str) {
+        self.lead(node, &format!("[ -e \"$data.asked\" ] || {{ >\"$data.asked\"; exit 255; }}\n{way}"));
+    }
+
+    /// Has Coco go on by these shares, for long enough to open the gate.
+    fn go(&mut self, both: &str, new: &str) {
+        let text = configuration(both, new);
+        self.directory.write("coco.conf", &text);
+        let said = self.coco.reload(&text);
+        assert!(said.contains("reloaded old="), "{said}");
+        wait_until(PATIENCE, "an open gate", || {
+            self.coco.json("/tiers?routes=false")[0]["age"].as_u64() > Some(1)
+        });
+    }
+
+    fn run(&self, subcommand: &str) -> Ended {
+        let path = |name: &str| self.path(name).display().to_string();
+        let mut arguments: Vec<String> =
+            ["move", subcommand, "--json", "--cache-time", "1s", "--parallel", "1"].map(str::to_owned).into();
+        arguments.extend([path("coco.conf"), "--journal".to_owned(), path("journal")]);
+        arguments.extend(["--ssh".to_owned(), path("ssh")]);
+        arguments.extend(["--api".to_owned(), format!("http://{}", self.coco.api)]);
+        for (port, node) in (9..).zip(NODES) {
+            arguments.extend(["--node".to_owned(), format!("127.0.0.1:{port}={node}")]);
+        }
+        cococtl(arguments, b"")
+    }
+
+    /// The hosts whose file a node has.
+    fn hosts(&self, node: &str) -> usize {
+        (0..HOSTS).filter(|host| self.path(node).join(format!("host{host}")).join(FILE).is_file()).count()
+    }
+}
+
+fn configuration(both: &str, new: &str) -> String {
+    Config::new::<String>(&[]).text()
+        + &format!(
+            "[tiers.t]\nhash = 'rendezvous'\ntargets = [{{ name = 'n1', address = '127.0.0.1:10' }}, \
+             {{ name = 'n2', address = '127.0.0.1:11' }}]\n[tiers.t.migration]\nboth = '{both}'\nnew = '{new}'\n\
+             from = {{ targets = [{{ name = 'old', address = '127.0.0.1:9' }}] }}\n"
+        )
+}
+
+/// The last line.
+fn sum(ended: &Ended) -> Value {
+    ended.json_lines().pop().unwrap_or_else(|| panic!("{ended:?}"))
+}
+
+/// What is said of each host of an event.
+fn told(ended: &Ended, event: &str, to: &str) -> Vec<String> {
+    let lines = ended.json_lines().into_iter().filter(|line| line["event"] == event && line["to"] == to);
+    lines.map(|line| line["wrong"].to_string()).collect()
+}
+
+#[test]
+fn nothing_is_copied_to_a_node_that_comes_back_without_room() {
+    let scene = Scene::start();
+    scene.comes_back("n2", SMALL);
+    let part = scene.run("run");
+    assert_eq!(part.status, Some(1), "{part:?}");
+    let (left, failed) =
+        (fs::read_to_string(scene.path("n2.left")).unwrap(), told(&part, "failed", "127.0.0.1:11"));
+    assert_eq!(left, "", "{part:?}");
+    assert!(failed.iter().all(|told| told.contains("no room on 127.0.0.1:11: ")), "{failed:?}");
+    assert_eq!((failed.len(), scene.hosts("n1")), (HOSTS - scene.hosts("n1"), HOSTS - failed.len()));
+    assert!((1..HOSTS).contains(&failed.len()), "the others have gone on");
+
+    // It has room again, and is away for a moment once more.
+    fs::remove_file(scene.path("n2.asked")).unwrap();
+    scene.comes_back("n2", SERVE);
+    let whole = scene.run("run");
+    assert_eq!((whole.status, &sum(&whole)["failed"]), (Some(1), &0.into()), "{whole:?}");
+    assert_eq!(scene.hosts("n2"), failed.len());
+    assert_eq!(scene.run("run").status, Some(0));
+}
+
+#[test]
+fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
+    let mut scene = Scene::start();
+    for _ in 0..2 {
+        assert_eq!(scene.run("run").status, Some(0));
+        assert_eq!(scene.run("verify").status, Some(0));
+    }
+    scene.go("100%", "100%");
+    scene.is_away("n2");
+    let (there, before) = (scene.hosts("n2"), scene.hosts("old"));
+    assert_eq!(before, HOSTS);
+    let part = scene.run("clean");
+    assert_eq!((part.status, scene.hosts("old")), (Some(1), there), "{part:?}");
+    let kept = part.json_lines().into_iter().filter(|line| line["event"] == "kept");
+    let kept: Vec<_> = kept.map(|line| line["wrong"].to_string()).collect();
+    assert_eq!(kept.len(), there);
+    assert!(kept.iter().all(|told| told.contains("127.0.0.1:11: ssh does not get there")), "{kept:?}");
+    assert_eq!((&sum(&part)["kept"], &sum(&part)["files"]), (&there.into(), &(HOSTS - there).into()));
+
+    scene.lead("n2", SERVE);
+    let whole = scene.run("clean");
+    assert_eq!((whole.status, scene.hosts("old")), (Some(0), 0), "{whole:?}");
+    assert_eq!(scene.hosts("n1") + scene.hosts("n2"), HOSTS);
+}
