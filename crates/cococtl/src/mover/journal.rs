@@ -1,6 +1,6 @@
 //! What a move has done so far, a line of JSON each: what a killed one goes on by, and what allows files to be removed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -36,6 +36,11 @@ pub enum Entry {
         /// Where it is.
         to: Node,
         /// Which run of `verify` it was: when it began, in Unix seconds with milliseconds.
+        run: u64,
+    },
+    /// A run of `verify` came to its end.
+    Ended {
+        /// Which.
         run: u64,
     },
     /// Something was wrong.
@@ -86,7 +91,7 @@ pub struct State {
     pub checked: bool,
     /// Of its files, those with rows in progress that may differ once they are full.
     pub unfinished: u64,
-    /// The runs of `verify` since it was moved that found nothing wrong.
+    /// The runs of `verify` since it was moved that found nothing wrong with it, and came to their end.
     pub verified: Vec<u64>,
 }
 
@@ -94,6 +99,8 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
     states: BTreeMap<(Vec<u8>, Node), State>,
+    /// The runs of `verify` that came to their end.
+    ended: BTreeSet<u64>,
 }
 
 impl Journal {
@@ -133,6 +140,9 @@ impl Journal {
                     state.verified.push(*run);
                 }
             }
+            Entry::Ended { run } => {
+                self.ended.insert(*run);
+            }
             Entry::Differs { host, to } => {
                 self.states.remove(&(host.0.clone(), to.clone()));
             }
@@ -141,7 +151,9 @@ impl Journal {
 
     /// How far a host is.
     pub fn state(&self, host: &[u8], to: &str) -> State {
-        self.states.get(&(host.to_vec(), to.to_owned())).cloned().unwrap_or_default()
+        let mut state = self.states.get(&(host.to_vec(), to.to_owned())).cloned().unwrap_or_default();
+        state.verified.retain(|run| self.ended.contains(run));
+        state
     }
 }
 
@@ -168,6 +180,10 @@ mod tests {
         Entry::Verified { host: host(), to: "s2:1".to_owned(), run }
     }
 
+    fn ended(run: u64) -> Entry {
+        Entry::Ended { run }
+    }
+
     fn read(entries: &[Entry]) -> Journal {
         let text: String = entries.iter().map(line).collect();
         Journal::read(&text, "way").unwrap()
@@ -179,23 +195,26 @@ mod tests {
 
     #[test]
     fn a_killed_move_goes_on_where_it_was() {
-        let all = [Entry::Way("way".to_owned()), moved(3), verified(1)];
+        let all = [Entry::Way("way".to_owned()), moved(3), verified(1), ended(1)];
         let text: String = all.iter().map(line).collect();
         for end in 0..=text.len() {
             let Some(part) = text.get(..end) else { continue };
             let journal = Journal::read(part, "way").unwrap();
             let whole = part.matches('\n').count();
             assert_eq!(journal.state(b"h\xe9", "s2:1").moved, whole >= 2);
-            assert_eq!(journal.state(b"h\xe9", "s2:1").verified.len(), usize::from(whole >= 3));
+            assert_eq!(journal.state(b"h\xe9", "s2:1").verified.len(), usize::from(whole >= 4));
         }
     }
 
     #[test]
-    fn two_runs_of_verify_count_that_came_after_the_last_change() {
-        assert_eq!(state(&[moved(3), verified(1), verified(1)]).verified, [1]);
-        assert_eq!(state(&[moved(3), verified(1), verified(2)]).verified, [1, 2]);
-        assert_eq!(state(&[moved(3), verified(1), moved(0), verified(2)]).verified, [1, 2]);
-        assert_eq!(state(&[moved(3), verified(1), moved(1), verified(2)]).verified, [2]);
+    fn runs_of_verify_count_that_came_to_their_end_and_after_the_last_change() {
+        let (one, two) = ([verified(1), ended(1)], [verified(2), ended(2)]);
+        let runs = |entries: &[&[Entry]]| state(&entries.concat()).verified;
+        assert_eq!(runs(&[&[moved(3), verified(1)], &one]), [1]);
+        assert_eq!(runs(&[&[moved(3)], &one, &two]), [1, 2]);
+        assert_eq!(runs(&[&[moved(3)], &one, &[moved(0)], &two]), [1, 2]);
+        assert_eq!(runs(&[&[moved(3)], &one, &[moved(1)], &two]), [2]);
+        assert_eq!(runs(&[&[moved(3), verified(1)], &two]), [2], "the first was killed");
         let differs = Entry::Differs { host: host(), to: "s2:1".to_owned() };
         assert_eq!(state(&[moved(3), verified(1), differs]), State::default());
         assert_eq!(read(&[moved(3)]).state(b"h\xe9", "s3:1"), State::default());

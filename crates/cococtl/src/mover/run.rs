@@ -155,6 +155,7 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
     let work = Work { crew: &crew, latecomers: Latecomers::default(), start: Instant::now() };
     let mut totals = Totals::default();
     work.on(passages, &mut record, &report, &mut totals, course, entry)?;
+    record.write(&Entry::Ended { run })?;
     report.end(&totals, work.start.elapsed())?;
     Ok(Outcome::finding(!totals.failed.is_empty() || !silent.is_empty()))
 }
