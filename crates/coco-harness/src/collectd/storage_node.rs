@@ -75,8 +75,7 @@ impl StorageNode {
     pub fn with_cached_rrd_files(name: &str) -> Self {
         Self::with_files(name, "", None, |rrdtool| {
             let options = "DataDir \"rrd\"\n  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200";
-            let socket = "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n</Plugin>\n";
-            replaced(rrdtool, &[("DataDir \"/var/lib/collectd/rrd\"", options)]) + socket
+            replaced(rrdtool, &[("DataDir \"/var/lib/collectd/rrd\"", options)]) + SOCKET
         })
     }
 
@@ -90,9 +89,8 @@ impl StorageNode {
         Self::with_files(name, "", None, |rrdtool| {
             let options = format!("DataDir \"rrd\"\n{LONG_ROWS}");
             let timeout = format!("CacheTimeout {cache_timeout}");
-            let socket = "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n</Plugin>\n";
             let places = [("DataDir \"/var/lib/collectd/rrd\"", &*options), ("CacheTimeout 120", &timeout)];
-            replaced(rrdtool, &places) + socket
+            replaced(rrdtool, &places) + SOCKET
         })
     }
 
@@ -218,8 +216,6 @@ impl StorageNode {
 
     /// Starts it again where it was.
     pub fn start_again(&mut self) {
-        // Unless `DeleteSocket` says so, the unixsock plugin leaves what a killed one has left, and takes no commands.
-        let _ = std::fs::remove_file(self.socket());
         let Collectd { process, directory } = &mut self.collectd;
         *process = run("collectd", directory);
     }
@@ -241,6 +237,10 @@ impl StorageNode {
         self.collectd.stop()
     }
 }
+
+/// Takes commands, also after it was killed: without `DeleteSocket` what it has left would be in the way.
+const SOCKET: &str =
+    "LoadPlugin unixsock\n<Plugin unixsock>\n  SocketFile \"socket\"\n  DeleteSocket true\n</Plugin>\n";
 
 /// A row a second for twenty minutes, and one of seven seconds for longer.
 const LONG_ROWS: &str = "  StepSize 1\n  HeartBeat 10\n  RRATimespan 1200\n  RRATimespan 8400\n";
