@@ -4,6 +4,7 @@ pub mod name;
 pub mod protocol;
 pub mod writer;
 
+mod beside;
 mod exchange;
 mod serve;
 mod store;

@@ -2,10 +2,10 @@
 //!
 //! librrd never opens any of them here: who writes them would meet its lock. Nothing is followed that is a symbolic link.
 
-use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,6 +17,7 @@ use rrd::file::{HEAD, Head, RrdFile};
 use rrd::layout::FormatError;
 use thiserror::Error;
 
+use super::beside::Beside;
 use super::name::{self, FileName};
 use super::protocol::{Extent, Listed, Text};
 
@@ -265,7 +266,7 @@ impl Store {
         }
         path.push(std::ffi::OsStr::from_bytes(file));
         let written = self.write_beside(&path, bytes, looks, owner, looks.modified)?;
-        match fs::hard_link(&written.path, &path) {
+        match written.link(&path) {
             Ok(()) => Ok(Put::Done),
             Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Overtaken),
             Err(problem) => Err(system(&path, problem)),
@@ -312,61 +313,18 @@ impl Store {
         looks: Looks,
         owner: (u32, u32),
         accessed: SystemTime,
-    ) -> Result<Written, StoreError> {
+    ) -> Result<Beside, StoreError> {
         let (available, total) = self.room()?;
         if available.saturating_sub(bytes.len() as u64) < total / KEPT_FREE {
             return Err(StoreError::Room { available, total });
         }
-        let beside = name::while_written(path);
-        let at = |source| system(&beside, source);
-        // What an earlier run has left is written over.
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(OFlag::O_NOFOLLOW.bits())
-            .open(&beside);
-        let mut file = opened.map_err(at)?;
-        if file.try_lock().is_err() {
-            return Err(StoreError::Taken(beside));
-        }
-        let written = Written { path: beside.clone() };
-        file.set_len(0).map_err(at)?;
-        file.write_all(bytes).map_err(at)?;
-        let found = file.metadata().map_err(at)?;
-        if (found.uid(), found.gid()) != owner {
-            fchown(&file, Some(owner.0), Some(owner.1)).map_err(at)?;
-        }
-        file.set_permissions(Permissions::from_mode(looks.mode)).map_err(at)?;
-        let times = FileTimes::new().set_accessed(accessed).set_modified(looks.modified);
-        file.set_times(times).map_err(at)?;
-        // A machine that fails now has the former file or this one, whole.
-        file.sync_data().map_err(at)?;
-        Ok(written)
+        let mut beside = Beside::open(path)?;
+        beside.write(bytes, looks, owner, accessed)?;
+        Ok(beside)
     }
 }
 
-/// A file beside the place that it is for. It is gone when this is dropped.
-#[derive(Debug)]
-struct Written {
-    path: PathBuf,
-}
-
-impl Written {
-    fn rename(self, path: &Path) -> Result<(), StoreError> {
-        fs::rename(&self.path, path).map_err(|source| system(path, source))
-    }
-}
-
-impl Drop for Written {
-    fn drop(&mut self) {
-        // Not there any more if it was renamed.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-fn system(path: &Path, source: io::Error) -> StoreError {
+pub(super) fn system(path: &Path, source: io::Error) -> StoreError {
     StoreError::System { path: path.to_owned(), source }
 }
 
