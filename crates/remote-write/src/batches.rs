@@ -16,7 +16,6 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub struct Batch {
     pub(crate) samples: Vec<Waiting>,
-    /// When the first of them came.
     pub(crate) since: i64,
 }
 
@@ -29,6 +28,11 @@ impl Batch {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.samples.is_empty()
+    }
+
+    /// When the first of them came.
+    pub fn since(&self) -> i64 {
+        self.since
     }
 
     /// Milliseconds of the newest of some.

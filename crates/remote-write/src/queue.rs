@@ -334,7 +334,9 @@ impl Queue {
         self.batches.finish(batch);
     }
 
-    fn forget(&mut self, now: i64) {
+    /// Forgets the series that nobody has named for long. It is seldom done; [`push`](Self::push) asks for it, and who has
+    /// nothing to push may.
+    pub fn forget(&mut self, now: i64) {
         // The clock may have been set back.
         if now.saturating_sub(self.forgotten_at) >= FORGET_EVERY || now < self.forgotten_at {
             self.forgotten_at = now;

@@ -242,6 +242,22 @@ fn what_finds_no_memory_is_dropped_oldest_first() {
 }
 
 #[test]
+fn series_that_nobody_names_are_forgotten_after_a_day_whether_others_come_or_not() {
+    let day = 86_400_000;
+    let mut queue = small(1 << 20);
+    let nothing = queue.bytes();
+    queue.push(&list(1, 1, 100, 0).as_ref(), 100_000);
+    let batch = queue.take(101_000, false).unwrap();
+    queue.forget(100_000 + 2 * day);
+    // It is under way.
+    assert_eq!(queue.series(), 2);
+    queue.delivered(&batch, 0..2);
+    queue.finish(batch);
+    queue.forget(100_000 + 3 * day);
+    assert_eq!((queue.series(), queue.bytes()), (0, nothing));
+}
+
+#[test]
 fn samples_are_gathered_until_there_are_enough_or_it_is_time() {
     let mut queue = small(1 << 20);
     queue.push(&list(1, 1, 100, 0).as_ref(), 100_000);

@@ -166,6 +166,25 @@ fn headers_labels_and_passwords_stand_on_the_wire() {
 }
 
 #[test]
+fn series_that_rules_drop_stand_on_no_wire_and_are_counted() {
+    let engine = Scripted::start(|_, _| TAKEN);
+    let rules = "relabel = [\n\
+         { source_labels = [\"__name__\", \"plugin\"], regex = \"collectd_.*;0000[01]\", action = \"keep\" },\n\
+         { source_labels = [\"plugin\"], regex = \"00001\", action = \"drop\" },\n]";
+    let mut coco = Coco::start(&config(&engine.url(), rules));
+    send(&coco, 5);
+    wait_for(&mut coco, &engine.url(), "all to be done with", |engine| {
+        engine["delivered"] == 1 && engine["dropped"] == 4
+    });
+    assert_eq!(coco.counters().count(&["remote_write.dropped", &engine.url(), "relabel"]), 4);
+    let is_it = |label: &remote_write::message::Label| label.name == "plugin" && label.value == "00000";
+    let taken = engine.taken();
+    let mut series = taken.iter().flat_map(|request| &request.write.timeseries);
+    assert!(series.all(|series| series.labels.iter().any(is_it)), "{taken:?}");
+    assert!(coco.stop().success());
+}
+
+#[test]
 fn samples_wait_for_an_engine_that_hangs_and_others_have_theirs() {
     let released = Arc::new(AtomicBool::new(false));
     let hangs = Scripted::start({
@@ -190,6 +209,10 @@ fn samples_wait_for_an_engine_that_hangs_and_others_have_theirs() {
         engine["problem"] == "does not answer" && engine["waiting"] == 100
     });
     coco.process.wait_for("the node to have all", |_| (sink.count() == 100).then_some(()));
+    // What is asked for again and again has an age, too.
+    wait_for(&mut coco, &hangs.url(), "it to be late", |engine| {
+        engine["oldest_age"].as_u64().is_some_and(|seconds| seconds > 0)
+    });
     let api = coco.api;
     coco.process.wait_for("the other to have all", |_| {
         let vars = curl::json(&format!("http://{api}/debug/vars"));

@@ -68,7 +68,7 @@ pub static WAITING: Definition =
 /// The age of what waits.
 pub static OLDEST_AGE: Definition = Definition::gauge(
     &["coco", "remote_write.oldest_age", "{target}"],
-    "Seconds for which the oldest samples have waited that are not on their way.",
+    "Seconds for which the oldest of them have waited, those on their way included.",
 );
 /// Memory taken for engines.
 pub static BYTES: Definition = Definition::gauge(

@@ -96,6 +96,8 @@ impl<'r> Worker<'r> {
     pub(super) async fn work(&mut self) {
         loop {
             self.renew();
+            // Perhaps nothing comes any more: a reload may have taken the engine away.
+            self.queue.forget(now());
             let ends_at = self.remote.ends_at();
             let is_all = !self.take_some(MOST_AT_ONCE);
             self.publish();
@@ -163,7 +165,9 @@ impl<'r> Worker<'r> {
     }
 
     fn publish(&mut self) {
-        let age = self.queue.since().map_or(0, |since| now().saturating_sub(since).max(0));
+        // What is under way came before what is not.
+        let since = self.sender.batch.as_ref().map(|(batch, _)| batch.since()).or(self.queue.since());
+        let age = since.map_or(0, |since| now().saturating_sub(since).max(0));
         let waiting = Waiting {
             samples: self.queue.waiting(),
             oldest_age: Duration::from_millis(age.unsigned_abs()),
