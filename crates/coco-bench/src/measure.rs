@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::http;
 use crate::meters::{Beside, Meters};
 use crate::procfs;
-use crate::sink::{IDLE, Sink, Tally};
+use crate::sink::{Counting, IDLE, Sink, Tally};
 use crate::subject::{Place, Running, Subject, TIERS};
 
 /// How long counters may take to agree once nothing is under way any more.
@@ -25,10 +25,10 @@ pub(crate) struct Measurement {
     /// Datagrams a second that were offered.
     pub(crate) rate: f64,
     pub(crate) sent: Sent,
-    /// Value lists that should have been delivered, to all tiers together.
+    /// Value lists that should have been delivered, to all tiers together; datagrams, where the sink counts these.
     pub(crate) expected: u64,
     pub(crate) delivered: Tally,
-    /// Value lists missing at the sink; below zero, too many came.
+    /// How many of them are missing at the sink; below zero, too many came.
     pub(crate) lost: i64,
     /// Datagrams that the kernel dropped at the subject's sockets.
     pub(crate) dropped_before: u64,
@@ -80,6 +80,7 @@ pub(crate) struct Run {
     pub(crate) subject: Subject,
     pub(crate) running: Running,
     sink: Sink,
+    counting: Counting,
     start: Meters,
     sent: Sent,
     warm: Option<(Meters, u64)>,
@@ -90,12 +91,17 @@ pub(crate) struct Run {
 impl Run {
     /// Starts a subject in front of a new sink.
     pub(crate) fn start(place: &Place, subject: Subject) -> Result<Self, Error> {
+        Self::start_counting(place, subject, Counting::ValueLists)
+    }
+
+    /// The same, the sink counts only these.
+    pub(crate) fn start_counting(place: &Place, subject: Subject, counting: Counting) -> Result<Self, Error> {
         // Before the sink: its thread runs where this one may.
         let cpus = place.cpus.keep(subject.threads())?;
-        let sink = Sink::anywhere(subject.targets())?;
+        let sink = Sink::counting(counting, subject.targets())?;
         let running = Running::start(place, subject, sink.addresses(), &cpus)?;
         let start = Meters::read(&running.child, &[])?;
-        Ok(Self { subject, running, sink, start, sent: Sent::default(), warm: None, _cpus: cpus })
+        Ok(Self { subject, running, sink, counting, start, sent: Sent::default(), warm: None, _cpus: cpus })
     }
 
     /// Sends one pass over the corpus, the part in which all metrics are new, then the rest of the load.
@@ -118,7 +124,13 @@ impl Run {
 
     /// Waits for what is under way.
     pub(crate) fn settle(&self) -> Tally {
-        self.sink.settle(self.subject.delivers(self.sent.content), IDLE)
+        let expected = match (self.counting, self.subject) {
+            (Counting::ValueLists, subject) => subject.delivers(self.sent.content),
+            (Counting::Datagrams, Subject::Relay) => TIERS as u64 * self.sent.datagrams,
+            // How full its datagrams are is Coco's affair, and its books say when it is done.
+            (Counting::Datagrams, Subject::Coco(_)) => return self.sink.settle(u64::MAX, IDLE / 4),
+        };
+        self.sink.settle(expected, IDLE)
     }
 
     /// Waits for what is under way, reads the meters and the books, and stops the subject.
@@ -128,10 +140,11 @@ impl Run {
         let end = Meters::read(&self.running.child, &[])?;
         let peak_memory_kib = procfs::peak_memory(self.running.child.pid())?;
         let dropped_before = self.running.drops()?;
-        let mut problems = Vec::new();
-        if let Some(api) = self.running.api {
-            problems = balance(api, self.sent.datagrams - dropped_before.min(self.sent.datagrams))?;
-        }
+        let arrived = self.sent.datagrams - dropped_before.min(self.sent.datagrams);
+        let (mut problems, forwarded) = match self.running.api {
+            Some(api) => balance(api, arrived)?,
+            None => (Vec::new(), TIERS as u64 * arrived),
+        };
         match self.running.child.stop()? {
             None => problems.push("did not stop, had to be killed".to_owned()),
             Some(status) if !status.success() && self.subject != Subject::Relay => {
@@ -140,8 +153,12 @@ impl Run {
             Some(_) => {}
         }
         let dropped_behind = self.sink.drops()?;
-        let delivered = self.sink.total();
-        let expected = self.subject.delivers(self.sent.content);
+        let expected = match self.counting {
+            Counting::ValueLists => self.subject.delivers(self.sent.content),
+            // What did not even arrive is missing in each tier.
+            Counting::Datagrams => forwarded + TIERS as u64 * dropped_before,
+        };
+        let delivered = self.sink.settle(expected, if dropped_behind > 0 { Duration::ZERO } else { IDLE });
         let cpu = end.cpu_since(&self.start).as_secs_f64();
         let per_list = |cpu: f64, lists: u64| cpu * 1e6 / lists.max(1) as f64;
         Ok(Measurement {
@@ -150,7 +167,7 @@ impl Run {
             sent: self.sent,
             expected,
             delivered,
-            lost: expected as i64 - delivered.value_lists as i64,
+            lost: expected as i64 - delivered.counted(self.counting) as i64,
             dropped_before,
             dropped_behind,
             cpu_seconds: cpu,
@@ -172,13 +189,15 @@ pub(crate) fn measure(place: &Place, subject: Subject, load: &Load<'_>) -> Resul
     run.finish()
 }
 
-/// Fetches Coco's counters until they balance. Returns what does not.
-fn balance(api: SocketAddr, arrived: u64) -> Result<Vec<String>, Error> {
+/// Fetches Coco's counters until they balance. Returns what does not, and how many datagrams it has sent.
+fn balance(api: SocketAddr, arrived: u64) -> Result<(Vec<String>, u64), Error> {
     let start = Instant::now();
     loop {
-        let problems = unbalanced(&http::get_json(api, "/debug/vars")?["coco"], arrived);
+        let coco = &http::get_json(api, "/debug/vars")?["coco"];
+        let problems = unbalanced(coco, arrived);
         if problems.is_empty() || start.elapsed() > AT_REST {
-            return Ok(problems);
+            let sent = coco["send.datagrams"].as_object().into_iter().flatten();
+            return Ok((problems, sent.filter_map(|(_, count)| count.as_u64()).sum()));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

@@ -25,7 +25,17 @@ pub(crate) struct Sink {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a sink looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counting {
+    /// What datagrams hold.
+    ValueLists,
+    /// That they came: for loads that leave no time for more.
+    Datagrams,
+}
+
 struct Shared {
+    counting: Counting,
     sockets: Vec<UdpSocket>,
     counts: Vec<Counts>,
     stop: AtomicBool,
@@ -50,20 +60,39 @@ pub(crate) struct Tally {
     pub(crate) malformed: u64,
 }
 
+impl Tally {
+    /// How many of these.
+    pub(crate) fn counted(&self, counting: Counting) -> u64 {
+        match counting {
+            Counting::ValueLists => self.value_lists,
+            Counting::Datagrams => self.datagrams,
+        }
+    }
+}
+
 impl Sink {
     /// Receives on `count` ports that the system chooses.
     pub(crate) fn anywhere(count: usize) -> Result<Self, Error> {
         Self::start(std::iter::repeat_n(0, count))
     }
 
+    /// The same, and counts only these.
+    pub(crate) fn counting(counting: Counting, count: usize) -> Result<Self, Error> {
+        Self::start_counting(counting, std::iter::repeat_n(0, count))
+    }
+
     /// Receives on these ports; 0 lets the system choose.
     pub(crate) fn start(ports: impl IntoIterator<Item = u16>) -> Result<Self, Error> {
+        Self::start_counting(Counting::ValueLists, ports)
+    }
+
+    fn start_counting(counting: Counting, ports: impl IntoIterator<Item = u16>) -> Result<Self, Error> {
         let bind = |port| socket::bind(port).doing(|| format!("receive on port {port}"));
         let sockets: Vec<UdpSocket> = ports.into_iter().map(bind).collect::<Result<_, _>>()?;
         let addresses: Result<_, _> = sockets.iter().map(UdpSocket::local_addr).collect();
         let addresses = addresses.doing(|| "read back a port".to_owned())?;
         let counts = sockets.iter().map(|_| Counts::default()).collect();
-        let shared = Arc::new(Shared { sockets, counts, stop: AtomicBool::new(false) });
+        let shared = Arc::new(Shared { counting, sockets, counts, stop: AtomicBool::new(false) });
         let thread = {
             let shared = Arc::clone(&shared);
             std::thread::Builder::new().name("sink".to_owned()).spawn(move || receive(&shared))
@@ -97,10 +126,10 @@ impl Sink {
         })
     }
 
-    /// Waits until `expected` value lists have come in, or nothing has for `idle`.
+    /// Waits until `expected` of what is counted have come in, or nothing has for `idle`.
     pub(crate) fn settle(&self, expected: u64, idle: Duration) -> Tally {
         let (mut last, mut since) = (self.total(), Instant::now());
-        while last.value_lists < expected && since.elapsed() < idle {
+        while last.counted(self.shared.counting) < expected && since.elapsed() < idle {
             std::thread::sleep(Duration::from_millis(5));
             let total = self.total();
             if total != last {
@@ -128,7 +157,10 @@ impl Drop for Sink {
 }
 
 fn receive(shared: &Shared) {
-    let mut receiver = Receiver::new();
+    let mut receiver = match shared.counting {
+        Counting::ValueLists => Receiver::new(),
+        Counting::Datagrams => Receiver::of_lengths(),
+    };
     let mut waiting: Vec<_> =
         shared.sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
     while !shared.stop.load(Ordering::Relaxed) {
@@ -137,18 +169,21 @@ fn receive(shared: &Shared) {
         }
         for ((socket, counts), waiting) in shared.sockets.iter().zip(&shared.counts).zip(&waiting) {
             if waiting.any() == Some(true) && receiver.receive(socket, false).is_ok() {
-                counts.add(&receiver);
+                counts.add(&receiver, shared.counting);
             }
         }
     }
 }
 
 impl Counts {
-    fn add(&self, receiver: &Receiver) {
+    fn add(&self, receiver: &Receiver, counting: Counting) {
         let mut tally = Tally::default();
-        for datagram in receiver.datagrams() {
+        for (datagram, &length) in receiver.datagrams().zip(receiver.lengths()) {
             tally.datagrams += 1;
-            tally.bytes += datagram.len() as u64;
+            tally.bytes += length as u64;
+            if counting == Counting::Datagrams {
+                continue;
+            }
             let mut malformed = false;
             for event in Decoder::new(datagram) {
                 match event {
@@ -163,5 +198,32 @@ impl Counts {
         add(&self.bytes, tally.bytes);
         add(&self.value_lists, tally.value_lists);
         add(&self.malformed, tally.malformed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::{Corpus, Kind};
+    use crate::socket::connect;
+
+    #[test]
+    fn datagrams_are_counted_the_same_by_who_does_not_look_into_them() {
+        let corpus = Corpus::generate(Kind::Agents, 3).unwrap();
+        let tallies = [Counting::ValueLists, Counting::Datagrams].map(|counting| {
+            let sink = Sink::counting(counting, 1).unwrap();
+            let socket = connect(sink.addresses()[0]).unwrap();
+            for number in 0..corpus.len() {
+                socket.send(corpus.datagram(number)).unwrap();
+            }
+            let expected = match counting {
+                Counting::ValueLists => 3 * 133,
+                Counting::Datagrams => corpus.len() as u64,
+            };
+            sink.settle(expected, Duration::from_secs(10))
+        });
+        let (datagrams, bytes) = (corpus.len() as u64, corpus.bytes() as u64);
+        assert_eq!(tallies[0], Tally { datagrams, bytes, value_lists: 3 * 133, malformed: 0 });
+        assert_eq!(tallies[1], Tally { datagrams, bytes, value_lists: 0, malformed: 0 });
     }
 }

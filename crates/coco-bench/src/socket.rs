@@ -45,6 +45,8 @@ pub(crate) fn connect_with_room(server: SocketAddr, room: usize) -> io::Result<T
 /// Receives up to [`BATCH`] datagrams at once, of any size.
 pub(crate) struct Receiver {
     slots: Vec<u8>,
+    /// Of each slot.
+    size: usize,
     headers: MultiHeaders<SockaddrStorage>,
     lengths: [usize; BATCH],
     received: usize,
@@ -52,15 +54,26 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn new() -> Self {
+        Self::of_slots(SLOT)
+    }
+
+    /// Learns how long datagrams are and leaves what they hold, which costs less.
+    pub(crate) fn of_lengths() -> Self {
+        Self::of_slots(1)
+    }
+
+    fn of_slots(size: usize) -> Self {
         let headers = MultiHeaders::preallocate(BATCH, None);
-        Self { slots: vec![0; BATCH * SLOT], headers, lengths: [0; BATCH], received: 0 }
+        Self { slots: vec![0; BATCH * size], size, headers, lengths: [0; BATCH], received: 0 }
     }
 
     /// Receives what is there, or waits for one datagram if `wait`. Returns how many came.
     pub(crate) fn receive(&mut self, socket: &UdpSocket, wait: bool) -> io::Result<usize> {
         self.received = 0;
         let flags = if wait { MsgFlags::MSG_WAITFORONE } else { MsgFlags::MSG_DONTWAIT };
-        let mut slices = self.slots.chunks_exact_mut(SLOT).map(|slot| [IoSliceMut::new(slot)]);
+        // With it a length is that of the datagram, not that of what fits.
+        let flags = if self.size < SLOT { flags | MsgFlags::MSG_TRUNC } else { flags };
+        let mut slices = self.slots.chunks_exact_mut(self.size).map(|slot| [IoSliceMut::new(slot)]);
         let mut slices: [_; BATCH] =
             std::array::from_fn(|_| slices.next().expect("there are as many slots as slices"));
         match recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), flags, None) {
@@ -76,12 +89,15 @@ impl Receiver {
         Ok(self.received)
     }
 
-    /// What the last call received.
+    /// What the last call received, as far as there was room.
     pub(crate) fn datagrams(&self) -> impl Iterator<Item = &[u8]> {
-        self.slots
-            .chunks_exact(SLOT)
-            .zip(&self.lengths[..self.received])
-            .map(|(slot, &length)| &slot[..length])
+        let slots = self.slots.chunks_exact(self.size);
+        slots.zip(self.lengths()).map(|(slot, &length)| &slot[..length.min(self.size)])
+    }
+
+    /// How long that was.
+    pub(crate) fn lengths(&self) -> &[usize] {
+        &self.lengths[..self.received]
     }
 }
 
