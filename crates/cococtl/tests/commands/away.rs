@@ -1,4 +1,4 @@
-//! `cococtl move` where nodes are away for a while. Nobody writes their files, which all stand at one node in the beginning;
+//! `cococtl move` where nodes are away for a while, or two are at it. Nobody writes their files, which all stand at one node in the beginning;
 //! ssh is a stand-in that starts `cococtl node` here.
 
 use std::fs::{self, Permissions};
@@ -86,10 +86,15 @@ impl Scene {
     }
 
     fn run(&self, subcommand: &str) -> Ended {
+        self.run_by(subcommand, "journal")
+    }
+
+    /// By a journal of this name.
+    fn run_by(&self, subcommand: &str, journal: &str) -> Ended {
         let path = |name: &str| self.path(name).display().to_string();
         let mut arguments: Vec<String> =
             ["move", subcommand, "--json", "--cache-time", "1s", "--parallel", "1"].map(str::to_owned).into();
-        arguments.extend([path("coco.conf"), "--journal".to_owned(), path("journal")]);
+        arguments.extend([path("coco.conf"), "--journal".to_owned(), path(journal)]);
         arguments.extend(["--ssh".to_owned(), path("ssh")]);
         arguments.extend(["--api".to_owned(), format!("http://{}", self.coco.api)]);
         for (port, node) in (9..).zip(NODES) {
@@ -169,4 +174,36 @@ fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
     let whole = scene.run("clean");
     assert_eq!((whole.status, scene.hosts("old")), (Some(0), 0), "{whole:?}");
     assert_eq!(scene.hosts("n1") + scene.hosts("n2"), HOSTS);
+}
+
+/// They know nothing of each other: what they write beside the same file is one's alone until it is in its place.
+#[test]
+fn two_movers_at_once_leave_whole_files() {
+    let scene = Scene::start();
+    std::thread::scope(|scope| {
+        let movers = ["one", "other"].map(|journal| scope.spawn(|| scene.run_by("run", journal)));
+        for mover in movers {
+            let ended = mover.join().unwrap();
+            let wrong = ended.json_lines().into_iter().filter(|line| line["event"] == "failed");
+            let wrong: Vec<_> = wrong.map(|line| line["wrong"].to_string()).collect();
+            assert!(wrong.iter().all(|told| told.contains("another cococtl is writing it")), "{ended:?}");
+            assert_eq!(ended.status, Some(i32::from(!wrong.is_empty())), "{ended:?}");
+        }
+    });
+    for subcommand in ["run", "verify"] {
+        let ended = scene.run_by(subcommand, "one");
+        assert_eq!((ended.status, &sum(&ended)["failed"]), (Some(0), &0.into()), "{ended:?}");
+    }
+    for (node, host) in ["n1", "n2"].into_iter().flat_map(|node| (0..HOSTS).map(move |host| (node, host))) {
+        let directory = scene.path(node).join(format!("host{host}/load"));
+        let left: Vec<_> =
+            fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert!(left.is_empty() || left == ["load.rrd"], "{left:?}");
+    }
+    // A journal is one mover's.
+    let journal = fs::File::options().read(true).write(true).open(scene.path("one")).unwrap();
+    journal.lock().unwrap();
+    let refused = scene.run_by("run", "one");
+    assert_eq!(refused.status, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("another cococtl move is at it"), "{refused:?}");
 }
