@@ -8,9 +8,32 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
+use thiserror::Error;
 
 use super::name;
-use super::store::{Looks, StoreError, system};
+
+/// Why a file can't be written, or put in its place.
+#[derive(Debug, Error)]
+pub(super) enum BesideError {
+    /// The system refuses.
+    #[error("{}: {source}", path.display())]
+    System {
+        /// What it is about.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process is about to write the same file.
+    #[error("{}: another cococtl is writing it", _0.display())]
+    Taken(PathBuf),
+}
+
+/// What a new file is to be like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Looks {
+    pub(super) mode: u32,
+    pub(super) modified: SystemTime,
+}
 
 /// See the module. It is gone when this is dropped, unless it was put in its place.
 #[derive(Debug)]
@@ -24,7 +47,7 @@ pub(super) struct Beside {
 impl Beside {
     /// Makes it, or takes what a killed process has left. That must not be its place already: who writes there would write
     /// over what has arrived since.
-    pub(super) fn open(place: &Path) -> Result<Self, StoreError> {
+    pub(super) fn open(place: &Path) -> Result<Self, BesideError> {
         let path = name::while_written(place);
         let at = |source| system(&path, source);
         loop {
@@ -43,7 +66,7 @@ impl Beside {
             };
             // Who had the lock until now may have put it in its place.
             if file.try_lock().is_err() || !is_here() {
-                return Err(StoreError::Taken(path));
+                return Err(BesideError::Taken(path));
             }
             if file.metadata().map_err(at)?.nlink() == 1 {
                 return Ok(Self { path, file, is_in_place: false });
@@ -60,7 +83,7 @@ impl Beside {
         looks: Looks,
         owner: (u32, u32),
         accessed: SystemTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), BesideError> {
         self.try_to_write(bytes, looks, owner, accessed).map_err(|source| system(&self.path, source))
     }
 
@@ -84,7 +107,7 @@ impl Beside {
     }
 
     /// Puts it in a place where there is a file.
-    pub(super) fn rename(mut self, place: &Path) -> Result<(), StoreError> {
+    pub(super) fn rename(mut self, place: &Path) -> Result<(), BesideError> {
         fs::rename(&self.path, place).map_err(|source| system(place, source))?;
         self.is_in_place = true;
         Ok(())
@@ -102,6 +125,10 @@ impl Drop for Beside {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+fn system(path: &Path, source: io::Error) -> BesideError {
+    BesideError::System { path: path.to_owned(), source }
 }
 
 #[cfg(test)]
@@ -129,7 +156,7 @@ mod tests {
         let directory = Directory::new("beside");
         let place = place(&directory);
         let left = || fs::read_dir(directory.path()).unwrap().count();
-        let is_taken = || matches!(Beside::open(&place), Err(StoreError::Taken(_)));
+        let is_taken = || matches!(Beside::open(&place), Err(BesideError::Taken(_)));
         let mut first = Beside::open(&place).unwrap();
         fill(&mut first, b"one");
         assert!(is_taken());

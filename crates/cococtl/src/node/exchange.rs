@@ -13,9 +13,10 @@ use rrd::layout::{FormatError, LayoutDifference};
 use rrd::merge::{Merged, Precedence, merge};
 use thiserror::Error;
 
+use super::beside::Looks;
 use super::name::FileName;
 use super::protocol::{Answer, Compared, Copied, Done, Imported, Time};
-use super::store::{Copy, Looks, Put, Store, StoreError};
+use super::store::{Copy, Put, Store, StoreError};
 use super::writer::{Hand, WriterError};
 
 /// How long a file may take to have what the other owner's has already.

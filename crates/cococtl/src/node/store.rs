@@ -17,7 +17,7 @@ use rrd::file::{HEAD, Head, RrdFile};
 use rrd::layout::FormatError;
 use thiserror::Error;
 
-use super::beside::Beside;
+use super::beside::{Beside, BesideError, Looks};
 use super::name::{self, FileName};
 use super::protocol::{Extent, Listed, Text};
 
@@ -66,9 +66,9 @@ pub(super) enum StoreError {
         /// Bytes of the file system.
         total: u64,
     },
-    /// Another process is about to write the same file.
-    #[error("{}: another cococtl is writing it", _0.display())]
-    Taken(PathBuf),
+    /// What was to be put in its place.
+    #[error(transparent)]
+    Beside(#[from] BesideError),
 }
 
 /// A copy of a file, and the file itself, which may go on.
@@ -80,13 +80,6 @@ pub(super) struct Copy {
     owner: (u32, u32),
     accessed: SystemTime,
     opened: File,
-}
-
-/// What a new file is to be like.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Looks {
-    pub(super) mode: u32,
-    pub(super) modified: SystemTime,
 }
 
 /// Whether a file could be put in its place.
@@ -324,7 +317,7 @@ impl Store {
     }
 }
 
-pub(super) fn system(path: &Path, source: io::Error) -> StoreError {
+fn system(path: &Path, source: io::Error) -> StoreError {
     StoreError::System { path: path.to_owned(), source }
 }
 
