@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use crate::membership::{interface_index, join};
 
 /// The time that a receive waits for a first datagram, and so the time in which a lane notices that it is to stop.
-const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Options of a listening socket.
 #[derive(Debug, Clone, Copy)]

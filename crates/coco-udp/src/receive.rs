@@ -2,11 +2,15 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
+
+use crate::listen::RECEIVE_TIMEOUT;
 
 /// Datagrams that one system call receives. More at once gain little and widen the arrays on the stack.
 pub const DATAGRAMS_PER_CALL: usize = 64;
@@ -34,6 +38,8 @@ pub struct Receiver {
 pub enum Wait {
     /// Up to a tenth of a second.
     ForOne,
+    /// Until then, to the millisecond behind it, and up to a tenth of a second.
+    Until(Instant),
     /// Take what is there.
     No,
 }
@@ -47,7 +53,11 @@ impl Receiver {
 
     /// Fills slots with what there is, until none is free. Returns how many datagrams that were: 0 when none came in time.
     pub fn receive(&mut self, slots: &mut impl Slots, wait: Wait) -> io::Result<usize> {
-        let mut received = self.receive_once(slots, wait)?;
+        let mut received = match wait {
+            Wait::ForOne | Wait::No => self.receive_once(slots, wait)?,
+            Wait::Until(then) if self.is_ready(then) => self.receive_once(slots, Wait::No)?,
+            Wait::Until(_) => 0,
+        };
         let mut last = received;
         while last == DATAGRAMS_PER_CALL && !slots.is_full() {
             // Datagrams received before an error are not lost; the error will come again.
@@ -57,10 +67,20 @@ impl Receiver {
         Ok(received)
     }
 
+    /// Whether there is something to receive, an error too, before it is too late.
+    fn is_ready(&self, until: Instant) -> bool {
+        let left = until.saturating_duration_since(Instant::now()).min(RECEIVE_TIMEOUT);
+        // Not a moment early, or nobody's time has come yet.
+        let left = PollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::ZERO);
+        let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        // At worst the next receive finds nothing.
+        poll(&mut sockets, left).is_ok_and(|ready| ready > 0)
+    }
+
     fn receive_once(&mut self, slots: &mut impl Slots, wait: Wait) -> io::Result<usize> {
         let flags = match wait {
             Wait::ForOne => MsgFlags::MSG_WAITFORONE,
-            Wait::No => MsgFlags::MSG_DONTWAIT,
+            Wait::Until(_) | Wait::No => MsgFlags::MSG_DONTWAIT,
         };
         let mut lengths = [(0, None); DATAGRAMS_PER_CALL];
         let mut count = 0;

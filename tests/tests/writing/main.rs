@@ -5,6 +5,7 @@ mod collectd_alone;
 mod collectd_tg;
 mod datagrams;
 mod growing;
+mod linger;
 mod operation;
 mod remote_write;
 mod remote_write_secured;

@@ -56,6 +56,8 @@ pub enum Kind {
     Size(RangeInclusive<u64>),
     /// A string that [`duration::parse`] reads, at least this long.
     Duration(Duration),
+    /// The same, no longer than this; it may be zero.
+    DurationUpTo(Duration),
     /// A port, as an integer or a string; an empty string means the default.
     Port,
     /// The root of an HTTP server, or where an rrdcached listens.
@@ -135,6 +137,9 @@ pub(super) const ENGINE_KEYS: &[&str] = &[
     "timeout",
 ];
 
+/// The longest time that packets may be held back: beyond it, nothing more is gained.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+
 /// Bytes of what a target or a zone may be called.
 pub(super) const LABEL_MAX: usize = 255;
 
@@ -177,6 +182,7 @@ pub const KEYS: &[Key] = &[
     key("send", "bind", Kind::Ip, COCO, "IP address of this machine to send from; targets are sent to at addresses of its family alone; without it, the system chooses"),
     key("send", "max_packet_size", Kind::Integer(1024..=65507), COCO, "largest datagram sent, in bytes; a collectd receives no more than its own MaxPacketSize").or("1452"),
     key("send", "segmentation", Kind::Boolean, COCO, "whether packets to one target are given to the kernel together, made one size by padding that receivers skip; `false` sends each by itself, as it is").or("true"),
+    key("send", "linger", Kind::DurationUpTo(LINGER_MAX), COCO, "longest time that a packet which is not full is held back for more to its target, where targets are many; `0s` sends at once").or(r#""0s""#),
     key("send", "recovery", Kind::Duration(Duration::from_millis(100)), COCO, "a target that was down is up again when nothing has gone wrong for so long; what counts as flapping follows").or(r#""10s""#),
     key("send", "resolve_interval", Kind::Duration(Duration::from_secs(1)), COCO, "longest time until a target's name is looked up again; sooner while it is down").or(r#""60s""#),
     key("send", "reconnect_interval", Kind::Duration(Duration::ZERO), COCO, "time after which a target is sent to from another port, for routers and balancers on the way that go by ports; `0s` is never, unless it refuses").or(r#""0s""#),
@@ -347,6 +353,9 @@ impl fmt::Display for Kind {
                     1 => f.write_str(", longer than 0"),
                     _ => write!(f, ", at least {}", duration::format(*least)),
                 }
+            }
+            Self::DurationUpTo(most) => {
+                write!(f, r#"a duration such as "5ms", at most {}"#, duration::format(*most))
             }
             Self::Port => f.write_str("a port from 1 to 65535"),
             Self::Url => f.write_str(READ_FROM),

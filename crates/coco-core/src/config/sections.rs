@@ -54,6 +54,8 @@ pub struct Send {
     pub max_packet_size: usize,
     /// Whether packets to one target are given to the kernel together, made one size.
     pub segmentation: bool,
+    /// The longest time that a packet which is not full waits for more to its target; zero is not at all.
+    pub linger: Duration,
     /// The time without a fault behind which an outlet is up again; never zero.
     pub recovery: Duration,
     /// The longest time until the name of a target is looked up again; never zero.
@@ -187,6 +189,7 @@ impl Send {
             bind: section.optional("bind"),
             max_packet_size: section.read("max_packet_size"),
             segmentation: section.read("segmentation"),
+            linger: section.read("linger"),
             recovery: section.read("recovery"),
             resolve_interval: section.read("resolve_interval"),
             reconnect_interval: section.read("reconnect_interval"),

@@ -270,11 +270,13 @@ impl FromToml for LogFormat {
 
 impl FromToml for Duration {
     fn from_toml(kind: &Kind, value: &DeValue<'_>) -> Result<Self, Mismatch> {
-        let Kind::Duration(least) = kind else {
-            return Err(Mismatch::Type);
+        let allowed = match kind {
+            Kind::Duration(least) => *least..=Self::MAX,
+            Kind::DurationUpTo(most) => Self::ZERO..=*most,
+            _ => return Err(Mismatch::Type),
         };
         match duration::parse(text(value)?) {
-            Ok(duration) if duration >= *least => Ok(duration),
+            Ok(duration) if allowed.contains(&duration) => Ok(duration),
             Ok(_) => Err(Mismatch::Limits),
             Err(error) => Err(Mismatch::Because(error.to_string())),
         }

@@ -35,16 +35,18 @@ pub struct Packet {
 /// nothing once it has seen its largest batch. What is pushed stays in order.
 #[derive(Debug, Clone)]
 pub struct PacketBuilder {
-    limit: usize,
+    pub(super) limit: usize,
     /// Bytes that memory is kept for.
     kept: usize,
     pub(super) order: PartOrder,
     pub(super) bytes: Vec<u8>,
     packets: Vec<Packet>,
     /// The packet that is still open: where it starts and what it holds.
-    start: usize,
+    pub(super) start: usize,
     pub(super) value_lists: u32,
     pub(super) state: State,
+    /// Bytes of the whole datagram that was appended last.
+    pub(super) appended: usize,
 }
 
 /// The state of a receiver at the end of the open packet.
@@ -68,7 +70,7 @@ pub(super) struct Range32 {
     pub(super) length: u32,
 }
 
-const EMPTY: State = State {
+pub(super) const EMPTY: State = State {
     names: [Range32 { start: 0, length: 0 }; 5],
     time: Time::NONE,
     interval: Interval::NONE,
@@ -112,6 +114,7 @@ impl PacketBuilder {
             start: 0,
             value_lists: 0,
             state: EMPTY,
+            appended: 0,
         }
     }
 
@@ -177,6 +180,7 @@ impl PacketBuilder {
         self.bytes.extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
         self.state = State { carried: whole.carried, opaque: true, ..EMPTY };
         self.value_lists += value_lists;
+        self.appended = length;
     }
 
     /// Appends a notification in a packet of its own, as collectd sends it (`network_notification`, `src/network.c`).
@@ -237,7 +241,7 @@ impl PacketBuilder {
         self.state = EMPTY;
     }
 
-    fn open_length(&self) -> usize {
+    pub(super) fn open_length(&self) -> usize {
         self.bytes.len() - self.start
     }
 

@@ -90,6 +90,20 @@ fn unknown_names_lead_to_known_ones() {
         unknown("[zookeeper]").starts_with("zookeeper: unknown section, expected [listen], [pipeline], ")
     );
     assert_about(
+        "send",
+        &[
+            (
+                "linger = '1001ms'",
+                "linger: expected a duration such as \"5ms\", at most 1s, found \"1001ms\"",
+            ),
+            ("linger = 5", "linger: expected a duration such as \"5ms\", at most 1s, found the integer 5"),
+            (
+                "linger = '-1ms'",
+                "linger: expected a duration such as \"5ms\", at most 1s, found \"-1ms\" (negative)",
+            ),
+        ],
+    );
+    assert_about(
         "fetch",
         &[
             ("timeout = '3s'", "timeout: unknown key, did you mean `proxy_timeout`?"),

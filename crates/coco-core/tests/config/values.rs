@@ -26,6 +26,7 @@ fn a_tier_is_all_that_coco_needs() {
     assert_eq!((lanes, pipeline.threads.count(), batch, queue), (1, 1, 64, 8));
     assert!(config.filter.blacklist.is_none());
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (1452, true));
+    assert_eq!(config.send.linger, Duration::ZERO);
     assert_eq!(config.api.bind.to_string(), "127.0.0.1:9090");
     assert_eq!(config.fetch_bind, None);
     assert_eq!(config.fetch.proxy_timeout, Duration::from_secs(3));
@@ -53,6 +54,7 @@ fn every_value_is_taken() {
         r#"
         send.max_packet_size = 65507
         send.segmentation = false
+        send.linger = "1s"
         [listen]
         bind = "[fe80::4a42]:25826"
         interface = "eth1"
@@ -112,6 +114,7 @@ fn every_value_is_taken() {
     assert!(pipeline.spread_hosts);
     assert!(config.filter.blacklist.unwrap().is_match(b"\xff/load/load"));
     assert_eq!((config.send.max_packet_size, config.send.segmentation), (65507, false));
+    assert_eq!(config.send.linger, Duration::from_secs(1));
     assert_eq!(config.api.bind.to_string(), "localhost:0");
     assert_eq!(config.fetch_bind.unwrap().to_string(), ":9080");
     assert_eq!(config.fetch.proxy_timeout, Duration::from_millis(1500));

@@ -74,7 +74,7 @@ counts! {
 /// Time that value lists spend in Coco.
 pub static LATENCY: Definition = Definition::histogram(
     &["coco", "send.latency_seconds"],
-    "Time from receiving a batch of datagrams until all of it is sent, in seconds; of a batch that is decoded in rounds, each of them.",
+    "Time from receiving a batch of datagrams until all of it is sent, in seconds; of a batch that is decoded in rounds, each of them. What `send.linger` holds back is not waited for.",
 );
 /// Size of batches.
 pub static BATCH: Definition =
@@ -166,6 +166,11 @@ pub static QUEUES_RAW: Definition =
 /// The queue between filter and send.
 pub static QUEUES_FILTERED: Definition =
     Definition::gauge(&["coco", "queues", "filtered"], "Value lists waiting for Send.");
+/// What send holds back.
+pub static QUEUES_HELD: Definition = Definition::gauge(
+    &["coco", "queues", "held"],
+    "Value lists held back for more to their target, by `send.linger`, once for each target.",
+);
 /// Hosts by target.
 pub static HASH_HOSTS: Definition =
     Definition::gauge(&["coco", "hash.hosts", "{target}"], "Hosts hashed to a target.");
@@ -218,6 +223,7 @@ pub fn definitions() -> impl Iterator<Item = &'static Definition> {
     let measured = [
         &QUEUES_RAW,
         &QUEUES_FILTERED,
+        &QUEUES_HELD,
         &HASH_HOSTS,
         &HASH_METRICS,
         &STATE_BYTES,

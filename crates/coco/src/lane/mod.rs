@@ -40,6 +40,8 @@ pub struct Lane {
     pub raw: Queue,
     /// Value lists between filter and send.
     pub filtered: Queue,
+    /// Value lists that send holds back, once for each outlet.
+    pub held: AtomicU64,
     /// Bytes that `memory` may take.
     max_memory: AtomicUsize,
     memory: Mutex<Memory>,
@@ -74,6 +76,7 @@ impl Lane {
             datagrams: Histogram::by(&NUMBERS),
             raw: Queue::default(),
             filtered: Queue::default(),
+            held: AtomicU64::new(0),
             max_memory: max_memory.into(),
             memory: Mutex::new(Memory::new(max_memory)),
             wanted: AtomicBool::new(false),

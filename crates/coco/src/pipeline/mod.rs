@@ -27,6 +27,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
 use coco_core::config::LaneThreads;
+use coco_udp::Wait;
 use crossbeam_channel::{Receiver as Takes, Sender as Gives, bounded};
 
 use crate::batch::Batch;
@@ -168,19 +169,23 @@ fn start_lane(
     Ok(())
 }
 
-/// Carries stages: waits for the first one's work, then lets what it handed on run through the others.
+/// Carries stages: waits for the first one's work, no longer than the others can, then lets what it handed on run
+/// through these.
 fn carry(stages: Vec<(MakeStage, Arc<Heartbeat>)>) {
     let make = |(make, heartbeat): (MakeStage, _)| (make(), heartbeat);
     let mut stages: VecDeque<_> = stages.into_iter().map(make).collect();
-    while let Some((first, heartbeat)) = stages.front_mut() {
-        let step = first.step(true);
+    loop {
+        let due = stages.iter().filter_map(|(stage, _)| stage.due()).min();
+        let wait = due.map_or(Wait::ForOne, Wait::Until);
+        let Some((first, heartbeat)) = stages.front_mut() else { return };
+        let step = first.step(wait);
         heartbeat.beat();
         if step == Step::Ended {
             // Drops its sender, so that the next one ends when it has emptied its queue.
             stages.pop_front();
         }
         for (stage, heartbeat) in stages.iter_mut().skip(1) {
-            while stage.step(false) == Step::Done {
+            while stage.step(Wait::No) == Step::Done {
                 heartbeat.beat();
             }
             heartbeat.beat();

@@ -39,8 +39,13 @@ pub(super) enum Step {
 }
 
 pub(super) trait Stage {
-    /// Takes a batch, works on it and hands it on. Waits for one if it `may_wait`.
-    fn step(&mut self, may_wait: bool) -> Step;
+    /// Takes a batch, works on it and hands it on. Waits for one as long as it may.
+    fn step(&mut self, wait: Wait) -> Step;
+
+    /// When it has something to do without a batch, too.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
 }
 
 pub(super) struct Listen {
@@ -120,8 +125,8 @@ impl Listen {
 }
 
 impl Listen {
-    /// The last batch if some of it is left to decode, or else a new one. Waits for a datagram if it `may_wait`.
-    fn undecoded(&mut self, may_wait: bool) -> Result<Batch, Step> {
+    /// The last batch if some of it is left to decode, or else a new one. Waits for a datagram as long as it may.
+    fn undecoded(&mut self, wait: Wait) -> Result<Batch, Step> {
         if let Some(rest) = self.handover.rest.take() {
             return Ok(rest);
         }
@@ -130,7 +135,7 @@ impl Listen {
             return Err(Step::Ended);
         }
         let mut batch = self.handover.empty().ok_or(Step::Ended)?;
-        let wait = if may_wait && !stopping { Wait::ForOne } else { Wait::No };
+        let wait = if stopping { Wait::No } else { wait };
         let received = self.receive(&mut batch, wait);
         if received == 0 {
             self.handover.spare = Some(batch);
@@ -145,8 +150,8 @@ impl Listen {
 }
 
 impl Stage for Listen {
-    fn step(&mut self, may_wait: bool) -> Step {
-        let mut batch = match self.undecoded(may_wait) {
+    fn step(&mut self, wait: Wait) -> Step {
+        let mut batch = match self.undecoded(wait) {
             Ok(batch) => batch,
             Err(step) => return step,
         };
@@ -176,8 +181,8 @@ pub(super) struct FilterStage {
 }
 
 impl Stage for FilterStage {
-    fn step(&mut self, may_wait: bool) -> Step {
-        let mut batch = match take(&self.from, may_wait) {
+    fn step(&mut self, wait: Wait) -> Step {
+        let mut batch = match take(&self.from, wait) {
             Ok(batch) => batch,
             Err(step) => {
                 self.filter.catch_up();
@@ -203,9 +208,10 @@ pub(super) struct SendStage {
 }
 
 impl SendStage {
-    /// Packs and sends by this routing from now on, and lets the last one go.
+    /// Packs and sends by this routing from now on, and lets the last one go, with all that is held by it.
     fn go_over_to(&mut self, routing: &Arc<Routing>) {
         if !Arc::ptr_eq(routing, self.packing.routing()) {
+            self.flush(None);
             self.sending.go_over(&self.packing.routing().outlets, &routing.outlets);
             self.packing = Packing::new(Arc::clone(routing));
         }
@@ -224,7 +230,7 @@ impl SendStage {
     /// Counts what a panic kept from being sent as lost; of a panic in packing, also what stands behind it in the
     /// batch.
     fn pack_and_send_portion(&mut self, batch: &Batch, progress: &mut Progress) -> u64 {
-        let Self { packing, sending, lane, .. } = self;
+        let Self { packing, lane, .. } = self;
         let start = *progress;
         let packed = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
@@ -234,14 +240,23 @@ impl SendStage {
         let Ok(packed) = packed else {
             lane.counts.add(Count::SendUnhandled, 1);
             let lost = packing.lose(batch, start, lane);
-            self.packing = Packing::new(Arc::clone(packing.routing()));
+            packing.start_anew();
             *progress = Progress::end(batch);
             return lost;
         };
+        self.send_packed();
+        packed
+    }
+
+    /// Sends what is packed. Counts what a panic kept from being sent as lost.
+    fn send_packed(&mut self) {
+        let Self { packing, sending, lane, .. } = self;
         let sent = catch_unwind(AssertUnwindSafe(|| {
             sending.start(packing);
             #[cfg(test)]
-            crate::lane::faults::provoke("send", batch);
+            packing.packed().for_each(|(_, packets)| {
+                packets.packets().for_each(|(_, packet)| crate::lane::faults::provoke_by("send", packet));
+            });
             sending.send(packing, lane);
         }));
         if sent.is_err() {
@@ -249,39 +264,71 @@ impl SendStage {
             sending.lose_rest(packing, lane);
         }
         packing.clear();
-        packed
+    }
+
+    /// Sends what is held and due by then, or all that is held. Counts it as lost after a panic in packing.
+    fn flush(&mut self, by: Option<Instant>) {
+        loop {
+            let Self { packing, lane, .. } = self;
+            match catch_unwind(AssertUnwindSafe(|| packing.pack_held(by))) {
+                Ok(true) => self.send_packed(),
+                Ok(false) => break,
+                Err(_) => {
+                    lane.counts.add(Count::SendUnhandled, 1);
+                    packing.lose_held(lane);
+                    packing.start_anew();
+                    break;
+                }
+            }
+        }
+        self.lane.held.store(self.packing.held(), Ordering::Relaxed);
     }
 }
 
 impl Stage for SendStage {
-    fn step(&mut self, may_wait: bool) -> Step {
-        let Decided { mut batch, routing } = match take(&self.from, may_wait) {
+    fn step(&mut self, wait: Wait) -> Step {
+        let Decided { mut batch, routing } = match take(&self.from, wait) {
             Ok(decided) => decided,
             Err(step) => {
                 self.go_over_to(&Arc::clone(&self.newest.load()));
+                if self.packing.due().is_some() {
+                    self.flush((step == Step::Idle).then(Instant::now));
+                }
                 return step;
             }
         };
         self.go_over_to(&routing);
         let packed = self.pack_and_send(&batch);
         self.lane.filtered.leave(packed);
-        self.lane.latency.record(batch.arrived.elapsed());
+        let now = Instant::now();
+        self.lane.latency.record(now.saturating_duration_since(batch.arrived));
         batch.clear();
         // Listen may have ended already; then nobody wants the batch.
         let _ = self.to.try_send(batch);
+        if self.packing.due().is_some() {
+            self.flush(Some(now));
+        }
         Step::Done
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.packing.due()
     }
 }
 
-fn take<T>(from: &Takes<T>, may_wait: bool) -> Result<T, Step> {
-    if may_wait {
-        return from.recv_timeout(WAKE_UP).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Step::Idle,
-            RecvTimeoutError::Disconnected => Step::Ended,
-        });
-    }
-    from.try_recv().map_err(|error| match error {
-        TryRecvError::Empty => Step::Idle,
-        TryRecvError::Disconnected => Step::Ended,
+fn take<T>(from: &Takes<T>, wait: Wait) -> Result<T, Step> {
+    let received = match wait {
+        Wait::ForOne => from.recv_timeout(WAKE_UP),
+        Wait::Until(then) => from.recv_deadline(then.min(Instant::now() + WAKE_UP)),
+        Wait::No => {
+            return from.try_recv().map_err(|error| match error {
+                TryRecvError::Empty => Step::Idle,
+                TryRecvError::Disconnected => Step::Ended,
+            });
+        }
+    };
+    received.map_err(|error| match error {
+        RecvTimeoutError::Timeout => Step::Idle,
+        RecvTimeoutError::Disconnected => Step::Ended,
     })
 }

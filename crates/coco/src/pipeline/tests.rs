@@ -1,4 +1,4 @@
-//! Stages that panic or hang: what is counted, and who notices.
+//! Stages that panic or hang: what is counted, and who notices. And what is held back, and when it leaves.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,10 +31,17 @@ struct Running {
 
 impl Running {
     fn start(threads: LaneThreads) -> Self {
+        Self::holding_back(threads, Duration::ZERO)
+    }
+
+    /// Packets that are not full are held for so long.
+    fn holding_back(threads: LaneThreads, linger: Duration) -> Self {
         let target = UdpSocket::bind("127.0.0.1:0").unwrap();
         target.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let config = format!("[tiers.a]\ntargets = ['{}']", target.local_addr().unwrap());
-        let routing = Routing::new(&CocoConfig::parse(&config).unwrap(), Seals::default(), 1);
+        let mut config = CocoConfig::parse(&config).unwrap();
+        config.send.linger = linger;
+        let routing = Routing::new(&config, Seals::default(), 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(routing.outlets.dial("127.0.0.1:1".parse().unwrap(), Duration::from_secs(60)));
         let routing = Arc::new(Newest::from_pointee(routing));
@@ -79,6 +86,21 @@ impl Running {
         let mut buffer = [0; 2000];
         let length = self.target.recv(&mut buffer).unwrap();
         assert!(buffer[..length].windows(host.len()).any(|window| window == host.as_bytes()), "not {host}");
+    }
+
+    /// Waits until so many value lists are held.
+    fn wait_for_held(&self, count: u64) {
+        wait_until(PATIENCE, format_args!("{count} to be held"), || {
+            self.lane.held.load(Ordering::Relaxed) == count
+        });
+    }
+
+    /// Ends it. Returns how many value lists were sent, and how many lost.
+    fn sent_and_lost(self) -> [u64; 2] {
+        let routing = self.routing.load_full();
+        self.stop();
+        let counts = routing.outlets.get(OutletId::new(0)).counts(LaneId::new(0));
+        [OutletCount::Sent, OutletCount::Write].map(|count| counts.get(count))
     }
 
     fn stop(self) {
@@ -150,4 +172,80 @@ fn stages_show_that_they_live_until_one_hangs() {
     wait_for(None);
     running.expect("filter hangs");
     running.stop();
+}
+
+/// Longer than any test waits.
+const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
+
+fn of_all_threads(test: impl Fn(LaneThreads)) {
+    (1..=3).for_each(|threads| test(LaneThreads::new(threads).unwrap()));
+}
+
+#[test]
+fn what_is_held_back_leaves_when_its_time_has_come_without_further_traffic() {
+    of_all_threads(|threads| {
+        let running = Running::holding_back(threads, Duration::from_millis(20));
+        for round in 0..5 {
+            let host = format!("round {round}");
+            running.send(&host);
+            running.expect(&host);
+        }
+        running.wait_for_held(0);
+        assert_eq!(running.sent_and_lost(), [5, 0]);
+    });
+}
+
+#[test]
+fn a_stop_sends_what_is_held_back() {
+    of_all_threads(|threads| {
+        let running = Running::holding_back(threads, FOR_EVER);
+        ["one", "two"].into_iter().for_each(|host| running.send(host));
+        running.wait_for_held(2);
+        let (lane, target) = (Arc::clone(&running.lane), running.target.try_clone().unwrap());
+        target.set_nonblocking(true).unwrap();
+        let (mut buffer, mut packets) = ([0; 2000], 0);
+        assert!(target.recv(&mut buffer).is_err(), "nothing yet");
+        assert_eq!(running.sent_and_lost(), [2, 0]);
+        while target.recv(&mut buffer).is_ok() {
+            packets += 1;
+        }
+        assert_eq!((packets, lane.held.load(Ordering::Relaxed)), (1, 0));
+    });
+}
+
+#[test]
+fn a_reload_sends_what_is_held_back_by_the_last_configuration() {
+    of_all_threads(|threads| {
+        let running = Running::holding_back(threads, FOR_EVER);
+        running.send("before");
+        running.wait_for_held(1);
+        let config = format!("[tiers.a]\ntargets = ['{}']", running.target.local_addr().unwrap());
+        let renewed = running.routing.load().renewed(&CocoConfig::parse(&config).unwrap(), Seals::default());
+        running.routing.store(Arc::new(renewed));
+        running.expect("before");
+        running.wait_for_held(0);
+        running.send("after");
+        running.expect("after");
+        assert_eq!(running.sent_and_lost(), [2, 0]);
+    });
+}
+
+/// A panic in packing costs its batch, not what is held; one in sending, or in packing what was held, costs that.
+#[test]
+fn a_panic_while_packets_are_held_back_is_counted_as_what_it_cost() {
+    of_all_threads(|threads| {
+        for (place, sent, lost) in [("pack", 2, 1), ("send", 0, 3), ("flush", 0, 3)] {
+            let running = Running::holding_back(threads, FOR_EVER);
+            running.send("before");
+            running.wait_for_held(1);
+            running.send(&format!("{place} panics"));
+            running.send("after");
+            running.wait_for_held(if place == "pack" { 2 } else { 3 });
+            let lane = Arc::clone(&running.lane);
+            assert_eq!(running.sent_and_lost(), [sent, lost], "{place}, {threads:?}");
+            assert_eq!(lane.counts.get(Count::Accepted), sent + lost);
+            assert_eq!(lane.counts.get(Count::SendUnhandled), 1, "{place}, {threads:?}");
+            assert_eq!((lane.filtered.waiting(), lane.held.load(Ordering::Relaxed)), (0, 0));
+        }
+    });
 }

@@ -12,7 +12,7 @@ use std::mem;
 use std::sync::Arc;
 
 use coco_core::placement::Placement;
-use coco_core::tier::{TargetId, TierId, Tiers};
+use coco_core::tier::{TargetId, Tier, TierId, Tiers};
 use smallvec::SmallVec;
 
 use crate::batch::{Item, Verdict};
@@ -53,15 +53,20 @@ struct Partition {
 }
 
 impl Partitions {
-    /// Of these tiers.
-    pub fn new(tiers: Arc<Tiers>) -> Self {
+    /// Of these tiers. Where packets are held back, engines share with none but engines: theirs are not.
+    pub fn new(tiers: Arc<Tiers>, holds_back: bool) -> Self {
         let mut partitions: Vec<Partition> = Vec::new();
         let mut of_tier = Vec::new();
         let (mut outlets, mut of_share, mut is_former) =
             (Vec::<Vec<OutletId>>::new(), Vec::new(), Vec::new());
         let mut first_outlet = 0;
         for (id, tier) in tiers.numbered() {
-            let alike = |known: &Partition| tiers[known.tier].placement() == tier.placement();
+            let takes_samples = |tier: &Tier| tier.remote_write().is_some();
+            let alike = |known: &Partition| {
+                let known = &tiers[known.tier];
+                known.placement() == tier.placement()
+                    && (!holds_back || takes_samples(known) == takes_samples(tier))
+            };
             let targets = tier.targets().len();
             let capacities = if tier.moving().is_some() { 2 } else { 1 };
             let partition = partitions.iter().position(alike).unwrap_or_else(|| {
@@ -236,7 +241,7 @@ mod tests {
             let targets: Vec<_> = (0..*targets).map(target).collect();
             write!(text, "[tiers.t{number}]\ntargets = [{}]\n{settings}\n", targets.join(",")).unwrap();
         }
-        Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers))
+        Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers), false)
     }
 
     /// From four targets to all.
@@ -274,7 +279,7 @@ mod tests {
             let text = format!(
                 "[tiers.a]\nhash = '{hash}'\ntargets = ['a:1', 'b:1']\n[tiers.b]\nhash = '{hash}'\ntargets = ['c:1', 'd:1']"
             );
-            Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers)).len()
+            Partitions::new(Arc::new(CocoConfig::parse(&text).unwrap().tiers), false).len()
         };
         assert_eq!(["ring", "jump", "rendezvous"].map(of), [1, 1, 2]);
     }

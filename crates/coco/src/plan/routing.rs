@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use coco_core::config::CocoConfig;
@@ -38,6 +39,8 @@ pub struct Routing {
     pub max_packet_size: usize,
     /// Whether packets to one outlet may be sent together.
     pub segmentation: bool,
+    /// The longest time that a packet which is not full waits for more; zero is not at all.
+    pub linger: Duration,
 }
 
 impl Routing {
@@ -69,15 +72,17 @@ impl Routing {
         outlets: impl FnOnce(&Tiers) -> Outlets,
     ) -> Self {
         let tiers = Arc::new(config.tiers.clone());
+        let linger = config.send.linger;
         Self {
             version,
-            partitions: Partitions::new(Arc::clone(&tiers)),
+            partitions: Partitions::new(Arc::clone(&tiers), !linger.is_zero()),
             outlets: outlets(&tiers),
             tiers,
             blacklist: config.filter.blacklist.clone(),
             seals,
             max_packet_size: config.send.max_packet_size,
             segmentation: config.send.segmentation,
+            linger,
         }
     }
 

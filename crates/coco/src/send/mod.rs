@@ -1,5 +1,6 @@
 //! The third stage: packs what each target gets and sends it.
 
+mod held;
 mod pack;
 mod patience;
 mod sealed;
@@ -81,6 +82,10 @@ impl Sending {
     /// Takes note of everything that is packed, so that [`lose_rest`](Self::lose_rest) knows what is not done with.
     pub fn start(&mut self, packing: &Packing) {
         for (packets, &share) in packing.touched.iter().enumerate() {
+            if packing.packets[packets].packets().len() == 0 {
+                // All of it is held.
+                continue;
+            }
             let outlets = packing.routing.partitions.outlets(share).iter();
             let first = |&outlet| Pending { outlet, packets, next: 0, full: None, patience: Duration::ZERO };
             self.pending.extend(outlets.map(first));

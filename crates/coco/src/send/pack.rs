@@ -1,9 +1,11 @@
 //! Packing: packets for each share of the hosts, a portion of a batch at a time.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use coco_core::wire::{PacketBuilder, Span, Whole};
 
+use super::held::Held;
 use crate::batch::{Batch, Datagram, Item, Verdict};
 use crate::counters::OutletCount;
 use crate::lane::Lane;
@@ -38,6 +40,8 @@ pub struct Packing {
     /// Bytes of all packets.
     size: usize,
     cuts: Vec<Span>,
+    /// What waits for more, so that it is not among the packets.
+    held: Held,
 }
 
 /// Where the packets of a share are.
@@ -87,7 +91,23 @@ impl Packing {
         let places: Box<[_]> =
             partitions.shares().map(|share| Place { room: room(share), touched: None }).collect();
         let limit = places.iter().map(|place| place.room).min().unwrap_or(*max_packet_size);
-        Self { routing, limit, places, touched: Vec::new(), packets: Vec::new(), size: 0, cuts: Vec::new() }
+        let held = Held::new(&routing);
+        Self {
+            routing,
+            limit,
+            places,
+            touched: Vec::new(),
+            packets: Vec::new(),
+            size: 0,
+            cuts: Vec::new(),
+            held,
+        }
+    }
+
+    /// As [new](Self::new), after a panic in it; what is held waits on.
+    pub fn start_anew(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        *self = Self { held, ..Self::new(Arc::clone(&self.routing)) };
     }
 
     /// The routing that batches must have been decided by.
@@ -124,8 +144,46 @@ impl Packing {
             }
             progress.notifications += 1;
         }
-        self.packets[..self.touched.len()].iter_mut().for_each(PacketBuilder::close);
+        self.finish(batch.arrived);
         packed
+    }
+
+    /// Packs what is held and due by then, or all that is held, as far as a portion goes. Whether there was any.
+    pub fn pack_held(&mut self, by: Option<Instant>) -> bool {
+        while self.has_room()
+            && let Some(share) = self.held.next_due(by)
+        {
+            #[cfg(test)]
+            crate::lane::faults::provoke_by("flush", self.held.bytes(share));
+            let place = self.touch(share);
+            self.packets[place].close();
+        }
+        let is_any = !self.touched.is_empty();
+        if is_any {
+            self.finish(Instant::now());
+        }
+        is_any
+    }
+
+    /// When there may be something [held](Self::pack_held) to pack. Never, if nothing is.
+    #[inline]
+    pub fn due(&self) -> Option<Instant> {
+        self.held.due()
+    }
+
+    /// Value lists that are held, once for each outlet.
+    pub fn held(&self) -> u64 {
+        self.held.value_lists()
+    }
+
+    /// Has all packets end that may leave. Of what came at `now`, the rest is held.
+    fn finish(&mut self, now: Instant) {
+        let packed = self.touched.iter().zip(&mut self.packets);
+        if self.held.holds_back() {
+            packed.for_each(|(&share, packets)| self.held.take(share, packets, now));
+        } else {
+            packed.for_each(|(_, packets)| packets.close());
+        }
     }
 
     /// Whether the portion may go on.
@@ -202,6 +260,10 @@ impl Packing {
             self.packets.push(PacketBuilder::new(*room).keeping(KEPT_OF_ONE));
         }
         self.packets[place].restart(*room);
+        if self.held.holds_back() {
+            self.held.go_on(share, &mut self.packets[place]);
+            self.size += self.packets[place].size();
+        }
         place
     }
 
@@ -225,6 +287,16 @@ impl Packing {
             count(notification.shares, OutletCount::NotificationsLost);
         }
         lost
+    }
+
+    /// Counts all that is held for the outlets as lost.
+    pub fn lose_held(&mut self, lane: &Lane) {
+        let Routing { partitions, outlets, .. } = &*self.routing;
+        for (share, value_lists) in self.held.clear() {
+            for &outlet in partitions.outlets(share) {
+                outlets.get(outlet).counts(lane.id).add(OutletCount::Write, value_lists.into());
+            }
+        }
     }
 
     /// The outlets, each with its packets in order. Outlets of one share have the same packets.

@@ -223,5 +223,8 @@ async fn drain_engines(remotes: &[Arc<Remote>], until: Instant) -> u64 {
 
 /// Value lists that wait in queues.
 pub(super) fn left_in(lanes: &[Arc<Lane>]) -> u64 {
-    lanes.iter().map(|lane| lane.raw.waiting() + lane.filtered.waiting()).sum()
+    lanes
+        .iter()
+        .map(|lane| lane.raw.waiting() + lane.filtered.waiting() + lane.held.load(Ordering::Relaxed))
+        .sum()
 }

@@ -93,6 +93,7 @@ fn add_counts(snapshot: &mut Snapshot, lanes: &[Arc<Lane>], measurement: &Measur
     snapshot.add(&counters::LAST_DATAGRAM_AGE, &[], age_of_last_datagram(lanes));
     snapshot.add(&counters::QUEUES_RAW, &[], sum(lanes, |lane| lane.raw.waiting()));
     snapshot.add(&counters::QUEUES_FILTERED, &[], sum(lanes, |lane| lane.filtered.waiting()));
+    snapshot.add(&counters::QUEUES_HELD, &[], sum(lanes, |lane| lane.held.load(Ordering::Relaxed)));
 }
 
 /// Adds how many hosts and metrics each outlet gets.

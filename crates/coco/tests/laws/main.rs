@@ -9,6 +9,7 @@ mod books;
 mod changes;
 mod delivery;
 mod inputs;
+mod linger;
 mod model;
 mod security;
 mod spread;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use coco::batch::Batch;
 use coco::decide::Filter;
@@ -32,7 +33,10 @@ pub(crate) struct Stages {
     /// Bytes that packets had room for, at most.
     pub(crate) most_packed: usize,
     pub(crate) batch: Batch,
+    /// When the next batch comes.
+    pub(crate) now: Instant,
     pub(crate) gate: Gate,
+    linger: Duration,
 }
 
 /// What left: the index of the outlet, the bytes, and how many value lists and notifications are said to be inside.
@@ -46,12 +50,24 @@ impl Stages {
         memory: usize,
         batch: usize,
     ) -> Self {
-        let newest = Arc::new(Newest::from_pointee(Routing::new(
-            &config(tiers, blacklist, limit),
-            Seals::default(),
-            1,
-        )));
+        Self::holding_back(tiers, blacklist, limit, memory, batch, Duration::ZERO)
+    }
+
+    /// The same, which holds packets back for so long.
+    pub(crate) fn holding_back(
+        tiers: Tiers,
+        blacklist: Option<Regex>,
+        limit: usize,
+        memory: usize,
+        batch: usize,
+        linger: Duration,
+    ) -> Self {
+        let mut config = config(tiers, blacklist, limit);
+        config.send.linger = linger;
+        let newest = Arc::new(Newest::from_pointee(Routing::new(&config, Seals::default(), 1)));
         Self {
+            linger,
+            now: Instant::now(),
             tiers: Arc::clone(&newest.load().tiers),
             lane: Lane::new(0, memory),
             filter: Filter::new(Arc::clone(&newest)),
@@ -65,7 +81,9 @@ impl Stages {
 
     /// From the next batch on, another configuration holds.
     pub(crate) fn reload(&mut self, tiers: Tiers, blacklist: Option<Regex>, limit: usize) {
-        let renewed = self.newest.load().renewed(&config(tiers, blacklist, limit), Seals::default());
+        let mut config = config(tiers, blacklist, limit);
+        config.send.linger = self.linger;
+        let renewed = self.newest.load().renewed(&config, Seals::default());
         self.tiers = Arc::clone(&renewed.tiers);
         self.newest.store(Arc::new(renewed));
     }
@@ -109,6 +127,25 @@ impl Stages {
             self.batch.add(datagram.len(), None);
         }
         self.batch.received = now;
+        self.batch.arrived = self.now;
+    }
+
+    /// What was held and is due by then, or all of it.
+    pub(crate) fn flush(&mut self, by: Option<Instant>) -> Packets {
+        let mut left = Packets::new();
+        while self.packing.pack_held(by) {
+            left.extend(self.packed());
+            self.packing.clear();
+        }
+        left
+    }
+
+    fn packed(&self) -> impl Iterator<Item = (usize, Vec<u8>, u32, u32)> {
+        self.packing.packed().flat_map(|(outlet, packets)| {
+            packets.packets().map(move |(packet, bytes)| {
+                (outlet.number(), bytes.to_vec(), packet.value_lists, packet.notifications)
+            })
+        })
     }
 
     /// The same from the second stage on.
@@ -124,12 +161,7 @@ impl Stages {
             let before = progress;
             packed += self.packing.pack(&self.batch, &mut progress);
             assert_ne!(progress, before);
-            let packets = self.packing.packed().flat_map(|(outlet, packets)| {
-                packets.packets().map(move |(packet, bytes)| {
-                    (outlet.number(), bytes.to_vec(), packet.value_lists, packet.notifications)
-                })
-            });
-            left.extend(packets);
+            left.extend(self.packed());
             self.most_packed = self.most_packed.max(self.packing.capacity());
             self.packing.clear();
         }

@@ -36,7 +36,7 @@ fn every_name_is_there_from_the_start() {
         vars["filter"],
         json!({ "accepted": 0, "rejected": 0, "renamed_hosts": 0, "unremembered": 0 })
     );
-    assert_eq!(vars["queues"], json!({ "raw": 0, "filtered": 0 }));
+    assert_eq!(vars["queues"], json!({ "raw": 0, "filtered": 0, "held": 0 }));
     assert_eq!(vars["lookup"].to_string(), r#"{"shortterm":0,"midterm":0}"#);
     assert_eq!(vars["send"], json!({ &*a: 0, &*b: 0, &*c: 0, "total": 0 }));
     for section in ["hash.hosts", "hash.metrics", "send.datagrams", "send.notifications"] {
