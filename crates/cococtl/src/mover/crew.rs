@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::Sender;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use super::session::{Launcher, Session, failed};
@@ -30,6 +30,8 @@ struct State {
     queue: VecDeque<Passage>,
     busy: HashMap<Node, usize>,
     idle: HashMap<Node, Vec<Session>>,
+    /// Who logs in to a node has this: sshd turns some away where many are about to (`MaxStartups`).
+    logins: HashMap<Node, Arc<Mutex<()>>>,
     /// How often it failed in a row, and how.
     failures: HashMap<Node, (u32, String)>,
 }
@@ -102,6 +104,17 @@ impl<'a> Crew<'a> {
         }
     }
 
+    /// A session that nobody uses now, if there is one; an error where a node is left alone.
+    fn idle(&self, node: &str) -> Result<Option<Session>, Failure> {
+        let mut state = self.lock();
+        if let Some((count, reason)) = state.failures.get(node)
+            && *count >= FAILURES
+        {
+            return Err(Failure::Refused(format!("{reason} (it is left alone)")));
+        }
+        Ok(state.idle.get_mut(node).and_then(Vec::pop))
+    }
+
     fn give_back(&self, passage: &Passage) {
         let mut state = self.lock();
         for node in nodes_of(passage) {
@@ -146,15 +159,13 @@ impl Desk<'_> {
     }
 
     fn idle_or_new(&self, node: &str) -> Result<Session, Failure> {
-        let mut state = self.crew.lock();
-        if let Some((count, reason)) = state.failures.get(node)
-            && *count >= FAILURES
-        {
-            return Err(Failure::Refused(format!("{reason} (it is left alone)")));
+        if let Some(session) = self.crew.idle(node)? {
+            return Ok(session);
         }
-        let idle = state.idle.get_mut(node).and_then(Vec::pop);
-        drop(state);
-        match idle {
+        let login = Arc::clone(self.crew.lock().logins.entry(node.to_owned()).or_default());
+        let _alone = login.lock().unwrap_or_else(PoisonError::into_inner);
+        // Much may have come of it while others logged in.
+        match self.crew.idle(node)? {
             Some(session) => Ok(session),
             None => self.crew.launcher.open(node),
         }

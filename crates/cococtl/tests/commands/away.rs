@@ -86,14 +86,16 @@ impl Scene {
     }
 
     fn run(&self, subcommand: &str) -> Ended {
-        self.run_by(subcommand, "journal")
+        self.run_by(subcommand, "journal", 1)
     }
 
-    /// By a journal of this name.
-    fn run_by(&self, subcommand: &str, journal: &str) -> Ended {
+    /// By a journal of this name, with so many hosts at a time.
+    fn run_by(&self, subcommand: &str, journal: &str, parallel: usize) -> Ended {
         let path = |name: &str| self.path(name).display().to_string();
         let mut arguments: Vec<String> =
-            ["move", subcommand, "--json", "--cache-time", "1s", "--parallel", "1"].map(str::to_owned).into();
+            ["move", subcommand, "--json", "--cache-time", "1s", "--parallel", &parallel.to_string()]
+                .map(str::to_owned)
+                .into();
         arguments.extend([path("coco.conf"), "--journal".to_owned(), path(journal)]);
         arguments.extend(["--ssh".to_owned(), path("ssh")]);
         arguments.extend(["--api".to_owned(), format!("http://{}", self.coco.api)]);
@@ -151,6 +153,19 @@ fn nothing_is_copied_to_a_node_that_comes_back_without_room() {
     assert_eq!(scene.run("run").status, Some(0));
 }
 
+/// sshd does so where many come at a time.
+#[test]
+fn a_node_that_turns_away_who_comes_while_another_logs_in_fails_nobody() {
+    let scene = Scene::start();
+    for node in NODES {
+        let login = "mkdir \"$data.login\" 2>/dev/null || exit 255\nsleep 0.2\nrmdir \"$data.login\"\n";
+        scene.lead(node, &format!("{login}{SERVE}"));
+    }
+    let ended = scene.run_by("run", "journal", HOSTS);
+    assert_eq!((ended.status, &sum(&ended)["failed"]), (Some(0), &0.into()), "{ended:?}");
+    assert_eq!(scene.hosts("n1") + scene.hosts("n2"), HOSTS);
+}
+
 #[test]
 fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
     let mut scene = Scene::start();
@@ -181,7 +196,7 @@ fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
 fn two_movers_at_once_leave_whole_files() {
     let scene = Scene::start();
     std::thread::scope(|scope| {
-        let movers = ["one", "other"].map(|journal| scope.spawn(|| scene.run_by("run", journal)));
+        let movers = ["one", "other"].map(|journal| scope.spawn(|| scene.run_by("run", journal, 1)));
         for mover in movers {
             let ended = mover.join().unwrap();
             let wrong = ended.json_lines().into_iter().filter(|line| line["event"] == "failed");
@@ -191,7 +206,7 @@ fn two_movers_at_once_leave_whole_files() {
         }
     });
     for subcommand in ["run", "verify"] {
-        let ended = scene.run_by(subcommand, "one");
+        let ended = scene.run_by(subcommand, "one", 1);
         assert_eq!((ended.status, &sum(&ended)["failed"]), (Some(0), &0.into()), "{ended:?}");
     }
     for (node, host) in ["n1", "n2"].into_iter().flat_map(|node| (0..HOSTS).map(move |host| (node, host))) {
@@ -203,7 +218,7 @@ fn two_movers_at_once_leave_whole_files() {
     // A journal is one mover's.
     let journal = fs::File::options().read(true).write(true).open(scene.path("one")).unwrap();
     journal.lock().unwrap();
-    let refused = scene.run_by("run", "one");
+    let refused = scene.run_by("run", "one", 1);
     assert_eq!(refused.status, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("another cococtl move is at it"), "{refused:?}");
 }
