@@ -141,10 +141,14 @@ impl<'a> ValuesRef<'a> {
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let count = bytes.len() / 9;
         let kinds = bytes.get(..count)?;
-        (bytes.len() == count * 9
-            && count <= ValueList::MAX_VALUES
-            && kinds.iter().all(|&code| ValueKind::from_code(code).is_some()))
-        .then_some(Self { bytes })
+        (bytes.len() == count * 9 && count <= ValueList::MAX_VALUES && Self::are_kinds(kinds))
+            .then_some(Self { bytes })
+    }
+
+    /// Whether these are the codes of kinds that collectd knows.
+    #[inline]
+    pub(crate) fn are_kinds(codes: &[u8]) -> bool {
+        codes.iter().all(|&code| ValueKind::from_code(code).is_some())
     }
 
     /// Takes bytes that [`ValuesRef::new`] has accepted before.

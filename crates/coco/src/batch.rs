@@ -92,6 +92,8 @@ pub struct Datagram {
     /// The part of it that may leave as it came: value lists of one host, at least one of them complete, no error, no
     /// notification, nothing that is ignored or not verified.
     pub whole: Option<Whole>,
+    /// Whether it has names with bytes behind their NUL: its value lists can't leave as their parts stand.
+    pub has_odd_names: bool,
 }
 
 /// A value list and what becomes of it.
@@ -224,7 +226,14 @@ impl Batch {
         debug_assert!(self.datagrams.len() < self.capacity());
         let (slot, length) = (self.datagrams.len(), length.min(LARGEST_DATAGRAM) as u16);
         self.reach(slot, length);
-        self.datagrams.push(Datagram { slot: slot as u16, length, source, value_lists: 0..0, whole: None });
+        self.datagrams.push(Datagram {
+            slot: slot as u16,
+            length,
+            source,
+            value_lists: 0..0,
+            whole: None,
+            has_odd_names: false,
+        });
     }
 
     /// Takes note that a datagram of this length lies in a slot.

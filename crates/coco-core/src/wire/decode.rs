@@ -24,6 +24,12 @@ pub enum Event {
     Unknown(PartType),
 }
 
+/// Who sees what a datagram holds, as it is found.
+pub trait Visitor {
+    /// What the iterator would yield.
+    fn visit(&mut self, event: Result<Event, Malformed>);
+}
+
 /// Walks a datagram part by part and yields what it holds.
 ///
 /// After an error the rest of the datagram is refused: the iterator ends. What it yielded before stays.
@@ -36,6 +42,7 @@ pub struct Decoder<'a> {
     name_max: usize,
     memory: Memory,
     unverified: bool,
+    has_odd_names: bool,
     security: Span,
     /// Whether there has been anything that must not leave as it came.
     is_broken: bool,
@@ -67,6 +74,7 @@ impl<'a> Decoder<'a> {
             name_max: NAME_MAX,
             memory,
             unverified: false,
+            has_odd_names: false,
             security: Span::default(),
             is_broken: false,
         }
@@ -93,6 +101,11 @@ impl<'a> Decoder<'a> {
         self.unverified
     }
 
+    /// Whether there has been a name with bytes behind its NUL, which must not leave as it came.
+    pub fn has_odd_names(&self) -> bool {
+        self.has_odd_names
+    }
+
     /// The datagram as one that may leave as it came: once it is read to its end, and if it holds no error, no
     /// notification and no security part.
     pub fn whole(&self, datagram: &[u8]) -> Option<Whole> {
@@ -100,17 +113,49 @@ impl<'a> Decoder<'a> {
         is_whole.then(|| Whole { start: self.start, carried: self.memory.state.carried(datagram) })
     }
 
-    /// Takes in one part. `None` if it only changes the state.
+    /// Has a visitor see all that is left.
+    ///
+    /// Where an event is made, it is known which one it is: who visits need not ask again, and the event is not copied
+    /// from hand to hand.
     #[inline(always)]
-    fn event(&mut self, part: &Part<'_>) -> Result<Option<Event>, Malformed> {
-        let (names, name_max) = (&mut self.memory.state.identifier, self.name_max);
+    pub fn show(&mut self, visitor: &mut impl Visitor) {
+        // One that no other function sees stays in registers.
+        let mut reader = self.reader.clone();
+        let refused = loop {
+            let taken = match reader.part() {
+                Ok(None) => break None,
+                Ok(Some(part)) => self.take(part, visitor),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                break Some(error);
+            }
+        };
+        self.reader = reader;
+        if let Some(error) = refused {
+            self.fail();
+            visitor.visit(Err(error));
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self) {
+        self.is_broken = true;
+        self.reader.stop();
+    }
+
+    /// Takes in one part. There is nothing to visit if it only changes the state.
+    #[inline(always)]
+    fn take(&mut self, part: Part<'_>, visitor: &mut impl Visitor) -> Result<(), Malformed> {
+        let names = &mut self.memory.state.identifier;
+        let mut name = || part.string_or_odd(self.name_max, &mut self.has_odd_names);
         match part.kind {
-            PartType::VALUES => return self.values(part).map(Some),
-            PartType::TYPE_INSTANCE => names.type_instance = part.string(name_max)?,
-            PartType::TYPE => names.type_name = part.string(name_max)?,
-            PartType::PLUGIN_INSTANCE => names.plugin_instance = part.string(name_max)?,
-            PartType::PLUGIN => names.plugin = part.string(name_max)?,
-            PartType::HOST => names.host = part.string(name_max)?,
+            PartType::VALUES => self.values(part, visitor)?,
+            PartType::TYPE_INSTANCE => names.type_instance = name()?,
+            PartType::TYPE => names.type_name = name()?,
+            PartType::PLUGIN_INSTANCE => names.plugin_instance = name()?,
+            PartType::PLUGIN => names.plugin = name()?,
+            PartType::HOST => names.host = name()?,
             PartType::TIME | PartType::TIME_HR => {
                 let number = part.number()?;
                 let time = if part.kind == PartType::TIME {
@@ -125,36 +170,43 @@ impl<'a> Decoder<'a> {
                 part.number()?;
                 self.memory.state.interval = part.span();
             }
-            PartType::MESSAGE => return self.message(part).map(Some),
-            PartType::SEVERITY => self.memory.severity = part.number()?,
-            PartType::SIGN_SHA256 => {
-                self.unverified = true;
-                self.is_broken = true;
-                self.security = part.span();
-                return Ok(Some(Event::Signature));
+            _ => {
+                if let Some(event) = self.seldom(part.kind, part.start, part.payload)? {
+                    visitor.visit(Ok(event));
+                }
             }
-            PartType::ENCR_AES256 => {
-                self.security = part.span();
-                return Err(Malformed::Encrypted);
-            }
-            unknown => return Ok(Some(Event::Unknown(unknown))),
         }
-        Ok(None)
+        Ok(())
     }
 
-    #[inline]
-    fn values(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
+    #[inline(always)]
+    fn values(&mut self, part: Part<'_>, visitor: &mut impl Visitor) -> Result<(), Malformed> {
         let Some((count, values)) = part.payload.split_first_chunk() else {
             return Err(Malformed::ValuesLength);
         };
-        if values.len() != usize::from(u16::from_be_bytes(*count)) * 9 {
+        let count = usize::from(u16::from_be_bytes(*count));
+        if values.len() != count * 9 {
             return Err(Malformed::ValuesLength);
         }
-        if ValuesRef::new(values).is_none() {
+        if !ValuesRef::are_kinds(&values[..count]) {
             return Err(Malformed::ValueKind);
         }
+        let Memory { state, has_time, .. } = &self.memory;
+        let names = &state.identifier;
+        let is_named = !names.host.is_empty() && !names.plugin.is_empty() && !names.type_name.is_empty();
+        if is_named && *has_time && count > 0 {
+            visitor.visit(Ok(Event::ValueList(ValueListSpans { values: part.span(), ..*state })));
+        } else {
+            visitor.visit(Ok(Event::RefusedValueList(self.refusal(), part.span())));
+        }
+        Ok(())
+    }
+
+    /// What a value list lacks that is not complete.
+    #[cold]
+    fn refusal(&self) -> ListRefusal {
         let names = &self.memory.state.identifier;
-        let refusal = if names.host.is_empty() {
+        if names.host.is_empty() {
             ListRefusal::NoHost
         } else if names.plugin.is_empty() {
             ListRefusal::NoPlugin
@@ -162,16 +214,36 @@ impl<'a> Decoder<'a> {
             ListRefusal::NoType
         } else if !self.memory.has_time {
             ListRefusal::NoTime
-        } else if values.is_empty() {
-            ListRefusal::NoValues
         } else {
-            return Ok(Event::ValueList(ValueListSpans { values: part.span(), ..self.memory.state }));
-        };
-        Ok(Event::RefusedValueList(refusal, part.span()))
+            ListRefusal::NoValues
+        }
     }
 
+    /// A part that is in few datagrams. It is handed over in registers: one in memory, all would be.
     #[cold]
-    fn message(&mut self, part: &Part<'_>) -> Result<Event, Malformed> {
+    fn seldom(&mut self, kind: PartType, start: u16, payload: &[u8]) -> Result<Option<Event>, Malformed> {
+        let part = Part::new(kind, start, payload);
+        match part.kind {
+            PartType::MESSAGE => self.message(part).map(Some),
+            PartType::SEVERITY => {
+                self.memory.severity = part.number()?;
+                Ok(None)
+            }
+            PartType::SIGN_SHA256 => {
+                self.unverified = true;
+                self.is_broken = true;
+                self.security = part.span();
+                Ok(Some(Event::Signature))
+            }
+            PartType::ENCR_AES256 => {
+                self.security = part.span();
+                Err(Malformed::Encrypted)
+            }
+            unknown => Ok(Some(Event::Unknown(unknown))),
+        }
+    }
+
+    fn message(&mut self, part: Part<'_>) -> Result<Event, Malformed> {
         self.is_broken = true;
         let message = part.string(MESSAGE_MAX)?;
         let refusal = if self.memory.state.identifier.host.is_empty() {
@@ -193,24 +265,32 @@ impl<'a> Decoder<'a> {
 impl Iterator for Decoder<'_> {
     type Item = Result<Event, Malformed>;
 
-    // Inlined, the state stays in registers and an event is not copied from hand to hand: a third less time.
-    #[inline(always)]
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let event = match self.reader.part() {
+            let mut found = Found(None);
+            let taken = match self.reader.part() {
                 Ok(None) => return None,
-                Ok(Some(part)) => self.event(&part),
+                Ok(Some(part)) => self.take(part, &mut found),
                 Err(error) => Err(error),
             };
-            match event {
-                Ok(None) => {}
-                Ok(Some(event)) => return Some(Ok(event)),
-                Err(error) => {
-                    self.is_broken = true;
-                    self.reader.stop();
-                    return Some(Err(error));
-                }
+            if let Err(error) = taken {
+                self.fail();
+                return Some(Err(error));
+            }
+            if found.0.is_some() {
+                return found.0;
             }
         }
+    }
+}
+
+/// What the iterator yields next.
+struct Found(Option<Result<Event, Malformed>>);
+
+impl Visitor for Found {
+    #[inline]
+    fn visit(&mut self, event: Result<Event, Malformed>) {
+        self.0 = Some(event);
     }
 }

@@ -74,6 +74,8 @@ pub struct Refused {
 pub struct Opened {
     /// Whether parts were ignored because they are not secured as the level demands.
     pub ignored: bool,
+    /// Whether there is a [name with bytes behind its NUL](Decoder::has_odd_names).
+    pub has_odd_names: bool,
     /// The parts that may leave as they came, up to the end of the datagram, if there is nothing besides them that had
     /// to be taken, ignored or refused.
     pub whole: Option<Whole>,
@@ -196,6 +198,7 @@ where
         let mut found = false;
         while let Some(event) = decoder.next() {
             let opens = matches!(event, Ok(Event::Signature) | Err(Malformed::Encrypted));
+            self.opened.has_odd_names |= decoder.has_odd_names();
             if opens && self.guard.users.is_some() {
                 *memory = decoder.memory();
                 self.occupied += usize::from(found);

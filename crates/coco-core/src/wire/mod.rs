@@ -81,7 +81,7 @@ mod spans;
 mod users;
 
 pub use crypto::{Key, SecurityLevel};
-pub use decode::{Decoder, Event};
+pub use decode::{Decoder, Event, Visitor};
 pub use encode::{Packet, PacketBuilder, PartOrder};
 pub use guard::{Guard, Opened, Refused, Trust};
 pub use open::OpenPacket;

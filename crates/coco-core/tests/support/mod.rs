@@ -14,7 +14,7 @@ use coco_core::notification::NotificationRef;
 use coco_core::value_list::{Interval, Value, ValueList, ValueListRef};
 use coco_core::wire::{
     Decoder, Event, Guard, ListRefusal, Malformed, NotificationRefusal, Opened, Refused, SecurityLevel, Span,
-    Trust, Users,
+    Trust, Users, Visitor,
 };
 use flate2::read::GzDecoder;
 use serde_json::{Value as Json, json};
@@ -141,14 +141,30 @@ pub(crate) struct Reading {
     pub(crate) error: Option<Malformed>,
 }
 
+/// What a visitor sees.
+struct Shown(Vec<Result<Event, Malformed>>);
+
+impl Visitor for Shown {
+    fn visit(&mut self, event: Result<Event, Malformed>) {
+        self.0.push(event);
+    }
+}
+
 impl Reading {
     pub(crate) fn of(datagram: &[u8]) -> Self {
         let mut reading = Self::default();
         let mut decoder = Decoder::new(datagram);
+        let mut yielded = Vec::new();
         while let Some(event) = decoder.next() {
             assert_eq!(reading.error, None, "nothing follows an error");
             reading.take(datagram, event, decoder.unverified());
+            yielded.push(event);
         }
+        let (mut showing, mut shown) = (Decoder::new(datagram), Shown(Vec::new()));
+        showing.show(&mut shown);
+        assert_eq!(shown.0, yielded);
+        assert_eq!(showing.whole(datagram), decoder.whole(datagram));
+        assert_eq!(showing.has_odd_names(), decoder.has_odd_names());
         reading
     }
 

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use coco_core::bytes::equal;
 use coco_core::wire::part::VALUES_HEADER;
 use coco_core::wire::{
     Decoder, Event, Guard, MOST_NOTIFICATIONS, Malformed, NotificationRefusal, Refused, Span, Trust,
-    ValueListSpans, Whole,
+    ValueListSpans, Visitor, Whole,
 };
 use coco_udp::OwnAddresses;
 
@@ -53,6 +54,7 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
             source: datagram.source,
             host: None,
             is_mixed: false,
+            has_odd_names: false,
             notifications: 0,
         };
         let whole = if let Some(reason) = admission.refuses(datagram.source, &own) {
@@ -64,6 +66,7 @@ pub fn decode(batch: &mut Batch, lane: &Lane, gate: &Gate) -> Complaints {
             desk.read(bytes, admission.name_max(), &mut contents)
         };
         datagram.value_lists = first_item..desk.items.len() as u32;
+        datagram.has_odd_names = contents.has_odd_names;
         datagram.whole = whole.filter(|_| contents.host.is_some() && !contents.is_mixed);
     }
     let Desk { tally, complaints, .. } = desk;
@@ -107,8 +110,37 @@ struct Contents {
     host: Option<Span>,
     /// Whether there are value lists of several hosts, or empty ones: then each leaves by itself.
     is_mixed: bool,
+    /// See [`Decoder::has_odd_names`].
+    has_odd_names: bool,
     /// Notifications that are forwarded.
     notifications: usize,
+}
+
+/// A datagram that is taken as it is, while it is read.
+struct Reading<'a, 'b> {
+    desk: &'a mut Desk<'b>,
+    bytes: &'a [u8],
+    contents: &'a mut Contents,
+    trust: Trust,
+}
+
+impl Visitor for Reading<'_, '_> {
+    #[inline(always)]
+    fn visit(&mut self, event: Result<Event, Malformed>) {
+        let Self { desk, bytes, contents, trust } = self;
+        match event {
+            Ok(event) => {
+                if matches!(event, Event::Signature) {
+                    *trust = Trust::Unverified;
+                }
+                desk.take(event, *trust, bytes, contents);
+            }
+            Err(reason) => {
+                desk.tally.errors += 1;
+                desk.refuse(Refused { reason, user: Span::default() }, bytes, contents);
+            }
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -116,18 +148,8 @@ impl Desk<'_> {
     #[inline]
     fn read(&mut self, bytes: &[u8], name_max: usize, contents: &mut Contents) -> Option<Whole> {
         let mut decoder = Decoder::new(bytes).with_name_max(name_max);
-        while let Some(event) = decoder.next() {
-            match event {
-                Ok(event) => {
-                    let trust = if decoder.unverified() { Trust::Unverified } else { Trust::Plain };
-                    self.take(event, trust, bytes, contents);
-                }
-                Err(reason) => {
-                    self.tally.errors += 1;
-                    self.refuse(Refused { reason, user: Span::default() }, bytes, contents);
-                }
-            }
-        }
+        decoder.show(&mut Reading { desk: self, bytes, contents, trust: Trust::Plain });
+        contents.has_odd_names = decoder.has_odd_names();
         decoder.whole(bytes)
     }
 
@@ -158,23 +180,32 @@ impl Desk<'_> {
         if opened.ignored {
             self.turn_away(admission.ignored(), contents.source);
         }
+        contents.has_odd_names = opened.has_odd_names;
         opened.whole
     }
 
     #[inline(always)]
     fn take(&mut self, event: Event, trust: Trust, bytes: &[u8], contents: &mut Contents) {
+        let Event::ValueList(spans) = event else {
+            return self.take_seldom(event, contents);
+        };
+        let own = spans.identifier.host;
+        match contents.host {
+            None => contents.host = Some(own),
+            // Once it is mixed, it stays so: no host needs to be compared.
+            Some(first) if contents.is_mixed || first == own => {}
+            Some(first) => contents.is_mixed = differ(first, own, bytes),
+        }
+        self.tally.decoded += 1;
+        self.tally.unverified += u64::from(trust == Trust::Unverified);
+        self.items.push(Item { spans, verdict: Verdict::Pending });
+    }
+
+    /// Takes what is in few datagrams: anything but a complete value list.
+    #[cold]
+    fn take_seldom(&mut self, event: Event, contents: &mut Contents) {
         match event {
-            Event::ValueList(spans) => {
-                let own = spans.identifier.host;
-                match contents.host {
-                    None => contents.host = Some(own),
-                    Some(first) if first == own || first.of(bytes) == own.of(bytes) => {}
-                    Some(_) => contents.is_mixed = true,
-                }
-                self.tally.decoded += 1;
-                self.tally.unverified += u64::from(trust == Trust::Unverified);
-                self.items.push(Item { spans, verdict: Verdict::Pending });
-            }
+            Event::ValueList(_) => {}
             Event::RefusedValueList(refusal, values) => {
                 self.counts.add_reason(ByReason::Incomplete(refusal));
                 // No sender makes empty ones, and an item is larger.
@@ -227,4 +258,10 @@ impl Desk<'_> {
             }
         }
     }
+}
+
+/// Apart from where datagrams are read, whose loop is small so.
+#[cold]
+fn differ(one: Span, other: Span, bytes: &[u8]) -> bool {
+    !equal(one.of(bytes), other.of(bytes))
 }
