@@ -68,10 +68,19 @@ impl ShareLists {
     pub fn add(&mut self, shares: &[Share]) -> Start {
         // Two bytes each: a batch never takes as much memory.
         let start = Start(self.0.len() as u32);
+        match shares {
+            // In most configurations; it needs one look at the room that is left.
+            [only] => self.0.extend([Share(1), *only]),
+            _ => self.extend(shares),
+        }
+        start
+    }
+
+    #[inline(never)]
+    fn extend(&mut self, shares: &[Share]) {
         self.0.push(Share::new(shares.len()));
         // One by one: they are few, and a copy of any length is a call.
         shares.iter().for_each(|share| self.0.push(*share));
-        start
     }
 
     /// The list that starts there.

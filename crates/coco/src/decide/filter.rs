@@ -59,6 +59,24 @@ struct Probe {
     alone: bool,
 }
 
+impl Probe {
+    /// Of a value list of a run, whose metric's name is looked up.
+    #[inline(always)]
+    fn new(
+        joined: &mut Joined,
+        memory: &Memory,
+        bytes: &[u8],
+        spans: &IdentifierSpans,
+        run: &Run,
+        item: u32,
+    ) -> Self {
+        let joined = joined.of(bytes, spans);
+        let hash = memory.hash(joined);
+        let name = memory.find_joined(hash, joined);
+        Self { item, host: run.host, shares: run.shares, name, hash, alone: false }
+    }
+}
+
 impl Filter {
     /// Decides by whatever `newest` holds when a batch comes.
     pub fn new(newest: Arc<Newest>) -> Self {
@@ -117,6 +135,7 @@ impl Filter {
     ///
     /// A loop of its own, as is [`find_metrics`](Self::find_metrics), and short: with many hosts nearly every look-up
     /// waits for memory, and the processor overlaps the waits of those that it can see at the same time.
+    #[inline(never)]
     fn find_hosts(
         &mut self,
         bytes: &[u8],
@@ -145,6 +164,7 @@ impl Filter {
 
     /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it
     /// finds the names, in a table that is mostly in the cache.
+    #[inline(never)]
     fn find_names(
         &mut self,
         bytes: &[u8],
@@ -153,66 +173,63 @@ impl Filter {
         now: u32,
         tally: &mut Tally,
     ) {
-        for run in &self.runs {
-            let alone = run.items.len() == 1;
-            // Of the value list that was seen last, if that is the host's last metric.
-            let mut last: Option<IdentifierSpans> = None;
-            for index in run.items.clone() {
-                let item = &mut items[index as usize];
-                if item.verdict != Verdict::Pending {
+        let Self { runs, probes, joined, .. } = self;
+        for run in &*runs {
+            let of_run = &mut items[run.items.start as usize..run.items.end as usize];
+            if let [alone] = of_run {
+                let probe = Probe::new(joined, memory, bytes, &alone.spans.identifier, run, run.items.start);
+                probes.push(Probe { alone: true, ..probe });
+                continue;
+            }
+            // Which value list was seen last, if that is the host's last metric.
+            let mut last = None;
+            for index in 0..of_run.len() {
+                let Item { spans, verdict } = &of_run[index];
+                if *verdict != Verdict::Pending {
                     continue;
                 }
-                let spans = item.spans.identifier;
-                let of_run = run.host.filter(|_| !alone);
-                let unchanged = last.map_or(0, |last| unchanged(&last, &spans));
-                if unchanged == 3
-                    && let Some(host) = of_run
+                let spans = &spans.identifier;
+                let before = last.map(|last: usize| &of_run[last].spans.identifier);
+                let mut known = None;
+                if let (Some(host), Some(before)) = (run.host, before)
+                    && are_siblings(before, spans)
                 {
                     let last_part = spans.type_instance.of(bytes);
-                    let known = memory.see_sibling(host, spans.metric_length(), last_part, now);
-                    if let Some(rejected) = known {
-                        item.verdict = tally.verdict(rejected, run.shares);
-                        last = Some(spans);
-                        continue;
+                    known = memory.see_sibling(host, spans.metric_length(), last_part, now);
+                }
+                if known.is_none() {
+                    let item = run.items.start + index as u32;
+                    match see_in_run(run, item, spans, before, bytes, memory, joined, now) {
+                        Ok(rejected) => known = Some(rejected),
+                        Err(probe) => probes.push(probe),
                     }
                 }
-                let expected = of_run.and_then(|host| {
-                    memory.see_expected(host, spans.of(bytes).metric_parts(), unchanged, now)
+                last = known.map(|rejected| {
+                    of_run[index].verdict = tally.verdict(rejected, run.shares);
+                    index
                 });
-                if let Some(rejected) = expected {
-                    item.verdict = tally.verdict(rejected, run.shares);
-                    last = Some(spans);
-                    continue;
-                }
-                let joined = self.joined.of(bytes, &spans);
-                let hash = memory.hash(joined);
-                let name = memory.find_joined(hash, joined);
-                // In a run it is looked up at once, since it tells which one to expect next.
-                let known = of_run.zip(name).and_then(|(host, name)| memory.see_unexpected(host, name, now));
-                match known {
-                    Some(rejected) => {
-                        item.verdict = tally.verdict(rejected, run.shares);
-                        last = Some(spans);
-                    }
-                    None => {
-                        last = None;
-                        let Run { host, shares, .. } = *run;
-                        self.probes.push(Probe { item: index, host, shares, name, hash, alone });
-                    }
-                }
             }
         }
     }
 
     /// Looks up the metrics that stand alone.
+    #[inline(never)]
     fn find_metrics(&mut self, items: &mut [Item], memory: &mut Memory, now: u32, tally: &mut Tally) {
-        self.probes.retain(|probe| {
+        let mut unknown = 0;
+        for index in 0..self.probes.len() {
+            let probe = self.probes[index];
             let known = probe.host.zip(probe.name).and_then(|(host, name)| memory.see(host, name, now));
-            if let Some(rejected) = known {
-                items[probe.item as usize].verdict = tally.verdict(rejected, probe.shares);
+            match known {
+                Some(rejected) => {
+                    items[probe.item as usize].verdict = tally.verdict(rejected, probe.shares);
+                }
+                None => {
+                    self.probes[unknown] = probe;
+                    unknown += 1;
+                }
             }
-            known.is_none()
-        });
+        }
+        self.probes.truncate(unknown);
     }
 
     /// Decides on the metrics that are not remembered, and remembers them if there is room.
@@ -364,6 +381,14 @@ impl Tally {
     }
 }
 
+/// Whether the metrics of two value lists differ in the last part of their names alone.
+#[inline]
+fn are_siblings(one: &IdentifierSpans, other: &IdentifierSpans) -> bool {
+    one.type_name == other.type_name
+        && one.plugin_instance == other.plugin_instance
+        && one.plugin == other.plugin
+}
+
 /// Number of parts of a metric's name, from the first on, that stand where those of another value list do; the last one
 /// does not count.
 #[inline]
@@ -372,4 +397,31 @@ fn unchanged(one: &IdentifierSpans, other: &IdentifierSpans) -> usize {
     let plugin_instance = plugin && one.plugin_instance == other.plugin_instance;
     let type_name = plugin_instance && one.type_name == other.type_name;
     usize::from(plugin) + usize::from(plugin_instance) + usize::from(type_name)
+}
+
+/// Finds a metric of a run that is not a sibling of the last one: by what is expected, or else by its name, and at once,
+/// since it tells which one to expect next.
+///
+/// Apart from the loop that it is called in, whose values so stay in registers.
+#[inline(never)]
+#[expect(clippy::too_many_arguments, reason = "what the loop is about")]
+fn see_in_run(
+    run: &Run,
+    item: u32,
+    spans: &IdentifierSpans,
+    last: Option<&IdentifierSpans>,
+    bytes: &[u8],
+    memory: &mut Memory,
+    joined: &mut Joined,
+    now: u32,
+) -> Result<bool, Probe> {
+    let unchanged = last.map_or(0, |last| unchanged(last, spans));
+    let parts = spans.of(bytes).metric_parts();
+    let expected = run.host.and_then(|host| memory.see_expected(host, parts, unchanged, now));
+    if let Some(rejected) = expected {
+        return Ok(rejected);
+    }
+    let probe = Probe::new(joined, memory, bytes, spans, run, item);
+    let named = probe.host.zip(probe.name);
+    named.and_then(|(host, name)| memory.see_unexpected(host, name, now)).ok_or(probe)
 }

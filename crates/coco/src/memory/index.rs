@@ -30,7 +30,7 @@ fn shard(hash: u64) -> usize {
 }
 
 impl Index {
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, is: impl FnMut(&u32) -> bool) -> Option<u32> {
         self.shards[shard(hash)].find(hash, is).copied()
     }

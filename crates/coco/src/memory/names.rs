@@ -63,37 +63,64 @@ impl Name {
 
 /// A [`Name`] that is looked for, joined where its parts stand in a datagram: hashing and comparing it as one takes half
 /// as long as part by part.
-#[derive(Debug, Default)]
-pub struct Joined(Vec<u8>);
+#[derive(Debug)]
+pub struct Joined {
+    short: [u8; Self::ROOM],
+    /// One with a longer part, or at the end of a datagram.
+    long: Vec<u8>,
+}
+
+impl Default for Joined {
+    fn default() -> Self {
+        Self { short: [0; Self::ROOM], long: Vec::new() }
+    }
+}
 
 impl Joined {
     /// Bytes that are copied at a time: no part of most names has more.
     const AT_ONCE: usize = 16;
 
+    /// For four parts, each copied whole and with a NUL behind it.
+    const ROOM: usize = 4 * (Self::AT_ONCE + 1);
+
     /// The name of a value list's metric.
-    #[inline]
+    #[inline(always)]
     pub fn of(&mut self, datagram: &[u8], spans: &IdentifierSpans) -> &[u8] {
-        let IdentifierSpans { plugin, plugin_instance, type_name, type_instance, .. } = *spans;
-        // With room for a copy behind the last part.
-        let most = spans.metric_length() + 4 + Self::AT_ONCE;
-        if self.0.len() < most {
-            self.0.resize(most, 0);
+        match self.join_short(datagram, spans) {
+            Some(length) => self.short.get(..length).unwrap_or_default(),
+            None => self.join_long(datagram, spans),
         }
+    }
+
+    /// Returns the length, `None` if it is not as short as most are.
+    #[inline(always)]
+    fn join_short(&mut self, datagram: &[u8], spans: &IdentifierSpans) -> Option<usize> {
+        let IdentifierSpans { plugin, plugin_instance, type_name, type_instance, .. } = *spans;
         let mut end = 0;
         for part in [plugin, plugin_instance, type_name, type_instance] {
-            let place = &mut self.0[end..];
-            match datagram.get(part.start()..).and_then(<[u8]>::first_chunk::<{ Self::AT_ONCE }>) {
-                // What is behind the part is written over by the next.
-                Some(bytes) if part.length() <= Self::AT_ONCE => {
-                    *place.first_chunk_mut().expect("there is room") = *bytes;
-                }
-                _ => place[..part.length()].copy_from_slice(part.of(datagram)),
+            if part.length() > Self::AT_ONCE {
+                return None;
             }
+            // What is behind the part is written over by the next.
+            let bytes: &[u8; Self::AT_ONCE] = datagram.get(part.start()..)?.first_chunk()?;
+            *self.short.get_mut(end..)?.first_chunk_mut()? = *bytes;
             end += part.length();
-            self.0[end] = 0;
+            *self.short.get_mut(end)? = 0;
             end += 1;
         }
-        &self.0[..end - 1]
+        Some(end - 1)
+    }
+
+    #[cold]
+    fn join_long(&mut self, datagram: &[u8], spans: &IdentifierSpans) -> &[u8] {
+        self.long.clear();
+        for (index, part) in spans.of(datagram).metric_parts().into_iter().enumerate() {
+            if index > 0 {
+                self.long.push(0);
+            }
+            self.long.extend_from_slice(part);
+        }
+        &self.long
     }
 }
 
