@@ -2,81 +2,118 @@
 //! together, with their headers, instead of being written one by one.
 
 use super::Span;
-use super::encode::{NAME_PARTS, PacketBuilder, PartOrder, Range32};
-use super::part::{HEADER, PartType};
-use super::spans::{ValueListSpans, interval_of, time_of};
+use super::encode::{
+    NO_INTERVAL, NumberPart, PLUGIN_INSTANCE, PacketBuilder, PartOrder, Range32, TYPE_INSTANCE,
+};
+use super::part::HEADER;
+use super::spans::{ValueListSpans, interval_of};
 use crate::bytes::equal;
 
 impl PacketBuilder {
-    /// Appends a value list as [`push`](Self::push) does, byte for byte, from the datagram that it was decoded from.
+    /// Appends a value list as [`push`](Self::push) does, byte for byte, from the datagram that it was decoded from: one
+    /// without [odd names](super::Decoder::has_odd_names).
+    // Where it is called no register is free: here all are.
+    #[inline(never)]
     pub fn push_from(&mut self, datagram: &[u8], spans: &ValueListSpans) {
-        if !self.copy(datagram, spans) {
-            self.push(&spans.of(datagram));
+        let before = self.bytes.len();
+        if self.copy(datagram, spans).is_none() {
+            self.write_from(datagram, spans);
+        } else if self.is_too_long(before) {
+            self.push_anew(datagram, spans, before);
+        } else {
+            self.value_lists += 1;
         }
     }
 
-    /// Whether all that is to be stated stands in the datagram as it is written here; if not, nothing is copied.
-    fn copy(&mut self, datagram: &[u8], spans: &ValueListSpans) -> bool {
-        let (time, interval) = (time_of(spans.time.of(datagram)), interval_of(spans.interval.of(datagram)));
-        let before = self.bytes.len();
-        let is_interval_new = self.state.interval_changes(interval);
-        let is_as_here = self.order == PartOrder::Collectd && !self.state.opaque;
-        if !is_as_here || (is_interval_new && interval.is_none()) {
-            return false;
+    #[cold]
+    fn write_from(&mut self, datagram: &[u8], spans: &ValueListSpans) {
+        self.push(&spans.of(datagram));
+    }
+
+    /// Takes back what is behind this place, and appends it in a new packet.
+    #[cold]
+    fn push_anew(&mut self, datagram: &[u8], spans: &ValueListSpans, before: usize) {
+        self.bytes.truncate(before);
+        self.close();
+        self.push_from(datagram, spans);
+    }
+
+    /// `None` if not all that is to be stated stands in the datagram as it is written here; then nothing is copied.
+    #[inline(always)]
+    fn copy(&mut self, datagram: &[u8], spans: &ValueListSpans) -> Option<()> {
+        if self.order != PartOrder::Collectd || self.state.whole.is_some() {
+            return None;
+        }
+        let time = number_at(datagram, spans.time)?;
+        let interval = match spans.interval {
+            none if none.is_empty() => &NO_INTERVAL,
+            stated => number_at(datagram, stated)?,
+        };
+        let mut is_interval_new = *interval != self.state.interval;
+        // One of zero is not copied: it can be stated in more than one way.
+        if is_interval_new && is_none(interval) {
+            if self.state.interval != NO_INTERVAL {
+                return None;
+            }
+            is_interval_new = false;
         }
         let own = &spans.identifier;
         let names = [own.host, own.plugin, own.plugin_instance, own.type_name, own.type_instance];
-        let mut placed = self.state.names;
-        let mut copying = Copying { datagram, bytes: &mut self.bytes, from: 0, to: 0 };
-        for (i, name) in names.into_iter().enumerate() {
-            if !placed[i].is(copying.bytes, name, datagram) {
-                let Some(start) = start_of_part(datagram, NAME_PARTS[i], name) else {
-                    self.bytes.truncate(before);
-                    return false;
-                };
-                let place = copying.add(start, name.end() + 1) + HEADER;
-                placed[i] = Range32 { start: place as u32, length: name.length() as u32 };
+        let Self { bytes, state, .. } = self;
+        // What the datagram never stated can't be revoked with its bytes.
+        let is_left_out = |name: usize| names[name] == Span::default() && state.names[name].length > 0;
+        if is_left_out(PLUGIN_INSTANCE) || is_left_out(TYPE_INSTANCE) {
+            return None;
+        }
+        let mut copying = Copying { datagram, bytes, from: 0, to: 0 };
+        for (i, (name, placed)) in names.into_iter().zip(&mut state.names).enumerate() {
+            if !placed.is(copying.bytes, name, datagram) {
+                // A name stands between the header of its part and a NUL.
+                let place = copying.add(name.start().saturating_sub(HEADER), name.end() + 1) + HEADER;
+                *placed = Range32 { start: place as u32, length: name.length() as u32 };
             }
             if i == 0 {
                 // Behind the host, as collectd has them.
-                if self.state.time != time {
+                if *time != state.time {
                     copying.add(spans.time.start(), spans.time.end());
+                    state.time = *time;
                 }
                 if is_interval_new {
                     copying.add(spans.interval.start(), spans.interval.end());
+                    state.interval = *interval;
                 }
             }
         }
         copying.add(spans.values.start(), spans.values.end());
         copying.flush();
-        if self.is_too_long(before) {
-            self.bytes.truncate(before);
-            self.close();
-            return self.copy(datagram, spans);
-        }
-        self.state.names = placed;
-        self.put_in_force(time, interval, own.carried(interval));
-        self.value_lists += 1;
-        true
+        Some(())
     }
+}
+
+#[cold]
+fn is_none(interval: &NumberPart) -> bool {
+    interval_of(interval).is_none()
+}
+
+/// The part that states a number.
+#[inline]
+fn number_at(datagram: &[u8], part: Span) -> Option<&NumberPart> {
+    datagram.get(part.start()..)?.first_chunk()
 }
 
 impl Range32 {
     /// Whether the packets have here what the datagram has there.
     #[inline]
     fn is(self, bytes: &[u8], name: Span, datagram: &[u8]) -> bool {
-        self.length as usize == name.length() && equal(self.of(bytes), name.of(datagram))
+        let (start, length) = (self.start as usize, name.length());
+        if self.length as usize != length {
+            return false;
+        }
+        match (bytes.get(start..start + length), datagram.get(name.start()..name.end())) {
+            (Some(own), Some(name)) => equal(own, name),
+            _ => false,
+        }
     }
-}
-
-/// Where the part starts that states a name, if it is written as it would be here: not if it has bytes behind a NUL, or
-/// if there is none.
-#[inline]
-fn start_of_part(datagram: &[u8], kind: PartType, name: Span) -> Option<usize> {
-    let start = name.start().checked_sub(HEADER)?;
-    let own = u32::from_be_bytes(*datagram.get(start..)?.first_chunk::<HEADER>()?);
-    let expected = u32::from(kind.0) << 16 | (HEADER + name.length() + 1) as u32;
-    (own == expected).then_some(start)
 }
 
 /// Bytes of a datagram on their way to a packet.
@@ -102,7 +139,9 @@ impl Copying<'_> {
 
     #[inline]
     fn flush(&mut self) {
-        self.bytes.extend_from_slice(self.datagram.get(self.from..self.to).unwrap_or_default());
+        if let Some(bytes) = self.datagram.get(self.from..self.to) {
+            self.bytes.extend_from_slice(bytes);
+        }
     }
 }
 
@@ -114,12 +153,13 @@ mod tests {
 
     use super::super::encode::header;
     use super::*;
+    use crate::wire::part::PartType;
     use crate::wire::{Decoder, Event};
 
-    /// A part that a value list may have in front of its values, odd ones among them.
+    /// A part that a value list may have in front of its values.
     fn part() -> impl Strategy<Value = Vec<u8>> {
         let string = |kind: PartType, payload: &[u8]| [&header(kind, payload.len())[..], payload].concat();
-        let payloads: [&[u8]; 6] = [b"a\0", b"web1.example.org\0", b"\0", b"a\0b\0", b"a\0\0", b"longer\0"];
+        let payloads: [&[u8]; 4] = [b"a\0", b"web1.example.org\0", b"\0", b"longer\0"];
         let kinds = [
             PartType::HOST,
             PartType::PLUGIN,
@@ -152,9 +192,11 @@ mod tests {
                 datagram.extend([0, 1, 2]);
                 datagram.extend(value.to_be_bytes());
             }
-            let mut lists: Vec<_> = Decoder::new(&datagram)
+            let mut decoder = Decoder::new(&datagram);
+            let mut lists: Vec<_> = decoder.by_ref()
                 .filter_map(|event| match event { Ok(Event::ValueList(spans)) => Some(spans), _ => None })
                 .collect();
+            prop_assert!(!decoder.has_odd_names());
             if shuffled {
                 lists.sort_by_key(|spans| spans.values.start() % 7);
             }
@@ -166,6 +208,18 @@ mod tests {
             copied.close();
             written.close();
             prop_assert!(copied.packets().eq(written.packets()));
+        }
+    }
+
+    #[test]
+    fn bytes_behind_the_nul_of_a_name_are_told() {
+        for (payload, is_odd) in [(&b"a\0"[..], false), (b"\0", false), (b"a\0b\0", true), (b"a\0\0", true)] {
+            for kind in [PartType::HOST, PartType::TYPE_INSTANCE] {
+                let datagram = [&header(kind, payload.len())[..], payload].concat();
+                let mut decoder = Decoder::new(&datagram);
+                assert_eq!(decoder.next(), None);
+                assert_eq!(decoder.has_odd_names(), is_odd, "{payload:?}");
+            }
         }
     }
 }

@@ -56,12 +56,15 @@ pub struct PacketBuilder {
 pub(super) struct State {
     /// HOST, PLUGIN, PLUGIN_INSTANCE, TYPE, TYPE_INSTANCE.
     pub(super) names: [Range32; 5],
-    pub(super) time: Time,
-    interval: Interval,
-    carried: Carried,
-    /// A whole datagram was appended: all but `carried` is unknown.
-    pub(super) opaque: bool,
+    /// The parts that state time and interval, as they stand.
+    pub(super) time: NumberPart,
+    pub(super) interval: NumberPart,
+    /// What is carried by a whole datagram that was appended: of all else nothing is known.
+    pub(super) whole: Option<Carried>,
 }
+
+/// A part that holds a number.
+pub(super) type NumberPart = [u8; NUMBER];
 
 /// A range of the builder's buffer, which batches of large datagrams may grow beyond 65,535 bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -72,11 +75,13 @@ pub(super) struct Range32 {
 
 pub(super) const EMPTY: State = State {
     names: [Range32 { start: 0, length: 0 }; 5],
-    time: Time::NONE,
-    interval: Interval::NONE,
-    carried: Carried { plugin_instance: false, type_instance: false, interval: false },
-    opaque: false,
+    time: number_part(PartType::TIME_HR, 0),
+    interval: NO_INTERVAL,
+    whole: None,
 };
+
+/// States that there is no interval, behind a value list that has one.
+pub(super) const NO_INTERVAL: NumberPart = number_part(PartType::INTERVAL_HR, 0);
 
 /// For what a batch usually needs memory is always kept.
 const KEPT_BYTES: usize = 1 << 20;
@@ -84,10 +89,10 @@ const KEPT_BYTES: usize = 1 << 20;
 /// The smallest packets that memory is kept for.
 const KEPT_PACKET: usize = 256;
 
-pub(super) const NAME_PARTS: [PartType; 5] =
+const NAME_PARTS: [PartType; 5] =
     [PartType::HOST, PartType::PLUGIN, PartType::PLUGIN_INSTANCE, PartType::TYPE, PartType::TYPE_INSTANCE];
-const PLUGIN_INSTANCE: usize = 2;
-const TYPE_INSTANCE: usize = 4;
+pub(super) const PLUGIN_INSTANCE: usize = 2;
+pub(super) const TYPE_INSTANCE: usize = 4;
 
 /// The parts of one value list that the packet does not state yet.
 #[derive(Clone, Copy)]
@@ -153,7 +158,7 @@ impl PacketBuilder {
     /// where it relies on its absence.
     pub fn append(&mut self, datagram: &[u8], whole: Whole, cuts: &[Span], first: Carried, value_lists: u32) {
         let length = datagram.len() - whole.start() - cuts.iter().map(|cut| cut.length()).sum::<usize>();
-        let carried = self.state.carried;
+        let carried = self.state.carried();
         let mut revoked = Carried {
             plugin_instance: carried.plugin_instance && !first.plugin_instance,
             type_instance: carried.type_instance && !first.type_instance,
@@ -170,7 +175,7 @@ impl PacketBuilder {
             write_string(&mut self.bytes, PartType::TYPE_INSTANCE, b"");
         }
         if revoked.interval {
-            write_interval(&mut self.bytes, Interval::NONE);
+            self.bytes.extend_from_slice(&NO_INTERVAL);
         }
         let mut kept_from = whole.start();
         for cut in cuts {
@@ -178,7 +183,7 @@ impl PacketBuilder {
             kept_from = cut.end();
         }
         self.bytes.extend_from_slice(datagram.get(kept_from..).unwrap_or_default());
-        self.state = State { carried: whole.carried, opaque: true, ..EMPTY };
+        self.state = State { whole: Some(whole.carried), ..EMPTY };
         self.value_lists += value_lists;
         self.appended = length;
     }
@@ -187,8 +192,8 @@ impl PacketBuilder {
     pub fn push_notification(&mut self, notification: &NotificationRef<'_>) {
         self.close();
         let bytes = &mut self.bytes;
-        write_time(bytes, notification.time);
-        write_number(bytes, PartType::SEVERITY, notification.severity as u64);
+        bytes.extend_from_slice(&time_part(notification.time));
+        bytes.extend_from_slice(&number_part(PartType::SEVERITY, notification.severity as u64));
         let names = names_of(&notification.identifier);
         for (kind, name) in NAME_PARTS.into_iter().zip(names).filter(|(_, name)| !name.is_empty()) {
             write_string(bytes, kind, name);
@@ -266,19 +271,13 @@ impl PacketBuilder {
                 self.write_times(list, &changes);
             }
         }
-        let carried = Carried {
-            plugin_instance: !list.identifier.plugin_instance.is_empty(),
-            type_instance: !list.identifier.type_instance.is_empty(),
-            interval: !list.interval.is_none(),
+        self.state = State {
+            time: time_part(list.time),
+            interval: interval_part(list.interval),
+            whole: None,
+            ..self.state
         };
-        self.put_in_force(list.time, list.interval, carried);
         write_values(&mut self.bytes, list);
-    }
-
-    /// Takes note of what has been stated beside names.
-    #[inline]
-    pub(super) fn put_in_force(&mut self, time: Time, interval: Interval, carried: Carried) {
-        self.state = State { time, interval, carried, opaque: false, ..self.state };
     }
 
     fn write_names(&mut self, names: &[&[u8]; 5], changes: &Changes, which: Range<usize>) {
@@ -293,30 +292,34 @@ impl PacketBuilder {
 
     fn write_times(&mut self, list: &ValueListRef<'_>, changes: &Changes) {
         if changes.time {
-            write_time(&mut self.bytes, list.time);
+            self.bytes.extend_from_slice(&time_part(list.time));
         }
         if changes.interval {
-            write_interval(&mut self.bytes, list.interval);
+            self.bytes.extend_from_slice(&interval_part(list.interval));
         }
     }
 }
 
 impl State {
-    #[inline]
-    pub(super) fn interval_changes(&self, interval: Interval) -> bool {
-        self.interval != interval && !(self.interval.is_none() && interval.is_none())
+    /// Which parts that may be missing have a value.
+    fn carried(&self) -> Carried {
+        self.whole.unwrap_or_else(|| Carried {
+            plugin_instance: self.names[PLUGIN_INSTANCE].length > 0,
+            type_instance: self.names[TYPE_INSTANCE].length > 0,
+            interval: self.interval != NO_INTERVAL,
+        })
     }
 
     fn changes(&self, list: &ValueListRef<'_>, bytes: &[u8]) -> Changes {
         let names = names_of(&list.identifier);
-        if self.opaque {
+        if let Some(carried) = self.whole {
             let mut changed = names.map(|name| !name.is_empty());
-            changed[PLUGIN_INSTANCE] |= self.carried.plugin_instance;
-            changed[TYPE_INSTANCE] |= self.carried.type_instance;
+            changed[PLUGIN_INSTANCE] |= carried.plugin_instance;
+            changed[TYPE_INSTANCE] |= carried.type_instance;
             return Changes {
                 names: changed,
                 time: true,
-                interval: !list.interval.is_none() || self.carried.interval,
+                interval: !list.interval.is_none() || carried.interval,
             };
         }
         let mut changed = [false; 5];
@@ -325,8 +328,8 @@ impl State {
         }
         Changes {
             names: changed,
-            time: self.time != list.time,
-            interval: self.interval_changes(list.interval),
+            time: self.time != time_part(list.time),
+            interval: self.interval != interval_part(list.interval),
         }
     }
 }
@@ -377,25 +380,24 @@ fn write_string(bytes: &mut Vec<u8>, kind: PartType, string: &[u8]) {
     bytes.push(0);
 }
 
-fn write_number(bytes: &mut Vec<u8>, kind: PartType, number: u64) {
-    let mut part = [0; NUMBER];
-    part[..HEADER].copy_from_slice(&header(kind, 8));
-    part[HEADER..].copy_from_slice(&number.to_be_bytes());
-    bytes.extend_from_slice(&part);
+const fn number_part(kind: PartType, number: u64) -> NumberPart {
+    let ([a, b], [c, d]) = (kind.0.to_be_bytes(), (NUMBER as u16).to_be_bytes());
+    let [e, f, g, h, i, j, k, l] = number.to_be_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l]
 }
 
-fn write_time(bytes: &mut Vec<u8>, time: Time) {
+fn time_part(time: Time) -> NumberPart {
     match time {
-        Time::Seconds(seconds) => write_number(bytes, PartType::TIME, seconds),
-        Time::HighResolution(units) => write_number(bytes, PartType::TIME_HR, units),
+        Time::Seconds(seconds) => number_part(PartType::TIME, seconds),
+        Time::HighResolution(units) => number_part(PartType::TIME_HR, units),
     }
 }
 
-fn write_interval(bytes: &mut Vec<u8>, interval: Interval) {
+fn interval_part(interval: Interval) -> NumberPart {
     match interval {
-        _ if interval.is_none() => write_number(bytes, PartType::INTERVAL_HR, 0),
-        Interval::Seconds(seconds) => write_number(bytes, PartType::INTERVAL, seconds),
-        Interval::HighResolution(units) => write_number(bytes, PartType::INTERVAL_HR, units),
+        _ if interval.is_none() => NO_INTERVAL,
+        Interval::Seconds(seconds) => number_part(PartType::INTERVAL, seconds),
+        Interval::HighResolution(units) => number_part(PartType::INTERVAL_HR, units),
     }
 }
 

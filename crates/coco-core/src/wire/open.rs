@@ -45,7 +45,7 @@ impl PacketBuilder {
     /// Whether nothing more is to be expected to have room in the open packet: not another of what came last, be that a
     /// datagram or a value list as they are there.
     pub fn is_full(&self) -> bool {
-        let next = match self.state.opaque {
+        let next = match self.state.whole.is_some() {
             true => self.appended,
             false => self.open_length() / (self.value_lists as usize).max(1),
         };

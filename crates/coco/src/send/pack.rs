@@ -228,7 +228,10 @@ impl Packing {
             }
             if let Verdict::Accepted(shares) = item.verdict {
                 for &share in batch.shares.get(shares) {
-                    self.add(share, |packets| packets.push_from(bytes, &item.spans));
+                    self.add(share, |packets| match datagram.has_odd_names {
+                        false => packets.push_from(bytes, &item.spans),
+                        true => packets.push(&item.spans.of(bytes)),
+                    });
                 }
                 count += 1;
             }
