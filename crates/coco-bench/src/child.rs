@@ -119,6 +119,16 @@ impl Child {
         }
     }
 
+    /// Lets none of its threads run until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) -> Result<(), Error> {
+        kill(self.pid(), Signal::SIGSTOP).doing(|| format!("pause {}", self.name))
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        kill(self.pid(), Signal::SIGCONT).doing(|| format!("resume {}", self.name))
+    }
+
     /// Asks it to stop. Returns how it ended, `None` if it had to be killed.
     pub(crate) fn stop(mut self) -> Result<Option<ExitStatus>, Error> {
         kill(self.pid(), Signal::SIGTERM).doing(|| format!("stop {}", self.name))?;

@@ -21,7 +21,10 @@ pub(crate) fn table(machine: &Machine, setting: &Setting, outcomes: &[Outcome]) 
         text.write_fmt(arguments).expect("a string takes anything");
         text.push('\n');
     };
-    line(format_args!("{machine}; others used up to {:.2} cores meanwhile", foreign_cores(outcomes)));
+    let others = foreign_cores(outcomes);
+    let others =
+        others.map_or_else(String::new, |cores| format!("; others used up to {cores:.2} cores meanwhile"));
+    line(format_args!("{machine}{others}"));
     line(format_args!("{setting}\n"));
     line(format_args!("| what | bar | hoped for | measured | range | verdict |\n|---|---|---|---|---|---|"));
     let of = |key| outcomes.iter().find(|outcome| outcome.row.key == key);
@@ -178,10 +181,10 @@ impl fmt::Display for Losses {
     }
 }
 
-/// The most that others took of the machine during a run.
-fn foreign_cores(outcomes: &[Outcome]) -> f64 {
+/// The most that others took of the machine during a run; none where it does not matter.
+fn foreign_cores(outcomes: &[Outcome]) -> Option<f64> {
     let runs = outcomes.iter().flat_map(|outcome| &outcome.measurements);
-    runs.filter_map(|run| run["foreign_cores"].as_f64()).fold(0.0, f64::max)
+    runs.filter_map(|run| run["foreign_cores"].as_f64()).reduce(f64::max)
 }
 
 #[cfg(test)]

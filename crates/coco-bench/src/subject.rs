@@ -29,6 +29,8 @@ pub(crate) enum Subject {
 pub(crate) struct Configuration {
     pub(crate) targets_per_tier: usize,
     pub(crate) max_packet_size: usize,
+    /// `send.linger` in milliseconds; left out of the file if none, which builds without that key take, too.
+    pub(crate) linger: u64,
     pub(crate) lanes: usize,
     /// Of each lane.
     pub(crate) threads: usize,
@@ -58,6 +60,7 @@ pub(crate) enum Placing {
 pub(crate) const COCO: Configuration = Configuration {
     targets_per_tier: 2,
     max_packet_size: 1452,
+    linger: 0,
     lanes: 1,
     threads: 1,
     spread_hosts: false,
@@ -104,9 +107,10 @@ impl Subject {
         let Configuration {
             targets_per_tier, max_packet_size, lanes, threads, spread_hosts, max_memory, ..
         } = configuration;
-        let Configuration { receive_buffer, placing, .. } = configuration;
+        let Configuration { linger, receive_buffer, placing, .. } = configuration;
         add(targets_per_tier != COCO.targets_per_tier, format!(", {targets_per_tier} targets per tier"));
         add(max_packet_size != COCO.max_packet_size, format!(", packets of {max_packet_size}"));
+        add(linger != COCO.linger, format!(", linger of {linger} ms"));
         add(lanes != COCO.lanes, format!(", {lanes} lanes"));
         add(threads != COCO.threads, format!(", {threads} threads"));
         add(spread_hosts, ", hosts spread".to_owned());
@@ -129,12 +133,13 @@ impl Configuration {
         let mut text = format!(
             "[listen]\nbind = \"127.0.0.1:0\"\n{}\
              [pipeline]\nlanes = {}\nspread_hosts = {}\nthreads = {}\n[filter]\nblacklist = {BLACKLIST:?}\n\
-             [send]\nmax_packet_size = {}\n[api]\nbind = \"127.0.0.1:0\"\n",
+             [send]\nmax_packet_size = {}\n{}[api]\nbind = \"127.0.0.1:0\"\n",
             self.receive_buffer.map(|bytes| format!("receive_buffer = {bytes}\n")).unwrap_or_default(),
             self.lanes,
             self.spread_hosts,
             self.threads,
-            self.max_packet_size
+            self.max_packet_size,
+            if self.linger > 0 { format!("linger = \"{}ms\"\n", self.linger) } else { String::new() }
         );
         let mut add = |arguments: std::fmt::Arguments<'_>| {
             text.write_fmt(arguments).expect("a string takes anything");
@@ -289,6 +294,7 @@ mod tests {
         let many = Configuration {
             targets_per_tier: 3,
             max_packet_size: 8952,
+            linger: 10,
             lanes: 2,
             threads: 2,
             spread_hosts: true,
@@ -308,6 +314,7 @@ mod tests {
                 [0, config.tiers.len() - 1].map(|tier| config.tiers.get(tier).unwrap().placement());
             assert_eq!(first == last, configuration.placing != Placing::Apart);
             assert_eq!(config.send.max_packet_size, configuration.max_packet_size);
+            assert_eq!(config.send.linger.as_millis(), u128::from(configuration.linger));
             assert_eq!(config.pipeline.lanes.get(), configuration.lanes);
             assert_eq!(config.pipeline.threads as usize, configuration.threads);
             assert_eq!(config.pipeline.spread_hosts, configuration.spread_hosts);

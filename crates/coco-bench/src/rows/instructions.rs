@@ -84,27 +84,37 @@ pub(super) fn placings(bench: &Bench) -> Result<Vec<Outcome>, Error> {
 /// What starting, ending and the first pass cost is the same in few passes and many, and falls out of the difference.
 fn per_value_list(bench: &Bench, configuration: Configuration, corpus: &Corpus) -> Result<f64, Error> {
     let subject = Subject::Coco(configuration);
-    let (few, few_lists) = of_passes(bench, subject, corpus, 2)?;
-    let (many, many_lists) = of_passes(bench, subject, corpus, 8)?;
+    // On a ring the ports of targets decide which hosts are whose: the same ones, or the difference would be of that, too.
+    let sink = Sink::anywhere(subject.targets())?;
+    let (few, few_lists) = of_passes(bench, subject, &sink, corpus, 2)?;
+    let (many, many_lists) = of_passes(bench, subject, &sink, corpus, 8)?;
     let count = (many as f64 - few as f64) / (many_lists - few_lists) as f64;
     (bench.progress)(format_args!("{}: {count:.1} instructions per value list", subject.name()));
     Ok(count)
 }
 
 /// Instructions of a whole run and the value lists that came in.
-fn of_passes(bench: &Bench, subject: Subject, corpus: &Corpus, passes: u64) -> Result<(u64, u64), Error> {
+fn of_passes(
+    bench: &Bench,
+    subject: Subject,
+    sink: &Sink,
+    corpus: &Corpus,
+    passes: u64,
+) -> Result<(u64, u64), Error> {
     let callgrind = Callgrind::new(&bench.place);
-    let sink = Sink::anywhere(subject.targets())?;
+    let before = sink.total().value_lists;
     let anywhere = Kept::default();
     let running =
         Running::start_under(&bench.place, subject, sink.addresses(), &anywhere, &callgrind.wrapper())?;
-    // All at once, into the receive buffer: so batches are full, however slow the program is.
+    // All of it waits in the receive buffer before the first is received: so batches are full, whoever else runs.
+    running.child.pause()?;
     let load = Load { corpus, rate: 0, datagrams: passes * corpus.len() as u64, sockets: SOCKETS };
     let sent = blast(running.listen, &load, 0)?;
-    let delivered = sink.settle(subject.delivers(sent.content), IDLE).value_lists;
+    running.child.resume()?;
+    let expected = subject.delivers(sent.content);
+    let delivered = sink.settle(before + expected, IDLE).value_lists - before;
     running.child.stop()?;
     let count = callgrind.collected()?;
-    let expected = subject.delivers(sent.content);
     if delivered != expected {
         return Err(Error::Meaningless(format!(
             "{delivered} of {expected} value lists came through valgrind"

@@ -35,7 +35,7 @@ pub(crate) enum Group {
     Mixed,
     /// The same as agents, with packets of up to 8952 bytes
     Jumbo,
-    /// 200 targets per tier over the relay, one host per datagram and many
+    /// 200 targets per tier over the relay, one host per datagram and many; the same with `send.linger`
     Fanout,
     /// 2 lanes, and a lane of 2 and of 3 threads, over the relay
     Threads,
@@ -55,7 +55,7 @@ pub(crate) enum Group {
     Instructions,
     /// Instructions per value list for 1, 2 and 4 lanes, by rendezvous, and with copies (only when asked for; needs valgrind)
     Placings,
-    /// 1,000 targets per tier over the relay (only when asked for)
+    /// 1,000 targets per tier over the relay, and with `send.linger` (only when asked for)
     #[value(name = "fanout-1000")]
     Fanout1000,
     /// A panel of 2,000 series for Graphite's clients over graphite-web's CPU, and the names of 20,000 hosts (only when asked
@@ -128,9 +128,13 @@ impl Bench {
         add(wants(Group::Agents), &|| cost::agents(self))?;
         add(wants(Group::Mixed), &|| cost::mixed(self))?;
         add(wants(Group::Jumbo), &|| cost::jumbo(self))?;
-        add(wants(Group::Fanout), &|| cost::fanout(self, 200, ["fanout-agents", "fanout-mixed"]))?;
+        add(wants(Group::Fanout), &|| {
+            let keys = [["fanout-agents", "linger-agents"], ["fanout-mixed", "linger-mixed"]];
+            cost::fanout(self, 200, keys)
+        })?;
         add(wants(Group::Fanout1000), &|| {
-            cost::fanout(self, 1_000, ["fanout-1000-agents", "fanout-1000-mixed"])
+            let agents = ["fanout-1000-agents", "linger-1000-agents"];
+            cost::fanout(self, 1_000, [agents, ["fanout-1000-mixed", "linger-1000-mixed"]])
         })?;
         add(wants(Group::Threads), &|| cost::threads(self))?;
         add(wants(Group::Large), &|| scale::large(self))?;
