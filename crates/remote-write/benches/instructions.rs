@@ -1,6 +1,7 @@
 //! Instructions per sample on its way from a packet into the body of a request, by callgrind: `cargo bench -p remote-write
 //! --bench instructions`. Whatever else the machine does, they stay what they are. It needs valgrind. `-- time` has the
-//! nanoseconds of the processor instead, which do not.
+//! nanoseconds of the processor instead, which do not. *agents* are packets of one host in one order, *mixed* are packets of
+//! many hosts in ever another order.
 
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
@@ -14,6 +15,10 @@ use remote_write::request::Compressor;
 const HOSTS: usize = 200;
 const FAMILIES: usize = 50;
 
+/// Multipliers that are prime to the number of series: each puts them in another order, and the first in none.
+const AGENTS: &[usize] = &[1];
+const MIXED: &[usize] = &[7_919, 104_729, 3_571, 6_007, 9_973, 2_003, 1_013];
+
 /// Each adds a stage to those before.
 const STAGES: [&str; 4] = ["decode", "queue", "body", "snappy"];
 
@@ -26,28 +31,30 @@ const TIMED: usize = 100;
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if let [_, stages, passes] = &arguments[..]
+    if let [_, orders, stages, passes] = &arguments[..]
         && let (Ok(stages), Ok(passes)) = (stages.parse(), passes.parse())
     {
-        run(stages, passes);
+        run(if orders == "mixed" { MIXED } else { AGENTS }, stages, passes);
         return ExitCode::SUCCESS;
     }
     let is_timed = arguments.iter().any(|argument| argument == "time");
-    let mut before = 0.0;
-    for (stages, name) in (1..).zip(STAGES) {
-        let sum = if is_timed { nanoseconds(stages) } else { instructions(stages) };
-        println!("{name}: {:.1}", sum - before);
-        before = sum;
+    for (name, orders) in [("agents", AGENTS), ("mixed", MIXED)] {
+        let mut before = 0.0;
+        for (stages, stage) in (1..).zip(STAGES) {
+            let sum = if is_timed { nanoseconds(orders, stages) } else { instructions(name, stages) };
+            println!("{name} {stage}: {:.1}", sum - before);
+            before = sum;
+        }
+        println!("{name}, all stages: {before:.1}");
     }
-    println!("all: {before:.1}");
     ExitCode::SUCCESS
 }
 
 /// Of the processor for each sample: the least of nine runs.
-fn nanoseconds(stages: usize) -> f64 {
+fn nanoseconds(orders: &[usize], stages: usize) -> f64 {
     let one = |_| {
         let start = cpu();
-        run(stages, TIMED);
+        run(orders, stages, TIMED);
         (cpu() - start) as f64 / (TIMED * HOSTS * FAMILIES) as f64
     };
     (0..9).map(one).fold(f64::MAX, f64::min)
@@ -60,18 +67,18 @@ fn cpu() -> u64 {
 }
 
 /// Of each sample.
-fn instructions(stages: usize) -> f64 {
-    let [few, many] = PASSES.map(|passes| count(stages, passes));
+fn instructions(orders: &str, stages: usize) -> f64 {
+    let [few, many] = PASSES.map(|passes| count(orders, stages, passes));
     (many - few) as f64 / ((PASSES[1] - PASSES[0]) * HOSTS * FAMILIES) as f64
 }
 
 /// Instructions of so many passes over all series.
-fn count(stages: usize, passes: usize) -> u64 {
+fn count(orders: &str, stages: usize, passes: usize) -> u64 {
     let this = std::env::current_exe().expect("the path of this bench");
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(this)
-        .args(["run", &stages.to_string(), &passes.to_string()])
+        .args(["run", orders, &stages.to_string(), &passes.to_string()])
         .output()
         .expect("valgrind");
     let said = String::from_utf8_lossy(&run.stderr);
@@ -80,38 +87,47 @@ fn count(stages: usize, passes: usize) -> u64 {
     count.unwrap_or_else(|| panic!("valgrind has not counted: {said}"))
 }
 
-/// A value list of each series in packets of one host, and where in them their time stands.
-fn packets() -> Vec<Vec<u8>> {
+/// A value list of each series in packets: of one host where they are in order.
+fn packets(order: usize) -> Vec<Vec<u8>> {
     let mut builder = PacketBuilder::new(1452);
-    for host in 0..HOSTS {
-        for family in 0..FAMILIES {
-            let (type_name, value) = match family % 2 {
-                0 => ("gauge", Value::Gauge((host * 7919 + family * 104_729) as f64 / 1e6)),
-                _ => ("derive", Value::Derive((host * 15_485_863 + family * 32_452_843) as i64)),
-            };
-            let identifier = Identifier {
-                host: format!("host{host:03}.example.org").into(),
-                plugin: format!("plugin{family:02}").into(),
-                type_name: type_name.into(),
-                ..Identifier::default()
-            };
-            let interval = Interval::HighResolution(10 << 30);
-            builder.push(&ValueList::new(identifier, PLACE, interval, &[value]).as_ref());
+    for place in 0..HOSTS * FAMILIES {
+        let series = place * order % (HOSTS * FAMILIES);
+        let (host, family) = (series / FAMILIES, series % FAMILIES);
+        if order == 1 && family == 0 {
+            builder.close();
         }
-        builder.close();
+        let (type_name, value) = match family % 2 {
+            0 => ("gauge", Value::Gauge((host * 7919 + family * 104_729) as f64 / 1e6)),
+            _ => ("derive", Value::Derive((host * 15_485_863 + family * 32_452_843) as i64)),
+        };
+        let identifier = Identifier {
+            host: format!("host{host:03}.example.org").into(),
+            plugin: format!("plugin{family:02}").into(),
+            type_name: type_name.into(),
+            ..Identifier::default()
+        };
+        let interval = Interval::HighResolution(10 << 30);
+        builder.push(&ValueList::new(identifier, PLACE, interval, &[value]).as_ref());
     }
+    builder.close();
     builder.packets().map(|(_, bytes)| bytes.to_vec()).collect()
 }
 
 /// Stands where the time of a pass is written: no value and no name has these bytes.
 const PLACE: Time = Time::HighResolution(0x0123_4567_89ab_cdef);
 
-fn run(stages: usize, passes: usize) {
-    let mut packets = packets();
+fn run(orders: &[usize], stages: usize, passes: usize) {
     let place = |packet: &Vec<u8>| {
         packet.windows(8).position(|eight| eight == PLACE.cdtime().to_be_bytes()).expect("a time")
     };
-    let places: Vec<usize> = packets.iter().map(place).collect();
+    let placed = |packets: Vec<Vec<u8>>| -> Vec<(Vec<u8>, usize)> {
+        packets
+            .into_iter()
+            .map(|packet| (place(&packet), packet))
+            .map(|(place, packet)| (packet, place))
+            .collect()
+    };
+    let mut ordered: Vec<_> = orders.iter().map(|order| placed(packets(*order))).collect();
     let types = Arc::new(TypesDb::parse(b"gauge value:GAUGE:U:U\nderive value:DERIVE:U:U\n").0);
     let settings = Settings {
         max_age: 3_300_000,
@@ -127,11 +143,12 @@ fn run(stages: usize, passes: usize) {
     let start = 1_795_290_000;
     for pass in 0..passes as u64 {
         let second = start + pass * 10;
-        for (packet, place) in packets.iter_mut().zip(&places) {
-            packet[*place..place + 8].copy_from_slice(&(second << 30).to_be_bytes());
+        let packets = &mut ordered[pass as usize % orders.len()];
+        for (packet, place) in &mut *packets {
+            packet[*place..*place + 8].copy_from_slice(&(second << 30).to_be_bytes());
         }
         let now = (second * 1000) as i64;
-        for packet in &packets {
+        for (packet, _) in &*packets {
             for event in Decoder::new(packet) {
                 let Ok(Event::ValueList(spans)) = event else { continue };
                 let list = std::hint::black_box(spans.of(packet));

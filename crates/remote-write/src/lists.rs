@@ -17,6 +17,10 @@ use crate::series::Number;
 /// Bytes of a value list beside its names, as it lies in tables that are half full.
 const LIST_BYTES: usize = 160;
 
+/// After so many lists that were not expected none is, until one would have been: where they come in no order, to look at
+/// what is expected costs more than it saves.
+const PATIENCE: u8 = 8;
+
 /// Of a series, or that a rule drops it; and the kind that types.db has of it.
 pub(crate) type Place = (Option<Number>, ValueKind);
 
@@ -36,6 +40,8 @@ pub(crate) struct Lists {
     /// The list that was found last, and which is expected next.
     last: ListNumber,
     next: ListNumber,
+    /// How often in a row another one came, up to [`PATIENCE`].
+    wrong: u8,
     bytes: usize,
     key: Vec<u8>,
 }
@@ -61,11 +67,13 @@ impl Lists {
     #[inline]
     pub(crate) fn find(&mut self, list: &ValueListRef<'_>, now: i64) -> Option<&[Place]> {
         let names = names(&list.identifier);
-        let next = self.lists.get(self.next as usize).and_then(Option::as_ref);
+        let is_tried = self.wrong < PATIENCE;
+        let next = is_tried.then(|| self.lists.get(self.next as usize)?.as_ref()).flatten();
         let number = match next {
             Some(known) if known.is_of(names) => self.next,
             _ => self.look_up(names)?,
         };
+        self.wrong = if number == self.next { 0 } else { PATIENCE.min(self.wrong + 1) };
         let known = self.lists[number as usize].as_mut()?;
         if !known.fits(list) {
             return None;
