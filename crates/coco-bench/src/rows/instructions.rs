@@ -84,7 +84,7 @@ pub(super) fn placings(bench: &Bench) -> Result<Vec<Outcome>, Error> {
 /// What starting, ending and the first pass cost is the same in few passes and many, and falls out of the difference.
 fn per_value_list(bench: &Bench, configuration: Configuration, corpus: &Corpus) -> Result<f64, Error> {
     let subject = Subject::Coco(configuration);
-    // On a ring the ports of targets decide which hosts are whose: the same ones, or the difference would be of that, too.
+    // The same targets for both, so that they differ in nothing but their passes.
     let sink = Sink::anywhere(subject.targets())?;
     let (few, few_lists) = of_passes(bench, subject, &sink, corpus, 2)?;
     let (many, many_lists) = of_passes(bench, subject, &sink, corpus, 8)?;
