@@ -1,9 +1,11 @@
 //! `cococtl plan`: what a change of the configuration moves.
 
 mod hosts;
+mod json;
 mod moves;
 mod rsync;
 mod settings;
+mod toml;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -14,7 +16,6 @@ use coco_core::config::{Difference, Written};
 use coco_core::host::{is_renamed, stored_name};
 use coco_core::placement::Facts;
 use coco_core::tier::{Tier, Tiers};
-use serde_json::{Value, json};
 
 use crate::api::{self, Root};
 use crate::blacklist::{self, Effect};
@@ -28,32 +29,12 @@ use hosts::{Hosts, Source};
 use moves::{Change, Copies, Load};
 use settings::File;
 
-/// What `--json` makes of it.
-const JSON: &str = r#"With --json, one object:
-
-  {"old", "new", "hosts", "kind", "warnings": [text], "sources": [{"api", "hosts", "since"}],
-   "differences": [{"key", "old", "new", "default"}],
-   "blacklist": {"metrics", "newly_dropped", "newly_sent"} or null,
-   "tiers": [{"name", "change": "same" or "changed", "moved", "metrics", "share", "ideal",
-              "largest": {"before", "after"}, "moves": [{"from", "to", "hosts", "metrics"}],
-              "disks": [{"target", "arriving", "metrics", "leaving"}],
-              "cheaper": {"virtual_replicas", "targets", "moved", "share", "largest", "reasons"} or null},
-             {"name", "change": "added" or "removed"}]}
-
-old, new: fingerprints. kind: what the hosts are. since: when a Coco began to remember hosts, in Unix seconds.
-differences: of all keys but those that place hosts (hash, replicas, virtual_replicas), and of targets that both have; null
-where a file does not say. blacklist: what another one
-does to the metrics that --api tells. moved: copies of hosts, of which there is
-one unless a tier has replicas. disks: hosts that a target gets and that it is rid of. metrics: null unless --api tells them.
-ideal: the share that must move however it is done: what targets have more than before. largest: the largest share, as a multiple of the mean.
-Shares are from 0 to 1."#;
-
 /// Show what a change of the configuration moves, and how to move less
 ///
 /// Says what else is different, too. Without --hosts or --api, 20,000 hosts are made up. Exit status 1 means that there is a way to the same targets that
 /// moves clearly fewer hosts.
 #[derive(Debug, Args)]
-#[command(after_long_help = JSON)]
+#[command(after_long_help = json::HELP)]
 pub struct Arguments {
     /// The configuration as it is
     #[arg(value_name = "OLD")]
@@ -207,7 +188,7 @@ impl<'a> Plan<'a> {
             ratio(cheaper.moved, change.after.copies()) * 100.0,
             cheaper.after.largest()
         )?;
-        for line in toml(&cheaper.tier, self.written) {
+        for line in toml::tier(&cheaper.tier, self.written) {
             writeln!(out, "      {line}")?;
         }
         Ok(())
@@ -275,79 +256,6 @@ impl<'a> Plan<'a> {
         }
         script.end()
     }
-
-    fn object(&self) -> Value {
-        let only = |tiers: &[&Tier], change: &str| -> Vec<_> {
-            tiers.iter().map(|tier| json!({ "name": tier.name(), "change": change })).collect()
-        };
-        let changes: Vec<_> = self.changes.iter().map(|change| self.change_object(change)).collect();
-        let tiers = [changes, only(&self.added, "added"), only(&self.removed, "removed")].concat();
-        json!({
-            "old": self.old.fingerprint().to_string(),
-            "new": self.new.fingerprint().to_string(),
-            "hosts": self.hosts.names().len(),
-            "kind": self.hosts.kind,
-            "warnings": self.warnings,
-            "sources": self.hosts.sources.iter().map(|source| json!({
-                "api": source.root.to_string(), "hosts": source.hosts, "since": source.since,
-            })).collect::<Vec<_>>(),
-            "differences": self.differences.iter().map(settings::object).collect::<Vec<_>>(),
-            "blacklist": self.effect.as_ref().map(|effect| json!({
-                "metrics": effect.metrics,
-                "newly_dropped": effect.newly_dropped,
-                "newly_sent": effect.newly_sent,
-            })),
-            "tiers": tiers,
-        })
-    }
-
-    fn change_object(&self, change: &Change<'_>) -> Value {
-        let metrics = |load: &Load| self.hosts.knows_metrics().then_some(load.metrics);
-        let moves = change.moves.iter().map(|((from, to), load)| {
-            json!({
-                "from": change.old.targets()[*from].name,
-                "to": change.new.targets()[*to].name,
-                "hosts": load.hosts,
-                "metrics": metrics(load),
-            })
-        });
-        let cheaper = change.cheaper.as_ref().map(|cheaper| {
-            json!({
-                "virtual_replicas": cheaper.tier.placement().facts().virtual_replicas,
-                "targets": cheaper.tier.targets().iter().map(|target| &target.name).collect::<Vec<_>>(),
-                "moved": cheaper.moved,
-                "share": ratio(cheaper.moved, change.after.copies()),
-                "largest": cheaper.after.largest(),
-                "reasons": change.reasons(),
-            })
-        });
-        let disks = change.new.targets().iter().enumerate().filter_map(|(place, target)| {
-            let arriving = change.arriving.get(&place).copied().unwrap_or_default();
-            let leaving = change.leaving_of(target);
-            (arriving.hosts + leaving > 0).then(|| {
-                json!({
-                    "target": target.name,
-                    "arriving": arriving.hosts,
-                    "metrics": metrics(&arriving),
-                    "leaving": leaving,
-                })
-            })
-        });
-        let disks: Vec<_> = disks.collect();
-        let same = change.old.fingerprint() == change.new.fingerprint();
-        json!({
-            "name": change.new.name(),
-            "change": if same { "same" } else { "changed" },
-            "moved": change.moved.hosts,
-            "metrics": metrics(&change.moved),
-            "share": change.share(),
-            "ideal": change.ideal,
-            "largest": { "before": change.before.largest(), "after": change.after.largest() },
-            "moves": moves.collect::<Vec<_>>(),
-            "disks": disks,
-            "cheaper": cheaper,
-        })
-    }
 }
 
 /// Which hosts collectd stores under another name than the one that the ring goes by.
@@ -381,26 +289,4 @@ fn told_by(source: &Source) -> String {
         None => "it does not say since when".to_owned(),
     };
     text::name(format!("{}: {} hosts, {since}", source.root, source.hosts).as_bytes())
-}
-
-/// A tier as it would stand in the file, with all that the new file says of it.
-fn toml(tier: &Tier, written: &Written) -> Vec<String> {
-    // A JSON string is one of TOML.
-    let quoted = |text: &str| Value::from(text).to_string();
-    let here = written.tier(tier.name());
-    let mut lines = vec![format!("[tiers.{}]", quoted(tier.name()))];
-    if let Some(virtual_replicas) = tier.placement().facts().virtual_replicas {
-        lines.push(format!("virtual_replicas = {virtual_replicas}"));
-    }
-    let keys = here.iter().flat_map(|tier| &tier.keys).filter(|(key, _)| key != "virtual_replicas");
-    lines.extend(keys.map(|(key, value)| format!("{key} = {value}")));
-    lines.push("targets = [".to_owned());
-    lines.extend(tier.targets().iter().map(|target| {
-        let is_this = |(address, _): &&(String, String)| *address == target.name;
-        let as_written =
-            here.and_then(|tier| tier.targets.iter().find(is_this)).map(|(_, value)| value.clone());
-        format!("  {},", as_written.unwrap_or_else(|| quoted(&target.name)))
-    }));
-    lines.push("]".to_owned());
-    lines
 }
