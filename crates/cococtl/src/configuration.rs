@@ -14,11 +14,19 @@ pub fn load(path: &Path) -> Result<Config, LoadError> {
 
 /// The same, and how it is written.
 pub fn load_as_written(path: &Path) -> Result<(Config, Written), LoadError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })?;
-    let config = Config::parse(&text, Program::Coco)
+    parse(path, &read(path)?)
+}
+
+/// The text of a configuration.
+pub fn read(path: &Path) -> Result<String, LoadError> {
+    std::fs::read_to_string(path).map_err(|source| LoadError::Unreadable { path: path.to_owned(), source })
+}
+
+/// The configuration that this text of a file is, and how it is written.
+pub fn parse(path: &Path, text: &str) -> Result<(Config, Written), LoadError> {
+    let config = Config::parse(text, Program::Coco)
         // Where Noodle runs alone, a target may be what Coco would take for itself.
-        .or_else(|problems| Config::parse(&text, Program::Noodle).map_err(|_| problems))
+        .or_else(|problems| Config::parse(text, Program::Noodle).map_err(|_| problems))
         .map_err(|problems| LoadError::Wrong { path: path.to_owned(), problems })?;
-    Ok((config, Written::parse(&text)))
+    Ok((config, Written::parse(text)))
 }

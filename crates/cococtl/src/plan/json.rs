@@ -1,11 +1,14 @@
 //! What a plan says to programs.
 
+use std::io::{self, Write};
+
 use coco_core::tier::Tier;
 use serde_json::{Value, json};
 
-use super::moves::{Change, Load};
+use super::moves::{Change, Copies, Load};
 use super::{Plan, settings};
 use crate::distribution::ratio;
+use crate::text;
 
 /// What the objects are.
 pub(super) const HELP: &str = r#"With --json, one object:
@@ -25,9 +28,39 @@ where a file does not say. blacklist: what another one
 does to the metrics that --api tells. moved: copies of hosts, of which there is
 one unless a tier has replicas. disks: hosts that a target gets and that it is rid of. metrics: null unless --api tells them.
 ideal: the share that must move however it is done: what targets have more than before. largest: the largest share, as a multiple of the mean.
-Shares are from 0 to 1."#;
+Shares are from 0 to 1.
+
+With --moves, one object a line for each copy of a host that moves, tier by tier:
+
+  {"tier", "host", "from", "to", "metrics"}
+
+from, to: addresses of targets. Where a host gets a further copy, from has one and keeps it. metrics: null unless --api tells them.
+Of a name that is not UTF-8, each byte that is not stands as U+0000 and two hexadecimal digits. Warnings are on standard error."#;
 
 impl Plan<'_> {
+    /// Each copy that moves, an object a line; warnings aside.
+    pub(super) fn write_moves(&self, out: &mut impl Write) -> io::Result<()> {
+        for warning in &self.warnings {
+            writeln!(io::stderr(), "cococtl: warning: {}", text::Line(warning))?;
+        }
+        for change in &self.changes {
+            let mut copies = Copies::new(change.old, change.new);
+            for (host, metrics) in self.hosts.with_metrics() {
+                for &(from, to) in copies.of(host) {
+                    let object = json!({
+                        "tier": change.new.name(),
+                        "host": text::in_json(host),
+                        "from": change.old.targets()[from].name,
+                        "to": change.new.targets()[to].name,
+                        "metrics": self.hosts.knows_metrics().then_some(metrics),
+                    });
+                    writeln!(out, "{object}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// All of it.
     pub(super) fn object(&self) -> Value {
         let only = |tiers: &[&Tier], change: &str| -> Vec<_> {

@@ -2,6 +2,7 @@
 
 mod hosts;
 mod json;
+mod migration;
 mod moves;
 mod rsync;
 mod settings;
@@ -56,6 +57,14 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", conflicts_with = "json", value_parser = rsync::directory)]
     rsync: Option<String>,
 
+    /// Write the tables [tiers.NAME.migration] by which hosts come from OLD to NEW, to stand at the end of NEW
+    #[arg(long, conflicts_with_all = ["json", "rsync", "moves"])]
+    migration: bool,
+
+    /// Write an object of JSON for each copy of a host that moves, one a line
+    #[arg(long, conflicts_with_all = ["json", "rsync"])]
+    moves: bool,
+
     /// Write an object of JSON
     #[arg(long)]
     json: bool,
@@ -64,7 +73,8 @@ pub struct Arguments {
 /// Compares the owners of all hosts and writes what is different.
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let old = configuration::load_as_written(&arguments.old)?;
-    let new = configuration::load_as_written(&arguments.new)?;
+    let text = configuration::read(&arguments.new)?;
+    let new = configuration::parse(&arguments.new, &text)?;
     let hosts = match &arguments.hosts {
         Some(path) => Hosts::of_file(path)?,
         None if arguments.api.is_empty() => Hosts::made_up(),
@@ -78,6 +88,8 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     match &arguments.rsync {
         Some(directory) => plan.write_commands(directory, &mut out)?,
+        None if arguments.migration => migration::write(&plan, &arguments.new, &text, &mut out)?,
+        None if arguments.moves => plan.write_moves(&mut out)?,
         None if arguments.json => writeln!(out, "{}", plan.object())?,
         None => plan.write(&mut out)?,
     }
@@ -224,15 +236,18 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// The script. Hosts go owner by owner, for each of the former ones is flushed once.
-    fn write_commands(&self, directory: &str, out: &mut impl Write) -> io::Result<()> {
-        rsync::write_head(out)?;
+    /// Who told of the hosts, and what is to be known first, as comments.
+    fn write_circumstances(&self, out: &mut impl Write) -> io::Result<()> {
         for source in &self.hosts.sources {
             writeln!(out, "# {}", told_by(source))?;
         }
-        for warning in &self.warnings {
-            writeln!(out, "# warning: {}", text::Line(warning))?;
-        }
+        self.warnings.iter().try_for_each(|warning| writeln!(out, "# warning: {}", text::Line(warning)))
+    }
+
+    /// The script. Hosts go owner by owner, for each of the former ones is flushed once.
+    fn write_commands(&self, directory: &str, out: &mut impl Write) -> io::Result<()> {
+        rsync::write_head(out)?;
+        self.write_circumstances(out)?;
         self.write_differences("# ", out)?;
         let mut script = rsync::Script::new(directory, out);
         let old_owners = self.changes.iter().flat_map(|change| change.old.targets());

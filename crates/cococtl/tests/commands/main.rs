@@ -16,6 +16,7 @@ mod moving;
 mod node;
 mod placement;
 mod plan;
+mod plan_migration;
 mod plan_rsync;
 mod reload;
 mod replay;
