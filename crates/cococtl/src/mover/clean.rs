@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::slice;
 
 use coco_core::placement::migration::Stage;
 use coco_core::text;
@@ -14,7 +15,7 @@ use super::options::{Options, Purpose};
 use super::plan::{bytes, warn};
 use super::record::Record;
 use super::steps::Course;
-use super::survey::{Survey, extents};
+use super::survey::{Survey, extents, left_out};
 use super::way::{Node, Passage, Ways};
 use crate::failure::{Failure, Outcome};
 use crate::node::protocol::{Answer, Ask, Extent, Listed, Text};
@@ -47,10 +48,8 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let way = ways.label();
     let journal = Record::look(&options.journal, &way)?;
     let (mut removals, kept) = removals(&ways, &survey, &journal);
-    for removal in &mut removals {
-        let host = std::slice::from_ref(&removal.host);
-        removal.extent = extents(&mut desk, &removal.from, host)?.first().copied().unwrap_or_default();
-    }
+    let lost = measure(&mut removals, &mut desk);
+    warn(&lost)?;
     let all = removals
         .iter()
         .fold((0, 0), |sum, removal| (sum.0 + removal.extent.files, sum.1 + removal.extent.bytes));
@@ -78,7 +77,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
         true => say(&json!({"event": "done", "hosts": removals.len(), "kept": hosts_kept, "files": files, "bytes": size}).to_string())?,
         false => say(&format!("removed {files} files, {}; {hosts_kept} hosts were not as they should be", bytes(size)))?,
     }
-    Ok(Outcome::finding(hosts_kept > 0 || !silent.is_empty()))
+    Ok(Outcome::finding(hosts_kept > 0 || !silent.is_empty() || !lost.is_empty()))
 }
 
 /// The hosts that may be removed where they were, and how many may not yet.
@@ -99,6 +98,22 @@ fn removals(ways: &Ways<'_>, survey: &Survey, journal: &Journal) -> (Vec<Removal
         }
     }
     (removals, kept)
+}
+
+/// Learns how much there is to remove. What is at nodes that have stopped to answer is left out; what is said of them.
+fn measure(removals: &mut Vec<Removal>, desk: &mut Desk<'_>) -> Vec<String> {
+    let mut silent = BTreeMap::new();
+    for removal in removals.iter_mut() {
+        if silent.contains_key(&removal.from) {
+            continue;
+        }
+        match extents(desk, &removal.from, slice::from_ref(&removal.host)) {
+            Ok(found) => removal.extent = found.first().copied().unwrap_or_default(),
+            Err(reason) => drop(silent.insert(removal.from.clone(), reason)),
+        }
+    }
+    removals.retain(|removal| !silent.contains_key(&removal.from));
+    silent.values().map(left_out).collect()
 }
 
 /// What became of a host where it was.

@@ -27,13 +27,26 @@ const SERVE: &str = "exec \"$cococtl\" node --data \"$data\" --writer none serve
 const SMALL: &str = "exec unshare --mount sh -c 'mount -t tmpfs -o size=16k none \"$1\" && \
                      \"$0\" node --data \"$1\" --writer none serve; find \"$1\" -type f >>\"$2\"' \"$cococtl\" \"$data\" \"$data.left\"\n";
 
+/// Dies once it has said which hosts it has, and is away then.
+const DIES: &str = "[ ! -e \"$data.died\" ] || exit 255\n>\"$data.died\"\n\
+                    sed -u 2q | \"$cococtl\" node --data \"$data\" --writer none serve\n";
+
+/// The former owner, as a target that the tier does not list.
+const OLD: &str = "{ name = 'old', address = '127.0.0.1:9' }";
+
 struct Scene {
     directory: Directory,
     coco: Coco,
+    /// The targets that hosts come from.
+    former: String,
 }
 
 impl Scene {
     fn start() -> Self {
+        Self::with(OLD)
+    }
+
+    fn with(former: &str) -> Self {
         let directory = Directory::new("away");
         let cococtl = program().get_program().to_str().unwrap().to_owned();
         let base = directory.path().display();
@@ -42,7 +55,8 @@ impl Scene {
         );
         let ssh = directory.write("ssh", &ssh);
         fs::set_permissions(ssh, Permissions::from_mode(0o755)).unwrap();
-        let mut scene = Self { coco: Coco::start(&configuration("100%", "0%")), directory };
+        let coco = Coco::start(&configuration(former, "100%", "0%"));
+        let mut scene = Self { coco, directory, former: former.to_owned() };
         NODES.iter().for_each(|node| fs::create_dir(scene.path(node)).unwrap());
         NODES.iter().for_each(|node| scene.lead(node, SERVE));
         let file = |host: usize| scene.path("old").join(format!("host{host}")).join(FILE);
@@ -76,7 +90,7 @@ impl Scene {
 
     /// Has Coco go on by these shares, for long enough to open the gate.
     fn go(&mut self, both: &str, new: &str) {
-        let text = configuration(both, new);
+        let text = configuration(&self.former, both, new);
         self.directory.write("coco.conf", &text);
         let said = self.coco.reload(&text);
         assert!(said.contains("reloaded old="), "{said}");
@@ -111,12 +125,12 @@ impl Scene {
     }
 }
 
-fn configuration(both: &str, new: &str) -> String {
+fn configuration(former: &str, both: &str, new: &str) -> String {
     Config::new::<String>(&[]).text()
         + &format!(
             "[tiers.t]\nhash = 'rendezvous'\ntargets = [{{ name = 'n1', address = '127.0.0.1:10' }}, \
              {{ name = 'n2', address = '127.0.0.1:11' }}]\n[tiers.t.migration]\nboth = '{both}'\nnew = '{new}'\n\
-             from = {{ targets = [{{ name = 'old', address = '127.0.0.1:9' }}] }}\n"
+             from = {{ targets = [{former}] }}\n"
         )
 }
 
@@ -189,6 +203,40 @@ fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
     let whole = scene.run("clean");
     assert_eq!((whole.status, scene.hosts("old")), (Some(0), 0), "{whole:?}");
     assert_eq!(scene.hosts("n1") + scene.hosts("n2"), HOSTS);
+}
+
+/// It is one of two, and asked how much it has when it is gone.
+#[test]
+fn what_other_nodes_have_is_removed_though_one_dies_in_the_middle() {
+    let mut scene = Scene::with(&format!("{OLD}, 'n1'"));
+    for host in 0..HOSTS {
+        let [from, to] = ["old", "n1"].map(|node| scene.path(node).join(format!("host{host}")).join(FILE));
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(scene.run("run").status, Some(0));
+        assert_eq!(scene.run("verify").status, Some(0));
+    }
+    scene.go("100%", "100%");
+    let removed = |ended: &Ended| -> Vec<_> {
+        let lines = ended.json_lines().into_iter().filter(|line| line["event"] == "removed");
+        lines.map(|line| line["from"].as_str().unwrap().to_owned()).collect()
+    };
+    scene.lead("n1", DIES);
+    let part = scene.run("clean");
+    assert_eq!(part.status, Some(1), "{part:?}");
+    assert!(part.stderr.contains("left out: 127.0.0.1:10: cococtl node ended"), "{part:?}");
+    let first = removed(&part);
+    assert!(!first.is_empty() && first.iter().all(|node| node == "127.0.0.1:9"), "{part:?}");
+    assert_eq!((scene.hosts("old"), scene.hosts("n1")), (HOSTS - first.len(), HOSTS));
+
+    scene.lead("n1", SERVE);
+    let whole = scene.run("clean");
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+    let later = removed(&whole);
+    assert!(!later.is_empty() && later.iter().all(|node| node == "127.0.0.1:10"), "{whole:?}");
+    assert_eq!((scene.hosts("old"), scene.hosts("n1")), (HOSTS - first.len(), HOSTS - later.len()));
 }
 
 /// They know nothing of each other: what they write beside the same file is one's alone until it is in its place.
