@@ -105,7 +105,7 @@ fn run(corpus: &str, placing: &str, stages: usize, passes: usize) {
             filter.decide(&mut batch, &lane);
         }
         if stages > 2 {
-            packing.pack(&batch, &mut Progress::default());
+            packing.pack(&batch, &mut Progress::default(), batch.arrived);
             packing.clear();
         }
     }

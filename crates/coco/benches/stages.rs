@@ -61,7 +61,7 @@ fn stages(criterion: &mut Criterion) {
                     fill(&mut batch, datagrams);
                     decode(&mut batch, &lane, &gate);
                     filter.decide(&mut batch, &lane);
-                    packing.pack(&batch, &mut Progress::default());
+                    packing.pack(&batch, &mut Progress::default(), batch.arrived);
                     packing.clear();
                 }
             });

@@ -235,7 +235,7 @@ impl SendStage {
         let packed = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
             crate::lane::faults::provoke("pack", batch);
-            packing.pack(batch, progress)
+            packing.pack(batch, progress, Instant::now())
         }));
         let Ok(packed) = packed else {
             lane.counts.add(Count::SendUnhandled, 1);

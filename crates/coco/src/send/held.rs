@@ -77,20 +77,20 @@ impl Held {
         packets.go_on_with(&self.places[share.number()].packet);
     }
 
-    /// Takes the last packet of a share if it is not full, with what was held of it before; nothing is held of it
-    /// otherwise. What is new came at `now`.
-    pub(super) fn take(&mut self, share: Share, packets: &mut PacketBuilder, now: Instant) {
+    /// Takes the last packet of a share if it is neither full nor due by `now`, with what was held of it before; nothing is
+    /// held of it otherwise. What is new came at `arrived`, which may be long ago where a lane is behind.
+    pub(super) fn take(&mut self, share: Share, packets: &mut PacketBuilder, arrived: Instant, now: Instant) {
         let Place { packet, since, is_queued, outlets } = &mut self.places[share.number()];
-        if *outlets == 0 || packets.is_full() {
+        let first = since.filter(|_| packets.packets().len() == 0).unwrap_or(arrived);
+        if *outlets == 0 || packets.is_full() || first + self.linger <= now {
             packets.close();
         }
-        let goes_on = since.filter(|_| packets.packets().len() == 0);
         self.value_lists -= *outlets * u64::from(packet.value_lists());
         packets.set_aside(packet);
         self.value_lists += *outlets * u64::from(packet.value_lists());
-        *since = (!packet.is_empty()).then(|| goes_on.unwrap_or(now));
+        *since = (!packet.is_empty()).then_some(first);
         if !packet.is_empty() && !std::mem::replace(is_queued, true) {
-            self.due.push(Reverse((now + self.linger, share)));
+            self.due.push(Reverse((first + self.linger, share)));
         }
     }
 

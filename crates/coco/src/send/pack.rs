@@ -117,7 +117,7 @@ impl Packing {
 
     /// Packs the accepted value lists and then the notifications of a batch, as far as a portion goes. Returns how many
     /// value lists that were.
-    pub fn pack(&mut self, batch: &Batch, progress: &mut Progress) -> u64 {
+    pub fn pack(&mut self, batch: &Batch, progress: &mut Progress, now: Instant) -> u64 {
         let mut packed = 0;
         while self.has_room()
             && let Some(datagram) = batch.datagrams.get(progress.datagrams)
@@ -144,7 +144,7 @@ impl Packing {
             }
             progress.notifications += 1;
         }
-        self.finish(batch.arrived);
+        self.finish(batch.arrived, now);
         packed
     }
 
@@ -160,7 +160,8 @@ impl Packing {
         }
         let is_any = !self.touched.is_empty();
         if is_any {
-            self.finish(Instant::now());
+            let now = Instant::now();
+            self.finish(now, now);
         }
         is_any
     }
@@ -176,11 +177,11 @@ impl Packing {
         self.held.value_lists()
     }
 
-    /// Has all packets end that may leave. Of what came at `now`, the rest is held.
-    fn finish(&mut self, now: Instant) {
+    /// Has all packets end that may leave by `now`. Of what came at `arrived`, the rest is held.
+    fn finish(&mut self, arrived: Instant, now: Instant) {
         let packed = self.touched.iter().zip(&mut self.packets);
         if self.held.holds_back() {
-            packed.for_each(|(&share, packets)| self.held.take(share, packets, now));
+            packed.for_each(|(&share, packets)| self.held.take(share, packets, arrived, now));
         } else {
             packed.for_each(|(_, packets)| packets.close());
         }

@@ -98,7 +98,7 @@ fn what_the_filter_left_undecided_is_rejected_and_counted() {
     stages.batch.add(datagram.len(), None);
     decode(&mut stages.batch, &stages.lane, &Gate::default());
     stages.filter.recover(&mut stages.batch, &stages.lane);
-    assert_eq!(stages.packing.pack(&stages.batch, &mut Progress::default()), 0);
+    assert_eq!(stages.packing.pack(&stages.batch, &mut Progress::default(), stages.now), 0);
     assert_eq!(stages.packing.packed().count(), 0);
     let counts = [Count::Decoded, Count::Rejected, Count::Accepted, Count::Unhandled];
     assert_eq!(counts.map(|count| stages.lane.counts.get(count)), [1, 1, 0, 1]);

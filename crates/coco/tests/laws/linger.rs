@@ -13,8 +13,8 @@ use crate::stages::{AMPLE, Packets, Stages, arrived, blacklist, shape, tiers};
 /// What happens next.
 #[derive(Debug, Clone)]
 enum Step {
-    /// One of some batches comes.
-    Batch(Index),
+    /// One of some batches comes, which has waited for so many milliseconds.
+    Batch(Index, u64),
     /// So many milliseconds pass.
     Wait(u64),
     /// One of some configurations takes over.
@@ -23,7 +23,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => any::<Index>().prop_map(Step::Batch),
+        6 => (any::<Index>(), prop_oneof![Just(0), 0_u64..60]).prop_map(|(batch, late)| Step::Batch(batch, late)),
         4 => (0_u64..30).prop_map(Step::Wait),
         1 => (0_usize..9).prop_map(Step::Reload),
     ]
@@ -52,9 +52,12 @@ proptest! {
         let mut by: Vec<(Instant, u64)> = Vec::new();
         for step in steps.into_iter().chain([Step::Reload(0)]) {
             match step {
-                Step::Batch(batch) => {
+                Step::Batch(batch, late) => {
                     let batch = batch.get(&pool);
+                    stages.late = Duration::from_millis(late);
                     left.extend(stages.run(batch, 0));
+                    // What is due as it comes, since it waited in a queue, leaves with all else.
+                    prop_assert!(stages.packing.due().is_none_or(|due| due > stages.now));
                     came.extend(batch.iter().cloned());
                     left.extend(stages.flush(Some(stages.now)));
                 }

@@ -35,6 +35,8 @@ pub(crate) struct Stages {
     pub(crate) batch: Batch,
     /// When the next batch comes.
     pub(crate) now: Instant,
+    /// How long ago what is taken in has come.
+    pub(crate) late: Duration,
     pub(crate) gate: Gate,
     linger: Duration,
 }
@@ -68,6 +70,7 @@ impl Stages {
         Self {
             linger,
             now: Instant::now(),
+            late: Duration::ZERO,
             tiers: Arc::clone(&newest.load().tiers),
             lane: Lane::new(0, memory),
             filter: Filter::new(Arc::clone(&newest)),
@@ -127,7 +130,7 @@ impl Stages {
             self.batch.add(datagram.len(), None);
         }
         self.batch.received = now;
-        self.batch.arrived = self.now;
+        self.batch.arrived = self.now - self.late;
     }
 
     /// What was held and is due by then, or all of it.
@@ -159,7 +162,7 @@ impl Stages {
         let (mut progress, mut packed, mut left) = (Progress::default(), 0, Packets::new());
         while !progress.is_done(&self.batch) {
             let before = progress;
-            packed += self.packing.pack(&self.batch, &mut progress);
+            packed += self.packing.pack(&self.batch, &mut progress, self.now);
             assert_ne!(progress, before);
             left.extend(self.packed());
             self.most_packed = self.most_packed.max(self.packing.capacity());

@@ -89,7 +89,7 @@ fn of_a_batch_that_is_not_packed_to_its_end_the_rest_is_lost_and_counted() {
             };
             let lost_before = [OutletCount::Write, OutletCount::NotificationsLost].map(sum);
             let mut progress = Progress::default();
-            let packed = stages.packing.pack(&stages.batch, &mut progress);
+            let packed = stages.packing.pack(&stages.batch, &mut progress, stages.now);
             let all_left = stages.batch.notifications.len() as u64;
             let packed_notifications = stages.packing.packed().flat_map(|(_, packets)| packets.packets());
             let notifications: u64 = packed_notifications.map(|(it, _)| u64::from(it.notifications)).sum();
