@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use crate::wait::{PATIENCE, wait_for};
+
 /// The values of each data source as `rrdtool fetch` prints them (`1.5000000000e+00`), none where it prints NaN.
 pub type Values = BTreeMap<String, Vec<Option<String>>>;
 
@@ -112,8 +114,13 @@ fn path(file: &Path) -> &str {
     file.to_str().expect("paths of the tests are UTF-8")
 }
 
+/// What it prints. While a collectd writes the file it is locked, and rrdtool does not wait.
 fn rrdtool(arguments: &[&str]) -> String {
-    let output = Command::new("rrdtool").args(arguments).output().expect("rrdtool is installed");
+    let output = wait_for(PATIENCE, format_args!("rrdtool {arguments:?}"), || {
+        let output = Command::new("rrdtool").args(arguments).output().expect("rrdtool is installed");
+        let is_locked = String::from_utf8_lossy(&output.stderr).contains("could not lock RRD");
+        (!is_locked).then_some(output)
+    });
     assert!(output.status.success(), "rrdtool {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("rrdtool prints ASCII")
 }
