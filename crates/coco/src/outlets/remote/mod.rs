@@ -115,6 +115,7 @@ impl Remote {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
 
     use coco_core::config::CocoConfig;
@@ -128,20 +129,20 @@ mod tests {
 
     use super::*;
 
-    /// Takes whatever comes.
-    fn engine() -> u16 {
+    /// Takes whatever comes, and answers each time that it may, or whenever nobody is left to let it.
+    fn engine(may_answer: Receiver<()>) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                take_all(stream);
+                take_all(stream, &may_answer);
             }
         });
         port
     }
 
     /// Ends with the connection.
-    fn take_all(mut stream: TcpStream) -> Option<()> {
+    fn take_all(mut stream: TcpStream, may_answer: &Receiver<()>) -> Option<()> {
         let mut bytes = Vec::new();
         loop {
             let mut buffer = [0; 65536];
@@ -153,6 +154,7 @@ mod tests {
                 head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok())?;
             if bytes.len() >= end + 4 + length {
                 bytes.drain(..end + 4 + length);
+                let _ = may_answer.recv();
                 stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
             }
         }
@@ -178,12 +180,11 @@ mod tests {
         remote.take(builder.packets());
     }
 
-    #[test]
-    fn a_panic_costs_what_waits_and_no_more_and_all_of_it_is_counted() {
+    /// What is written to an engine at a port.
+    fn remote(port: u16) -> Arc<Remote> {
         let text = format!(
             "listen = {{ bind = '127.0.0.1:0', typesdb = '/nowhere' }}\n[tiers.e]\nkind = 'remote_write'\n\
-             urls = ['http://127.0.0.1:{}/write']\nbatch_delay = '1ms'\n",
-            engine()
+             urls = ['http://127.0.0.1:{port}/write']\nbatch_delay = '1ms'\n"
         );
         let config = CocoConfig::parse(&text).unwrap();
         let types = Arc::new(TypesDb::parse(b"gauge value:GAUGE:U:U").0);
@@ -191,6 +192,34 @@ mod tests {
         let target = &config.tiers.get(0).unwrap().targets()[0];
         let remote = Arc::new(Remote::new("e", &target.name));
         remote.engage(&engines, target).unwrap();
+        remote
+    }
+
+    fn end(remote: &Remote) {
+        remote.end(Instant::now() + Duration::from_secs(60));
+        wait_until(PATIENCE, "it to end", || remote.has_ended());
+    }
+
+    #[test]
+    fn what_is_handed_over_in_small_pieces_is_taken_while_an_answer_is_awaited() {
+        const PIECES: u64 = 4000;
+        let (let_it_answer, may_answer) = channel();
+        let remote = remote(engine(may_answer));
+        let counts = &remote.counts;
+        give(&remote, &["before"]);
+        wait_until(PATIENCE, "a request", || counts.requests() == 1);
+        (0..PIECES).for_each(|piece| give(&remote, &[&format!("a plugin with a long name {piece}")]));
+        wait_until(PATIENCE, "all to be queued", || counts.queued_lists() == 1 + PIECES);
+        // Had it waited for the answer, another request would have followed.
+        assert_eq!((counts.requests(), counts.delivered(), counts.dropped_lists(ListDrop::Full)), (1, 0, 0));
+        drop(let_it_answer);
+        end(&remote);
+        assert_eq!(counts.delivered(), 1 + PIECES);
+    }
+
+    #[test]
+    fn a_panic_costs_what_waits_and_no_more_and_all_of_it_is_counted() {
+        let remote = remote(engine(channel().1));
         let counts = &remote.counts;
         give(&remote, &["before"]);
         wait_until(PATIENCE, "the first to be delivered", || counts.delivered() == 1);
@@ -201,7 +230,6 @@ mod tests {
         give(&remote, &["behind"]);
         wait_until(PATIENCE, "it to go on", || counts.delivered() == 2);
         assert_eq!((counts.queued(), counts.dropped(SampleDrop::Panic), counts.waiting()), (3, 1, 0));
-        remote.end(Instant::now() + Duration::from_secs(60));
-        wait_until(PATIENCE, "it to end", || remote.has_ended());
+        end(&remote);
     }
 }

@@ -106,7 +106,8 @@ impl<'r> Worker<'r> {
             }
             match self.next_body(ends_at.is_some()) {
                 Some(body) => self.send(body, ends_at).await,
-                None => self.wait(ends_at).await,
+                None if is_all => self.wait(ends_at).await,
+                None => tokio::task::yield_now().await,
             }
         }
     }
@@ -228,15 +229,18 @@ impl<'r> Worker<'r> {
         let mut client = std::mem::take(&mut self.sender.client);
         let answered = {
             let mut request = pin!(client.post(&terms, authorization.as_ref(), body));
+            let mut is_all = true;
             loop {
+                // There is news of what comes, and none of what was left.
                 tokio::select! {
                     biased;
                     answered = &mut request => break Some(answered),
                     () = until(ends_at.or(self.remote.ends_at())) => break None,
-                    () = self.remote.hand_over.news() => {}
-                    () = tokio::time::sleep(LOOK) => {}
+                    () = tokio::task::yield_now(), if !is_all => {}
+                    () = self.remote.hand_over.news(), if is_all => {}
+                    () = tokio::time::sleep(LOOK), if is_all => {}
                 }
-                self.take_some(TURN);
+                is_all = !self.take_some(TURN);
                 self.publish();
             }
         };
