@@ -130,11 +130,14 @@ impl Lists {
         Some(self.hasher.hash_one(&self.key[..]))
     }
 
-    /// Forgets the lists that were not seen since a time.
-    pub(crate) fn forget(&mut self, since: i64) {
+    /// Forgets the lists that were not seen since a time. None was seen after now.
+    pub(crate) fn forget(&mut self, since: i64, now: i64) {
         let Self { lists, free, by_names, bytes, .. } = self;
         by_names.retain(|&mut number| {
-            let goes = lists[number as usize].take_if(|list| list.seen < since);
+            let goes = lists[number as usize].take_if(|list| {
+                list.seen = list.seen.min(now);
+                list.seen < since
+            });
             if let Some(gone) = &goes {
                 *bytes -= list_bytes(gone.key.len(), gone.places.len());
                 free.push(number);

@@ -21,7 +21,9 @@ const FORGET_AFTER: i64 = 24 * 3_600_000;
 /// How often it is looked for such.
 const FORGET_EVERY: i64 = 600_000;
 /// Shorter and shorter, when there is no memory.
-const FORGET_IN_NEED: [i64; 4] = [3_600_000, 600_000, 60_000, -1];
+const FORGET_IN_NEED: [i64; 4] = [3_600_000, 600_000, 60_000, ALL_OF_THEM];
+/// What is seen now goes, too.
+const ALL_OF_THEM: i64 = -1;
 
 /// Settings of an operator.
 #[derive(Debug, Clone, PartialEq)]
@@ -340,14 +342,16 @@ impl Queue {
         // The clock may have been set back.
         if now.saturating_sub(self.forgotten_at) >= FORGET_EVERY || now < self.forgotten_at {
             self.forgotten_at = now;
-            self.forget_unseen(now - FORGET_AFTER);
+            self.forget_unseen(FORGET_AFTER, now);
         }
     }
 
-    /// Forgets the value lists that were not seen since a time, and the series that nothing waits for besides.
-    fn forget_unseen(&mut self, since: i64) {
-        self.lists.forget(since);
-        self.series.forget(since);
+    /// Forgets the value lists that were not seen for so long, and the series that nothing waits for besides. A clock that
+    /// ran ahead keeps none of them.
+    fn forget_unseen(&mut self, unseen: i64, now: i64) {
+        let since = now - unseen;
+        self.lists.forget(since, now);
+        self.series.forget(since, now);
         // Who names a series sees it.
         debug_assert!(
             self.lists.series().all(|number| self.series.is_known(number)),
@@ -363,7 +367,7 @@ impl Queue {
         }
         let enough = self.settings.max_memory - self.settings.max_memory / 8;
         for unseen in FORGET_IN_NEED {
-            self.forget_unseen(now - unseen);
+            self.forget_unseen(unseen, now);
             if self.bytes() <= enough {
                 return true;
             }
@@ -373,7 +377,7 @@ impl Queue {
             self.dropped(&oldest, 0..oldest.len(), SampleDrop::Full);
             self.finish(oldest);
             if self.bytes() > enough && self.batches.is_empty() {
-                self.forget_unseen(now + 1);
+                self.forget_unseen(ALL_OF_THEM, now);
             }
         }
         self.bytes() <= self.settings.max_memory

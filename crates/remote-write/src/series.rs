@@ -31,7 +31,7 @@ pub(crate) struct Series {
     labels: Box<[u8]>,
     /// Milliseconds of the newest sample, less than any if there was none.
     last: i64,
-    /// When a value list last named it.
+    /// When a value list last named it: never before the time at which any list of it was seen.
     seen: i64,
     /// Samples that refer to it.
     waiting: u32,
@@ -49,9 +49,9 @@ pub(crate) enum Order {
 }
 
 impl Series {
-    /// Takes note that a value list names it.
+    /// Takes note that a value list names it. Several may, and the clock may go back from one to the next.
     pub(crate) fn see(&mut self, now: i64) {
-        self.seen = now;
+        self.seen = self.seen.max(now);
     }
 
     /// Takes note of a sample, which waits if it is newer than the last one.
@@ -92,7 +92,7 @@ impl SeriesTable {
             |number: &Number| series[*number as usize].as_ref().is_some_and(|known| known.labels == labels);
         if let Some(&number) = self.by_labels.find(hash, is_same) {
             if let Some(known) = &mut series[number as usize] {
-                known.seen = now;
+                known.see(now);
             }
             return number;
         }
@@ -142,13 +142,16 @@ impl SeriesTable {
         self.series.get(number as usize).is_some_and(Option::is_some)
     }
 
-    /// Forgets the series that nothing waits for and that were not seen since a time.
-    pub fn forget(&mut self, since: i64) {
+    /// Forgets the series that nothing waits for and that were not seen since a time. None was seen after now.
+    pub fn forget(&mut self, since: i64, now: i64) {
         let bytes = &mut self.bytes;
         let (series, free) = (&mut self.series, &mut self.free);
         self.by_labels.retain(|&mut number| {
             let place = &mut series[number as usize];
-            let goes = place.take_if(|known| known.seen < since && known.waiting == 0);
+            let goes = place.take_if(|known| {
+                known.seen = known.seen.min(now);
+                known.seen < since && known.waiting == 0
+            });
             if let Some(gone) = &goes {
                 *bytes -= SERIES_BYTES + gone.labels.len();
                 free.push(number);

@@ -199,6 +199,57 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Two names lead to each series, the clock goes either way, and memory runs out.
+    #[test]
+    fn every_sample_has_the_labels_of_its_value_list_whatever_is_forgotten_by_whatever_clock(
+        lists in prop::collection::vec((0u8..12, any::<bool>(), -50_000i64..60_000, 0u8..4), 1..300),
+        max_memory in 2_000usize..8_000,
+    ) {
+        let for_ever = Settings { max_age: 1 << 40, max_ahead: 1 << 40, ..settings(max_memory, 20) };
+        let mut queue = Queue::new(for_ever, Arc::new(TypesDb::parse(b"t value:GAUGE:U:U").0));
+        let mut now = 1_000_000_000;
+        for (at, &(host, has_slash, later, sends)) in lists.iter().enumerate() {
+            now += later;
+            let identifier = Identifier {
+                host: format!("{}{host}", if has_slash { "/" } else { "" }).into_bytes(),
+                plugin: b"p".to_vec(),
+                type_name: b"t".to_vec(),
+                ..Identifier::default()
+            };
+            let time = Time::Seconds(1_000_000 + at as u64);
+            let value = Value::Gauge(at as f64);
+            queue.push(&ValueList::new(identifier, time, Interval::NONE, &[value]).as_ref(), now);
+            let batch = if sends == 0 { queue.take(now, true) } else { None };
+            let Some(batch) = batch else { continue };
+            for series in decode(&body(&queue, &batch)).unwrap().timeseries {
+                let instance = series.labels.iter().find(|label| label.name == INSTANCE).unwrap();
+                for sample in series.samples {
+                    prop_assert_eq!(&instance.value, &lists[sample.value as usize].0.to_string());
+                }
+            }
+            queue.delivered(&batch, 0..batch.len());
+            queue.finish(batch);
+        }
+        prop_assert_eq!(queue.tally().dropped[SampleDrop::Relabel as usize], 0);
+    }
+}
+
+#[test]
+fn what_a_clock_that_ran_ahead_has_seen_is_forgotten_when_memory_runs_out() {
+    let mut queue = small(20_000);
+    for (metric, now) in [(1, 2_000_000_000), (2, 1_000_000_000)] {
+        for host in 0..200 {
+            queue.push(&list(host, metric, now, 0).as_ref(), now * 1000);
+            let batch = queue.take(now * 1000, true).unwrap();
+            queue.delivered(&batch, 0..batch.len());
+            queue.finish(batch);
+        }
+    }
+    let tally = queue.tally();
+    assert_eq!((tally.queued_lists, tally.delivered), (400, 800));
+}
+
 #[test]
 fn reasons_are_named_once() {
     let mut names: Vec<_> = ListDrop::ALL.iter().map(|why| why.as_str()).collect();
