@@ -11,6 +11,9 @@ use crate::answer::{Answer, Refusal};
 /// Most requests that a batch may cost beyond its first because samples were refused. What is left then is dropped.
 const MOST_EXTRA: u32 = 64;
 
+/// How often in a row an engine is asked at once for parts of what was too large. No batch can be halved more often.
+const TOO_LARGE_AT_ONCE: u32 = 16;
+
 /// How often in a row a batch fails in the same words until it is split.
 const SAME_FAILURES: u32 = 5;
 
@@ -63,6 +66,8 @@ pub struct Delivery {
 #[derive(Debug, Default)]
 pub struct Pace {
     failures: u32,
+    /// How often it found a request too large since it last judged the samples of one.
+    too_large: u32,
 }
 
 impl Delivery {
@@ -103,18 +108,15 @@ impl Delivery {
     pub fn meet(&mut self, answer: Answer, body: usize, pace: &mut Pace) -> (Outcome, Wait) {
         match answer {
             Answer::Accepted => {
-                pace.failures = 0;
+                *pace = Pace::default();
                 let part = self.skip().unwrap_or_default();
                 (Outcome::Delivered(part), Wait::No)
             }
             Answer::Refused(why) => {
-                pace.failures = 0;
+                *pace = Pace::default();
                 (self.refused(why), Wait::No)
             }
-            Answer::TooLarge => {
-                pace.failures = 0;
-                (self.too_large(), Wait::No)
-            }
+            Answer::TooLarge => (self.too_large(), pace.too_large()),
             Answer::Busy(Some(wait)) if !wait.is_zero() => (Outcome::Retried, Wait::For(wait)),
             // Nor is it asked again at once who asks for no time at all, or for one that is over.
             Answer::Busy(_) => (Outcome::Retried, pace.fail()),
@@ -177,6 +179,16 @@ impl Delivery {
 }
 
 impl Pace {
+    /// Who finds whatever is sent too large is down: there are as many requests for a batch as it has samples, and more.
+    fn too_large(&mut self) -> Wait {
+        if self.too_large >= TOO_LARGE_AT_ONCE {
+            return self.fail();
+        }
+        self.too_large += 1;
+        self.failures = 0;
+        Wait::No
+    }
+
     fn fail(&mut self) -> Wait {
         let wait = FIRST_WAIT.saturating_mul(1 << self.failures.min(16)).min(LONGEST_WAIT);
         self.failures = self.failures.saturating_add(1);
@@ -282,6 +294,35 @@ mod tests {
         }
         Delivery::new(1).meet(Answer::Accepted, 0, &mut pace);
         assert_eq!(fail(&mut pace), Wait::UpTo(FIRST_WAIT));
+    }
+
+    #[test]
+    fn who_finds_everything_too_large_is_asked_at_once_a_few_times_in_all_and_then_as_who_fails() {
+        let mut pace = Pace::default();
+        let mut waits = Vec::new();
+        for _ in 0..2 {
+            let mut delivery = Delivery::new(2000);
+            while delivery.next().is_some() {
+                waits.push(delivery.meet(Answer::TooLarge, 0, &mut pace).1);
+            }
+        }
+        let at_once = waits.iter().filter(|wait| **wait == Wait::No).count();
+        assert_eq!(at_once, TOO_LARGE_AT_ONCE as usize);
+        assert_eq!(waits[at_once..at_once + 2], [FIRST_WAIT, 2 * FIRST_WAIT].map(Wait::UpTo));
+        assert_eq!(waits.last(), Some(&Wait::UpTo(LONGEST_WAIT)));
+    }
+
+    #[test]
+    fn who_takes_parts_is_never_waited_for_however_small_they_have_to_be() {
+        for (samples, most) in [(2000, 999), (2000, 7), (10_000, 1)] {
+            let (mut delivery, mut pace) = (Delivery::new(samples), Pace::default());
+            while let Some(part) = delivery.next() {
+                let answer = if part.len() > most { Answer::TooLarge } else { Answer::Accepted };
+                let (outcome, wait) = delivery.meet(answer, 0, &mut pace);
+                assert_eq!(wait, Wait::No, "{part:?}");
+                assert!(!matches!(outcome, Outcome::Refused(..)), "{part:?}");
+            }
+        }
     }
 
     fn answers() -> impl Strategy<Value = Answer> {
