@@ -152,7 +152,7 @@ pub(super) fn take(desk: &mut Desk<'_>, way: &FileWay<'_>, mut course: Course) -
                 match ask(desk, from, &Ask::Export { file: file.clone() }, &[])? {
                     (Answer::Copy(copied), bytes) => {
                         copy = Some((copied, bytes));
-                        Event::Exported
+                        Event::Exported(copied.last)
                     }
                     (Answer::Absent, _) => Event::Gone,
                     (other, _) => Event::Problem(unexpected(from, other).to_string()),

@@ -20,6 +20,10 @@ const HOSTS: usize = 12;
 
 const FILE: &str = "load/load.rrd";
 
+/// When the last value of each file was, in Unix seconds, and how many there are, one a second.
+const FINISH: i64 = 1_700_000_000;
+const VALUES: usize = 600;
+
 /// Starts what runs on a node.
 const SERVE: &str = "exec \"$cococtl\" node --data \"$data\" --writer none serve\n";
 
@@ -59,12 +63,11 @@ impl Scene {
         let mut scene = Self { coco, directory, former: former.to_owned() };
         NODES.iter().for_each(|node| fs::create_dir(scene.path(node)).unwrap());
         NODES.iter().for_each(|node| scene.lead(node, SERVE));
-        let file = |host: usize| scene.path("old").join(format!("host{host}")).join(FILE);
-        let values: Vec<_> = (0..600).map(f64::from).collect();
-        rrd::create(&file(0), 1_700_000_000, &values);
+        rrd::create(&scene.file("old", 0), FINISH, &values());
         for host in 1..HOSTS {
-            fs::create_dir_all(file(host).parent().unwrap()).unwrap();
-            fs::copy(file(0), file(host)).unwrap();
+            let file = scene.file("old", host);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::copy(scene.file("old", 0), file).unwrap();
         }
         scene.go("100%", "0%");
         scene
@@ -72,6 +75,10 @@ impl Scene {
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    fn file(&self, node: &str, host: usize) -> PathBuf {
+        self.path(node).join(format!("host{host}")).join(FILE)
     }
 
     /// What starts the node from now on.
@@ -121,8 +128,12 @@ impl Scene {
 
     /// The hosts whose file a node has.
     fn hosts(&self, node: &str) -> usize {
-        (0..HOSTS).filter(|host| self.path(node).join(format!("host{host}")).join(FILE).is_file()).count()
+        (0..HOSTS).filter(|host| self.file(node, *host).is_file()).count()
     }
+}
+
+fn values() -> Vec<f64> {
+    (0..VALUES).map(|value| value as f64).collect()
 }
 
 fn configuration(former: &str, both: &str, new: &str) -> String {
@@ -237,6 +248,40 @@ fn what_other_nodes_have_is_removed_though_one_dies_in_the_middle() {
     let later = removed(&whole);
     assert!(!later.is_empty() && later.iter().all(|node| node == "127.0.0.1:10"), "{whole:?}");
     assert_eq!((scene.hosts("old"), scene.hosts("n1")), (HOSTS - first.len(), HOSTS - later.len()));
+}
+
+/// It missed the last values of a host, as one whose collectd was down until the host had gone for good.
+#[test]
+fn no_row_is_removed_that_the_new_owner_has_not_reached() {
+    let mut scene = Scene::start();
+    assert_eq!(scene.run("run").status, Some(0));
+    let node = NODES.into_iter().skip(1).find(|node| scene.file(node, 0).is_file()).unwrap();
+    let miss = |scene: &Scene| {
+        fs::remove_file(scene.file(node, 0)).unwrap();
+        let values: Vec<_> = [f64::NAN; 50].into_iter().chain(values()).take(VALUES).collect();
+        rrd::create(&scene.file(node, 0), FINISH - 50, &values);
+    };
+    let verify_finds = |scene: &Scene| {
+        let ended = scene.run("verify");
+        let wrong = ended.json_lines().into_iter().filter(|line| line["event"] == "failed");
+        let wrong: Vec<_> = wrong.map(|line| line["wrong"].to_string()).collect();
+        assert_eq!((ended.status, wrong.len()), (Some(1), 1), "{ended:?}");
+        assert!(wrong[0].contains("before the former owner's"), "{wrong:?}");
+    };
+    miss(&scene);
+    verify_finds(&scene);
+    assert_eq!(scene.run("run").status, Some(0));
+    assert_eq!(scene.run("verify").status, Some(0));
+    let whole = |node: &str| fs::read(scene.file(node, 0)).unwrap();
+    assert!(whole(node) == whole("old"), "run has brought it");
+
+    scene.go("100%", "100%");
+    assert_eq!(scene.run("verify").status, Some(0));
+    miss(&scene);
+    let cleaned = scene.run("clean");
+    assert_eq!((cleaned.status, &sum(&cleaned)["kept"]), (Some(1), &1.into()), "{cleaned:?}");
+    assert!(scene.file("old", 0).is_file() && scene.hosts("old") == 1);
+    verify_finds(&scene);
 }
 
 /// They know nothing of each other: what they write beside the same file is one's alone until it is in its place.
