@@ -34,8 +34,7 @@ type ListNumber = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     hasher: RandomState,
-    lists: Vec<Option<List>>,
-    free: Vec<ListNumber>,
+    lists: Vec<List>,
     by_names: HashTable<ListNumber>,
     /// The list that was found last, and which is expected next.
     last: ListNumber,
@@ -68,13 +67,13 @@ impl Lists {
     pub(crate) fn find(&mut self, list: &ValueListRef<'_>, now: i64) -> Option<&[Place]> {
         let names = names(&list.identifier);
         let is_tried = self.wrong < PATIENCE;
-        let next = is_tried.then(|| self.lists.get(self.next as usize)?.as_ref()).flatten();
+        let next = is_tried.then(|| self.lists.get(self.next as usize)).flatten();
         let number = match next {
             Some(known) if known.is_of(names) => self.next,
             _ => self.look_up(names)?,
         };
         self.wrong = if number == self.next { 0 } else { PATIENCE.min(self.wrong + 1) };
-        let known = self.lists[number as usize].as_mut()?;
+        let known = &mut self.lists[number as usize];
         if !known.fits(list) {
             return None;
         }
@@ -86,9 +85,7 @@ impl Lists {
     /// By the hash of its names. From now on it is expected where it has come now.
     fn look_up(&mut self, names: [&[u8]; 5]) -> Option<ListNumber> {
         let hash = self.set_key(names)?;
-        let is_it = |number: &ListNumber| {
-            self.lists[*number as usize].as_ref().is_some_and(|known| *known.key == *self.key)
-        };
+        let is_it = |number: &ListNumber| *self.lists[*number as usize].key == *self.key;
         let number = *self.by_names.find(hash, is_it)?;
         self.follow(number);
         Some(number)
@@ -96,7 +93,7 @@ impl Lists {
 
     /// Takes note that a list came behind the last one.
     fn follow(&mut self, number: ListNumber) {
-        if let Some(Some(last)) = self.lists.get_mut(self.last as usize) {
+        if let Some(last) = self.lists.get_mut(self.last as usize) {
             last.next = number;
         }
     }
@@ -108,16 +105,13 @@ impl Lists {
         let Some(hash) = self.set_key(names(identifier)) else { return &[] };
         self.bytes += list_bytes(self.key.len(), places.len());
         let list = List { key: self.key.as_slice().into(), places, seen: now, next: 0 };
-        let number = self.free.pop().unwrap_or_else(|| {
-            self.lists.push(None);
-            (self.lists.len() - 1) as ListNumber
-        });
+        let number = self.lists.len() as ListNumber;
+        self.lists.push(list);
         self.follow(number);
         (self.last, self.next) = (number, 0);
-        self.lists[number as usize] = Some(list);
         let (hasher, lists) = (&self.hasher, &self.lists);
         self.by_names.insert_unique(hash, number, |number| hash_of(hasher, lists, *number));
-        self.lists[number as usize].as_ref().map_or(&[], |list| &list.places)
+        &self.lists[number as usize].places
     }
 
     /// The hash of names, which are the key then; none if that can't be one.
@@ -130,29 +124,41 @@ impl Lists {
         Some(self.hasher.hash_one(&self.key[..]))
     }
 
-    /// Forgets the lists that were not seen since a time. None was seen after now.
+    /// Forgets the lists that were not seen since a time. None was seen after now. The last ones take the places of those
+    /// that go, so that there are no holes; who expects one by its old number finds another, and looks it up.
     pub(crate) fn forget(&mut self, since: i64, now: i64) {
-        let Self { lists, free, by_names, bytes, .. } = self;
-        by_names.retain(|&mut number| {
-            let goes = lists[number as usize].take_if(|list| {
-                list.seen = list.seen.min(now);
-                list.seen < since
-            });
-            if let Some(gone) = &goes {
-                *bytes -= list_bytes(gone.key.len(), gone.places.len());
-                free.push(number);
+        let Self { hasher, lists, by_names, bytes, .. } = self;
+        lists.iter_mut().for_each(|list| list.seen = list.seen.min(now));
+        by_names.retain(|&mut number| lists[number as usize].seen >= since);
+        let mut at = 0;
+        while at < lists.len() {
+            if lists[at].seen >= since {
+                at += 1;
+                continue;
             }
-            goes.is_none()
-        });
-        while lists.last().is_some_and(Option::is_none) {
-            lists.pop();
+            let gone = lists.swap_remove(at);
+            *bytes -= list_bytes(gone.key.len(), gone.places.len());
+            let (from, to) = (lists.len() as ListNumber, at as ListNumber);
+            if let Some(moved) = lists.get(at)
+                && let Some(number) =
+                    by_names.find_mut(hasher.hash_one(&*moved.key), |&number| number == from)
+            {
+                *number = to;
+            }
         }
         lists.shrink_to(lists.len() * 2);
-        let end = lists.len();
-        free.retain(|number| (*number as usize) < end);
-        free.shrink_to(free.len() * 2);
-        let hasher = &self.hasher;
         by_names.shrink_to(by_names.len() * 2, |number| hash_of(hasher, lists, *number));
+    }
+
+    /// Takes note that series have other numbers: of each the old one and the new one, in order of the old ones.
+    pub(crate) fn renumber(&mut self, moved: &[(Number, Number)]) {
+        let numbers =
+            self.lists.iter_mut().flat_map(|list| &mut list.places).filter_map(|(number, _)| number.as_mut());
+        for number in numbers {
+            if let Ok(at) = moved.binary_search_by_key(number, |(old, _)| *old) {
+                *number = moved[at].1;
+            }
+        }
     }
 
     /// Forgets all of them.
@@ -162,7 +168,7 @@ impl Lists {
 
     /// Every series that a list has.
     pub(crate) fn series(&self) -> impl Iterator<Item = Number> {
-        self.lists.iter().flatten().flat_map(|list| list.places.iter().filter_map(|(number, _)| *number))
+        self.lists.iter().flat_map(|list| list.places.iter().filter_map(|(number, _)| *number))
     }
 }
 
@@ -193,11 +199,47 @@ fn names<'a>(identifier: &IdentifierRef<'a>) -> [&'a [u8]; 5] {
     [identifier.host, plugin, plugin_instance, type_name, type_instance]
 }
 
-fn hash_of(hasher: &RandomState, lists: &[Option<List>], number: ListNumber) -> u64 {
-    hasher.hash_one(lists[number as usize].as_ref().map_or(&[][..], |list| &list.key))
+fn hash_of(hasher: &RandomState, lists: &[List], number: ListNumber) -> u64 {
+    hasher.hash_one(&*lists[number as usize].key)
 }
 
 fn list_bytes(key: usize, places: usize) -> usize {
     // Two places lie in the list itself.
     LIST_BYTES + key + if places > 2 { places * size_of::<Place>() } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use coco_core::value_list::Identifier;
+
+    use super::*;
+
+    fn insert(lists: &mut Lists, host: u32, seen: i64) {
+        let identifier = Identifier {
+            host: host.to_be_bytes().to_vec(),
+            plugin: b"p".to_vec(),
+            type_name: b"t".to_vec(),
+            ..Identifier::default()
+        };
+        let place = (Some(host), ValueKind::Gauge);
+        lists.insert(&identifier.as_ref(), SmallVec::from_slice(&[place]), seen);
+    }
+
+    #[test]
+    fn what_the_table_takes_is_counted_though_the_last_list_stays() {
+        let mut lists = Lists::default();
+        (0..1000).for_each(|host| insert(&mut lists, host, if host % 100 == 99 { 2 } else { 1 }));
+        lists.forget(2, 2);
+        let left: HashSet<_> = lists.series().collect();
+        assert_eq!(left, (0..10).map(|at| at * 100 + 99).collect());
+        assert!(lists.lists.capacity() * size_of::<List>() <= lists.bytes());
+        // Each is found where it is now.
+        for host in left {
+            let names = [&host.to_be_bytes()[..], b"p", b"", b"t", b""];
+            let number = lists.look_up(names).unwrap();
+            assert_eq!(lists.lists[number as usize].places[0].0, Some(host));
+        }
+    }
 }

@@ -351,7 +351,10 @@ impl Queue {
     fn forget_unseen(&mut self, unseen: i64, now: i64) {
         let since = now - unseen;
         self.lists.forget(since, now);
-        self.series.forget(since, now);
+        let moved = self.series.forget(since, now);
+        if !moved.is_empty() {
+            self.lists.renumber(&moved);
+        }
         // Who names a series sees it.
         debug_assert!(
             self.lists.series().all(|number| self.series.is_known(number)),

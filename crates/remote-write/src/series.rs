@@ -22,6 +22,7 @@ pub struct SeriesTable {
     series: Vec<Option<Series>>,
     free: Vec<Number>,
     by_labels: HashTable<Number>,
+    /// Bytes of labels.
     bytes: usize,
 }
 
@@ -69,9 +70,9 @@ impl Series {
 }
 
 impl SeriesTable {
-    /// Bytes that are in use.
+    /// Bytes that are in use. The place of a series that is gone takes what another one would.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.series.len() * SERIES_BYTES
     }
 
     /// How many series there are.
@@ -96,7 +97,7 @@ impl SeriesTable {
             }
             return number;
         }
-        self.bytes += SERIES_BYTES + labels.len();
+        self.bytes += labels.len();
         let new = Some(Series { labels, last: i64::MIN, seen: now, waiting: 0 });
         let number = match self.free.pop() {
             Some(number) => {
@@ -142,8 +143,10 @@ impl SeriesTable {
         self.series.get(number as usize).is_some_and(Option::is_some)
     }
 
-    /// Forgets the series that nothing waits for and that were not seen since a time. None was seen after now.
-    pub fn forget(&mut self, since: i64, now: i64) {
+    /// Forgets the series that nothing waits for and that were not seen since a time. None was seen after now. The last
+    /// ones that nothing waits for take the places of those that are gone: of each the old number and the new one, in order
+    /// of the old ones.
+    pub(crate) fn forget(&mut self, since: i64, now: i64) -> Vec<(Number, Number)> {
         let bytes = &mut self.bytes;
         let (series, free) = (&mut self.series, &mut self.free);
         self.by_labels.retain(|&mut number| {
@@ -153,12 +156,42 @@ impl SeriesTable {
                 known.seen < since && known.waiting == 0
             });
             if let Some(gone) = &goes {
-                *bytes -= SERIES_BYTES + gone.labels.len();
+                *bytes -= gone.labels.len();
                 free.push(number);
             }
             goes.is_none()
         });
+        let moved = self.close_holes();
         self.shrink();
+        moved
+    }
+
+    /// Samples that wait refer to their series by its number, so the last one that something waits for ends it.
+    fn close_holes(&mut self) -> Vec<(Number, Number)> {
+        let (hasher, series) = (&self.hasher, &mut self.series);
+        let mut moved = Vec::new();
+        let mut hole = 0;
+        while let Some(last) = series.last() {
+            let Some(known) = last else {
+                series.pop();
+                continue;
+            };
+            while series.get(hole).is_some_and(Option::is_some) {
+                hole += 1;
+            }
+            let from = series.len() - 1;
+            if known.waiting > 0 || hole >= from {
+                break;
+            }
+            let is_it = |number: &Number| *number as usize == from;
+            if let Some(number) = self.by_labels.find_mut(hasher.hash_one(&known.labels[..]), is_it) {
+                *number = hole as Number;
+            }
+            moved.push((from as Number, hole as Number));
+            series.swap(hole, from);
+        }
+        moved.reverse();
+        moved
     }
 
     fn shrink(&mut self) {
@@ -167,12 +200,37 @@ impl SeriesTable {
         self.by_labels.shrink_to(self.by_labels.len() * 2, |number| {
             hasher.hash_one(series[*number as usize].as_ref().map_or(&[][..], |series| &series.labels))
         });
-        while series.last().is_some_and(Option::is_none) {
-            series.pop();
-        }
         series.shrink_to(series.len() * 2);
-        let end = series.len();
-        self.free.retain(|number| (*number as usize) < end);
+        self.free.retain(|number| series.get(*number as usize).is_some_and(Option::is_none));
         self.free.shrink_to(self.free.len() * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_table_takes_is_counted_though_the_last_series_stays_or_is_waited_for() {
+        for waits in [false, true] {
+            let mut table = SeriesTable::default();
+            let labels = |number: u32| Box::<[u8]>::from(number.to_be_bytes());
+            for number in 0..1000 {
+                let seen = if number % 100 == 99 { 2 } else { 1 };
+                assert_eq!(table.of_labels(labels(number), seen), number);
+            }
+            if waits {
+                table.get_mut(999).unwrap().add(1);
+            }
+            let moved = table.forget(2, 2);
+            assert_eq!((table.len(), moved.len()), (10, if waits { 0 } else { 10 }));
+            assert!(table.series.capacity() * size_of::<Option<Series>>() <= table.bytes());
+            for old in (99..1000).step_by(100) {
+                let new = moved.iter().find(|(from, _)| *from == old).map_or(old, |(_, to)| *to);
+                assert_eq!(table.of_labels(labels(old), 2), new);
+                assert_eq!(table.labels(new), &*labels(old));
+            }
+            assert_eq!(table.len(), 10);
+        }
     }
 }
