@@ -90,7 +90,8 @@ fn removals(ways: &Ways<'_>, survey: &Survey, journal: &Journal) -> (Vec<Removal
     }
     let (mut removals, mut kept) = (Vec::new(), 0);
     for ((host, from), to) in of_node {
-        let is_verified = to.iter().all(|to| journal.state(&host, to).verified.len() >= 2);
+        let owner = slice::from_ref(&from);
+        let is_verified = to.iter().all(|to| journal.state(&host, owner, to).verified.len() >= 2);
         if is_verified && !ways.is_kept(&host, &from) {
             removals.push(Removal { host, from, to, extent: Extent::default() });
         } else {

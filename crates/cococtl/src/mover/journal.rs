@@ -18,6 +18,9 @@ pub enum Entry {
     Moved {
         /// The name of its directory.
         host: Text,
+        /// The former owners that it came from: one that was away then is not among them.
+        #[serde(default)]
+        from: Vec<Node>,
         /// Where it is now.
         to: Node,
         /// How many files it has.
@@ -33,6 +36,9 @@ pub enum Entry {
     Verified {
         /// The name of its directory.
         host: Text,
+        /// The former owners that it was compared with.
+        #[serde(default)]
+        from: Vec<Node>,
         /// Where it is.
         to: Node,
         /// Which run of `verify` it was: when it began, in Unix seconds with milliseconds.
@@ -82,7 +88,7 @@ pub enum JournalError {
     },
 }
 
-/// How far one host is on its way to one node.
+/// How far one host is on its way from one node, or several, to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// It is there.
@@ -92,13 +98,14 @@ pub struct State {
     /// Of its files, those with rows in progress that may differ once they are full.
     pub unfinished: u64,
     /// The runs of `verify` since it was moved that found nothing wrong with it, and came to their end.
-    pub verified: Vec<u64>,
+    pub verified: BTreeSet<u64>,
 }
 
 /// What a journal says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Journal {
-    states: BTreeMap<(Vec<u8>, Node), State>,
+    /// By host, where it goes and where it comes from.
+    states: BTreeMap<(Vec<u8>, Node, Node), State>,
     /// The runs of `verify` that came to their end.
     ended: BTreeSet<u64>,
 }
@@ -127,31 +134,51 @@ impl Journal {
     pub fn note(&mut self, entry: &Entry) {
         match entry {
             Entry::Way(_) | Entry::Removed { .. } => {}
-            Entry::Moved { host, to, changed, unfinished, checked, .. } => {
-                let state = self.states.entry((host.0.clone(), to.clone())).or_default();
-                (state.moved, state.unfinished, state.checked) = (true, *unfinished, *checked);
+            Entry::Moved { host, from, to, changed, unfinished, checked, .. } => {
                 if *changed > 0 {
-                    state.verified.clear();
+                    self.of_host(host, to, |state| state.verified.clear());
+                }
+                for from in from {
+                    let state = self.state_from(host, to, from);
+                    (state.moved, state.unfinished, state.checked) = (true, *unfinished, *checked);
                 }
             }
-            Entry::Verified { host, to, run } => {
-                let state = self.states.entry((host.0.clone(), to.clone())).or_default();
-                if !state.verified.contains(run) {
-                    state.verified.push(*run);
+            Entry::Verified { host, from, to, run } => {
+                for from in from {
+                    self.state_from(host, to, from).verified.insert(*run);
                 }
             }
             Entry::Ended { run } => {
                 self.ended.insert(*run);
             }
-            Entry::Differs { host, to } => {
-                self.states.remove(&(host.0.clone(), to.clone()));
-            }
+            Entry::Differs { host, to } => self.of_host(host, to, |state| *state = State::default()),
         }
     }
 
-    /// How far a host is.
-    pub fn state(&self, host: &[u8], to: &str) -> State {
-        let mut state = self.states.get(&(host.to_vec(), to.to_owned())).cloned().unwrap_or_default();
+    fn state_from(&mut self, host: &Text, to: &Node, from: &Node) -> &mut State {
+        self.states.entry((host.0.clone(), to.clone(), from.clone())).or_default()
+    }
+
+    /// Does something with all that is known of a host at a node, wherever it came from.
+    fn of_host(&mut self, host: &Text, to: &Node, act: impl Fn(&mut State)) {
+        let first = (host.0.clone(), to.clone(), Node::new());
+        let states = self.states.range_mut(first..);
+        states.take_while(|(key, _)| (&key.0, &key.1) == (&host.0, to)).for_each(|(_, state)| act(state));
+    }
+
+    /// How far a host is that these nodes have: as far as from the one of them from which it is least far.
+    pub fn state(&self, host: &[u8], from: &[Node], to: &str) -> State {
+        let of = |from: &Node| {
+            let key = (host.to_vec(), to.to_owned(), from.clone());
+            self.states.get(&key).cloned().unwrap_or_default()
+        };
+        let joined = from.iter().map(of).reduce(|one, other| State {
+            moved: one.moved && other.moved,
+            checked: one.checked && other.checked,
+            unfinished: one.unfinished.max(other.unfinished),
+            verified: &one.verified & &other.verified,
+        });
+        let mut state = joined.unwrap_or_default();
         state.verified.retain(|run| self.ended.contains(run));
         state
     }
@@ -172,12 +199,27 @@ mod tests {
         Text(b"h\xe9".to_vec())
     }
 
+    const ONE: &[&str] = &["s1:1"];
+
+    fn nodes(names: &[&str]) -> Vec<Node> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn moved_from(from: &[&str], changed: u64) -> Entry {
+        let (from, to) = (nodes(from), "s2:1".to_owned());
+        Entry::Moved { host: host(), from, to, files: 3, changed, unfinished: 1, checked: true }
+    }
+
     fn moved(changed: u64) -> Entry {
-        Entry::Moved { host: host(), to: "s2:1".to_owned(), files: 3, changed, unfinished: 1, checked: false }
+        moved_from(ONE, changed)
+    }
+
+    fn verified_from(from: &[&str], run: u64) -> Entry {
+        Entry::Verified { host: host(), from: nodes(from), to: "s2:1".to_owned(), run }
     }
 
     fn verified(run: u64) -> Entry {
-        Entry::Verified { host: host(), to: "s2:1".to_owned(), run }
+        verified_from(ONE, run)
     }
 
     fn ended(run: u64) -> Entry {
@@ -189,8 +231,12 @@ mod tests {
         Journal::read(&text, "way").unwrap()
     }
 
+    fn state_from(entries: &[Entry], from: &[&str]) -> State {
+        read(entries).state(b"h\xe9", &nodes(from), "s2:1")
+    }
+
     fn state(entries: &[Entry]) -> State {
-        read(entries).state(b"h\xe9", "s2:1")
+        state_from(entries, ONE)
     }
 
     #[test]
@@ -201,15 +247,15 @@ mod tests {
             let Some(part) = text.get(..end) else { continue };
             let journal = Journal::read(part, "way").unwrap();
             let whole = part.matches('\n').count();
-            assert_eq!(journal.state(b"h\xe9", "s2:1").moved, whole >= 2);
-            assert_eq!(journal.state(b"h\xe9", "s2:1").verified.len(), usize::from(whole >= 4));
+            let state = journal.state(b"h\xe9", &nodes(ONE), "s2:1");
+            assert_eq!((state.moved, state.verified.len()), (whole >= 2, usize::from(whole >= 4)));
         }
     }
 
     #[test]
     fn runs_of_verify_count_that_came_to_their_end_and_after_the_last_change() {
         let (one, two) = ([verified(1), ended(1)], [verified(2), ended(2)]);
-        let runs = |entries: &[&[Entry]]| state(&entries.concat()).verified;
+        let runs = |entries: &[&[Entry]]| Vec::from_iter(state(&entries.concat()).verified);
         assert_eq!(runs(&[&[moved(3), verified(1)], &one]), [1]);
         assert_eq!(runs(&[&[moved(3)], &one, &two]), [1, 2]);
         assert_eq!(runs(&[&[moved(3)], &one, &[moved(0)], &two]), [1, 2]);
@@ -217,7 +263,40 @@ mod tests {
         assert_eq!(runs(&[&[moved(3), verified(1)], &two]), [2], "the first was killed");
         let differs = Entry::Differs { host: host(), to: "s2:1".to_owned() };
         assert_eq!(state(&[moved(3), verified(1), differs]), State::default());
-        assert_eq!(read(&[moved(3)]).state(b"h\xe9", "s3:1"), State::default());
+        assert_eq!(read(&[moved(3)]).state(b"h\xe9", &nodes(ONE), "s3:1"), State::default());
+    }
+
+    #[test]
+    fn what_was_done_without_a_former_owner_is_left_to_be_done_with_it() {
+        let (other, both) = (&["s3:1"][..], &["s1:1", "s3:1"][..]);
+        let without =
+            [moved_from(other, 3), verified_from(other, 1), ended(1), verified_from(other, 2), ended(2)];
+        assert!(state_from(&without, other).moved && state_from(&without, other).verified.len() == 2);
+        for from in [ONE, both] {
+            assert_eq!(
+                (state_from(&without, from).moved, state_from(&without, from).verified.len()),
+                (false, 0)
+            );
+        }
+        // Once it is back. What it brings was compared by nobody yet.
+        let with =
+            |changed| [&without[..], &[moved_from(both, changed), verified_from(both, 3), ended(3)]].concat();
+        assert_eq!(Vec::from_iter(state_from(&with(0), both).verified), [3]);
+        assert_eq!(Vec::from_iter(state_from(&with(0), other).verified), [1, 2, 3]);
+        assert_eq!(Vec::from_iter(state_from(&with(1), other).verified), [3]);
+        assert!(state_from(&with(1), both).checked);
+        // It is away again: that takes nothing back, but what differs does.
+        let away = [&with(0)[..], &[moved_from(other, 0)]].concat();
+        assert!(state_from(&away, both).moved);
+        let differs = Entry::Differs { host: host(), to: "s2:1".to_owned() };
+        assert_eq!(state_from(&[&away[..], &[differs]].concat(), both), State::default());
+    }
+
+    #[test]
+    fn an_entry_that_does_not_say_where_hosts_came_from_counts_for_none() {
+        let text = line(&moved(3)).replace("\"from\":[\"s1:1\"],", "");
+        assert_ne!(text, line(&moved(3)));
+        assert_eq!(Journal::read(&text, "way"), Ok(Journal::default()));
     }
 
     #[test]

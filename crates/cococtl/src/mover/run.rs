@@ -48,7 +48,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome, Failure> {
     let journal = Record::look(&options.journal, &way)?;
     let all = survey.passages(&ways, |stage| stage == Stage::Both);
     let is_left = |passage: &&Passage| {
-        let state = journal.state(&passage.host, &passage.to);
+        let state = journal.state(&passage.host, &passage.from, &passage.to);
         !state.moved || state.unfinished > 0
     };
     let passages: Vec<_> = all.iter().filter(is_left).cloned().collect();
@@ -92,7 +92,7 @@ fn check(
 ) -> Result<(), Failure> {
     for _ in 0..CHECKS {
         let is_left = |passage: &&Passage| {
-            let state = record.journal.state(&passage.host, &passage.to);
+            let state = record.journal.state(&passage.host, &passage.from, &passage.to);
             state.moved && !state.checked
         };
         let passages: Vec<_> = all.iter().filter(is_left).cloned().collect();
@@ -110,6 +110,7 @@ fn check(
 fn entry(passage: &Passage, carried: &Carried, checked: bool) -> Entry {
     Entry::Moved {
         host: Text(passage.host.clone()),
+        from: passage.from.clone(),
         to: passage.to.clone(),
         files: carried.files,
         changed: carried.changed,
@@ -150,7 +151,10 @@ pub(super) fn verify(options: &Options) -> Result<Outcome, Failure> {
     let entry = |passage: &Passage, carried: &Carried| {
         let (host, to) = (Text(passage.host.clone()), passage.to.clone());
         // What may still differ is as good as it can be told, and counts for nothing.
-        if carried.unfinished > 0 { Entry::Differs { host, to } } else { Entry::Verified { host, to, run } }
+        match carried.unfinished {
+            0 => Entry::Verified { host, from: passage.from.clone(), to, run },
+            _ => Entry::Differs { host, to },
+        }
     };
     let work = Work { crew: &crew, latecomers: Latecomers::default(), start: Instant::now() };
     let mut totals = Totals::default();

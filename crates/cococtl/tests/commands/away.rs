@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::{Ended, cococtl, program};
 
-/// The node that hosts come from, and those that they go to.
-const NODES: [&str; 3] = ["old", "n1", "n2"];
+/// The node that hosts come from, those that they go to, and another that has copies in the beginning.
+const NODES: [&str; 4] = ["old", "n1", "n2", "older"];
 
 const HOSTS: usize = 12;
 
@@ -35,19 +35,20 @@ const SMALL: &str = "exec unshare --mount sh -c 'mount -t tmpfs -o size=16k none
 const DIES: &str = "[ ! -e \"$data.died\" ] || exit 255\n>\"$data.died\"\n\
                     sed -u 2q | \"$cococtl\" node --data \"$data\" --writer none serve\n";
 
-/// The former owner, as a target that the tier does not list.
+/// The former owner, as a target that the tier does not list, and another.
 const OLD: &str = "{ name = 'old', address = '127.0.0.1:9' }";
+const OLDER: &str = "{ name = 'older', address = '127.0.0.1:12' }";
 
 struct Scene {
     directory: Directory,
     coco: Coco,
-    /// The targets that hosts come from.
+    /// How they were placed.
     former: String,
 }
 
 impl Scene {
     fn start() -> Self {
-        Self::with(OLD)
+        Self::with(&format!("targets = [{OLD}]"))
     }
 
     fn with(former: &str) -> Self {
@@ -120,7 +121,8 @@ impl Scene {
         arguments.extend([path("coco.conf"), "--journal".to_owned(), path(journal)]);
         arguments.extend(["--ssh".to_owned(), path("ssh")]);
         arguments.extend(["--api".to_owned(), format!("http://{}", self.coco.api)]);
-        for (port, node) in (9..).zip(NODES) {
+        let is_part = |(_, node): &(u16, &str)| *node != "older" || self.former.contains(OLDER);
+        for (port, node) in (9..).zip(NODES).filter(is_part) {
             arguments.extend(["--node".to_owned(), format!("127.0.0.1:{port}={node}")]);
         }
         cococtl(arguments, b"")
@@ -141,7 +143,7 @@ fn configuration(former: &str, both: &str, new: &str) -> String {
         + &format!(
             "[tiers.t]\nhash = 'rendezvous'\ntargets = [{{ name = 'n1', address = '127.0.0.1:10' }}, \
              {{ name = 'n2', address = '127.0.0.1:11' }}]\n[tiers.t.migration]\nboth = '{both}'\nnew = '{new}'\n\
-             from = {{ targets = [{former}] }}\n"
+             from = {{ {former} }}\n"
         )
 }
 
@@ -219,7 +221,7 @@ fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
 /// It is one of two, and asked how much it has when it is gone.
 #[test]
 fn what_other_nodes_have_is_removed_though_one_dies_in_the_middle() {
-    let mut scene = Scene::with(&format!("{OLD}, 'n1'"));
+    let mut scene = Scene::with(&format!("targets = [{OLD}, 'n1']"));
     for host in 0..HOSTS {
         let [from, to] = ["old", "n1"].map(|node| scene.path(node).join(format!("host{host}")).join(FILE));
         fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -282,6 +284,44 @@ fn no_row_is_removed_that_the_new_owner_has_not_reached() {
     assert_eq!((cleaned.status, &sum(&cleaned)["kept"]), (Some(1), &1.into()), "{cleaned:?}");
     assert!(scene.file("old", 0).is_file() && scene.hosts("old") == 1);
     verify_finds(&scene);
+}
+
+#[test]
+fn what_a_former_owner_has_that_was_away_is_moved_and_verified_when_it_is_back() {
+    let mut scene = Scene::with(&format!("replicas = 2, targets = [{OLD}, {OLDER}]"));
+    // What they have is half of the same each.
+    for host in 0..HOSTS {
+        for (node, half) in [("old", false), ("older", true)] {
+            let _ = fs::remove_file(scene.file(node, host));
+            let known = |value: &f64| (*value < VALUES as f64 / 2.0) == half;
+            let values: Vec<_> = values().into_iter().map(|v| if known(&v) { v } else { f64::NAN }).collect();
+            rrd::create(&scene.file(node, host), FINISH, &values);
+        }
+    }
+    scene.is_away("older");
+    let part = scene.run("run");
+    assert_eq!((part.status, scene.hosts("n1") + scene.hosts("n2")), (Some(1), HOSTS), "{part:?}");
+    for _ in 0..2 {
+        assert_eq!(told(&scene.run("verify"), "failed", "127.0.0.1:10").len(), 0);
+    }
+    scene.lead("older", SERVE);
+    let whole = scene.run("run");
+    assert_eq!((whole.status, &sum(&whole)["hosts"]), (Some(0), &HOSTS.into()), "{whole:?}");
+    assert_eq!(sum(&whole)["values"], HOSTS * VALUES / 2, "{whole:?}");
+    let again = scene.run("run");
+    assert_eq!((again.status, &sum(&again)["hosts"]), (Some(0), &0.into()), "{again:?}");
+
+    // One run of verify more is one without it.
+    scene.is_away("older");
+    assert_eq!(scene.run("verify").status, Some(1));
+    scene.lead("older", SERVE);
+    assert_eq!(scene.run("verify").status, Some(0));
+    scene.go("100%", "100%");
+    let cleaned = scene.run("clean");
+    assert_eq!((cleaned.status, scene.hosts("older")), (Some(0), HOSTS), "{cleaned:?}");
+    assert_eq!(scene.hosts("old"), 0, "verified twice");
+    assert_eq!(scene.run("verify").status, Some(0));
+    assert_eq!((scene.run("clean").status, scene.hosts("older")), (Some(0), 0));
 }
 
 /// They know nothing of each other: what they write beside the same file is one's alone until it is in its place.
