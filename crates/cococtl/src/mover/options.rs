@@ -10,7 +10,7 @@ use coco_core::text;
 use coco_core::tier::{Tier, Tiers};
 use serde::Deserialize;
 
-use super::session::Launcher;
+use super::session::{GREETING, Launcher};
 use super::way::{Node, Ways};
 use crate::api::{self, Client, Root};
 use crate::configuration;
@@ -44,7 +44,11 @@ pub(super) struct Options {
     pub(super) journal: PathBuf,
 
     /// The command that runs another elsewhere: it is given whom to log in to, and one word for the shell there
-    #[arg(long, value_name = "COMMAND", default_value = "ssh -o BatchMode=yes -o ServerAliveInterval=15")]
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        default_value = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15"
+    )]
     ssh: String,
 
     /// Log in to a target's node by another name than the host of its address; may be given several times
@@ -141,6 +145,7 @@ impl Options {
             command: self.node_command.clone(),
             data: self.data.clone(),
             writer: self.writer.clone(),
+            patience: GREETING,
             destinations: self.nodes.iter().cloned().collect(),
         };
         let mut known: BTreeMap<String, Node> = BTreeMap::new();

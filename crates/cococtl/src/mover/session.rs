@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coco_core::address::Address;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::way::Node;
 use crate::failure::Failure;
@@ -17,6 +20,10 @@ use crate::node::writer::Writer;
 /// How often the end of a process is looked for, and how long it may take.
 const LOOKS: u32 = 100;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// How long a login and the first answer may take. ssh gives up earlier where nobody answers; whatever `--ssh` names does
+/// so at the latest then.
+pub(super) const GREETING: Duration = Duration::from_secs(60);
 
 /// How nodes are reached.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub(super) struct Launcher {
     pub(super) data: PathBuf,
     /// Who writes them.
     pub(super) writer: Writer,
+    /// How long a login and the first answer may take.
+    pub(super) patience: Duration,
     /// Whom to log in to, where it is not the host of the target's address.
     pub(super) destinations: BTreeMap<Node, String>,
 }
@@ -81,15 +90,35 @@ impl Launcher {
         };
         let (node, output) = (node.to_owned(), BufReader::new(output));
         let mut session = Session { node, child, input: Some(input), output };
-        session.room()?;
+        session.greet(self.patience)?;
         Ok(session)
     }
 }
 
 impl Session {
+    /// Sees that it is the same as here. Whoever says nothing for so long is ended: others wait for their login behind it.
+    fn greet(&mut self, patience: Duration) -> Result<(), Failure> {
+        let hello = self.send(&Ask::Hello, &[]).and_then(|()| is_readable(self.output.get_ref(), patience));
+        match hello {
+            Ok(true) => {}
+            Ok(false) => {
+                let _ = self.child.kill();
+                return Err(failed(&self.node, format!("no login within {} s", patience.as_secs_f64())));
+            }
+            Err(problem) => return Err(self.told(&problem)),
+        }
+        let answer = self.receive().map_err(|problem| self.told(&problem))?.0;
+        self.hello(answer).map(drop)
+    }
+
     /// Bytes that are free there, and all; asked of who has to be the same as here.
     pub(super) fn room(&mut self) -> Result<(u64, u64), Failure> {
-        match self.ask(&Ask::Hello, &[])?.0 {
+        let answer = self.ask(&Ask::Hello, &[])?.0;
+        self.hello(answer)
+    }
+
+    fn hello(&self, answer: Answer) -> Result<(u64, u64), Failure> {
+        match answer {
             Answer::Hello { protocol: PROTOCOL, available, total, .. } => Ok((available, total)),
             Answer::Hello { version, protocol, .. } => {
                 let own = env!("CARGO_PKG_VERSION");
@@ -106,20 +135,25 @@ impl Session {
 
     /// Asks something, with the bytes that belong to it, and waits for the answer.
     pub(super) fn ask(&mut self, ask: &Ask, bytes: &[u8]) -> Result<(Answer, Vec<u8>), Failure> {
-        let said = self.try_to_ask(ask, bytes);
-        said.map_err(|problem| {
-            let told = match problem.kind() {
-                io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => self.end_told(),
-                _ => problem.to_string(),
-            };
-            failed(&self.node, told)
-        })
+        let said = self.send(ask, bytes).and_then(|()| self.receive());
+        said.map_err(|problem| self.told(&problem))
     }
 
-    fn try_to_ask(&mut self, ask: &Ask, bytes: &[u8]) -> io::Result<(Answer, Vec<u8>)> {
+    fn told(&mut self, problem: &io::Error) -> Failure {
+        let told = match problem.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => self.end_told(),
+            _ => problem.to_string(),
+        };
+        failed(&self.node, told)
+    }
+
+    fn send(&mut self, ask: &Ask, bytes: &[u8]) -> io::Result<()> {
         let input = self.input.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
         protocol::write(input, ask, bytes)?;
-        input.flush()?;
+        input.flush()
+    }
+
+    fn receive(&mut self) -> io::Result<(Answer, Vec<u8>)> {
         protocol::read(&mut self.output)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 
@@ -156,6 +190,20 @@ fn ended(child: &mut Child) -> Option<i32> {
     None
 }
 
+/// Whether there is something to read, or an end, before so much time has passed.
+fn is_readable(output: &ChildStdout, patience: Duration) -> io::Result<bool> {
+    let start = Instant::now();
+    loop {
+        let left =
+            PollTimeout::try_from(patience.saturating_sub(start.elapsed())).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(output.as_fd(), PollFlags::POLLIN)], left) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::EINTR) => {}
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+}
+
 pub(super) fn failed(node: &str, reason: impl Into<String>) -> Failure {
     Failure::Node { node: node.to_owned(), reason: reason.into() }
 }
@@ -163,4 +211,39 @@ pub(super) fn failed(node: &str, reason: impl Into<String>) -> Failure {
 /// A word for the shell of the node.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launcher(script: &str) -> Launcher {
+        Launcher {
+            ssh: ["sh", "-c", script].map(str::to_owned).to_vec(),
+            command: "cococtl".to_owned(),
+            data: "/".into(),
+            writer: Writer::None,
+            patience: Duration::from_millis(50),
+            destinations: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_is_ended() {
+        // What it started is not ended by that, and keeps its output open.
+        for silent in ["exec sleep 1000", "sleep 3 & wait"] {
+            let told = launcher(silent).open("s1:1").unwrap_err().to_string();
+            assert!(told.contains("no login within 0.05 s"), "{told}");
+        }
+    }
+
+    #[test]
+    fn who_ends_or_says_something_else_is_told() {
+        let mut launcher = launcher("exit 255");
+        launcher.patience = GREETING;
+        let told = |launcher: &Launcher| launcher.open("s1:1").unwrap_err().to_string();
+        assert!(told(&launcher).contains("ssh does not get there"));
+        launcher.ssh[2] = "read -r hello; echo '{\"answer\":\"absent\"}'".to_owned();
+        assert!(told(&launcher).contains("Absent for a greeting"), "{}", told(&launcher));
+    }
 }
