@@ -110,7 +110,7 @@ pub(super) fn ask(
     ask: &Ask,
     bytes: &[u8],
 ) -> Result<(Answer, Vec<u8>), Failure> {
-    let asked = desk.session(node).and_then(|session| session.ask(ask, bytes));
+    let asked = desk.session(node)?.ask(ask, bytes);
     if let Err(reason) = &asked {
         desk.note_failure(node, reason);
     }

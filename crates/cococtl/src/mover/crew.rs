@@ -115,6 +115,12 @@ impl<'a> Crew<'a> {
         Ok(state.idle.get_mut(node).and_then(Vec::pop))
     }
 
+    fn note_failure(&self, node: &str, reason: &Failure) {
+        let mut state = self.lock();
+        let failures = state.failures.entry(node.to_owned()).or_default();
+        *failures = (failures.0 + 1, reason.to_string());
+    }
+
     fn give_back(&self, passage: &Passage) {
         let mut state = self.lock();
         for node in nodes_of(passage) {
@@ -132,7 +138,7 @@ impl<'a> Crew<'a> {
 }
 
 impl Desk<'_> {
-    /// A session with a node, which may have been opened before.
+    /// A session with a node, which may have been opened before. Takes note of a failure, unless the node is left alone.
     pub(super) fn session(&mut self, node: &str) -> Result<&mut Session, Failure> {
         if !self.open.contains_key(node) {
             let session = self.idle_or_new(node)?;
@@ -143,7 +149,7 @@ impl Desk<'_> {
 
     /// Bytes that are free on a node now, and all.
     pub(super) fn room(&mut self, node: &str) -> Result<(u64, u64), Failure> {
-        let room = self.session(node).and_then(Session::room);
+        let room = self.session(node)?.room();
         if let Err(reason) = &room {
             self.note_failure(node, reason);
         }
@@ -153,9 +159,7 @@ impl Desk<'_> {
     /// Takes note that a node failed in the middle of something: what was open is of no use any more.
     pub(super) fn note_failure(&mut self, node: &str, reason: &Failure) {
         self.open.remove(node);
-        let mut state = self.crew.lock();
-        let failures = state.failures.entry(node.to_owned()).or_default();
-        *failures = (failures.0 + 1, reason.to_string());
+        self.crew.note_failure(node, reason);
     }
 
     fn idle_or_new(&self, node: &str) -> Result<Session, Failure> {
@@ -167,7 +171,7 @@ impl Desk<'_> {
         // Much may have come of it while others logged in.
         match self.crew.idle(node)? {
             Some(session) => Ok(session),
-            None => self.crew.launcher.open(node),
+            None => self.crew.launcher.open(node).inspect_err(|reason| self.crew.note_failure(node, reason)),
         }
     }
 

@@ -194,6 +194,17 @@ fn a_node_that_turns_away_who_comes_while_another_logs_in_fails_nobody() {
 }
 
 #[test]
+fn a_node_that_is_left_alone_is_told_so_in_one_line_each_time() {
+    let scene = Scene::start();
+    scene.is_away("n2");
+    let part = scene.run("run");
+    let failed = told(&part, "failed", "127.0.0.1:11");
+    let alone: Vec<_> = failed.iter().map(|told| told.matches("it is left alone").count()).collect();
+    assert_eq!((part.status, failed.len()), (Some(1), HOSTS - scene.hosts("n1")), "{part:?}");
+    assert!(alone.contains(&1) && alone.iter().all(|times| *times < 2), "{failed:?}");
+}
+
+#[test]
 fn nothing_is_removed_as_long_as_its_new_owner_is_away() {
     let mut scene = Scene::start();
     for _ in 0..2 {
