@@ -1,6 +1,6 @@
 //! Passages that are worked on side by side, with so many at a time for each node, and the sessions that they need.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -29,6 +29,8 @@ pub(super) struct Crew<'a> {
 struct State {
     queue: VecDeque<Passage>,
     busy: HashMap<Node, usize>,
+    /// Where a host is on its way to: tiers that bring it there from other nodes wait for each other.
+    arriving: HashSet<(Vec<u8>, Node)>,
     idle: HashMap<Node, Vec<Session>>,
     /// Who logs in to a node has this: sshd turns some away where many are about to (`MaxStartups`).
     logins: HashMap<Node, Arc<Mutex<()>>>,
@@ -93,11 +95,15 @@ impl<'a> Crew<'a> {
                 return None;
             }
             let has_time = |node: &Node| state.busy.get(node).is_none_or(|busy| *busy < self.limit);
-            let place = state.queue.iter().position(|passage| nodes_of(passage).all(has_time));
+            let may_begin = |passage: &Passage| {
+                nodes_of(passage).all(has_time) && !state.arriving.contains(&arrival(passage))
+            };
+            let place = state.queue.iter().position(may_begin);
             if let Some(passage) = place.and_then(|place| state.queue.remove(place)) {
                 for node in nodes_of(&passage) {
                     *state.busy.entry(node.clone()).or_default() += 1;
                 }
+                state.arriving.insert(arrival(&passage));
                 return Some(passage);
             }
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +134,7 @@ impl<'a> Crew<'a> {
                 *busy -= 1;
             }
         }
+        state.arriving.remove(&arrival(passage));
         drop(state);
         self.freed.notify_all();
     }
@@ -192,4 +199,43 @@ impl Desk<'_> {
 /// All that have part in a passage.
 fn nodes_of(passage: &Passage) -> impl Iterator<Item = &Node> {
     passage.from.iter().chain([&passage.to])
+}
+
+/// What arrives where.
+fn arrival(passage: &Passage) -> (Vec<u8>, Node) {
+    (passage.host.clone(), passage.to.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::node::writer::Writer;
+
+    #[test]
+    fn a_host_arrives_at_a_node_from_one_tier_at_a_time() {
+        let launcher = Launcher {
+            ssh: Vec::new(),
+            command: String::new(),
+            data: "/".into(),
+            writer: Writer::None,
+            patience: Duration::ZERO,
+            destinations: BTreeMap::new(),
+        };
+        let crew = Crew::new(&launcher, 8);
+        let passage = |host: &str, from: &str| Passage {
+            host: host.into(),
+            from: vec![from.to_owned()],
+            to: "s9:1".to_owned(),
+        };
+        let [one, same, other] = [("a", "s1:1"), ("a", "s2:1"), ("b", "s1:1")].map(|(h, f)| passage(h, f));
+        crew.lock().queue = [one.clone(), same.clone(), other.clone()].into();
+        assert_eq!(crew.take(), Some(one.clone()));
+        assert_eq!(crew.take(), Some(other));
+        crew.give_back(&one);
+        assert_eq!(crew.take(), Some(same));
+        assert_eq!(crew.take(), None);
+    }
 }

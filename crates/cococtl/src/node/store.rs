@@ -86,7 +86,7 @@ pub(super) struct Copy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Put {
     Done,
-    /// Somebody wrote the former one, or made one, meanwhile.
+    /// Somebody wrote the former one, or made one, meanwhile, or another cococtl is about to.
     Overtaken,
 }
 
@@ -223,6 +223,7 @@ impl Store {
         let Some(path) = self.existing(name)? else { return Ok(Put::Overtaken) };
         let looks = Looks { mode: former.mode, modified: former.modified };
         let written = self.write_beside(&path, bytes, looks, former.owner, former.accessed)?;
+        let Some(written) = written else { return Ok(Put::Overtaken) };
         let is_as_copied = || read(&former.opened).map(|bytes| bytes == former.file.bytes());
         let is_there = fs::symlink_metadata(&path).is_ok_and(|found| {
             former.opened.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
@@ -259,6 +260,7 @@ impl Store {
         }
         path.push(std::ffi::OsStr::from_bytes(file));
         let written = self.write_beside(&path, bytes, looks, owner, looks.modified)?;
+        let Some(written) = written else { return Ok(Put::Overtaken) };
         match written.link(&path) {
             Ok(()) => Ok(Put::Done),
             Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => Ok(Put::Overtaken),
@@ -299,6 +301,7 @@ impl Store {
         }
     }
 
+    /// None where another process is about to write the same file.
     fn write_beside(
         &self,
         path: &Path,
@@ -306,14 +309,17 @@ impl Store {
         looks: Looks,
         owner: (u32, u32),
         accessed: SystemTime,
-    ) -> Result<Beside, StoreError> {
+    ) -> Result<Option<Beside>, StoreError> {
         let (available, total) = self.room()?;
         if available.saturating_sub(bytes.len() as u64) < total / KEPT_FREE {
             return Err(StoreError::Room { available, total });
         }
-        let mut beside = Beside::open(path)?;
+        let mut beside = match Beside::open(path) {
+            Err(BesideError::Taken(_)) => return Ok(None),
+            opened => opened?,
+        };
         beside.write(bytes, looks, owner, accessed)?;
-        Ok(beside)
+        Ok(Some(beside))
     }
 }
 

@@ -152,6 +152,27 @@ fn what_is_no_file_of_the_same_metric_is_refused_and_changes_nothing() {
 
 /// rrdtool's lock is one of fcntl(2); who holds one here holds it for as long as the test wants.
 #[test]
+fn what_another_is_writing_beside_a_file_is_waited_for() {
+    let node = Node::new();
+    let sent = bytes(LAST, &[1.0, 2.0]);
+    assert_eq!(node.run(&["import", FILE], &sent).status, Some(0));
+    let beside = node.file().with_file_name(format!(".{}.coco", node.file().file_name().unwrap().display()));
+    for is_there in [true, false] {
+        let other = fs::File::create(&beside).unwrap();
+        other.lock().unwrap();
+        let newer = bytes(LAST + 2, &[3.0, 4.0]);
+        if !is_there {
+            fs::remove_file(node.file()).unwrap();
+        }
+        let ended = node.run(&["import", FILE], &newer);
+        assert_eq!((ended.status, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stdout.contains("once more"), "{ended:?}");
+        drop(other);
+        assert_eq!(node.run(&["import", FILE], &newer).status, Some(0));
+    }
+}
+
+#[test]
 fn a_lock_on_a_file_holds_nothing_up() {
     let node = Node::new();
     rrd::create(&node.file(), LAST, &[f64::NAN, 2.0]);
