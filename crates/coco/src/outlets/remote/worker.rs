@@ -245,10 +245,9 @@ impl<'r> Worker<'r> {
             }
         };
         self.sender.client = client;
-        if let Some(answered) = answered {
-            self.remote.counts.latency.record(since.elapsed());
-            self.meet(answered, size);
-        }
+        let Some(answered) = answered else { return };
+        self.remote.counts.latency.record(since.elapsed());
+        self.meet(answered, size);
     }
 
     /// Does what an answer asks for.
