@@ -1,6 +1,8 @@
 //! A fleet whose hosts are on their way: Cocos and Noodles that reload one by one, real storage nodes, and one more collectd
 //! that is sent the same, as the truth.
 
+use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -20,6 +22,22 @@ use crate::node::{Kind, Node, files, read};
 
 /// Seconds that have been when all begins: more than the longest rows have.
 const PAST: i64 = 20;
+
+/// Files that lack rows up to a second.
+struct Left<'f> {
+    second: i64,
+    of: RefCell<Vec<(&'f Node, &'f str)>>,
+}
+
+impl fmt::Display for Left<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all rows up to {} in files of", self.second)?;
+        let of = self.of.borrow();
+        of.iter().try_for_each(|(node, host)| {
+            write!(f, " {} at {} (up to {:?})", host, node.name, node.last(host, "walk/gauge"))
+        })
+    }
+}
 
 /// Who reloads first.
 #[derive(Clone, Copy, PartialEq)]
@@ -170,13 +188,14 @@ impl Fleet {
             }));
         }
         left.retain(|(node, _)| !node.is_down);
-        let all = left.clone();
-        wait_until(PATIENCE, format!("all rows up to {second} in files"), || {
+        let (all, left) = (left.clone(), Left { second, of: RefCell::new(left) });
+        wait_until(PATIENCE, &left, || {
             for node in self.nodes.iter().chain([&self.truth]).filter(|node| !node.is_down) {
                 node.flush();
             }
-            left.retain(|(node, host)| node.last(host, "walk/gauge").is_none_or(|last| last < second));
-            left.is_empty()
+            let mut of = left.of.borrow_mut();
+            of.retain(|(node, host)| node.last(host, "walk/gauge").is_none_or(|last| last < second));
+            of.is_empty()
         });
         // librrd may write the row behind the time of the last update, and does not know the one that ends a gap.
         for host in self.hosts() {
