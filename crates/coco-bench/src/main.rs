@@ -1,7 +1,7 @@
 //! `coco-bench`: measures Coco against a relay that reads nothing, and Noodle against nginx, on this machine, over
 //! loopback.
 //!
-//! In the order in which a run meets the modules: [`programs`] finds the daemons, [`metrics`] and [`corpus`] make datagrams,
+//! In the order in which a run meets the modules: [`mod@programs`] finds the daemons, [`metrics`] and [`corpus`] make datagrams,
 //! [`subject`] starts what is measured as a [`child`] process on [`cpus`] of its own, [`blast`] sends, [`sink`] counts,
 //! [`meters`] are read before and behind, and [`measure`] is all of that; [`proxy`] does it for Noodle and its [`answer`],
 //! [`reads`] for what Noodle reads by rrdcached, [`panel`] for Graphite's clients, [`callgrind`] counts instructions in place

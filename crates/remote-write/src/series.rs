@@ -124,7 +124,7 @@ impl SeriesTable {
         }
     }
 
-    /// The labels of a series, [encoded](encode_labels).
+    /// The labels of a series, encoded.
     pub fn labels(&self, number: Number) -> &[u8] {
         self.get(number).map_or(&[], |series| &series.labels)
     }
