@@ -8,11 +8,14 @@ use tokio::sync::Notify;
 /// Most times that lanes hand over before it is looked at.
 const PLACES: usize = 4096;
 
-/// Buffers that are kept to be filled again.
-const SPARE: usize = 16;
+/// Buffers that are kept to be filled again, as many as small ones are handed over between two looks.
+const SPARE: usize = 256;
 
-/// Bytes of the largest buffer that is kept.
-const KEPT: usize = 1 << 18;
+/// Bytes of all that are kept.
+const MOST_SPARE: usize = 1 << 22;
+
+/// Bytes that may wait until terms say how many.
+const FIRST_LIMIT: usize = 1 << 18;
 
 /// Bytes that wait until they are news: who takes them looks for himself ten times a second.
 const NEWS: usize = 1 << 17;
@@ -24,6 +27,7 @@ pub(super) struct HandOver {
     full_out: Receiver<Vec<u8>>,
     spare_in: Sender<Vec<u8>>,
     spare_out: Receiver<Vec<u8>>,
+    spare_bytes: AtomicUsize,
     bytes: AtomicUsize,
     limit: AtomicUsize,
     news: Notify,
@@ -33,8 +37,8 @@ impl Default for HandOver {
     fn default() -> Self {
         let (full_in, full_out) = bounded(PLACES);
         let (spare_in, spare_out) = bounded(SPARE);
-        let [bytes, limit] = [0, KEPT].map(AtomicUsize::new);
-        Self { full_in, full_out, spare_in, spare_out, bytes, limit, news: Notify::new() }
+        let [spare_bytes, bytes, limit] = [0, 0, FIRST_LIMIT].map(AtomicUsize::new);
+        Self { full_in, full_out, spare_in, spare_out, spare_bytes, bytes, limit, news: Notify::new() }
     }
 }
 
@@ -44,7 +48,7 @@ impl HandOver {
         let size: usize = packets.clone().map(|packet| packet.len() + size_of::<u32>()).sum();
         let before = self.bytes.fetch_add(size, Ordering::AcqRel);
         let is_taken = before + size <= self.limit.load(Ordering::Relaxed) && {
-            let mut buffer = self.spare_out.try_recv().unwrap_or_default();
+            let mut buffer = self.spare();
             buffer.reserve(size);
             for packet in packets {
                 buffer.extend_from_slice(&(packet.len() as u32).to_be_bytes());
@@ -67,12 +71,21 @@ impl HandOver {
         Some(buffer)
     }
 
-    /// Gives a buffer back that was taken.
+    /// Gives a buffer back that was taken. It is kept if there is room for it among those that are.
     pub(super) fn give_back(&self, mut buffer: Vec<u8>) {
-        if buffer.capacity() <= KEPT {
-            buffer.clear();
-            let _ = self.spare_in.try_send(buffer);
+        let size = buffer.capacity();
+        buffer.clear();
+        let before = self.spare_bytes.fetch_add(size, Ordering::AcqRel);
+        if before + size > MOST_SPARE || self.spare_in.try_send(buffer).is_err() {
+            self.spare_bytes.fetch_sub(size, Ordering::AcqRel);
         }
+    }
+
+    /// An empty buffer.
+    fn spare(&self) -> Vec<u8> {
+        let Ok(buffer) = self.spare_out.try_recv() else { return Vec::new() };
+        self.spare_bytes.fetch_sub(buffer.capacity(), Ordering::AcqRel);
+        buffer
     }
 
     /// Bytes that may wait.
@@ -118,5 +131,21 @@ mod tests {
         assert_eq!(all, [&b"ab"[..], b"c", b"defg"]);
         assert!(give(&[b"room for it"]));
         assert_eq!(hand_over.take().map(|buffer| buffer.len()), Some(15));
+    }
+
+    #[test]
+    fn buffers_are_filled_again_and_no_more_are_kept_than_there_is_room_for() {
+        let hand_over = HandOver::default();
+        let kept = || hand_over.spare_bytes.load(Ordering::Relaxed);
+        for size in [1000, MOST_SPARE / 2, MOST_SPARE / 2, MOST_SPARE] {
+            hand_over.give_back(Vec::with_capacity(size));
+        }
+        assert_eq!(kept(), 1000 + MOST_SPARE / 2);
+        assert_eq!([hand_over.spare().capacity(), hand_over.spare().capacity()], [1000, MOST_SPARE / 2]);
+        assert_eq!((hand_over.spare().capacity(), kept()), (0, 0));
+        for _ in 0..2 * SPARE {
+            hand_over.give_back(Vec::with_capacity(8));
+        }
+        assert_eq!(kept(), 8 * SPARE);
     }
 }
