@@ -1,7 +1,6 @@
 //! An engine that takes every sample and does nothing with it, so that it costs little beside who sends; and the snappy encoder
 //! alone.
 
-use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 use remote_write::request::Compressor;
-use snap::raw::Encoder;
 
 use crate::error::{Doing, Error};
 
@@ -49,8 +47,8 @@ impl Engine {
         format!("http://{}/write", self.address)
     }
 
-    /// What the snappy encoder alone takes for a sample of what came.
-    pub(crate) fn snappy(&self) -> Result<Snappy, Error> {
+    /// Microseconds of CPU that the snappy encoder alone takes for a sample of what came.
+    pub(crate) fn snappy(&self) -> Result<f64, Error> {
         let bodies = std::mem::take(&mut *self.bodies.lock().unwrap_or_else(PoisonError::into_inner));
         let unpack = |body: &Vec<u8>| snap::raw::Decoder::new().decompress_vec(body);
         let plain: Vec<Vec<u8>> = bodies
@@ -67,32 +65,21 @@ impl Engine {
         if samples == 0 {
             return Err(Error::Meaningless("no sample came".to_owned()));
         }
-        let mut kept = Compressor::default();
-        Ok(Snappy {
-            anew: of_each(&plain, samples, |body| drop(black_box(Encoder::new().compress_vec(body))))?,
-            kept: of_each(&plain, samples, |body| drop(black_box(kept.compress(body))))?,
-        })
+        // As it is where requests are made: it keeps its memory from one to the next.
+        let mut compressor = Compressor::default();
+        let (start, mut passes) = (cpu_of_this_thread()?, 0);
+        while cpu_of_this_thread()? - start < LONG_ENOUGH {
+            for body in &plain {
+                let packed = compressor
+                    .compress(body)
+                    .map_err(|problem| Error::Meaningless(format!("snappy: {problem}")))?;
+                std::hint::black_box(packed);
+            }
+            passes += 1;
+        }
+        let cpu = cpu_of_this_thread()? - start;
+        Ok(cpu.as_secs_f64() * 1e6 / (samples * passes) as f64)
     }
-}
-
-/// Microseconds of CPU for a sample.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Snappy {
-    /// Of an encoder that is made for each body.
-    pub(crate) anew: f64,
-    /// Of one that keeps its memory from one body to the next.
-    pub(crate) kept: f64,
-}
-
-/// Microseconds of CPU for a sample of bodies that have so many.
-fn of_each(bodies: &[Vec<u8>], samples: usize, mut encode: impl FnMut(&[u8])) -> Result<f64, Error> {
-    let (start, mut passes) = (cpu_of_this_thread()?, 0);
-    while cpu_of_this_thread()? - start < LONG_ENOUGH {
-        bodies.iter().for_each(|body| encode(body));
-        passes += 1;
-    }
-    let cpu = cpu_of_this_thread()? - start;
-    Ok(cpu.as_secs_f64() * 1e6 / (samples * passes) as f64)
 }
 
 fn cpu_of_this_thread() -> Result<Duration, Error> {

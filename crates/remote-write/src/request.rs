@@ -51,8 +51,8 @@ pub fn push_series(to: &mut Vec<u8>, labels: &[u8], samples: impl Iterator<Item 
     }
 }
 
-/// Makes bodies as they are sent of such as are not compressed. What the encoder needs is kept from one to the next: to make
-/// it anew, with all of it zero, takes as long as half of the work.
+/// Makes bodies as they are sent of such as are not compressed. What the encoder needs is kept from one to the next, so that
+/// it is not zeroed each time.
 #[derive(Debug)]
 pub struct Compressor {
     encoder: Encoder,

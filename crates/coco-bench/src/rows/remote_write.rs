@@ -3,7 +3,7 @@
 
 use super::{Bench, Outcome};
 use crate::bridge::{Pace, Run, Taker, victoria_metrics};
-use crate::engine::{Engine, Snappy};
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::samples::Samples;
 use crate::sink::Sink;
@@ -23,7 +23,7 @@ struct Round {
     node: Run,
     engine: Run,
     collectd: Run,
-    snappy: Snappy,
+    snappy: f64,
 }
 
 /// CPU per sample against what it may be, and against collectd's.
@@ -34,24 +34,20 @@ pub(super) fn cost(bench: &Bench) -> Result<Vec<Outcome>, Error> {
         for run in [&round.node, &round.engine, &round.collectd] {
             tell(bench, number, run);
         }
-        let Snappy { anew, kept } = round.snappy;
-        (bench.progress)(format_args!(
-            "{number}. snappy alone: {anew:.4} us per sample, {kept:.4} with kept memory"
-        ));
+        (bench.progress)(format_args!("{number}. snappy alone: {:.4} us per sample", round.snappy));
         rounds.push(round);
     }
     let figures = |of: fn(&Round) -> f64| rounds.iter().map(of).collect::<Vec<_>>();
     let middle = |of: fn(&Round) -> f64| median(&figures(of));
     let allowed = figures(|round| {
-        round.engine.cpu_us_per_value_list / (round.node.cpu_us_per_value_list + SNAPPY * round.snappy.anew)
+        round.engine.cpu_us_per_value_list / (round.node.cpu_us_per_value_list + SNAPPY * round.snappy)
     });
     let collectd = figures(|round| round.engine.cpu_us_per_value_list / round.collectd.cpu_us_per_value_list);
     let note = format!(
-        "{:.3} us against {:.3} for a node, {:.4} for snappy alone ({:.4} with kept memory) and {:.3} for collectd",
+        "{:.3} us against {:.3} for a node, {:.4} for snappy alone and {:.3} for collectd",
         middle(|round| round.engine.cpu_us_per_value_list),
         middle(|round| round.node.cpu_us_per_value_list),
-        middle(|round| round.snappy.anew),
-        middle(|round| round.snappy.kept),
+        middle(|round| round.snappy),
         middle(|round| round.collectd.cpu_us_per_value_list),
     );
     let mut outcomes =
