@@ -1,20 +1,19 @@
 //! The second stage: says of every value list whether it is sent, and to whom.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use arc_swap::Cache;
 use coco_core::host::is_renamed;
-use coco_core::wire::{IdentifierSpans, Span};
-use smallvec::SmallVec;
+use coco_core::wire::Span;
 
+use super::run::{Look, Probe, Run};
+use super::tally::Tally;
 use crate::batch::{Batch, Item, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
-use crate::memory::{HostId, Joined, Judge, Marks, Memory, NameId};
-use crate::outlets::Written;
+use crate::memory::{Joined, Judge, Marks, Memory};
 use crate::plan::{Newest, Routing, Rules};
-use crate::share::{ShareLists, Start};
+use crate::share::ShareLists;
 
 /// Decides by the newest routing, batch by batch.
 pub struct Filter {
@@ -34,47 +33,6 @@ pub struct Decided {
     pub batch: Batch,
     /// The routing that its shares were decided by, by which it is to be packed and sent.
     pub routing: Arc<Routing>,
-}
-
-/// Value lists of one host that follow one another in a datagram.
-struct Run {
-    items: Range<u32>,
-    /// `None` if there was no room to remember it.
-    host: Option<HostId>,
-    /// Where its shares start in the batch.
-    shares: Start,
-    /// Those of the host.
-    marks: Marks,
-}
-
-/// A value list whose metric is still to be looked up.
-#[derive(Clone, Copy)]
-struct Probe {
-    item: u32,
-    host: Option<HostId>,
-    shares: Start,
-    name: Option<NameId>,
-    hash: u64,
-    /// Whether it is a run by itself.
-    alone: bool,
-}
-
-impl Probe {
-    /// Of a value list of a run, whose metric's name is looked up.
-    #[inline(always)]
-    fn new(
-        joined: &mut Joined,
-        memory: &Memory,
-        bytes: &[u8],
-        spans: &IdentifierSpans,
-        run: &Run,
-        item: u32,
-    ) -> Self {
-        let joined = joined.of(bytes, spans);
-        let hash = memory.hash(joined);
-        let name = memory.find_joined(hash, joined);
-        Self { item, host: run.host, shares: run.shares, name, hash, alone: false }
-    }
 }
 
 impl Filter {
@@ -174,41 +132,15 @@ impl Filter {
         tally: &mut Tally,
     ) {
         let Self { runs, probes, joined, .. } = self;
+        let look = &mut Look { bytes, memory, joined, now };
         for run in &*runs {
             let of_run = &mut items[run.items.start as usize..run.items.end as usize];
             if let [alone] = of_run {
-                let probe = Probe::new(joined, memory, bytes, &alone.spans.identifier, run, run.items.start);
+                let probe = look.probe(run, run.items.start, &alone.spans.identifier);
                 probes.push(Probe { alone: true, ..probe });
                 continue;
             }
-            // Which value list was seen last, if that is the host's last metric.
-            let mut last = None;
-            for index in 0..of_run.len() {
-                let Item { spans, verdict } = &of_run[index];
-                if *verdict != Verdict::Pending {
-                    continue;
-                }
-                let spans = &spans.identifier;
-                let before = last.map(|last: usize| &of_run[last].spans.identifier);
-                let mut known = None;
-                if let (Some(host), Some(before)) = (run.host, before)
-                    && are_siblings(before, spans)
-                {
-                    let last_part = spans.type_instance.of(bytes);
-                    known = memory.see_sibling(host, spans.metric_length(), last_part, now);
-                }
-                if known.is_none() {
-                    let item = run.items.start + index as u32;
-                    match see_in_run(run, item, spans, before, bytes, memory, joined, now) {
-                        Ok(rejected) => known = Some(rejected),
-                        Err(probe) => probes.push(probe),
-                    }
-                }
-                last = known.map(|rejected| {
-                    of_run[index].verdict = tally.verdict(rejected, run.shares);
-                    index
-                });
-            }
+            run.find(of_run, look, probes, tally);
         }
     }
 
@@ -356,72 +288,4 @@ impl Filter {
         }
         batch.notifications = notifications;
     }
-}
-
-#[derive(Default)]
-struct Tally {
-    accepted: u64,
-    rejected: u64,
-    unremembered: u64,
-    renamed: u64,
-    /// Those of all hosts of the datagram at hand.
-    marks: Marks,
-    /// Accepted ones of unsettled hosts.
-    unsettled: u64,
-    /// To whom these are sent, by partition.
-    written: SmallVec<[Written; 4]>,
-}
-
-impl Tally {
-    #[inline]
-    fn verdict(&mut self, rejected: bool, shares: Start) -> Verdict {
-        self.rejected += u64::from(rejected);
-        self.accepted += u64::from(!rejected);
-        if rejected { Verdict::Rejected } else { Verdict::Accepted(shares) }
-    }
-}
-
-/// Whether the metrics of two value lists differ in the last part of their names alone.
-#[inline]
-fn are_siblings(one: &IdentifierSpans, other: &IdentifierSpans) -> bool {
-    one.type_name == other.type_name
-        && one.plugin_instance == other.plugin_instance
-        && one.plugin == other.plugin
-}
-
-/// Number of parts of a metric's name, from the first on, that stand where those of another value list do; the last one
-/// does not count.
-#[inline]
-fn unchanged(one: &IdentifierSpans, other: &IdentifierSpans) -> usize {
-    let plugin = one.plugin == other.plugin;
-    let plugin_instance = plugin && one.plugin_instance == other.plugin_instance;
-    let type_name = plugin_instance && one.type_name == other.type_name;
-    usize::from(plugin) + usize::from(plugin_instance) + usize::from(type_name)
-}
-
-/// Finds a metric of a run that is not a sibling of the last one: by what is expected, or else by its name, and at once,
-/// since it tells which one to expect next.
-///
-/// Apart from the loop that it is called in, whose values so stay in registers.
-#[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "what the loop is about")]
-fn see_in_run(
-    run: &Run,
-    item: u32,
-    spans: &IdentifierSpans,
-    last: Option<&IdentifierSpans>,
-    bytes: &[u8],
-    memory: &mut Memory,
-    joined: &mut Joined,
-    now: u32,
-) -> Result<bool, Probe> {
-    let unchanged = last.map_or(0, |last| unchanged(last, spans));
-    let parts = spans.of(bytes).metric_parts();
-    let expected = run.host.and_then(|host| memory.see_expected(host, parts, unchanged, now));
-    if let Some(rejected) = expected {
-        return Ok(rejected);
-    }
-    let probe = Probe::new(joined, memory, bytes, spans, run, item);
-    let named = probe.host.zip(probe.name);
-    named.and_then(|(host, name)| memory.see_unexpected(host, name, now)).ok_or(probe)
 }

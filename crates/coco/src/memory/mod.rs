@@ -12,6 +12,7 @@ mod metrics;
 mod names;
 mod places;
 mod renew;
+mod sequence;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -20,6 +21,7 @@ pub use glance::{Candidate, Glance};
 pub use marks::Marks;
 pub use names::{Joined, Name, NameId};
 pub use renew::{Judge, Version};
+pub use sequence::Sequence;
 pub use view::{HostView, MetricView, Unread};
 
 use std::hash::{BuildHasher, Hasher};
@@ -208,43 +210,7 @@ impl Memory {
         Some(metrics.get_mut(name)?.see(now))
     }
 
-    /// Like [`see`](Self::see), of the metric that followed the last time on the host's last one, if it has this name:
-    /// it has when an agent sends what it sent the last time, and then nothing needs to be hashed. The first `unchanged`
-    /// parts, three at most, are those of the host's last one: they need not even be compared, since it is known how
-    /// many the two have in common.
-    #[inline]
-    pub fn see_expected(
-        &mut self,
-        host: HostId,
-        parts: [&[u8]; 4],
-        unchanged: usize,
-        now: u32,
-    ) -> Option<bool> {
-        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
-        let Expected { name, alike } = metrics.expected()?;
-        if unchanged > alike || !self.names.is_behind(name, parts, unchanged) {
-            return None;
-        }
-        let rejected = metrics.get_mut(name)?.see(now);
-        metrics.go_on(name);
-        Some(rejected)
-    }
-
-    /// Like [`see_expected`](Self::see_expected), where all parts but the last are those of the host's last metric: most
-    /// are so. `length` is that of all four.
-    #[inline]
-    pub fn see_sibling(&mut self, host: HostId, length: usize, last: &[u8], now: u32) -> Option<bool> {
-        let Host { metrics, .. } = self.hosts.get_mut(host)?.as_mut()?;
-        let Expected { name, alike } = metrics.expected()?;
-        if alike < 3 || !self.names.ends_with(name, length, last) {
-            return None;
-        }
-        let rejected = metrics.get_mut(name)?.see(now);
-        metrics.go_on(name);
-        Some(rejected)
-    }
-
-    /// Like [`see`](Self::see), of a metric that was not [expected](Self::see_expected), and will be the next time.
+    /// Like [`see`](Self::see), of a metric that was not [expected](Sequence::see), and will be the next time.
     #[inline]
     pub fn see_unexpected(&mut self, host: HostId, name: NameId, now: u32) -> Option<bool> {
         let rejected = self.see(host, name, now)?;

@@ -22,27 +22,16 @@ impl Name {
         Self(parts.join(&0).into())
     }
 
-    /// Whether these are its parts, of which so many are known to be its first ones.
+    /// Whether it has so many bytes and from one of them on these parts, where all before are known to be its own.
     #[inline]
-    pub(super) fn is(&self, parts: [&[u8]; 4], known: usize) -> bool {
-        if self.0.len() != length_of(parts) {
-            return false;
-        }
-        // No part holds a NUL. So if all are where they should be, the three bytes between them are the NULs.
-        let mut start = 0;
-        parts.into_iter().enumerate().all(|(index, part)| {
-            let end = start + part.len();
-            let own = self.0.get(start..end);
-            start = end + 1;
-            index < known || own.is_some_and(|own| equal(own, part))
-        })
-    }
-
-    /// Whether it has so many bytes and this last part, where the first three are known to be its own.
-    #[inline]
-    fn ends_with(&self, length: usize, last: &[u8]) -> bool {
-        let own = length.checked_sub(last.len()).and_then(|start| self.0.get(start..));
-        self.0.len() == length && own.is_some_and(|own| equal(own, last))
+    fn has<'p>(&self, length: usize, mut start: usize, mut parts: impl Iterator<Item = &'p [u8]>) -> bool {
+        // No part holds a NUL. So if all are where they should be, the bytes between them are the NULs.
+        self.0.len() == length
+            && parts.all(|part| {
+                let own = self.0.get(start..start + part.len());
+                start += part.len() + 1;
+                own.is_some_and(|own| equal(own, part))
+            })
     }
 
     /// Number of its first parts that are those of another name; three at most.
@@ -211,19 +200,19 @@ impl Names {
     /// Whether this is the number of this name. It may be that of a name which is forgotten.
     #[inline]
     pub(super) fn is(&self, id: NameId, parts: [&[u8]; 4]) -> bool {
-        self.is_behind(id, parts, 0)
+        self.has(id, length_of(parts), 0, parts.into_iter())
     }
 
-    /// The same, where so many of its first parts are known to be these.
+    /// The same of a name of so many bytes that has these parts from one of them on, where all before are known to be so.
     #[inline]
-    pub(super) fn is_behind(&self, id: NameId, parts: [&[u8]; 4], known: usize) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.name.is(parts, known))
-    }
-
-    /// The same, where only the last of its parts is not known to be so; `length` is that of all of them.
-    #[inline]
-    pub(super) fn ends_with(&self, id: NameId, length: usize, last: &[u8]) -> bool {
-        self.entries.get(id).is_some_and(|entry| entry.name.ends_with(length + 3, last))
+    pub(super) fn has<'p>(
+        &self,
+        id: NameId,
+        length: usize,
+        start: usize,
+        parts: impl Iterator<Item = &'p [u8]>,
+    ) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.name.has(length, start, parts))
     }
 
     /// Number of first parts that two names have in common; three at most.

@@ -46,12 +46,10 @@ proptest! {
 
 /// As the filter sees a metric of which so many parts are those of the last one.
 fn see_next(memory: &mut Memory, host: HostId, parts: Parts, unchanged: usize, now: u32) -> Option<bool> {
-    let length = parts.iter().map(|part| part.len()).sum();
-    if unchanged == 3 {
-        memory.see_sibling(host, length, parts[3], now)
-    } else {
-        memory.see_expected(host, parts, unchanged, now)
-    }
+    let length = 3 + parts.iter().map(|part| part.len()).sum::<usize>();
+    let (same, changed) = parts.split_at(unchanged);
+    let start = same.iter().map(|part| part.len() + 1).sum();
+    memory.sequence(host)?.see(unchanged, start, changed.iter().copied(), length, now)
 }
 
 /// How many of their first parts are equal, but for the last.
@@ -79,6 +77,6 @@ fn in_an_order_that_is_known_only_changed_parts_are_compared() {
         }
     }
     // Whose first part is not that of the one before can't follow where it is said to be.
-    assert_eq!(memory.see_expected(host, METRICS[0], 1, 4), None);
-    assert_eq!(memory.see_expected(host, METRICS[0], 0, 4), Some(false));
+    assert_eq!(see_next(&mut memory, host, METRICS[0], 1, 4), None);
+    assert_eq!(see_next(&mut memory, host, METRICS[0], 0, 4), Some(false));
 }
