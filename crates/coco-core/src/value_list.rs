@@ -174,11 +174,14 @@ impl<'a> ValuesRef<'a> {
 
     /// The values, typed.
     pub fn iter(self) -> impl Iterator<Item = Value> + 'a {
-        let (kinds, values) = self.bytes.split_at(self.len());
-        kinds.iter().zip(values.as_chunks().0).filter_map(|(&code, &bytes)| {
-            let kind = ValueKind::from_code(code)?;
-            Some(Value::from_wire(kind, bytes))
-        })
+        self.raw().filter_map(|(code, bytes)| Some(Value::from_wire(ValueKind::from_code(code)?, bytes)))
+    }
+
+    /// Of each value the code of its kind, and its eight bytes as they stand on the wire.
+    #[inline]
+    pub fn raw(self) -> impl Iterator<Item = (u8, [u8; 8])> + 'a {
+        let (codes, values) = self.bytes.split_at(self.len());
+        codes.iter().copied().zip(values.as_chunks().0.iter().copied())
     }
 }
 

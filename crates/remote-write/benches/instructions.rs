@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use coco_core::types_db::TypesDb;
 use coco_core::value_list::{Identifier, Interval, Time, Value, ValueList};
-use coco_core::wire::{Decoder, Event, PacketBuilder};
+use coco_core::wire::{Decoder, Event, Malformed, PacketBuilder, Visitor};
 use remote_write::queue::{Queue, Settings};
 use remote_write::request::Compressor;
 
@@ -116,6 +116,24 @@ fn packets(order: usize) -> Vec<Vec<u8>> {
 /// Stands where the time of a pass is written: no value and no name has these bytes.
 const PLACE: Time = Time::HighResolution(0x0123_4567_89ab_cdef);
 
+/// Sees the value lists of a packet, and queues them if there is where.
+struct Seen<'q, 'p> {
+    packet: &'p [u8],
+    now: i64,
+    queue: Option<&'q mut Queue>,
+}
+
+impl Visitor for Seen<'_, '_> {
+    #[inline]
+    fn visit(&mut self, event: Result<Event, Malformed>) {
+        let Ok(Event::ValueList(spans)) = event else { return };
+        let list = std::hint::black_box(spans.of(self.packet));
+        if let Some(queue) = &mut self.queue {
+            queue.push(&list, self.now);
+        }
+    }
+}
+
 fn run(orders: &[usize], stages: usize, passes: usize) {
     let place = |packet: &Vec<u8>| {
         packet.windows(8).position(|eight| eight == PLACE.cdtime().to_be_bytes()).expect("a time")
@@ -149,13 +167,8 @@ fn run(orders: &[usize], stages: usize, passes: usize) {
         }
         let now = (second * 1000) as i64;
         for (packet, _) in &*packets {
-            for event in Decoder::new(packet) {
-                let Ok(Event::ValueList(spans)) = event else { continue };
-                let list = std::hint::black_box(spans.of(packet));
-                if stages > 1 {
-                    queue.push(&list, now);
-                }
-            }
+            let mut seen = Seen { packet, now, queue: (stages > 1).then_some(&mut queue) };
+            Decoder::new(packet).show(&mut seen);
             while let Some(batch) = queue.take(now, false) {
                 let all = 0..batch.len();
                 if stages > 2 {

@@ -49,6 +49,8 @@ impl Batch {
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
     batches: VecDeque<Batch>,
+    /// The memory of a batch that was finished, which counts too, for the next one.
+    spare: Vec<Waiting>,
     bytes: usize,
     waiting: usize,
 }
@@ -91,10 +93,15 @@ impl Batches {
 
     #[cold]
     fn begin(&mut self, sample: Waiting, most: usize, now: i64) {
-        let mut samples = Vec::with_capacity(most);
-        samples.push(sample);
-        let batch = Batch { samples, since: now };
-        self.bytes += batch.bytes();
+        if self.spare.capacity() < most {
+            self.free_spare();
+        }
+        let mut batch = Batch { samples: std::mem::take(&mut self.spare), since: now };
+        if batch.samples.capacity() == 0 {
+            batch.samples.reserve_exact(most);
+            self.bytes += batch.bytes();
+        }
+        batch.samples.push(sample);
         self.batches.push_back(batch);
     }
 
@@ -108,9 +115,16 @@ impl Batches {
         self.waiting -= samples;
     }
 
-    /// Frees the memory of a batch that was taken.
-    pub(crate) fn finish(&mut self, batch: Batch) {
-        self.bytes -= batch.bytes();
-        drop(batch);
+    /// Takes the memory of a batch back that was taken.
+    pub(crate) fn finish(&mut self, mut batch: Batch) {
+        batch.samples.clear();
+        self.free_spare();
+        self.spare = batch.samples;
+    }
+
+    /// Frees the memory that is kept for the next batch.
+    pub(crate) fn free_spare(&mut self) {
+        let spare = std::mem::take(&mut self.spare);
+        self.bytes -= spare.capacity() * size_of::<Waiting>();
     }
 }

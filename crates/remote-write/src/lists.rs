@@ -5,6 +5,7 @@
 
 use std::hash::BuildHasher;
 
+use coco_core::bytes::equal;
 use coco_core::value_kind::ValueKind;
 use coco_core::value_list::{IdentifierRef, ValueListRef};
 use foldhash::fast::RandomState;
@@ -177,20 +178,22 @@ impl List {
     fn is_of(&self, names: [&[u8]; 5]) -> bool {
         let Some((lengths, mut rest)) = self.key.split_first_chunk::<5>() else { return false };
         names.iter().zip(lengths).all(|(name, length)| {
-            let Some((known, behind)) = rest.split_at_checked(usize::from(*length)) else { return false };
+            if name.len() != usize::from(*length) {
+                return false;
+            }
+            let Some((known, behind)) = rest.split_at_checked(name.len()) else { return false };
             rest = behind;
-            known == *name
+            equal(known, name)
         })
     }
 
     /// Whether a value list has the values that were expected of its names.
     #[inline]
     fn fits(&self, list: &ValueListRef<'_>) -> bool {
-        let is_gauge = |kind| kind == ValueKind::Gauge;
-        let fits = |((_, kind), value): (&Place, coco_core::value_list::Value)| {
-            is_gauge(*kind) == is_gauge(value.kind())
+        let fits = |((_, kind), (code, _)): (&Place, (u8, [u8; 8]))| {
+            (*kind == ValueKind::Gauge) == (code == ValueKind::Gauge as u8)
         };
-        self.places.len() == list.values.len() && self.places.iter().zip(list.values.iter()).all(fits)
+        self.places.len() == list.values.len() && self.places.iter().zip(list.values.raw()).all(fits)
     }
 }
 

@@ -234,7 +234,7 @@ impl Queue {
         tally.queued += places.len() as u64;
         let milliseconds = milliseconds(list.time);
         let age = now.saturating_sub(milliseconds);
-        for (&(place, kind), value) in places.iter().zip(list.values.iter()) {
+        for (&(place, kind), (_, bytes)) in places.iter().zip(list.values.raw()) {
             let Some((place, series)) = place.and_then(|place| Some((place, series.get_mut(place)?))) else {
                 tally.drop_samples(SampleDrop::Relabel, 1);
                 continue;
@@ -249,7 +249,7 @@ impl Queue {
                     Order::Older => SampleDrop::Old,
                     Order::Equal => SampleDrop::Duplicate,
                     Order::Newer => {
-                        let sample = Waiting { series: place, milliseconds, value: number(kind, value) };
+                        let sample = Waiting { series: place, milliseconds, value: number(kind, bytes) };
                         batches.add(sample, settings.batch_samples, now);
                         continue;
                     }
@@ -331,7 +331,7 @@ impl Queue {
         batch.samples[range].iter().for_each(|sample| self.series.done(sample.series));
     }
 
-    /// Frees the memory of a batch, all samples of which are done with.
+    /// Takes the memory of a batch back, all samples of which are done with.
     pub fn finish(&mut self, batch: Batch) {
         self.batches.finish(batch);
     }
@@ -369,6 +369,7 @@ impl Queue {
             return true;
         }
         let enough = self.settings.max_memory - self.settings.max_memory / 8;
+        self.batches.free_spare();
         for unseen in FORGET_IN_NEED {
             self.forget_unseen(unseen, now);
             if self.bytes() <= enough {
@@ -379,6 +380,7 @@ impl Queue {
             let Some(oldest) = self.batches.take() else { break };
             self.dropped(&oldest, 0..oldest.len(), SampleDrop::Full);
             self.finish(oldest);
+            self.batches.free_spare();
             if self.bytes() > enough && self.batches.is_empty() {
                 self.forget_unseen(ALL_OF_THEM, now);
             }

@@ -1,5 +1,6 @@
 //! A batch of samples as the body of a request.
 
+use bytes::Bytes;
 use prost::Message;
 use prost::encoding::WireType;
 use snap::raw::{Encoder, max_compress_len};
@@ -52,34 +53,39 @@ pub fn push_series(to: &mut Vec<u8>, labels: &[u8], samples: impl Iterator<Item 
 }
 
 /// Makes bodies as they are sent of such as are not compressed. What the encoder needs is kept from one to the next, so that
-/// it is not zeroed each time.
+/// it is not zeroed each time, and the memory of a body is used again once that is sent.
 #[derive(Debug)]
 pub struct Compressor {
     encoder: Encoder,
-    packed: Vec<u8>,
+    /// All of the memory of the last body.
+    packed: Bytes,
 }
 
 impl Default for Compressor {
     fn default() -> Self {
-        Self { encoder: Encoder::new(), packed: Vec::new() }
+        Self { encoder: Encoder::new(), packed: Bytes::new() }
     }
 }
 
 impl Compressor {
     /// The body as it is sent.
-    pub fn compress(&mut self, plain: &[u8]) -> Result<&[u8], snap::Error> {
+    pub fn compress(&mut self, plain: &[u8]) -> Result<Bytes, snap::Error> {
         let most = max_compress_len(plain.len());
-        if self.packed.len() < most {
-            self.packed.resize(most, 0);
+        // Who has the last body yet keeps it.
+        let mut packed = std::mem::take(&mut self.packed).try_into_mut().unwrap_or_default();
+        if packed.len() < most {
+            packed.resize(most, 0);
         }
-        let length = self.encoder.compress(plain, &mut self.packed)?;
-        Ok(&self.packed[..length])
+        let compressed = self.encoder.compress(plain, &mut packed);
+        self.packed = packed.freeze();
+        Ok(self.packed.slice(..compressed?))
     }
 
     /// Gives memory back that only a large body needs.
     pub fn shrink(&mut self) {
-        self.packed.truncate(KEPT);
-        self.packed.shrink_to(KEPT);
+        if self.packed.len() > KEPT {
+            self.packed = Bytes::new();
+        }
     }
 }
 
@@ -179,12 +185,12 @@ mod tests {
             Vec::new(),
         ];
         for body in &bodies {
-            assert_eq!(unpack(compressor.compress(body).unwrap()), *body);
+            assert_eq!(unpack(&compressor.compress(body).unwrap()), *body);
         }
         compressor.shrink();
-        assert!(compressor.packed.capacity() <= KEPT);
+        assert!(compressor.packed.len() <= KEPT);
         for body in &bodies {
-            assert_eq!(unpack(compressor.compress(body).unwrap()), *body);
+            assert_eq!(unpack(&compressor.compress(body).unwrap()), *body);
         }
     }
 }

@@ -76,9 +76,10 @@ pub fn sources<'t>(list: &ValueListRef<'_>, types: &'t TypesDb) -> Result<&'t [D
     if sources.iter().zip(list.values.iter()).all(fits) { Ok(sources) } else { Err(ListDrop::KindMismatch) }
 }
 
-/// A value as a number. Its bytes are read as types.db says.
-pub fn number(kind: ValueKind, value: Value) -> f64 {
-    match Value::from_wire(kind, value.to_wire()) {
+/// A value as a number. Its bytes on the wire are read as types.db says.
+#[inline]
+pub fn number(kind: ValueKind, bytes: [u8; 8]) -> f64 {
+    match Value::from_wire(kind, bytes) {
         Value::Gauge(value) if value.is_nan() => f64::from_bits(NAN),
         Value::Gauge(value) => value,
         Value::Derive(value) => value as f64,

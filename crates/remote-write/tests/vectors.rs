@@ -107,8 +107,9 @@ fn value_lists_become_the_samples_of_the_vectors() {
         let mut body = Vec::new();
         queue.write_body(&batch, 0..batch.len(), &mut body);
         assert_eq!(body, bytes(&vector["write_request_hex"]), "{id}");
-        let plain =
-            snap::raw::Decoder::new().decompress_vec(Compressor::default().compress(&body).unwrap()).unwrap();
+        let plain = snap::raw::Decoder::new()
+            .decompress_vec(&Compressor::default().compress(&body).unwrap())
+            .unwrap();
         let request = decode(&plain).unwrap();
         let expected = vector["out"].as_array().unwrap();
         assert_eq!(request.timeseries.len(), expected.len(), "{id}");

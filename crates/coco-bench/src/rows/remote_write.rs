@@ -70,7 +70,7 @@ fn round(bench: &Bench) -> Result<Round, Error> {
     let node = node.run(&mut samples, pace, &|_| Ok(Some(sink.total().value_lists)))?;
     let engine = Engine::start()?;
     let taker = Taker::coco(&bench.place, "coco, an engine", &tier(&engine.url()))?;
-    let written = taker.run(&mut samples, pace, &|taker| taker.count("remote_write.delivered").map(Some))?;
+    let written = taker.run(&mut samples, pace, &|_| Ok(Some(engine.samples())))?;
     let snappy = engine.snappy()?;
     let collectd = Taker::collectd(&bench.place)?.run(&mut samples, pace, &|_| Ok(None))?;
     Ok(Round { node, engine: written, collectd, snappy })

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::Notify;
 
+use super::buffer;
+
 /// Most times that lanes hand over before it is looked at.
 const PLACES: usize = 4096;
 
@@ -45,16 +47,12 @@ impl Default for HandOver {
 impl HandOver {
     /// Takes a copy of packets, if there is room for all of them.
     pub(super) fn give<'p>(&self, packets: impl Iterator<Item = &'p [u8]> + Clone) -> bool {
-        let size: usize = packets.clone().map(|packet| packet.len() + size_of::<u32>()).sum();
+        let size = buffer::size(packets.clone());
         let before = self.bytes.fetch_add(size, Ordering::AcqRel);
         let is_taken = before + size <= self.limit.load(Ordering::Relaxed) && {
-            let mut buffer = self.spare();
-            buffer.reserve(size);
-            for packet in packets {
-                buffer.extend_from_slice(&(packet.len() as u32).to_be_bytes());
-                buffer.extend_from_slice(packet);
-            }
-            self.full_in.try_send(buffer).is_ok()
+            let mut spare = self.spare();
+            buffer::fill(&mut spare, packets, size);
+            self.full_in.try_send(spare).is_ok()
         };
         if !is_taken {
             self.bytes.fetch_sub(size, Ordering::AcqRel);
@@ -104,16 +102,6 @@ impl HandOver {
     }
 }
 
-/// The packets in a buffer.
-pub(super) fn packets(mut buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = buffer.split_first_chunk()?;
-        let (packet, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        buffer = rest;
-        Some(packet)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +115,7 @@ mod tests {
         assert!(!give(&[b"more than is left"]));
         assert!(give(&[b"defg"]));
         let taken: Vec<_> = std::iter::from_fn(|| hand_over.take()).collect();
-        let all: Vec<_> = taken.iter().flat_map(|buffer| packets(buffer)).collect();
+        let all: Vec<_> = taken.iter().flat_map(|buffer| buffer::packets(buffer)).collect();
         assert_eq!(all, [&b"ab"[..], b"c", b"defg"]);
         assert!(give(&[b"room for it"]));
         assert_eq!(hand_over.take().map(|buffer| buffer.len()), Some(15));

@@ -4,6 +4,7 @@
 //! has a bound, and nobody waits. A `thread` for each engine (its work is in `worker`) decodes them, makes samples, queues and sends them
 //! (`remote-write` knows how), over a connection of its own (`client`). `terms` is what a configuration says of it.
 
+mod buffer;
 mod client;
 mod counts;
 mod hand_over;

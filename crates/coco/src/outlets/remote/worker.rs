@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use coco_core::wire::part::LONGEST_NAME_MAX;
-use coco_core::wire::{Decoder, Event};
 use coco_daemon::logging::Throttle;
 use hyper::header::HeaderValue;
 use remote_write::answer::Answer;
@@ -16,11 +14,10 @@ use remote_write::queue::{Batch, Queue};
 use remote_write::request::{Compressor, KEPT, MAX_PLAIN};
 use tracing::{error, info, warn};
 
-use super::Remote;
 use super::client::{Answered, Client};
 use super::counts::Waiting;
-use super::hand_over::packets;
 use super::terms::Terms;
+use super::{Remote, buffer};
 
 /// The longest sleep before it looks for packets that lanes have handed over.
 const LOOK: Duration = Duration::from_millis(100);
@@ -131,14 +128,10 @@ impl<'r> Worker<'r> {
             let Some(buffer) = self.remote.hand_over.take() else { return false };
             let (now, before) = (now(), self.queue.lists());
             let (buffer, _) = self.buffer.insert((buffer, before));
-            for packet in packets(buffer) {
+            for packet in buffer::packets(buffer) {
                 #[cfg(test)]
                 crate::lane::faults::provoke_by("engine", packet);
-                for event in Decoder::new(packet).with_name_max(LONGEST_NAME_MAX) {
-                    if let Ok(Event::ValueList(spans)) = event {
-                        self.queue.push(&spans.of(packet), now);
-                    }
-                }
+                buffer::queue(&mut self.queue, packet, now);
             }
             if let Some((buffer, _)) = self.buffer.take() {
                 self.remote.hand_over.give_back(buffer);
@@ -157,11 +150,9 @@ impl<'r> Worker<'r> {
     /// Value lists that were taken, and not given to the queue: those of a buffer that was decoded when it panicked.
     fn in_hand(&self) -> u64 {
         let Some((buffer, before)) = &self.buffer else { return 0 };
-        let is_list = |event: &Result<Event, _>| matches!(event, Ok(Event::ValueList(_)));
-        let lists =
-            |packet| Decoder::new(packet).with_name_max(LONGEST_NAME_MAX).filter(is_list).count() as u64;
         // Where it is decoding that panics, they can't be counted.
-        let all = catch_unwind(AssertUnwindSafe(|| packets(buffer).map(lists).sum::<u64>())).unwrap_or(0);
+        let count = || buffer::packets(buffer).map(buffer::count).sum();
+        let all: u64 = catch_unwind(AssertUnwindSafe(count)).unwrap_or(0);
         all.saturating_sub(self.queue.lists() - before)
     }
 
@@ -212,7 +203,7 @@ impl<'r> Worker<'r> {
             self.sender.again = part.end <= self.sender.sent;
             self.sender.sent = self.sender.sent.max(part.end);
             // It can't fail: a body has a bound far below that of the format.
-            let body = self.compressor.compress(&self.plain).ok().map(Bytes::copy_from_slice);
+            let body = self.compressor.compress(&self.plain).ok();
             self.plain.clear();
             self.plain.shrink_to(KEPT);
             self.compressor.shrink();
