@@ -1,6 +1,6 @@
 //! CPU per value list over that of the relay, and the memory that goes with it.
 
-use super::{Bench, Outcome, absolute, peak, ratios, warm};
+use super::{Bench, Outcome, absolute, datagrams, peak, ratios, warm};
 use crate::corpus::{Corpus, Kind};
 use crate::error::Error;
 use crate::subject::{COCO, Configuration, Subject};
@@ -82,7 +82,8 @@ fn over_relay(
     let (mut outcomes, mut most) = (Vec::new(), 0.0_f64);
     if let [relay, cocos @ ..] = &runs[..] {
         for ((key, _), coco) in rows.iter().zip(cocos) {
-            let note = format!("{} against {}; {}", absolute(coco), absolute(relay), warm(coco, relay));
+            let (warm, datagrams) = (warm(coco, relay), datagrams(coco, relay));
+            let note = format!("{} against {}; {warm}; {datagrams}", absolute(coco), absolute(relay));
             let outcome = Outcome::new(key, &ratios(coco, relay)).beside(absolute(coco)).note(note);
             outcomes.push(outcome.from(relay).from(coco));
             most = most.max(peak(coco));

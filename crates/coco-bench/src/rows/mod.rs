@@ -239,6 +239,13 @@ fn warm(over: &[Measurement], under: &[Measurement]) -> String {
     format!("without the first pass {:.2} ×", median(&warm_ratios(over, under)))
 }
 
+/// How many datagrams left for each value list, over how many of the others' did.
+fn datagrams(over: &[Measurement], under: &[Measurement]) -> String {
+    let each = |run: &Measurement| run.delivered.datagrams as f64 / run.delivered.value_lists as f64;
+    let ratios: Vec<f64> = over.iter().zip(under).map(|(over, under)| each(over) / each(under)).collect();
+    format!("{:.2} × the datagrams", median(&ratios))
+}
+
 /// The largest peak of several runs, in MB.
 fn peak(runs: &[Measurement]) -> f64 {
     runs.iter().map(Measurement::peak_memory).fold(0.0, f64::max)
