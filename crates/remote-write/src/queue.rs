@@ -336,12 +336,13 @@ impl Queue {
         self.batches.finish(batch);
     }
 
-    /// Forgets the series that nobody has named for long. It is seldom done; [`push`](Self::push) asks for it, and who has
-    /// nothing to push may.
+    /// Forgets the series that nobody has named for long, and frees the memory that is kept for the next batch. It is seldom
+    /// done; [`push`](Self::push) asks for it, and who has nothing to push may.
     pub fn forget(&mut self, now: i64) {
         // The clock may have been set back.
         if now.saturating_sub(self.forgotten_at) >= FORGET_EVERY || now < self.forgotten_at {
             self.forgotten_at = now;
+            self.batches.free_spare();
             self.forget_unseen(FORGET_AFTER, now);
         }
     }
