@@ -34,7 +34,7 @@ pub fn read(
     if text == "null" {
         return Ok(names);
     }
-    let mut scanner = Scanner::new(text);
+    let mut scanner = Scanner::new(text.as_bytes());
     scanner.expect(b'[', "a list").map_err(is_none)?;
     let mut is_open = !scanner.takes(b']');
     while is_open {

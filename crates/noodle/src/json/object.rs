@@ -62,7 +62,6 @@ impl Object {
         text: &[u8],
         mut lend: impl FnMut(usize) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let text = std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))?;
         let mut scanner = Scanner::new(text);
         let mut members = Vec::new();
         let fault = |fault| NotAnObject::of(fault, text);
@@ -79,6 +78,9 @@ impl Object {
         }
         let end = scanner.at() - 1;
         scanner.end().map_err(fault)?;
+        if !scanner.is_ascii() {
+            utf8(text)?;
+        }
         Ok(Self { members, end })
     }
 
@@ -138,25 +140,33 @@ impl Object {
 }
 
 impl Member {
-    fn next(scanner: &mut Scanner<'_>, text: &str) -> Result<Self, NotAnObject> {
+    fn next(scanner: &mut Scanner<'_>, text: &[u8]) -> Result<Self, NotAnObject> {
         let fault = |fault| NotAnObject::of(fault, text);
         let key = scanner.string().map_err(fault)?;
         scanner.expect(b':', "a colon").map_err(fault)?;
         let value = scanner.value(MOST_DEPTH - 1).map_err(fault)?;
         let whole = key.start..value.end;
-        Ok(Self { key: decode(&text[key])?, whole, value })
+        // An escape may stand for half a character only.
+        let decoded = serde_json::from_slice(&text[key]);
+        let key = decoded.map_err(|error| match utf8(text) {
+            Ok(_) => NotAnObject::Json(format!("a key: {error}")),
+            Err(not_utf8) => not_utf8,
+        })?;
+        Ok(Self { key, whole, value })
     }
 }
 
-/// The key in these quotes.
-fn decode(quoted: &str) -> Result<String, NotAnObject> {
-    // An escape may stand for half a character only.
-    serde_json::from_str(quoted).map_err(|error| NotAnObject::Json(format!("a key: {error}")))
+fn utf8(text: &[u8]) -> Result<&str, NotAnObject> {
+    std::str::from_utf8(text).map_err(|error| NotAnObject::Utf8(error.valid_up_to()))
 }
 
 impl NotAnObject {
-    /// Says what stands there instead.
-    fn of(fault: Fault, text: &str) -> Self {
+    /// Says what stands there instead, or that the text is not UTF-8.
+    fn of(fault: Fault, text: &[u8]) -> Self {
+        let text = match utf8(text) {
+            Ok(text) => text,
+            Err(not_utf8) => return not_utf8,
+        };
         match fault {
             Fault::Expected(what, byte) => {
                 let found: String = text.get(byte..).unwrap_or_default().chars().take(MOST_SHOWN).collect();
@@ -239,7 +249,17 @@ mod tests {
         ] {
             assert!(matches!(Object::parse(text.as_bytes()), Err(NotAnObject::Json(_))), "{text}");
         }
-        assert_eq!(Object::parse(b"{\"a\":\"\xff\"}"), Err(NotAnObject::Utf8(6)));
+        for (text, from) in [
+            (&b"{\"a\":\"\xff\"}"[..], 6),
+            (b"{\"\xff\":1}", 2),
+            (b"{\"a\":\xff}", 5),
+            (b"{\"a\":[\"\xc3\xa9\",\"\xc3\"]}", 12),
+            (b"{\"a\":1}\xff", 7),
+            // Wherever else something is at fault.
+            (b"{\"a\" 1, \"\xff\":1}", 9),
+        ] {
+            assert_eq!(Object::parse(text), Err(NotAnObject::Utf8(from)));
+        }
         assert!(matches!(Object::parse(b"{\"a\":\"\n\"}"), Err(NotAnObject::Json(_))));
     }
 

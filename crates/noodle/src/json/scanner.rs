@@ -20,6 +20,7 @@ pub(crate) struct Scanner<'a> {
     at: usize,
     /// Up to here plain numbers are not looked for: something else stands before it.
     not_plain: usize,
+    is_ascii: bool,
 }
 
 /// Why a text is not what was expected.
@@ -56,8 +57,13 @@ impl Nesting {
 
 impl<'a> Scanner<'a> {
     /// The beginning of a text. That it is UTF-8 is all that is not looked at here.
-    pub(crate) fn new(text: &'a str) -> Self {
-        Self { text: text.as_bytes(), at: 0, not_plain: 0 }
+    pub(crate) fn new(text: &'a [u8]) -> Self {
+        Self { text, at: 0, not_plain: 0, is_ascii: true }
+    }
+
+    /// Whether all strings so far are of ASCII, as all that stands outside of strings is: then it is UTF-8.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.is_ascii
     }
 
     /// The place: a number of bytes.
@@ -96,6 +102,7 @@ impl<'a> Scanner<'a> {
             }
         }
         self.at += 1;
+        self.is_ascii &= self.text[start..self.at].is_ascii();
         Ok(start..self.at)
     }
 
@@ -298,7 +305,7 @@ pub(crate) mod tests {
     use super::*;
 
     fn scan(text: &str) -> Result<Range<usize>, Fault> {
-        let mut scanner = Scanner::new(text);
+        let mut scanner = Scanner::new(text.as_bytes());
         let value = scanner.value(128)?;
         scanner.end()?;
         Ok(value)
