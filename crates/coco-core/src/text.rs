@@ -36,16 +36,27 @@ impl Display for Quoted<'_> {
     }
 }
 
+impl Line<'_> {
+    /// Whether it is shown as it is.
+    pub fn is_plain(&self) -> bool {
+        self.0.bytes().all(is_printable) || self.to_string() == self.0
+    }
+}
+
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         escape(f, self.0.as_bytes(), &[])
     }
 }
 
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
 /// Also escapes the `special` characters, with a backslash.
 fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], special: &[char]) -> fmt::Result {
     // Nearly all are.
-    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && !special.contains(&char::from(byte));
+    let is_plain = |&byte: &u8| is_printable(byte) && !special.contains(&char::from(byte));
     if text.iter().all(is_plain)
         && let Ok(plain) = std::str::from_utf8(text)
     {

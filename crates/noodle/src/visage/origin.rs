@@ -189,9 +189,8 @@ fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
     let bytes = |name: &HeaderName, value: &HeaderValue| name.as_str().len() + value.len() + 4;
     let taken: usize =
         fields.iter().filter(|(name, _)| is_own(name)).map(|(name, value)| bytes(name, value)).sum();
-    // What a terminal would act on stands in `_meta` only, too. Nearly all are of what it shows.
-    let is_shown = |value: &str| value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if (is_shown(value) || Line(value).to_string() == value)
+    // What a terminal would act on stands in `_meta` only, too.
+    if Line(value).is_plain()
         && let Ok(value) = HeaderValue::from_str(value)
         && (1..=MOST_VALUE).contains(&value.len())
         && taken + bytes(&name, &value) <= MOST_FIELDS
