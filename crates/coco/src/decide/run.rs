@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use coco_core::wire::IdentifierSpans;
 
-use super::tally::Tally;
+use super::tally::{Tally, verdict};
 use crate::batch::{Item, Verdict};
 use crate::memory::{HostId, Joined, Marks, Memory, NameId, Sequence};
 use crate::share::Start;
@@ -76,11 +76,10 @@ impl Run {
         let mut last: Option<usize> = None;
         let (mut found, mut rejected) = (0, 0);
         for index in 0..items.len() {
-            let Item { spans, verdict } = &items[index];
-            if *verdict != Verdict::Pending {
+            if items[index].verdict != Verdict::Pending {
                 continue;
             }
-            let spans = &spans.identifier;
+            let spans = &items[index].spans.identifier;
             let unchanged = last.map_or(0, |last| unchanged(&items[last].spans.identifier, spans));
             let mut known = sequence.as_mut().and_then(|sequence| match unchanged {
                 3 => see_sibling(sequence, spans, bytes, now),
@@ -96,8 +95,7 @@ impl Run {
             last = known.map(|is_rejected| {
                 found += 1;
                 rejected += u64::from(is_rejected);
-                items[index].verdict =
-                    if is_rejected { Verdict::Rejected } else { Verdict::Accepted(self.shares) };
+                items[index].verdict = verdict(is_rejected, self.shares);
                 index
             });
         }
@@ -109,7 +107,7 @@ impl Run {
 /// Sees a metric of which only the last part is not that of the last one: most are so.
 #[inline(always)]
 fn see_sibling(sequence: &mut Sequence<'_>, spans: &IdentifierSpans, bytes: &[u8], now: u32) -> Option<bool> {
-    let (length, part) = (spans.metric_length() + 3, spans.type_instance);
+    let (length, part) = (length(spans), spans.type_instance);
     sequence.see(3, length - part.length(), once(part.of(bytes)), length, now)
 }
 
@@ -129,7 +127,13 @@ fn see_changed(
     let (same, changed) = parts.split_at_checked(unchanged)?;
     let start = same.iter().map(|part| part.length() + 1).sum();
     let changed = changed.iter().map(|part| part.of(bytes));
-    sequence.see(unchanged, start, changed, spans.metric_length() + 3, now)
+    sequence.see(unchanged, start, changed, length(spans), now)
+}
+
+/// Bytes of a metric's name, with a NUL between two of its four parts.
+#[inline]
+fn length(spans: &IdentifierSpans) -> usize {
+    spans.metric_length() + 3
 }
 
 /// Number of parts of a metric's name, from the first on, that stand where those of another value list do; the last one

@@ -27,6 +27,12 @@ impl Tally {
     pub(super) fn verdict(&mut self, rejected: bool, shares: Start) -> Verdict {
         self.rejected += u64::from(rejected);
         self.accepted += u64::from(!rejected);
-        if rejected { Verdict::Rejected } else { Verdict::Accepted(shares) }
+        verdict(rejected, shares)
     }
+}
+
+/// That of the filter, uncounted.
+#[inline]
+pub(super) fn verdict(rejected: bool, shares: Start) -> Verdict {
+    if rejected { Verdict::Rejected } else { Verdict::Accepted(shares) }
 }
