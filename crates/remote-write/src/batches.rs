@@ -128,3 +128,29 @@ impl Batches {
         self.bytes -= spare.capacity() * size_of::<Waiting>();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_batch_is_used_again_and_counts_until_it_is_freed() {
+        const MOST: usize = 8;
+        let mut batches = Batches::default();
+        let fill = |batches: &mut Batches, most| {
+            batches.add(Waiting { series: 0, milliseconds: 0, value: 0.0 }, most, 0);
+            let batch = batches.take().unwrap();
+            batches.done(batch.len());
+            let place = batch.samples.as_ptr();
+            batches.finish(batch);
+            (place, batches.bytes())
+        };
+        let first = fill(&mut batches, MOST);
+        assert!(first.1 >= MOST * size_of::<Waiting>());
+        assert_eq!(fill(&mut batches, MOST), first);
+        // One that is too small for what is wished now makes way.
+        assert!(fill(&mut batches, 2 * MOST).1 >= 2 * MOST * size_of::<Waiting>());
+        batches.free_spare();
+        assert_eq!(batches.bytes(), 0);
+    }
+}

@@ -193,4 +193,17 @@ mod tests {
             assert_eq!(unpack(&compressor.compress(body).unwrap()), *body);
         }
     }
+
+    #[test]
+    fn the_memory_of_a_body_is_used_again_once_nobody_has_it_and_not_before() {
+        let mut compressor = Compressor::default();
+        let [one, other] = [b"one".repeat(50), b"other".repeat(30)];
+        let first = compressor.compress(&one).unwrap();
+        let second = compressor.compress(&other).unwrap();
+        let unpack = |packed: &[u8]| snap::raw::Decoder::new().decompress_vec(packed).unwrap();
+        assert_eq!((unpack(&first), unpack(&second)), (one.clone(), other));
+        let place = second.as_ptr();
+        drop(second);
+        assert_eq!(compressor.compress(&one).unwrap().as_ptr(), place);
+    }
 }
