@@ -1,12 +1,13 @@
-//! Sending many packets by one system call.
+//! Sending packets, many by one system call.
 
 use std::io::IoSlice;
+use std::iter::once;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, sendmmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, send, sendmmsg, setsockopt, sockopt};
 
 use crate::segments::{MOST, Segments};
 
@@ -35,7 +36,14 @@ impl Transmitter {
         packets: impl Iterator<Item = &'a [u8]>,
         largest_segment: usize,
     ) -> Result<usize, Errno> {
-        let segments = Segments::new(packets, largest_segment);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let mut packets = packets.peekable();
+        let Some(first) = packets.next() else { return Ok(0) };
+        if packets.peek().is_none() {
+            // All that a target gets of a batch, where they are many: without what several packets need.
+            return send(socket.as_raw_fd(), first, flags).map(|_| 1);
+        }
+        let segments = Segments::new(once(first).chain(packets), largest_segment);
         let mut messages: [&[IoSlice<'_>]; MOST] = [&[]; MOST];
         messages.iter_mut().zip(segments.messages()).for_each(|(slot, message)| *slot = message);
         let messages = &messages[..segments.messages().count()];
@@ -43,7 +51,6 @@ impl Transmitter {
         let control = segment.as_ref().map(ControlMessage::UdpGsoSegments);
         let headers = if segment.is_some() { &mut self.segmented } else { &mut self.headers };
         let addresses = [None; MOST];
-        let flags = MsgFlags::MSG_DONTWAIT;
         let sent = sendmmsg(socket.as_raw_fd(), headers, messages, addresses, control.as_slice(), flags)?;
         Ok(segments.packets(sent.count()))
     }
