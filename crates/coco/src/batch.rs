@@ -21,6 +21,9 @@ const STRIDE: usize = LARGEST_DATAGRAM + 1 + 1536;
 /// exceeded by those of one datagram at most.
 const MOST_VALUE_LISTS: usize = 59;
 
+/// Value lists of a [`Stretch`]. It is exceeded by those of one datagram at most.
+const STRETCH: u32 = 256;
+
 /// Bytes of the smallest value list: one that repeats all names.
 const SMALLEST_VALUE_LIST: usize = 15;
 
@@ -306,22 +309,57 @@ impl Batch {
         (with_bytes, value_lists, notifications)
     }
 
-    /// Its datagrams with their bytes and value lists, to be given verdicts, and the shares that these point to.
-    pub fn deciding(&mut self) -> (impl Iterator<Item = (&[u8], &mut [Item])>, &mut ShareLists) {
+    /// Its datagrams in stretches, to be given verdicts, and the shares that these point to.
+    pub fn deciding(&mut self) -> (impl Iterator<Item = Stretch<'_>>, &mut ShareLists) {
         let Self { slots, datagrams, value_lists, shares, .. } = self;
-        let buffer: &[u8] = slots;
-        let mut items = value_lists.as_mut_slice();
-        let with_items = datagrams.iter().map(move |datagram| {
-            let (own, rest) = std::mem::take(&mut items).split_at_mut(datagram.value_lists.len());
-            items = rest;
-            (bytes(buffer, datagram), own)
+        let slots: &[u8] = slots;
+        let (mut datagrams, mut items) = (datagrams.as_slice(), value_lists.as_mut_slice());
+        let stretches = std::iter::from_fn(move || {
+            let first = datagrams.first()?.value_lists.start;
+            let is_behind = |datagram: &Datagram| datagram.value_lists.start - first >= STRETCH;
+            let count = datagrams.iter().position(is_behind).unwrap_or(datagrams.len());
+            let (own, rest) = datagrams.split_at(count);
+            let end = rest.first().map_or(items.len(), |next| (next.value_lists.start - first) as usize);
+            datagrams = rest;
+            let items = split_off(&mut items, end);
+            Some(Stretch { slots, datagrams: own, first, items })
         });
-        (with_items, shares)
+        (stretches, shares)
     }
 
     /// The value lists of one of the datagrams of the round.
     pub fn items(&self, datagram: &Datagram) -> &[Item] {
         &self.value_lists[datagram.value_lists.start as usize..datagram.value_lists.end as usize]
+    }
+}
+
+/// Datagrams that follow one another, whose value lists are given their verdicts together.
+///
+/// Many enough for the processor to wait for several look-ups at a time, and few enough for the cache.
+pub struct Stretch<'a> {
+    slots: &'a [u8],
+    datagrams: &'a [Datagram],
+    /// The number of its first value list in the batch.
+    first: u32,
+    /// Its value lists.
+    pub items: &'a mut [Item],
+}
+
+impl<'a> Stretch<'a> {
+    /// The bytes of its datagrams, and which of its value lists are theirs.
+    pub fn datagrams(&self) -> impl Iterator<Item = (&'a [u8], Range<u32>)> + use<'a> {
+        let Self { slots, datagrams, first, .. } = *self;
+        datagrams.iter().map(move |datagram| {
+            let Range { start, end } = datagram.value_lists;
+            (bytes(slots, datagram), start - first..end - first)
+        })
+    }
+
+    /// The bytes of the datagram that one of its value lists is in.
+    pub fn bytes_of(&self, item: u32) -> &'a [u8] {
+        let item = self.first + item;
+        let behind = self.datagrams.partition_point(|datagram| datagram.value_lists.start <= item);
+        bytes(self.slots, &self.datagrams[behind - 1])
     }
 }
 
@@ -398,6 +436,13 @@ fn slots(datagrams: usize) -> MmapMut {
     slots
 }
 
+/// Takes so many from the front.
+fn split_off<'a>(items: &mut &'a mut [Item], count: usize) -> &'a mut [Item] {
+    let (front, rest) = std::mem::take(items).split_at_mut(count);
+    *items = rest;
+    front
+}
+
 fn bytes<'a>(buffer: &'a [u8], datagram: &Datagram) -> &'a [u8] {
     let start = usize::from(datagram.slot) * STRIDE;
     &buffer[start..start + usize::from(datagram.length)]
@@ -420,5 +465,33 @@ mod tests {
             batch.add(length, None);
             assert_eq!(batch.reached, pages * PAGE, "where one of {length} bytes comes");
         }
+    }
+
+    /// Whatever their sizes: one without value lists, many small ones, and one that is a stretch by itself.
+    #[test]
+    fn stretches_are_of_whole_datagrams_and_miss_none() {
+        let counts = [0, 100, 155, 0, 1, 300, 0, 33, 222, 1, 0];
+        let mut batch = Batch::new(counts.len());
+        let item = Item { spans: ValueListSpans::default(), verdict: Verdict::Pending };
+        for (length, count) in (1..).zip(counts) {
+            batch.add(length, None);
+            let end = batch.end();
+            batch.datagrams.last_mut().unwrap().value_lists = end..end;
+            batch.add_items(&vec![item; count]);
+        }
+        let (mut sizes, mut lengths) = (Vec::new(), Vec::new());
+        for stretch in batch.deciding().0 {
+            sizes.push(stretch.items.len());
+            let mut next = 0;
+            for (bytes, own) in stretch.datagrams() {
+                assert_eq!(own.start, next);
+                own.clone().for_each(|item| assert_eq!(stretch.bytes_of(item), bytes));
+                next = own.end;
+                lengths.push((bytes.len(), own.len()));
+            }
+            assert_eq!(next as usize, stretch.items.len());
+        }
+        assert_eq!(sizes, [256, 300, 256, 0]);
+        assert_eq!(lengths, (1..).zip(counts).collect::<Vec<_>>());
     }
 }

@@ -8,7 +8,7 @@ use coco_core::wire::Span;
 
 use super::run::{Look, Probe, Run};
 use super::tally::Tally;
-use crate::batch::{Batch, Item, Verdict};
+use crate::batch::{Batch, Item, Stretch, Verdict};
 use crate::counters::Count;
 use crate::lane::Lane;
 use crate::memory::{Joined, Judge, Marks, Memory};
@@ -19,9 +19,9 @@ use crate::share::ShareLists;
 pub struct Filter {
     newest: Cache<Arc<Newest>, Arc<Routing>>,
     rules: Rules,
-    /// The value lists of the datagram at hand that are still to be looked up; kept for its memory.
+    /// The value lists of the stretch at hand that are still to be looked up; kept for its memory.
     probes: Vec<Probe>,
-    /// The runs of the datagram at hand; kept for its memory.
+    /// The runs of the stretch at hand; kept for its memory.
     runs: Vec<Run>,
     /// The name at hand; kept for its memory.
     joined: Joined,
@@ -66,17 +66,17 @@ impl Filter {
         self.catch_up();
         memory.adopt(self.rules.version());
         let mut tally = Tally::default();
-        let (datagrams, shares) = batch.deciding();
-        for (bytes, items) in datagrams {
-            self.find_hosts(bytes, items, &mut memory, shares, now, &mut tally);
-            self.find_names(bytes, items, &mut memory, now, &mut tally);
-            #[cfg(test)]
-            crate::lane::faults::provoke_by("look-up", bytes);
-            self.find_metrics(items, &mut memory, now, &mut tally);
+        let (stretches, shares) = batch.deciding();
+        for mut stretch in stretches {
             let unremembered = tally.unremembered;
-            self.learn(bytes, items, &mut memory, now, &mut tally);
+            self.divide(&stretch, &memory);
+            self.guess_hosts(&memory);
+            self.find_hosts(&stretch, &mut memory, shares, now, &mut tally);
+            self.find_names(&mut stretch, &mut memory, now, &mut tally);
+            self.find_metrics(stretch.items, &mut memory, now, &mut tally);
+            self.learn(&mut stretch, &mut memory, now, &mut tally);
             if !tally.marks.is_empty() {
-                self.count_marked(items, shares, &mut tally);
+                self.count_marked(stretch.items, shares, &mut tally);
             }
             if tally.unremembered > unremembered {
                 self.forget_bare_hosts(&mut memory);
@@ -89,58 +89,83 @@ impl Filter {
         self.count(lane, &tally);
     }
 
-    /// Divides the pending value lists of a datagram into runs, and finds their hosts.
+    /// Divides the pending value lists of each datagram into runs.
+    #[inline(never)]
+    fn divide(&mut self, stretch: &Stretch<'_>, memory: &Memory) {
+        self.runs.clear();
+        for (bytes, of_datagram) in stretch.datagrams() {
+            let items = &stretch.items[of_datagram.start as usize..of_datagram.end as usize];
+            let pending =
+                (of_datagram.start..).zip(items).filter(|(_, item)| item.verdict == Verdict::Pending);
+            let mut hosts = pending.map(|(index, item)| (index, item.spans.identifier.host));
+            let Some((index, name)) = hosts.next() else { continue };
+            let begin = |index, name: Span| Run::new(index, name, memory.hash(name.of(bytes)));
+            let mut run = begin(index, name);
+            for (index, name) in hosts {
+                if name == run.name {
+                    run.items.end = index + 1;
+                } else {
+                    self.runs.push(std::mem::replace(&mut run, begin(index, name)));
+                }
+            }
+            self.runs.push(run);
+        }
+    }
+
+    /// Looks where the hosts of runs seem to be.
     ///
     /// A loop of its own, as is [`find_metrics`](Self::find_metrics), and short: with many hosts nearly every look-up
     /// waits for memory, and the processor overlaps the waits of those that it can see at the same time.
     #[inline(never)]
+    fn guess_hosts(&mut self, memory: &Memory) {
+        for run in &mut self.runs {
+            run.host = memory.guess_host(run.hash, run.name.length());
+        }
+    }
+
+    /// Finds the hosts of runs, most of which are those that were guessed, and adds their shares.
+    #[inline(never)]
     fn find_hosts(
         &mut self,
-        bytes: &[u8],
-        items: &[Item],
+        stretch: &Stretch<'_>,
         memory: &mut Memory,
         shares: &mut ShareLists,
         now: u32,
         tally: &mut Tally,
     ) {
-        self.runs.clear();
-        let mut host_span = Span::default();
-        for (index, item) in items.iter().enumerate().filter(|(_, item)| item.verdict == Verdict::Pending) {
-            let span = item.spans.identifier.host;
-            let end = index as u32 + 1;
-            match self.runs.last_mut() {
-                Some(run) if span == host_span => run.items.end = end,
-                _ => {
-                    let run = self.enter_host(span.of(bytes), memory, shares, now);
-                    tally.marks |= run.marks;
-                    self.runs.push(Run { items: index as u32..end, ..run });
+        let Self { runs, rules, .. } = self;
+        let mut runs = runs.iter_mut().peekable();
+        for (bytes, of_datagram) in stretch.datagrams() {
+            while let Some(run) = runs.next_if(|run| run.items.start < of_datagram.end) {
+                let name = run.name.of(bytes);
+                match run.host.and_then(|host| memory.find_guessed(host, name, now)) {
+                    Some(host) => run.take(host, memory, shares),
+                    None => remember_host(run, name, memory, rules, shares, now),
                 }
+                tally.marks |= run.marks;
             }
-            host_span = span;
         }
     }
 
     /// Finds the metrics of runs, most of which stand where they stood the last time. Of those that stand alone it
     /// finds the names, in a table that is mostly in the cache.
     #[inline(never)]
-    fn find_names(
-        &mut self,
-        bytes: &[u8],
-        items: &mut [Item],
-        memory: &mut Memory,
-        now: u32,
-        tally: &mut Tally,
-    ) {
+    fn find_names(&mut self, stretch: &mut Stretch<'_>, memory: &mut Memory, now: u32, tally: &mut Tally) {
         let Self { runs, probes, joined, .. } = self;
-        let look = &mut Look { bytes, memory, joined, now };
-        for run in &*runs {
-            let of_run = &mut items[run.items.start as usize..run.items.end as usize];
-            if let [alone] = of_run {
-                let probe = look.probe(run, run.items.start, &alone.spans.identifier);
-                probes.push(Probe { alone: true, ..probe });
-                continue;
+        let mut runs = runs.iter().peekable();
+        for (bytes, of_datagram) in stretch.datagrams() {
+            let look = &mut Look { bytes, memory, joined, now };
+            while let Some(run) = runs.next_if(|run| run.items.start < of_datagram.end) {
+                let of_run = &mut stretch.items[run.items.start as usize..run.items.end as usize];
+                if let [alone] = of_run {
+                    let probe = look.probe(run, run.items.start, &alone.spans.identifier);
+                    probes.push(Probe { alone: true, ..probe });
+                } else {
+                    run.find(of_run, look, probes, tally);
+                }
             }
-            run.find(of_run, look, probes, tally);
+            #[cfg(test)]
+            crate::lane::faults::provoke_by("look-up", bytes);
         }
     }
 
@@ -165,13 +190,14 @@ impl Filter {
     }
 
     /// Decides on the metrics that are not remembered, and remembers them if there is room.
-    fn learn(&mut self, bytes: &[u8], items: &mut [Item], memory: &mut Memory, now: u32, tally: &mut Tally) {
+    fn learn(&mut self, stretch: &mut Stretch<'_>, memory: &mut Memory, now: u32, tally: &mut Tally) {
         let mut probes = std::mem::take(&mut self.probes);
         for probe in probes.drain(..) {
-            let item = &mut items[probe.item as usize];
+            let bytes = stretch.bytes_of(probe.item);
+            let item = &mut stretch.items[probe.item as usize];
             let identifier = item.spans.identifier.of(bytes);
             let parts = identifier.metric_parts();
-            // The same metric may stand in the datagram before.
+            // The same metric may stand there before.
             let name = memory.find_name(probe.hash, parts);
             let known = probe.host.zip(name).and_then(|(host, name)| memory.see(host, name, now));
             let rejected = known.unwrap_or_else(|| {
@@ -189,7 +215,7 @@ impl Filter {
         self.probes = probes;
     }
 
-    /// Hosts of this datagram that there was room for, but not for any of their metrics.
+    /// Hosts of this stretch that there was room for, but not for any of their metrics.
     fn forget_bare_hosts(&self, memory: &mut Memory) {
         self.runs.iter().filter_map(|run| run.host).for_each(|host| memory.forget_if_bare(host));
     }
@@ -252,31 +278,6 @@ impl Filter {
         tally.marks = Marks::default();
     }
 
-    /// A run of a host, still without items: its number, if there is room to remember it, and where its shares stand in
-    /// the batch.
-    #[inline]
-    fn enter_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
-        if let Some(id) = memory.find_host(name, now) {
-            let (shares, marks) = memory.shares(id);
-            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), marks };
-        }
-        self.remember_host(name, memory, lists, now)
-    }
-
-    /// Takes a host up, or decides anew on one that was decided by an older routing, and adds its shares. They are looked
-    /// up once: among many targets that is what takes longest.
-    #[cold]
-    fn remember_host(&mut self, name: &[u8], memory: &mut Memory, lists: &mut ShareLists, now: u32) -> Run {
-        if let Some(id) = memory.renew_host(name, now, &mut self.rules) {
-            let (shares, marks) = memory.shares(id);
-            return Run { items: 0..0, host: Some(id), shares: lists.add(shares), marks };
-        }
-        let shares = self.rules.shares(name);
-        let host = memory.add_host(name, &shares, &self.rules, now);
-        let marks = Marks::new(is_renamed(name), self.rules.is_unsettled(&shares));
-        Run { items: 0..0, host, shares: lists.add(&shares), marks }
-    }
-
     /// Notifications are rare and not filtered; their hosts are looked up among the targets.
     fn route_notifications(&self, batch: &mut Batch) {
         let Batch { notifications, .. } = batch;
@@ -288,4 +289,24 @@ impl Filter {
         }
         batch.notifications = notifications;
     }
+}
+
+/// Takes the host of a run up, or decides anew on one that was decided by an older routing. Its shares are looked up once:
+/// among many targets that is what takes longest.
+#[cold]
+fn remember_host(
+    run: &mut Run,
+    name: &[u8],
+    memory: &mut Memory,
+    rules: &mut Rules,
+    lists: &mut ShareLists,
+    now: u32,
+) {
+    if let Some(host) = memory.renew_host(name, now, rules) {
+        return run.take(host, memory, lists);
+    }
+    let shares = rules.shares(name);
+    run.host = memory.add_host(name, &shares, rules, now);
+    run.marks = Marks::new(is_renamed(name), rules.is_unsettled(&shares));
+    run.shares = lists.add(&shares);
 }

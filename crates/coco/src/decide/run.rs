@@ -3,17 +3,21 @@
 use std::iter::once;
 use std::ops::Range;
 
-use coco_core::wire::IdentifierSpans;
+use coco_core::wire::{IdentifierSpans, Span};
 
 use super::tally::{Tally, verdict};
 use crate::batch::{Item, Verdict};
 use crate::memory::{HostId, Joined, Marks, Memory, NameId, Sequence};
-use crate::share::Start;
+use crate::share::{ShareLists, Start};
 
 /// See the module.
 pub(super) struct Run {
+    /// In the stretch.
     pub(super) items: Range<u32>,
-    /// `None` if there was no room to remember it.
+    /// The hash of its host's name, and where that stands.
+    pub(super) hash: u64,
+    pub(super) name: Span,
+    /// Its host, once that is found. `None` if there was no room to remember it.
     pub(super) host: Option<HostId>,
     /// Where its shares start in the batch.
     pub(super) shares: Start,
@@ -33,7 +37,7 @@ pub(super) struct Probe {
     pub(super) alone: bool,
 }
 
-/// What the value lists of a datagram are looked up by.
+/// What value lists of a datagram are looked up by.
 pub(super) struct Look<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) memory: &'a mut Memory,
@@ -62,6 +66,20 @@ impl Look<'_> {
 }
 
 impl Run {
+    /// Of one value list, whose host's name stands there and has this hash.
+    #[inline]
+    pub(super) fn new(item: u32, name: Span, hash: u64) -> Self {
+        let (items, shares, marks) = (item..item + 1, Start::default(), Marks::default());
+        Self { items, hash, name, host: None, shares, marks }
+    }
+
+    /// Takes over what is remembered of its host, and adds the shares of that.
+    #[inline]
+    pub(super) fn take(&mut self, host: HostId, memory: &Memory, lists: &mut ShareLists) {
+        let (shares, marks) = memory.shares(host);
+        (self.host, self.shares, self.marks) = (Some(host), lists.add(shares), marks);
+    }
+
     /// Finds its metrics, most of which are expected where they come. Those that are not known are left to probe.
     pub(super) fn find(
         &self,

@@ -143,6 +143,22 @@ impl Memory {
         self.host(id).is_some_and(|host| host.version == self.version).then_some(id)
     }
 
+    /// The number of a host of this hash whose name has so many bytes, if it was decided by the adopted version: nearly
+    /// always the one that is looked for, see [`find_guessed`](Self::find_guessed).
+    #[inline]
+    pub fn guess_host(&self, hash: u64, length: usize) -> Option<HostId> {
+        let id = self.index.find(hash, |_| true)?;
+        let host = self.host(id)?;
+        (host.version == self.version && host.name.len() == length).then_some(id)
+    }
+
+    /// A host that was [guessed](Self::guess_host), if it is the one of this name.
+    #[inline]
+    pub fn find_guessed(&mut self, id: HostId, name: &[u8], now: u32) -> Option<HostId> {
+        self.now = now;
+        self.host(id).is_some_and(|host| equal(&host.name, name)).then_some(id)
+    }
+
     #[inline]
     fn host(&self, id: HostId) -> Option<&Host> {
         self.hosts.get(id)?.as_ref()
