@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::connections::{InProgress, Place};
@@ -60,6 +61,8 @@ struct State {
     /// Whether they belong to a form, which has memory of its own.
     reads_form: bool,
     large_head: Option<OwnedSemaphorePermit>,
+    /// Whether a request was answered since others had their turn.
+    has_had_turn: bool,
 }
 
 enum Phase {
@@ -85,9 +88,15 @@ impl Activity {
     ) -> Arc<Self> {
         let now = Instant::now();
         let phase = if has_begun { Phase::Head(now) } else { Phase::Idle(now) };
-        let state =
-            Mutex::new(State { phase, stalled: None, unread: 0, reads_form: false, large_head: None });
-        Arc::new(Self { place, large_heads, client, state })
+        let state = State {
+            phase,
+            stalled: None,
+            unread: 0,
+            reads_form: false,
+            large_head: None,
+            has_had_turn: false,
+        };
+        Arc::new(Self { place, large_heads, client, state: Mutex::new(state) })
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -146,9 +155,18 @@ impl Activity {
         Answering(Arc::clone(self))
     }
 
+    /// Waits for the turn of the next request: whatever a client has sent at once, others have theirs in between.
+    pub(super) async fn turn(&self) {
+        if std::mem::replace(&mut self.lock().has_had_turn, true) {
+            yield_now().await;
+            self.lock().has_had_turn = true;
+        }
+    }
+
     /// The connection has done what it can do for now: an answer has left unless the client does not take it.
     pub(super) fn settle(&self) {
         let mut state = self.lock();
+        state.has_had_turn = false;
         if matches!(state.phase, Phase::Answered(_)) && state.stalled.is_none() {
             state.phase = Phase::Idle(Instant::now());
         }

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -55,7 +55,7 @@ async fn converse(
 ) {
     let activity = Activity::new(place, Arc::clone(&site.large_heads), client, !began.is_empty());
     let phase = stopped.clone();
-    let service = service_fn(|request| answer(&site, request, &activity, phase.clone()));
+    let service = service_fn(|request| answer(&site, request, &activity, &phase));
     let connection = http1::Builder::new()
         .max_header_size(site.limits.head_size)
         .max_headers(site.limits.head_fields)
@@ -85,25 +85,30 @@ async fn converse(
         }
         activity.settle();
         let Some(due) = activity.deadline(&site.limits) else { return Poll::Pending };
-        if due != deadline.deadline() {
+        if due < deadline.deadline() {
             deadline.as_mut().reset(due);
         }
-        deadline.as_mut().poll(context)
+        // Most requests put it off: the timer is set anew when it is over, rather than for each of them.
+        while deadline.as_mut().poll(context).is_ready() {
+            if due <= deadline.deadline() {
+                return Poll::Ready(());
+            }
+            deadline.as_mut().reset(due);
+        }
+        Poll::Pending
     })
     .await;
 }
 
 async fn answer(
     site: &Site,
-    mut request: hyper::Request<Incoming>,
+    request: hyper::Request<Incoming>,
     activity: &Arc<Activity>,
-    stopped: watch::Receiver<Phase>,
+    stopped: &watch::Receiver<Phase>,
 ) -> Result<hyper::Response<Sent>, Infallible> {
     let answering = activity.begin_request();
     let access = Access::begin(activity.client(), &request);
-    request.extensions_mut().insert(activity.place().hang_up());
-    // Whatever a client has sent at once: others have their turn in between.
-    yield_now().await;
+    activity.turn().await;
     let response = site.answer(request, activity, Some(stopped)).await;
     Ok(site.finish(response, activity.place().is_contended(), answering, access))
 }

@@ -16,7 +16,7 @@ pub(super) fn fault(version: Version, fields: &HeaderMap) -> Option<&'static str
 
 /// A host, and a port maybe. Empty stands for a URI without one.
 fn is_valid(host: &[u8]) -> bool {
-    if host.is_empty() {
+    if host.is_empty() || is_plain(host) {
         return true;
     }
     let Ok(authority) = Authority::try_from(host) else { return false };
@@ -29,6 +29,19 @@ fn is_valid(host: &[u8]) -> bool {
     !text.contains('@')
         && !authority.host().is_empty()
         && (port.is_empty() || port.strip_prefix(':').is_some_and(is_number))
+}
+
+/// Whether it is a short name or an address of IPv4, which nearly all are.
+fn is_plain(host: &[u8]) -> bool {
+    let colon = host.iter().position(|byte| *byte == b':');
+    let (name, port) = colon.map_or((host, &b""[..]), |colon| (&host[..colon], &host[colon + 1..]));
+    let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let number = |digits: &[u8]| digits.iter().fold(0, |number, digit| 10 * number + u32::from(digit - b'0'));
+    (1..=255).contains(&name.len())
+        && name.iter().all(is_of_name)
+        && port.len() <= 5
+        && port.iter().all(u8::is_ascii_digit)
+        && number(port) <= u32::from(u16::MAX)
 }
 
 #[cfg(test)]

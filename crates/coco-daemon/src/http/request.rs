@@ -12,16 +12,18 @@ use super::parameters::Parameters;
 pub struct Request {
     head: hyper::http::request::Parts,
     form: Option<Form>,
+    hang_up: Option<HangUp>,
 }
 
 impl Request {
     /// The head of a request without a body.
     pub fn new(head: hyper::http::request::Parts) -> Self {
-        Self { head, form: None }
+        Self { head, form: None, hang_up: None }
     }
 
-    pub(super) fn with_form(head: hyper::http::request::Parts, form: Form) -> Self {
-        Self { head, form: Some(form) }
+    /// As it came by a connection, which `hang_up` ends.
+    pub(super) fn received(head: hyper::http::request::Parts, form: Option<Form>, hang_up: HangUp) -> Self {
+        Self { head, form, hang_up: Some(hang_up) }
     }
 
     /// GET or HEAD by the time a handler sees it, or POST where its route takes forms.
@@ -63,7 +65,7 @@ impl Request {
 
     /// Ends the connection that it came by; none where it came by none.
     pub fn hang_up(&self) -> Option<HangUp> {
-        self.head.extensions.get().cloned()
+        self.hang_up.clone()
     }
 
     /// The header fields.

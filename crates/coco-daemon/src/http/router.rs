@@ -198,8 +198,11 @@ pub(super) trait Routes: Send + Sync {
 
 impl<S: Send + Sync> Routes for Router<S> {
     fn body_terms(&self, method: &Method, path: &str) -> Option<(Takes, FormTerms)> {
+        let terms = self.forms.filter(|_| method == Method::POST)?;
         let Some(Found::Route(Route { takes, .. })) = self.find(path) else { return None };
-        let terms = self.forms.filter(|_| *takes != Takes::Nothing && method == Method::POST)?;
+        if *takes == Takes::Nothing {
+            return None;
+        }
         Some((*takes, terms(&self.state)))
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Site {
     pub(super) connections: Arc<Connections>,
     pub(super) large_heads: Arc<LargeHeads>,
     pub(super) pulse: Arc<Pulse>,
+    /// What clients are told of the time for the next request.
+    keep_alive: HeaderValue,
 }
 
 /// So long a form may still come when the server stops.
@@ -100,7 +102,9 @@ impl Site {
         let connections = Connections::new(limits.connections, patience);
         let large_heads = LargeHeads::new(Arc::clone(router.refusals()));
         let pulse = Arc::new(Pulse::new(&connections));
-        Self { router, limits, connections, large_heads, pulse }
+        let keep_alive = format!("timeout={}", limits.idle_timeout.as_secs());
+        let keep_alive = HeaderValue::try_from(keep_alive).expect("a number is visible ASCII");
+        Self { router, limits, connections, large_heads, pulse, keep_alive }
     }
 
     /// The answer to a request, however it came. A form that still comes when the server has stopped for a while is
@@ -109,7 +113,7 @@ impl Site {
         &self,
         request: hyper::Request<Incoming>,
         activity: &Activity,
-        stopped: Option<watch::Receiver<Phase>>,
+        stopped: Option<&watch::Receiver<Phase>>,
     ) -> Response {
         let (head, body) = request.into_parts();
         if let Some(fault) = host::fault(head.version, &head.headers) {
@@ -126,14 +130,17 @@ impl Site {
             };
             activity.set_reads_form(false);
             return match form {
-                Ok(form) => self.router.answer(Request::with_form(head, form)).response().await,
+                Ok(form) => {
+                    let request = Request::received(head, Some(form), activity.place().hang_up());
+                    self.router.answer(request).response().await
+                }
                 Err((status, message)) => body::error(status, message),
             };
         }
         if !body.is_end_stream() && matches!(head.method, Method::GET | Method::HEAD) {
             body::error(StatusCode::PAYLOAD_TOO_LARGE, "no request has a body here")
         } else {
-            self.router.answer(Request::new(head)).response().await
+            self.router.answer(Request::received(head, None, activity.place().hang_up())).response().await
         }
     }
 
@@ -156,18 +163,18 @@ impl Site {
         }
         if is_last || self.router.is_leaving() {
             fields.insert(CONNECTION, HeaderValue::from_static("close"));
-        } else if let Ok(told) = format!("timeout={}", self.limits.idle_timeout.as_secs()).parse() {
-            fields.insert(KEEP_ALIVE, told);
+        } else {
+            fields.insert(KEEP_ALIVE, self.keep_alive.clone());
         }
         response.map(|body| Sent { body, access, _answering: answering })
     }
 }
 
 /// Ends when the server has been told to stop, and who was sending could have come to an end.
-async fn stopped_for_a_while(stopped: Option<watch::Receiver<Phase>>) {
-    let Some(mut stopped) = stopped else { return std::future::pending().await };
+async fn stopped_for_a_while(stopped: Option<&watch::Receiver<Phase>>) {
+    let Some(stopped) = stopped else { return std::future::pending().await };
     // Whoever tells is gone at the end only.
-    let _ = stopped.wait_for(|phase| *phase != Phase::Serving).await;
+    let _ = stopped.clone().wait_for(|phase| *phase != Phase::Serving).await;
     tokio::time::sleep(LAST_OF_FORMS).await;
 }
 

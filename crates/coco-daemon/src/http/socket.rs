@@ -1,6 +1,7 @@
 //! The socket of one client: what was read of it before, and what it tells of the client.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -80,18 +81,18 @@ impl Socket {
     }
 
     /// Hands out what may be handed out of `bytes`, and keeps the rest.
-    fn hand_out(&mut self, mut bytes: Bytes, mut into: ReadBufCursor<'_>) -> io::Result<()> {
+    fn hand_out(&mut self, bytes: &[u8], mut into: ReadBufCursor<'_>) -> io::Result<()> {
         let length = match &mut self.one_head {
-            Some(head) => head.length(&bytes),
+            Some(head) => head.length(bytes),
             None => bytes.len(),
         };
-        let rest = bytes.split_off(length);
+        let (bytes, rest) = bytes.split_at(length);
         if !bytes.is_empty() {
             self.activity.received(bytes.len()).map_err(|too_many| self.refuse(&too_many))?;
         }
-        into.put_slice(&bytes);
+        into.put_slice(bytes);
         if !rest.is_empty() {
-            self.began = [rest, std::mem::take(&mut self.began)].concat().into();
+            self.began = [rest, &self.began].concat().into();
         }
         Ok(())
     }
@@ -137,13 +138,12 @@ impl Read for Socket {
         if self.began.has_remaining() {
             let length = self.began.len().min(room);
             let bytes = self.began.split_to(length);
-            return Poll::Ready(self.hand_out(bytes, into));
+            return Poll::Ready(self.hand_out(&bytes, into));
         }
-        let mut bytes = [0; AT_ONCE];
-        let mut buffer = ReadBuf::new(&mut bytes[..room]);
+        let mut bytes = [MaybeUninit::uninit(); AT_ONCE];
+        let mut buffer = ReadBuf::uninit(&mut bytes[..room]);
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        let bytes = Bytes::copy_from_slice(buffer.filled());
-        Poll::Ready(self.hand_out(bytes, into))
+        Poll::Ready(self.hand_out(buffer.filled(), into))
     }
 }
 
