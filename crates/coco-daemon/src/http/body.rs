@@ -12,7 +12,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::StatusCode;
 use hyper::body::Frame;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -40,8 +40,18 @@ const LONGEST_STREAM: Duration = Duration::from_secs(300);
 
 /// 200, or whatever `status` says, with bytes that are at hand.
 pub fn bytes(status: StatusCode, content_type: &'static str, bytes: impl Into<Bytes>) -> Response {
+    bytes_with(status, HeaderMap::new(), content_type, bytes)
+}
+
+/// The same with these header fields.
+pub fn bytes_with(
+    status: StatusCode,
+    fields: HeaderMap,
+    content_type: &'static str,
+    bytes: impl Into<Bytes>,
+) -> Response {
     let body = Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync();
-    answer(status, content_type, body)
+    answer(status, fields, content_type, body)
 }
 
 /// Nothing but a status.
@@ -106,12 +116,13 @@ fn stream_until(
             _ => {}
         }
     });
-    answer(StatusCode::OK, content_type, Streamed { pieces, whole: false }.boxed_unsync())
+    answer(StatusCode::OK, HeaderMap::new(), content_type, Streamed { pieces, whole: false }.boxed_unsync())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: Body) -> Response {
+fn answer(status: StatusCode, fields: HeaderMap, content_type: &'static str, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
+    *response.headers_mut() = fields;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

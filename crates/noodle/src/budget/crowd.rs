@@ -73,13 +73,13 @@ impl Crowd {
 
     /// Lends what a connection takes, one of many or of one.
     pub async fn connection(&self, is_of_many: bool, patience: Duration) -> Result<Lent, Exhausted> {
+        if !is_of_many {
+            return Ok(Lent((None, self.all.lend(CONNECTION, patience).await?)));
+        }
         let deadline = Instant::now() + patience;
-        let part = match is_of_many {
-            true => Some(self.connections.lend(CONNECTION, patience).await?),
-            false => None,
-        };
+        let part = self.connections.lend(CONNECTION, patience).await?;
         let left = deadline.saturating_duration_since(Instant::now());
-        Ok(Lent((part, self.all.lend(CONNECTION, left).await?)))
+        Ok(Lent((Some(part), self.all.lend(CONNECTION, left).await?)))
     }
 }
 

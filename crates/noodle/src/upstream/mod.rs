@@ -173,7 +173,7 @@ impl Upstream {
         match &self.transport {
             Transport::Visage(_) => {
                 let path = visage::url::of(question);
-                path.map_or_else(|_| self.root.clone(), |path| format!("{}{path}", self.root))
+                path.map_or_else(|_| self.root.clone(), |path| [&*self.root, path.as_str()].concat())
             }
             Transport::Rrdcached(_) => self.root.clone(),
         }

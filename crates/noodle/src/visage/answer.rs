@@ -18,6 +18,9 @@ use crate::failure::Failure;
 /// When to ask again whoever has too much to do, in seconds.
 const SOON: HeaderValue = HeaderValue::from_static("1");
 
+/// Most answers have no more header fields.
+const FIELDS: usize = 8;
+
 /// What a client is told, in whatever form.
 #[derive(Debug)]
 pub struct Reply {
@@ -58,7 +61,7 @@ impl Reply {
     }
 
     fn new(status: StatusCode, text: Text) -> Self {
-        Self { status, text, is_script: false, fields: HeaderMap::new() }
+        Self { status, text, is_script: false, fields: HeaderMap::with_capacity(FIELDS) }
     }
 
     /// A call of a function with this. Errors say their status there, too.
@@ -100,12 +103,9 @@ impl Reply {
             Text::Small(text) => text.into(),
             Text::Error(message) => format!("{}\n", json!({ "error": message })).into(),
         };
-        let mut response = if self.is_script {
-            body::bytes(StatusCode::OK, script::MEDIA_TYPE, text)
-        } else {
-            body::bytes(self.status, body::JSON, text)
-        };
-        response.headers_mut().extend(self.fields);
+        let (status, media_type) =
+            if self.is_script { (StatusCode::OK, script::MEDIA_TYPE) } else { (self.status, body::JSON) };
+        let mut response = body::bytes_with(status, self.fields, media_type, text);
         // A browser must not take JSON for a script, whatever page asks for it.
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         response

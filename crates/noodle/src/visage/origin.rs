@@ -93,13 +93,14 @@ impl Origin<'_> {
 
     /// The same in header fields.
     pub fn add_to(&self, fields: &mut HeaderMap) {
+        let mut fields = Fields::of(fields);
         if !self.rows.errors.is_empty() {
-            add(fields, PARTIAL, "true");
+            fields.add(PARTIAL, "true");
         }
         for (_, name, fact) in self.facts() {
-            add(fields, name, fact);
+            fields.add(name, fact);
         }
-        add_errors(fields, &self.rows.errors);
+        fields.add_errors(&self.rows.errors);
     }
 }
 
@@ -128,12 +129,6 @@ pub fn errors(fleet: &Fleet, failed: &[Failed]) -> Map<String, Value> {
         errors.entry(fleet.target(*node)).or_insert_with(reason);
     }
     errors
-}
-
-fn add_errors(fields: &mut HeaderMap, errors: &Map<String, Value>) {
-    for (target, reason) in errors {
-        add(fields, ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
-    }
 }
 
 impl<'a> Origins<'a> {
@@ -173,34 +168,49 @@ impl<'a> Origins<'a> {
 
     /// The same in header fields, as far as they go; one for each error.
     pub fn add_to(&self, fields: &mut HeaderMap) {
+        let mut fields = Fields::of(fields);
         if !self.errors.is_empty() {
-            add(fields, PARTIAL, "true");
+            fields.add(PARTIAL, "true");
         }
-        add(fields, TARGET, &self.targets.join(", "));
-        add(fields, TIER, &self.tiers.join(", "));
-        add(fields, HOST, self.hosts);
-        add_errors(fields, &self.errors);
+        fields.add(TARGET, &self.targets.join(", "));
+        fields.add(TIER, &self.tiers.join(", "));
+        fields.add(HOST, self.hosts);
+        fields.add_errors(&self.errors);
     }
 }
 
-/// A field, unless there is nothing to say, too much, or nothing that can stand in a field.
-fn add(fields: &mut HeaderMap, name: HeaderName, value: &str) {
-    // With the colon, a blank and the end of the line.
-    let bytes = |name: &HeaderName, value: &HeaderValue| name.as_str().len() + value.len() + 4;
-    let taken: usize =
-        fields.iter().filter(|(name, _)| is_own(name)).map(|(name, value)| bytes(name, value)).sum();
-    // What a terminal would act on stands in `_meta` only, too.
-    if Line(value).is_plain()
-        && let Ok(value) = HeaderValue::from_str(value)
-        && (1..=MOST_VALUE).contains(&value.len())
-        && taken + bytes(&name, &value) <= MOST_FIELDS
-    {
-        fields.append(name, value);
-    }
+/// The fields of an answer, of which Noodle's own are added here alone.
+struct Fields<'a> {
+    all: &'a mut HeaderMap,
+    /// Bytes of those that were added.
+    taken: usize,
 }
 
-fn is_own(name: &HeaderName) -> bool {
-    name.as_str().starts_with("x-noodle-")
+impl<'a> Fields<'a> {
+    fn of(all: &'a mut HeaderMap) -> Self {
+        Self { all, taken: 0 }
+    }
+
+    /// Adds one, unless there is nothing to say, too much, or nothing that can stand in a field.
+    fn add(&mut self, name: HeaderName, value: &str) {
+        // With the colon, a blank and the end of the line.
+        let taken = self.taken + name.as_str().len() + value.len() + 4;
+        // What a terminal would act on stands in `_meta` only, too.
+        if (1..=MOST_VALUE).contains(&value.len())
+            && taken <= MOST_FIELDS
+            && Line(value).is_plain()
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            self.all.append(name, value);
+            self.taken = taken;
+        }
+    }
+
+    fn add_errors(&mut self, errors: &Map<String, Value>) {
+        for (target, reason) in errors {
+            self.add(ERROR, &format!("{target}: {}", reason.as_str().unwrap_or_default()));
+        }
+    }
 }
 
 fn write_string(text: &mut Vec<u8>, string: &str) {
@@ -275,8 +285,9 @@ mod tests {
     #[test]
     fn what_can_not_stand_in_a_field_is_left_out() {
         let mut fields = HeaderMap::new();
-        add(&mut fields, HOST, "a\r\nb");
-        add(&mut fields, HOST, "a\u{9b}31m");
+        for value in ["a\r\nb", "a\u{9b}31m"] {
+            Fields::of(&mut fields).add(HOST, value);
+        }
         assert!(fields.is_empty());
     }
 }

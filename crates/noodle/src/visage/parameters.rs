@@ -97,10 +97,11 @@ impl<'a> Iterator for Parameters<'a> {
 
 /// As forms are encoded.
 fn decode(text: &str) -> Cow<'_, [u8]> {
-    if text.contains('+') {
-        return Cow::Owned(percent_decode(text.replace('+', " ").as_bytes()).collect());
+    let is_encoded = |byte| matches!(byte, b'+' | b'%');
+    if !text.bytes().any(is_encoded) {
+        return Cow::Borrowed(text.as_bytes());
     }
-    percent_decode(text.as_bytes()).into()
+    Cow::Owned(percent_decode(text.replace('+', " ").as_bytes()).collect())
 }
 
 /// Whether a parameter is this name and a time that nobody can read in another way: decimal digits, of which all

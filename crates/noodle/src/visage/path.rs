@@ -78,14 +78,18 @@ impl<'a> DataPath<'a> {
 }
 
 fn decode(part: &str) -> Cow<'_, [u8]> {
-    percent_decode_str(part).into()
+    if part.bytes().any(|byte| byte == b'%') {
+        percent_decode_str(part).into()
+    } else {
+        Cow::Borrowed(part.as_bytes())
+    }
 }
 
 /// Whether a decoded part can be the name of a directory or a file, and of nothing else.
 pub(crate) fn check(part: &[u8]) -> Result<(), Fault> {
     if part.is_empty() {
         Err(Fault::Empty)
-    } else if part.iter().any(|byte| b"/\\".contains(byte)) {
+    } else if part.iter().any(|byte| matches!(byte, b'/' | b'\\')) {
         Err(Fault::Slash)
     } else if part == b"." || part.windows(2).any(|pair| pair == b"..") {
         Err(Fault::Dots)

@@ -43,6 +43,8 @@ pub struct NoFunction;
 
 /// The function that the answer to a query is an argument of, whatever the answer is.
 pub fn callback(query: Option<&str>) -> Result<Option<String>, NoFunction> {
+    // Most have none, not even encoded.
+    let query = query.filter(|query| query.contains('%') || query.contains("callback"));
     let callbacks = Parameters(query.unwrap_or_default()).filter_map(|parameter| match parameter.meaning {
         Meaning::Callback(name) => Some(name),
         _ => None,
