@@ -52,9 +52,14 @@ impl Ledger {
         lent.is_some()
     }
 
+    /// Lends bytes at once where nobody waits for some. False where somebody does, or there are not enough.
+    pub(super) fn lend_to_first(&mut self, bytes: usize, limit: usize) -> bool {
+        self.waiting.is_empty() && self.lend(bytes, limit)
+    }
+
     /// Lends bytes at once, or in turn; then the waiter is told.
     pub(super) fn lend_in_turn(&mut self, bytes: usize, limit: usize) -> Option<Arc<Waiter>> {
-        if self.waiting.is_empty() && self.lend(bytes, limit) {
+        if self.lend_to_first(bytes, limit) {
             return None;
         }
         let waiter = Arc::new(Waiter { bytes, limit, is_served: Notify::new() });

@@ -55,6 +55,16 @@ impl Budget {
         Ok(reservation)
     }
 
+    /// Lends bytes if nobody has to wait for them.
+    pub fn lend_at_once(&self, bytes: usize) -> Option<Reservation> {
+        if !self.ledger().lend_to_first(bytes, self.limit) {
+            return None;
+        }
+        let mut reservation = Reservation::none(self);
+        reservation.bytes = bytes;
+        Some(reservation)
+    }
+
     /// A reservation of nothing, to grow.
     pub fn nothing(&self) -> Reservation {
         Reservation::none(self)

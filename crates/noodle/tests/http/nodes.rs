@@ -153,6 +153,22 @@ fn each_has_its_status_and_its_counter() {
     });
 }
 
+#[test]
+fn an_answer_is_read_wherever_http_has_its_end() {
+    for said in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"web1\":1}HTTP/1.1 500 Unasked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4;x=y\r\n{\"we\r\n6\r\nb1\":1}\r\n0\r\na: b\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\na: b\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{\"web1\":1}",
+        "HTTP/1.0 200 OK\r\n\r\n{\"web1\":1}",
+    ] {
+        let node = Node::saying(said);
+        let noodle = Noodle::start(&tiers(&[("t", &[node.address])]), "");
+        let answer = noodle.get("/data/web1/load");
+        assert_eq!(answer.status, 200, "{said}: {}", answer.text());
+        assert!(answer.text().starts_with("{\"web1\":1,\"_meta\":"), "{said}: {}", answer.text());
+    }
+}
+
 fn has_its_status_and_its_counter(name: &str, node: &Node, status: u16, counter: &str) {
     // Long enough for what must not time out, however busy the machine is.
     let timeout = match (status, counter) {

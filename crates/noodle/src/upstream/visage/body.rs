@@ -1,13 +1,13 @@
 //! Reading the body of an answer into memory that is accounted for.
 
-use std::pin::pin;
+use std::io;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, timeout_at};
 
-use super::cause;
+use super::connection::Connection;
+use super::head::Length;
+use super::malformed::Malformed;
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
 
@@ -31,44 +31,50 @@ pub(in crate::upstream) struct Limits<'a> {
     pub(in crate::upstream) budget: &'a Budget,
 }
 
+/// A body that is being read.
+pub(in crate::upstream) struct Body<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) length: Length,
+}
+
+/// Until when it must be complete.
+struct Deadline {
+    at: Instant,
+    timeout: Duration,
+}
+
 /// Reads all of a body until `deadline`. What it takes to wait for memory does not count.
 pub(in crate::upstream) async fn read(
-    mut body: Incoming,
+    mut body: Body<'_>,
     deadline: Instant,
     limits: Limits<'_>,
 ) -> Result<Held, Failure> {
     let Limits { most, timeout, budget } = limits;
-    let hint = body.size_hint();
-    let announced = hint.lower().max(hint.upper().unwrap_or(0));
+    let mut deadline = Deadline { at: deadline, timeout };
+    let announced = if let Length::Known(length) = body.length { length } else { 0 };
     let announced = usize::try_from(announced).ok().filter(|announced| *announced <= most);
     let capacity = announced.ok_or(Failure::TooLarge(most))? + ROOM;
-    let mut late = pin!(sleep_until(deadline));
-    let asked = Instant::now();
-    let reservation = budget.lend(capacity + SPARE, timeout).await?;
-    late.as_mut().reset(deadline + asked.elapsed());
+    let reservation = match budget.lend_at_once(capacity + SPARE) {
+        Some(reservation) => reservation,
+        None => deadline.besides(budget.lend(capacity + SPARE, timeout)).await?,
+    };
     let mut held = Held { bytes: Vec::with_capacity(capacity), reservation };
     held.reservation.spare(SPARE);
-    loop {
-        let frame = tokio::select! {
-            biased;
-            frame = body.frame() => frame,
-            () = &mut late => return Err(Failure::BodyTimeout(timeout)),
-        };
-        let Some(frame) = frame else { return Ok(held) };
-        let frame = frame.map_err(|error| Failure::BrokenOff(cause(&error).to_string()))?;
-        let Some(data) = frame.data_ref() else { continue };
-        let length = held.bytes.len() + data.len();
+    while let Some(came) = deadline.keep(body.next()).await? {
+        let length = held.bytes.len() + came;
         if length > most {
             return Err(Failure::TooLarge(most));
         }
         if length > held.bytes.capacity() {
-            let asked = Instant::now();
-            grow(&mut held, (2 * length).min(most) + ROOM, timeout).await?;
-            let deadline = late.deadline() + asked.elapsed();
-            late.as_mut().reset(deadline);
+            deadline.besides(grow(&mut held, (2 * length).min(most) + ROOM, timeout)).await?;
         }
-        held.bytes.extend_from_slice(data);
+        held.bytes.extend_from_slice(&body.connection.came()[..came]);
+        body.connection.take(came);
+        while let Length::Known(left @ 1..) = &mut body.length {
+            *left -= deadline.keep(body.connection.read_into(&mut held.bytes, *left)).await?;
+        }
     }
+    Ok(held)
 }
 
 /// Twice as much each time, as a vector grows. While it moves there are both the old and the new.
@@ -81,14 +87,71 @@ async fn grow(held: &mut Held, capacity: usize, patience: Duration) -> Result<()
 }
 
 /// Takes what is left of a body off the connection, if it is little. Returns whether that is all of it.
-pub(in crate::upstream) async fn drain(mut body: Incoming) -> bool {
+pub(in crate::upstream) async fn drain(mut body: Body<'_>) -> bool {
     let mut left = WORTH_DRAINING;
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { return false };
-        match left.checked_sub(frame.data_ref().map_or(0, bytes::Bytes::len)) {
-            Some(less) => left = less,
-            None => return false,
+    loop {
+        match body.next().await {
+            Ok(None) => return true,
+            Ok(Some(came)) if came <= left => {
+                body.connection.take(came);
+                left -= came;
+            }
+            Ok(Some(_)) | Err(_) => return false,
         }
     }
-    true
+}
+
+impl Body<'_> {
+    /// How many bytes of it have come; none at its end.
+    async fn next(&mut self) -> io::Result<Option<usize>> {
+        loop {
+            let came = self.connection.came();
+            let length = match &mut self.length {
+                Length::Known(left) => {
+                    let length = usize::try_from(*left).map_or(came.len(), |left| left.min(came.len()));
+                    *left -= length as u64;
+                    length
+                }
+                Length::Chunked(chunks) => {
+                    let (passed, length) = chunks.next(came)?;
+                    self.connection.take(passed);
+                    length
+                }
+                Length::Open => came.len(),
+            };
+            if length > 0 {
+                return Ok(Some(length));
+            }
+            let is_over = match &self.length {
+                Length::Known(left) => *left == 0,
+                Length::Chunked(chunks) => chunks.is_over(),
+                Length::Open => false,
+            };
+            if is_over {
+                self.connection.finish();
+                return Ok(None);
+            }
+            if !self.connection.read().await? {
+                return if self.length == Length::Open { Ok(None) } else { Err(Malformed::CutOff.into()) };
+            }
+        }
+    }
+}
+
+impl Deadline {
+    /// What is read, in time.
+    async fn keep<T>(&self, read: impl Future<Output = io::Result<T>>) -> Result<T, Failure> {
+        match timeout_at(self.at, read).await {
+            Ok(read) => read.map_err(|problem| Failure::BrokenOff(problem.to_string())),
+            Err(_) => Err(Failure::BodyTimeout(self.timeout)),
+        }
+    }
+
+    /// Waits for what has a time of its own.
+    async fn besides<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let asked = Instant::now();
+        let waited = other.await;
+        self.at += asked.elapsed();
+        waited
+    }
 }

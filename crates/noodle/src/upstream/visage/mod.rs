@@ -2,22 +2,16 @@
 //!
 //! - [`url`] makes what it is asked of a question, and is what may stand in it;
 //! - `connection` makes connections, and keeps those that may be used again;
+//! - `head` and `chunks` are what of HTTP stands around an answer, `malformed` is why it is none;
 //! - `body` reads answers, [`gzip`] those that are compressed all the same.
 
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use coco_core::address::Address;
-use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, HOST, HeaderMap, HeaderValue, USER_AGENT,
-};
+use hyper::StatusCode;
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, Response, StatusCode, Uri};
 use tokio::time::timeout_at;
 
 use super::kept::{Kept, Room};
@@ -27,11 +21,16 @@ use crate::ask::text::Text;
 use crate::ask::{Content, Question, Reply};
 use crate::budget::{Budget, Held};
 use crate::failure::Failure;
+use body::Body;
 use connection::{Connection, Used};
+use head::Head;
 
 mod body;
+mod chunks;
 mod connection;
 pub mod gzip;
+mod head;
+mod malformed;
 pub mod told;
 pub mod url;
 
@@ -40,9 +39,9 @@ pub mod url;
 pub(super) struct Visage {
     address: Address,
     /// Header fields of a request.
-    fields: HeaderMap,
+    fields: String,
     /// Of one behind whose answer it is closed.
-    last_fields: HeaderMap,
+    last_fields: String,
     keep_alive: bool,
     kept: Arc<Kept<Connection>>,
     timeout: Duration,
@@ -152,26 +151,28 @@ impl Visage {
         budget: &Budget,
     ) -> Result<Answer, Failure> {
         let deadline = tokio::time::Instant::now() + self.timeout;
-        let head = timeout_at(deadline, self.head(path, way)).await;
-        let (response, used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
-        let (head, body) = response.into_parts();
-        if head.status == StatusCode::OK {
-            if let Some(encoding) = unknown_encoding(&head.headers) {
+        let head = timeout_at(deadline, self.head(&path, way)).await;
+        let (head, mut used) = head.unwrap_or(Err(Failure::HeadTimeout(self.timeout)))?;
+        let Head { status, length, encoding, .. } = head;
+        if status == StatusCode::OK {
+            if let Some(encoding) = encoding.as_deref().and_then(unknown) {
                 return Err(Failure::Encoding(encoding));
             }
             let limits = body::Limits { most: self.max_body, timeout: self.timeout, budget };
+            let body = Body { connection: &mut used.connection, length };
             let held = body::read(body, deadline, limits).await?;
             return Ok(Answer::Found(held, used));
         }
         let is_again = used.is_again;
         tokio::spawn(async move {
             let _turn = turn;
+            let body = Body { connection: &mut used.connection, length };
             let is_read = timeout_at(deadline, body::drain(body)).await.unwrap_or(false);
             if is_read && !is_again {
                 used.keep();
             }
         });
-        match head.status {
+        match status {
             StatusCode::NOT_FOUND => Ok(Answer::Nothing { is_again }),
             StatusCode::BAD_REQUEST => Err(Failure::Refused(StatusCode::BAD_REQUEST)),
             // Noodle's header fields are always the same, so it is the path here, too.
@@ -182,14 +183,14 @@ impl Visage {
         }
     }
 
-    async fn head(&self, path: PathAndQuery, way: Way) -> Result<(Response<Incoming>, Used), Failure> {
-        let uri = Uri::from(path);
+    async fn head(&self, path: &PathAndQuery, way: Way) -> Result<(Head, Used), Failure> {
         let keep = (self.keep_alive && way == Way::Kept).then_some(&self.kept);
         let fields = if keep.is_some() { &self.fields } else { &self.last_fields };
+        let request = ["GET ", path.as_str(), " HTTP/1.1\r\n", fields, "\r\n"].concat();
         if let Some(mut connection) = keep.and_then(|kept| kept.take()) {
-            match connection.ask(request(&uri, fields)).await {
-                Ok(response) if response.status() != StatusCode::REQUEST_TIMEOUT => {
-                    return Ok((response, Used::new(connection, keep, true)));
+            match connection.ask(request.as_bytes()).await {
+                Ok(head) if head.status != StatusCode::REQUEST_TIMEOUT => {
+                    return Ok((head, Used::new(connection, keep, true)));
                 }
                 // A server may close a connection that it kept at the moment at which it is used again, and may say so
                 // with a 408 (RFC 9110, 15.5.9). That says nothing of the request, nor of the server.
@@ -198,54 +199,33 @@ impl Visage {
         }
         let mut connection =
             Connection::open(&self.address, self.timeout).await.map_err(|error| self.unconnected(&error))?;
-        let response = connection.ask(request(&uri, fields)).await;
-        let response = response.map_err(|error| Failure::Reset(cause(&error).to_string()))?;
-        Ok((response, Used::new(connection, keep, false)))
+        let head = connection.ask(request.as_bytes()).await;
+        let head = head.map_err(|error| Failure::Reset(error.to_string()))?;
+        Ok((head, Used::new(connection, keep, false)))
     }
 
     fn unconnected(&self, error: &io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::TimedOut => Failure::HeadTimeout(self.timeout),
-            _ => Failure::Connect(cause(error).to_string()),
+            _ => Failure::Connect(error.to_string()),
         }
     }
 }
 
-fn request(uri: &Uri, fields: &HeaderMap) -> Request<Empty<Bytes>> {
-    let mut request = Request::new(Empty::new());
-    *request.uri_mut() = uri.clone();
-    *request.headers_mut() = fields.clone();
-    request
-}
-
-/// How an answer is encoded, if neither not at all nor as [`crate::upstream::visage::gzip`] knows.
-fn unknown_encoding(fields: &HeaderMap) -> Option<String> {
-    let encoding = fields.get(CONTENT_ENCODING)?;
+/// What an encoding is called, if neither not at all nor as [`crate::upstream::visage::gzip`] knows.
+fn unknown(encoding: &[u8]) -> Option<String> {
     let known = ["identity", "gzip", "x-gzip"];
-    let is_known = known.iter().any(|known| encoding.as_bytes().eq_ignore_ascii_case(known.as_bytes()));
-    (!is_known).then(|| String::from_utf8_lossy(encoding.as_bytes()).chars().take(20).collect())
+    let is_known = known.iter().any(|known| encoding.eq_ignore_ascii_case(known.as_bytes()));
+    (!is_known).then(|| String::from_utf8_lossy(encoding).chars().take(20).collect())
 }
 
 /// The header fields of every request. Nothing of a client's goes on to a target.
-fn fields(host: &str, keep_alive: bool) -> HeaderMap {
-    let mut fields = HeaderMap::with_capacity(5);
-    fields.insert(HOST, HeaderValue::from_str(host).expect("the host of a URL is visible ASCII"));
-    fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    fields.insert(USER_AGENT, HeaderValue::from_static(concat!("noodle/", env!("CARGO_PKG_VERSION"))));
-    if !keep_alive {
-        fields.insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    fields
-}
-
-/// The innermost error, which says what the system or the other side did.
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost
+fn fields(host: &str, keep_alive: bool) -> String {
+    let close = if keep_alive { "" } else { "connection: close\r\n" };
+    format!(
+        "host: {host}\r\naccept: application/json\r\naccept-encoding: identity\r\nuser-agent: noodle/{}\r\n{close}",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 #[cfg(test)]
@@ -273,7 +253,8 @@ mod tests {
             let upstream = |target| {
                 let Endpoint::Visage(address) = config.fetch.endpoint(target) else { panic!() };
                 let visage = Visage::new(&address, &Terms::from(&config.fetch), Room::new());
-                (root(&address), visage.fields[HOST].to_str().unwrap().to_owned())
+                let host = visage.fields.strip_prefix("host: ").and_then(|fields| fields.split_once("\r\n"));
+                (root(&address), host.unwrap().0.to_owned())
             };
             tier.targets().iter().map(upstream).collect::<Vec<_>>()
         };
@@ -294,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_closed_behind_an_answer_only_if_it_is_not_kept() {
-        assert_eq!(fields("a", false)[CONNECTION], "close");
-        assert!(!fields("a", true).contains_key(CONNECTION));
+        assert!(fields("a", false).ends_with("\r\nconnection: close\r\n"));
+        assert!(!fields("a", true).contains("connection"));
     }
 }
