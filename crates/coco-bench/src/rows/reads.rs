@@ -37,6 +37,8 @@ fn one_host(bench: &Bench) -> Result<Vec<Outcome>, Error> {
         ratios.push(pair[1].cpu_us_per_request / pair[0].cpu_us_per_request);
         runs.extend(pair);
     }
+    texts.stop()?;
+    rows.stop()?;
     let cpu = |which: usize| {
         median(&runs.iter().skip(which).step_by(2).map(|run| run.cpu_us_per_request).collect::<Vec<_>>())
     };
@@ -53,6 +55,7 @@ fn rate(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     for _ in 0..bench.rounds {
         rates.push(reader.run(bench.seconds, hour)?.requests_per_second);
     }
+    reader.stop()?;
     let daemon = node.cpu_time()?.as_secs_f64();
     let note = format!("none of them kept; rrdcached used {daemon:.1} s of CPU meanwhile");
     Ok(vec![Outcome::new("rrdcached-rate", &rates).note(note)])
@@ -75,6 +78,7 @@ fn many_hosts(bench: &Bench) -> Result<Vec<Outcome>, Error> {
         let answer = reader.get(&last_hour_of_all())?;
         durations.push(start.elapsed().as_secs_f64() * 1e3);
         memory = memory.max(reader.peak_memory()?);
+        reader.stop()?;
         bytes = answer.len();
         let found = String::from_utf8_lossy(&answer).matches("\"start\":").count();
         if found != HOSTS {
