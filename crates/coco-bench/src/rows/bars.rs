@@ -72,6 +72,8 @@ pub(crate) static ROWS: &[Row] = &[
     row("rrdcached-rate", "one series of an hour from one rrdcached, none kept, by Noodle", "requests a second", Better::More, Some(2000.0), None),
     row("rrdcached-many", "1,000 hosts by a glob over 20 rrdcacheds, an hour each, not asked for before", "ms", Better::Less, Some(1000.0), None),
     row("rrdcached-many-memory", "peak memory of Noodle there", "MiB", Better::Less, Some(64.0), None),
+    row("layouts-blanks", "Noodle: CPU per request, 10.9 KB of JSON with a blank behind each comma and colon", "× compact JSON", Better::Less, None, None),
+    row("layouts-indents", "the same with each value on a line of its own", "× compact JSON", Better::Less, None, None),
     row("panel", "graphite: 10 targets over 200 hosts, 360 rows each, not asked for before", "s", Better::Less, Some(1.0), None),
     row("panel-cpu", "CPU of Noodle for that, whisper files", "× graphite-web's", Better::Less, Some(0.1), None),
     row("names", "graphite: names of 20,000 hosts from a known tree", "ms", Better::Less, Some(20.0), None),

@@ -64,6 +64,8 @@ pub(crate) enum Group {
     /// Reading without Visage: CPU per request, requests a second, a glob over 20 nodes (needs rrdtool and rrdcached; only
     /// when asked for)
     Rrdcached,
+    /// Noodle's CPU per request by how JSON is laid out, without nginx (only when asked for)
+    Layouts,
     /// Samples by remote write: CPU over that of a node, of snappy and of collectd, and many of them into a VictoriaMetrics
     /// (needs collectd and victoria-metrics; only when asked for)
     RemoteWrite,
@@ -147,6 +149,7 @@ impl Bench {
         add(wants(Group::Placings), &|| instructions::lanes(self))?;
         add(wants(Group::Placings), &|| instructions::placings(self))?;
         add(wants(Group::Rrdcached), &|| reads::rrdcached(self))?;
+        add(wants(Group::Layouts), &|| reads::layouts(self))?;
         add(wants(Group::RemoteWrite), &|| remote_write::cost(self))?;
         add(wants(Group::RemoteWrite), &|| remote_write::many(self))?;
         outcomes.extend(capacity::outcomes(self, wants(Group::Lossless), wants(Group::Api))?);

@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::{Bench, Outcome};
+use crate::answer::Layout;
 use crate::error::Error;
+use crate::proxy::REQUEST;
 use crate::reads::{Node, Reader, hour, last_hour, last_hour_of_all, visage};
 use crate::statistics::median;
 
@@ -18,6 +20,31 @@ pub(super) fn rrdcached(bench: &Bench) -> Result<Vec<Outcome>, Error> {
     outcomes.extend(rate(bench)?);
     outcomes.extend(many_hosts(bench)?);
     Ok(outcomes)
+}
+
+/// CPU per request by how the JSON of a Visage is laid out.
+pub(super) fn layouts(bench: &Bench) -> Result<Vec<Outcome>, Error> {
+    let reader = |layout: Layout| {
+        Reader::start(&bench.place, &format!("{layout:?}"), &[visage(layout.answer().as_bytes())?])
+    };
+    let readers = Layout::ALL.into_iter().map(reader).collect::<Result<Vec<_>, Error>>()?;
+    let mut ratios = [Vec::new(), Vec::new()];
+    for round in 1..=bench.rounds {
+        let costs = readers.iter().map(|reader| Ok(reader.run(bench.seconds, request)?.cpu_us_per_request));
+        let costs = costs.collect::<Result<Vec<_>, Error>>()?;
+        let [compact, others @ ..] = &costs[..] else { continue };
+        (bench.progress)(format_args!(
+            "{round}. {compact:.1} us per request of compact JSON, {others:.1?} of others"
+        ));
+        ratios.iter_mut().zip(others).for_each(|(ratios, cost)| ratios.push(cost / compact));
+    }
+    readers.into_iter().try_for_each(Reader::stop)?;
+    let keys = ["layouts-blanks", "layouts-indents"];
+    Ok(keys.into_iter().zip(&ratios).map(|(key, ratios)| Outcome::new(key, ratios)).collect())
+}
+
+fn request(_: u64) -> String {
+    REQUEST.to_owned()
 }
 
 fn one_host(bench: &Bench) -> Result<Vec<Outcome>, Error> {
