@@ -76,6 +76,15 @@ fn seeds(law: &str) -> io::Result<Vec<Vec<u8>>> {
             });
             Ok(bodies.collect())
         }
+        "head" => {
+            let answers = [
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+                "HTTP/1.0 200 OK\nConnection: Keep-Alive\nContent-Encoding: gzip\n\n",
+                "HTTP/1.1 200\r\nTransfer-Encoding: chunked\r\n\r\n1a;x=\"y\"\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\na: b\r\n\r\n",
+                "3\r\nabc\r\nA\r\n0123456789\r\n0\r\n\r\n",
+            ];
+            Ok(answers.map(|answer| answer.as_bytes().to_vec()).to_vec())
+        }
         "request" => {
             let paths =
                 ["/HOST", "/web1,db{1,2}*/load/load?start=-5&finish=now", "/a%2Fb/../c?callback=f.g&x=+"];

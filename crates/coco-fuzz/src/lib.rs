@@ -6,7 +6,7 @@
 //!
 //! - [`decode`], [`secured`]: a datagram, for a listener that trusts everyone and for one with users;
 //! - [`types_db`], [`config`]: files of an operator;
-//! - [`answer`], [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks, [`form`] in which form;
+//! - [`answer`], [`head`] around it, [`rrdcached`]: what a storage node says; [`request`]: what a client of Noodle asks, [`form`] in which form;
 //! - [`target`], [`glob`], [`time`]: what a client of Graphite's asks; [`remote_read`]: what a Prometheus asks;
 //! - [`series_names`]: what an agent calls its values;
 //! - [`corpus`] reads and writes files of inputs.
@@ -20,6 +20,7 @@ pub mod corpus;
 pub mod decode;
 pub mod form;
 pub mod glob;
+pub mod head;
 pub mod remote_read;
 pub mod request;
 pub mod rrdcached;
@@ -33,12 +34,13 @@ pub mod types_db;
 pub type Law = fn(&[u8]);
 
 /// Each law behind its name, which is that of its corpus and of its fuzz target.
-pub const LAWS: [(&str, Law); 13] = [
+pub const LAWS: [(&str, Law); 14] = [
     ("decode", decode::holds),
     ("secured", secured::holds),
     ("types_db", types_db::holds),
     ("config", config::holds),
     ("answer", answer::holds),
+    ("head", head::holds),
     ("request", request::holds),
     ("form", form::holds),
     ("rrdcached", rrdcached::holds),

@@ -11,7 +11,7 @@ const MOST_BESIDE: usize = 16 * 1024;
 
 /// How far a body is read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Chunks {
+pub struct Chunks {
     at: At,
     /// Of the chunk, as far as it is known.
     left: u64,
@@ -41,13 +41,13 @@ enum At {
 
 impl Chunks {
     /// Whether the body has ended.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.at == At::Over
     }
 
     /// Passes what stands before the next bytes of the body. Returns how much that is, and how many bytes of the body
     /// follow in `came`: 0 where more must come, or it is over.
-    pub(super) fn next(&mut self, came: &[u8]) -> Result<(usize, usize), Malformed> {
+    pub fn next(&mut self, came: &[u8]) -> Result<(usize, usize), Malformed> {
         let mut passed = 0;
         while !matches!(self.at, At::Data | At::Over) {
             let Some(byte) = came.get(passed) else { return Ok((passed, 0)) };

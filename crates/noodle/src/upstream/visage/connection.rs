@@ -55,7 +55,7 @@ impl Connection {
                 return Err(written.err().unwrap_or_else(ended));
             }
             // A head that comes byte by byte is looked at when it is complete, but what is none is found out at once.
-            while looked_at == 0 || has_empty_line(&self.came[looked_at..]) {
+            while looked_at == 0 || Head::may_end(&self.came, looked_at) {
                 let Some((length, head)) = Head::parse(&self.came)? else { break };
                 let Some(head) = head else {
                     self.came.drain(..length);
@@ -68,7 +68,7 @@ impl Connection {
             if self.came.len() >= HEAD {
                 return Err(Malformed::TooLarge.into());
             }
-            looked_at = self.came.len().saturating_sub(2);
+            looked_at = self.came.len();
         }
     }
 
@@ -109,11 +109,6 @@ impl Connection {
         self.came.shrink_to(AT_ONCE);
         self.taken = 0;
     }
-}
-
-/// Whether two lines end without anything between their ends.
-fn has_empty_line(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
 impl Reusable for Connection {

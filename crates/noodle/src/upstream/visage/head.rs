@@ -13,18 +13,20 @@ const MOST_FIELDS: usize = 100;
 
 /// What of a head matters.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::upstream) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) length: Length,
+pub struct Head {
+    /// 200 or another one, which is none of those that another head follows.
+    pub status: StatusCode,
+    /// Where its body ends.
+    pub length: Length,
     /// Whether the connection stays when the body has ended.
-    pub(super) is_lasting: bool,
+    pub is_lasting: bool,
     /// How the body is encoded, if it says so.
-    pub(super) encoding: Option<Box<[u8]>>,
+    pub encoding: Option<Box<[u8]>>,
 }
 
 /// Where a body ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub enum Length {
     /// Behind so many bytes.
     Known(u64),
     /// Behind the last chunk.
@@ -35,7 +37,7 @@ pub(super) enum Length {
 
 impl Head {
     /// The length of a head, and the head unless another follows it (RFC 9110, 15.2); none while it is not complete.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Option<(usize, Option<Self>)>, Malformed> {
+    pub fn parse(bytes: &[u8]) -> Result<Option<(usize, Option<Self>)>, Malformed> {
         let mut fields = [MaybeUninit::uninit(); MOST_FIELDS];
         let mut response = Response::new(&mut []);
         let parsed =
@@ -48,6 +50,12 @@ impl Head {
         }
         let is_new = response.version == Some(1);
         Ok(Some((length, Some(Self::new(status, is_new, response.headers)?))))
+    }
+
+    /// Whether there may be a head now that there was none in so many bytes: one ends with an empty line.
+    pub fn may_end(bytes: &[u8], behind: usize) -> bool {
+        let new = bytes.get(behind.saturating_sub(2)..).unwrap_or_default();
+        new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
     }
 
     /// `is_new` says that it is of HTTP/1.1, and not 1.0.

@@ -2,7 +2,7 @@
 //!
 //! - [`url`] makes what it is asked of a question, and is what may stand in it;
 //! - `connection` makes connections, and keeps those that may be used again;
-//! - `head` and `chunks` are what of HTTP stands around an answer, `malformed` is why it is none;
+//! - [`head`] and [`chunks`] are what of HTTP stands around an answer, [`malformed`] is why it is none;
 //! - `body` reads answers, [`gzip`] those that are compressed all the same.
 
 use std::io;
@@ -26,11 +26,11 @@ use connection::{Connection, Used};
 use head::Head;
 
 mod body;
-mod chunks;
+pub mod chunks;
 mod connection;
 pub mod gzip;
-mod head;
-mod malformed;
+pub mod head;
+pub mod malformed;
 pub mod told;
 pub mod url;
 
