@@ -11,7 +11,7 @@ pub fn holds(bytes: &[u8]) {
         assert!((1..=behind.len()).contains(&length));
         assert_eq!(Head::parse(&behind[..length]), Ok(Some((length, head))));
         assert!(!matches!(Head::parse(&behind[..length - 1]), Ok(Some(_))), "it ends before");
-        assert!((0..length).all(|before| Head::may_end(&behind[..length], before)), "nobody looks at it");
+        assert!((0..length).all(|before| Head::is_due(&behind[..length], before)), "nobody looks at it");
         behind = &behind[length..];
     }
     let whole = body(behind, behind.len());

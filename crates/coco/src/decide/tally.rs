@@ -14,7 +14,7 @@ pub(super) struct Tally {
     pub(super) rejected: u64,
     pub(super) unremembered: u64,
     pub(super) renamed: u64,
-    /// Those of all hosts of the datagram at hand.
+    /// Those of all hosts of the stretch at hand.
     pub(super) marks: Marks,
     /// Accepted ones of unsettled hosts.
     pub(super) unsettled: u64,

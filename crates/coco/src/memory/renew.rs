@@ -36,7 +36,7 @@ pub trait Judge {
 pub(super) const VERDICT_COST: usize = 8;
 
 impl Memory {
-    /// Says by which version is decided from now on: hosts decided by another are no longer [found](Self::find_host),
+    /// Says by which version is decided from now on: hosts decided by another are no longer [guessed](Self::guess_host),
     /// but can be [renewed](Self::renew_host).
     #[inline]
     pub fn adopt(&mut self, version: Version) {

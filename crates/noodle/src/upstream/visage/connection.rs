@@ -14,7 +14,7 @@ use super::malformed::Malformed;
 use crate::upstream::connect::connect;
 use crate::upstream::kept::{Kept, Reusable};
 
-/// The largest head of an answer.
+/// The largest head of an answer, with those before it.
 const HEAD: usize = 32 * 1024;
 
 /// As much is read at a time: an answer of one host comes at once, more often than not.
@@ -48,27 +48,26 @@ impl Connection {
         self.came.reserve(AT_ONCE);
         // Who refuses a request may say so without reading it to its end.
         let written = self.stream.write_all(request).await;
-        let mut looked_at = 0;
+        // Bytes of heads that another follows, and of the one at hand as far as it was looked at.
+        let (mut passed, mut looked_at) = (0, 0);
         loop {
             if !self.read().await? {
                 let ended = || io::Error::new(io::ErrorKind::UnexpectedEof, Malformed::Ended);
                 return Err(written.err().unwrap_or_else(ended));
             }
-            // A head that comes byte by byte is looked at when it is complete, but what is none is found out at once.
-            while looked_at == 0 || Head::may_end(&self.came, looked_at) {
-                let Some((length, head)) = Head::parse(&self.came)? else { break };
-                let Some(head) = head else {
-                    self.came.drain(..length);
-                    looked_at = 0;
-                    continue;
-                };
-                (self.taken, self.is_lasting) = (length, head.is_lasting);
-                return Ok(head);
+            while Head::is_due(&self.came[passed..], looked_at) {
+                let Some((length, head)) = Head::parse(&self.came[passed..])? else { break };
+                passed += length;
+                looked_at = 0;
+                if let Some(head) = head {
+                    (self.taken, self.is_lasting) = (passed, head.is_lasting);
+                    return Ok(head);
+                }
             }
             if self.came.len() >= HEAD {
                 return Err(Malformed::TooLarge.into());
             }
-            looked_at = self.came.len();
+            looked_at = self.came.len() - passed;
         }
     }
 
@@ -132,6 +131,11 @@ impl Used {
     /// A connection that may be kept here, or is closed in any case.
     pub(super) fn new(connection: Connection, kept: Option<&Arc<Kept<Connection>>>, is_again: bool) -> Self {
         Self { connection, kept: kept.cloned(), is_again }
+    }
+
+    /// The same if it may be asked again, for all that HTTP says. Otherwise it is closed.
+    pub(super) fn if_lasting(self) -> Option<Self> {
+        (self.kept.is_some() && self.connection.is_free).then_some(self)
     }
 
     /// What came by it was the answer to what was asked, all of it: it may be asked again. Otherwise it is closed.

@@ -52,10 +52,14 @@ impl Head {
         Ok(Some((length, Some(Self::new(status, is_new, response.headers)?))))
     }
 
-    /// Whether there may be a head now that there was none in so many bytes: one ends with an empty line.
-    pub fn may_end(bytes: &[u8], behind: usize) -> bool {
-        let new = bytes.get(behind.saturating_sub(2)..).unwrap_or_default();
-        new.windows(2).any(|pair| pair == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
+    /// Whether to look again at what was no head when so many bytes of it had come: when it may have ended, with an empty
+    /// line, and when it has doubled, so that what is none is found out.
+    pub fn is_due(bytes: &[u8], looked_at: usize) -> bool {
+        let new = bytes.get(looked_at.saturating_sub(2)..).unwrap_or_default();
+        looked_at == 0
+            || bytes.len() >= 2 * looked_at
+            || new.windows(2).any(|pair| pair == b"\n\n")
+            || new.windows(3).any(|three| three == b"\n\r\n")
     }
 
     /// `is_new` says that it is of HTTP/1.1, and not 1.0.

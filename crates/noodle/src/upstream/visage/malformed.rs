@@ -7,8 +7,8 @@ use thiserror::Error;
 /// Why something is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// Nothing of it came.
-    #[error("the connection ended before the head of an answer")]
+    /// Not all of its head came.
+    #[error("the connection ended before the end of the head")]
     Ended,
     /// The connection ended too soon.
     #[error("the connection ended before the end of the answer")]
@@ -29,7 +29,7 @@ pub enum Malformed {
     #[error("not HTTP: HTTP/1.0 has no transfer encoding")]
     Encoding,
     /// A chunk begins or ends in a way that others may read otherwise.
-    #[error("not HTTP: a chunk without a length")]
+    #[error("not HTTP: a chunk that is none")]
     Chunk,
     /// What stands between and behind chunks is more than 16 KiB.
     #[error("more than 16 KiB between and behind chunks")]

@@ -67,8 +67,14 @@ impl Way {
 /// What came of a request.
 #[derive(Debug)]
 enum Answer {
-    /// 200, this, and the connection by which it came.
-    Found(Held, Used),
+    /// 200 and this.
+    Found {
+        body: Held,
+        /// The connection by which it came, unless that is closed.
+        used: Option<Used>,
+        /// See [`Used::is_again`].
+        is_again: bool,
+    },
     /// 404, and whether another answer had come by that connection.
     Nothing {
         /// See [`Used::is_again`].
@@ -115,11 +121,11 @@ impl Visage {
     ) -> Result<Said, Failure> {
         let way = Way::of(question, attempt);
         let path = url::of(question).map_err(|_| Failure::Refused(StatusCode::URI_TOO_LONG))?;
-        let (body, used) = match self.get(turn, path, way, budget).await? {
+        let (body, used, is_again) = match self.get(turn, path, way, budget).await? {
             // A node may have said so behind an answer, unasked: that it has nothing can't be told to be of this host.
             Answer::Nothing { is_again: true } => return Ok(Said::Doubtful),
             Answer::Nothing { is_again: false } => return Ok(Said::Nothing),
-            Answer::Found(body, used) => (body, used),
+            Answer::Found { body, used, is_again } => (body, used, is_again),
         };
         let (want, name, most) = (question.want, question.name().cloned(), self.max_body);
         // Nobody knows how large it becomes.
@@ -131,9 +137,8 @@ impl Visage {
         let answer = aside(length, read).await?;
         let is_empty =
             if want == Content::Series { answer.object.is_empty() } else { answer.names.is_empty() };
-        let is_again = used.is_again;
         // Behind an answer that may be to something else, so may the next one be.
-        if !(is_empty && is_again) {
+        if let Some(used) = used.filter(|_| !(is_empty && is_again)) {
             used.keep();
         }
         Ok(match (is_empty, is_again) {
@@ -160,8 +165,9 @@ impl Visage {
             }
             let limits = body::Limits { most: self.max_body, timeout: self.timeout, budget };
             let body = Body { connection: &mut used.connection, length };
-            let held = body::read(body, deadline, limits).await?;
-            return Ok(Answer::Found(held, used));
+            let body = body::read(body, deadline, limits).await?;
+            let is_again = used.is_again;
+            return Ok(Answer::Found { body, used: used.if_lasting(), is_again });
         }
         let is_again = used.is_again;
         tokio::spawn(async move {
