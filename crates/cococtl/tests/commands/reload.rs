@@ -167,7 +167,9 @@ fn nobody_is_told_in_the_dark() {
     wait_until(PATIENCE, "it to read its configuration", || reloads() == 1);
 
     // Another process than the one that is asked: its counters stay.
-    let mut other = std::process::Command::new("sleep").arg("3600").spawn().unwrap();
+    // Also where whoever runs this ignores hang-ups, as nohup does.
+    let sleep = ["--default-signal=HUP", "sleep", "3600"];
+    let mut other = std::process::Command::new("env").args(sleep).spawn().unwrap();
     let api = format!("http://{}", coco.api);
     let ended = reload(&["--api", &api, "--pid", &other.id().to_string(), "--wait", "200ms"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
