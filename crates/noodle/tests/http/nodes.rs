@@ -19,9 +19,9 @@ const UNMARSHAL: &str = "fetch.json.unmarshal";
 const DRIP: Duration = Duration::from_millis(10);
 
 /// Says this and then nothing more, without closing.
-fn then_silent(bytes: &'static [u8]) -> Node {
+fn then_silent(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Node {
     Node::start(move |_, stream| {
-        write(stream, bytes);
+        write(stream, bytes.as_ref());
         wait_for_the_end(stream);
         false
     })
@@ -51,6 +51,7 @@ fn each_has_its_status_and_its_counter() {
     let nodes: Vec<(&str, Node, u16, &str)> = vec![
         ("accepts and stays silent", then_silent(b""), 504, HTTP_GET),
         ("half a head", then_silent(b"HTTP/1.1 200 OK\r\nContent-"), 504, HTTP_GET),
+        ("heads alone", then_silent(b"HTTP/1.1 100 Continue\r\n\r\n".repeat(2_000)), 502, HTTP_GET),
         ("closes at once", Node::saying(""), 502, HTTP_GET),
         ("closes in the head", Node::saying("HTTP/1.1 200 OK\r\nContent-"), 502, HTTP_GET),
         ("is no HTTP", Node::saying("220 smtp.example.org ESMTP\r\n"), 502, HTTP_GET),

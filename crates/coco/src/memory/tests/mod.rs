@@ -204,3 +204,24 @@ fn add_numbered(memory: &mut Memory, host: HostId, metric: usize, now: u32) -> b
     let hash = hash_of(memory, parts);
     memory.add_metric(host, hash, parts, now, false).is_some()
 }
+
+/// A guess goes by a few bits of the hash: that of a host that is not there is another one now and then.
+#[test]
+fn a_host_that_was_guessed_is_found_by_its_name_alone() {
+    let mut memory = Memory::new(1 << 26);
+    let name = |number: u32| format!("host{number:08}").into_bytes();
+    let hosts: Vec<_> = (0..5_000)
+        .map(|number| memory.add_host(&name(number), &[], &ByLength::default(), 1).unwrap())
+        .collect();
+    for (number, &id) in (0..).zip(&hosts) {
+        assert_eq!(memory.find_host(&name(number), 2), Some(id));
+    }
+    let mut guessed = 0;
+    for absent in (5_000..25_000).map(name) {
+        if let Some(other) = memory.guess_host(memory.hash(&absent), absent.len()) {
+            guessed += 1;
+            assert_eq!(memory.find_guessed(other, &absent, 2), None);
+        }
+    }
+    assert!(guessed > 0, "nobody was taken for another");
+}

@@ -146,6 +146,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_head_yet_is_looked_at_when_it_may_have_ended_or_has_doubled() {
+        for (bytes, looked_at, is_due) in [
+            (&b"HTTP"[..], 0, true),
+            (b"HTTP/1.", 4, false),
+            (b"HTTP/1.1", 4, true),
+            (b"HTTP/1.1 200\r\na: b\r\n", 14, false),
+            (b"HTTP/1.1 200\r\n\r\n", 15, true),
+            (b"HTTP/1.1 200\n\n", 13, true),
+        ] {
+            assert_eq!(Head::is_due(bytes, looked_at), is_due, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
     fn a_length_that_can_be_read_in_two_ways_is_none() {
         for (text, expected) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2", Malformed::Length),
