@@ -109,21 +109,26 @@ pub fn bound(bytes: usize) -> Result<(), TooLong> {
 
 /// `pchar` of RFC 3986, less what is percent-encoded.
 fn is_pchar(byte: u8) -> bool {
-    const ARE: [bool; 256] = {
-        let (mut are, mut index) = ([false; 256], 0);
-        let others = b"-._~!$&'()*+,;=:@";
-        while index < 256 {
-            are[index] = (index as u8).is_ascii_alphanumeric();
-            index += 1;
-        }
-        index = 0;
-        while index < others.len() {
-            are[others[index] as usize] = true;
-            index += 1;
-        }
-        are
-    };
-    ARE[usize::from(byte)]
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b','
+                | b';'
+                | b'='
+                | b':'
+                | b'@'
+        )
 }
 
 fn valid<'a>(written: Cow<'a, str>, is_valid: impl Fn(u8) -> bool) -> Cow<'a, str> {
