@@ -239,7 +239,10 @@ fn absolute(runs: &[Measurement]) -> String {
 
 /// What to say beside a ratio that the first pass has a part in.
 fn warm(over: &[Measurement], under: &[Measurement]) -> String {
-    format!("without the first pass {:.2} ×", median(&warm_ratios(over, under)))
+    match warm_ratios(over, under).as_slice() {
+        [] => "all of it the first pass".to_owned(),
+        ratios => format!("without the first pass {:.2} ×", median(ratios)),
+    }
 }
 
 /// How many datagrams left for each value list, over how many of the others' did.
