@@ -258,9 +258,8 @@ proptest! {
         };
         for (place, value) in ours {
             let there = theirs.get(&place);
-            prop_assert!(there.is_some(), "{:?}: {} and nothing", place, value);
-            let is_same = there.is_some_and(|there| is_near(*there, value));
-            prop_assert!(is_same || is_filled(place), "{:?}: {} and {:?}", place, value, there);
+            let is_theirs = there.is_some_and(|there| is_near(*there, value) || is_filled(place));
+            prop_assert!(is_theirs, "{:?}: {} and {:?}", place, value, there);
         }
     }
 
@@ -328,6 +327,29 @@ proptest! {
         if let Ok(file) = RrdFile::read(bytes) {
             let _ = (known(&file), merge(&file, &file, Precedence::Former), compare(&file, &file, Strictness::Same));
         }
+    }
+}
+
+/// The file in which what is made of both begins is the former's then.
+#[test]
+fn what_the_new_one_alone_knows_stays_where_the_former_was_updated_last() {
+    let missed = [(5, false), (6, false), (7, false), (8, false), (11, true)].to_vec();
+    let updates = vec![(10, vec![Some(5)]); 12];
+    let archives = vec![("AVERAGE", 1, 20)];
+    let files = Made { step: 10, kinds: vec!["GAUGE"], archives, updates, begin: 2, missed }.files();
+    let (former, new) = (read(&files.former), read(&files.new));
+    assert!(former.last() > new.last());
+    let former_values = known(&former);
+    let alone: Values =
+        known(&new).into_iter().filter(|(place, _)| !former_values.contains_key(place)).collect();
+    assert!(alone.len() > 2, "{alone:?}");
+    for precedence in [Precedence::Former, Precedence::New] {
+        let of_both = known(&merge(&former, &new, precedence).unwrap().file);
+        assert!(
+            alone.iter().all(|(place, value)| of_both.get(place) == Some(value)),
+            "{alone:?}, {of_both:?}"
+        );
+        assert_eq!(of_both.len(), former_values.len() + alone.len());
     }
 }
 
